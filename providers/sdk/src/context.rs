@@ -1,0 +1,82 @@
+//! What an operation is given besides its arguments: cancellation, progress and a deadline.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio_util::sync::CancellationToken;
+
+/// One line of progress: what is being waited for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// A short clause without secrets, such as "waiting for the guest agent".
+    pub message: String,
+}
+
+/// Where progress goes; the command line shows it.
+pub trait ProgressSink: Send + Sync {
+    fn progress(&self, progress: Progress);
+}
+
+impl<F: Fn(Progress) + Send + Sync> ProgressSink for F {
+    fn progress(&self, progress: Progress) {
+        self(progress);
+    }
+}
+
+/// Handed to every provider operation. Cheap to clone.
+#[derive(Clone)]
+pub struct Context {
+    cancel: CancellationToken,
+    deadline: Option<Instant>,
+    sink: Option<Arc<dyn ProgressSink>>,
+}
+
+impl Context {
+    pub fn new(cancel: CancellationToken) -> Context {
+        Context { cancel, deadline: None, sink: None }
+    }
+
+    /// A context that nobody watches, for tests and one-off reads.
+    pub fn detached() -> Context {
+        Context::new(CancellationToken::new())
+    }
+
+    #[must_use]
+    pub fn with_progress(mut self, sink: Arc<dyn ProgressSink>) -> Context {
+        self.sink = Some(sink);
+        self
+    }
+
+    /// The earlier of the present deadline and `deadline`.
+    #[must_use]
+    pub fn with_deadline(mut self, deadline: Instant) -> Context {
+        self.deadline = Some(self.deadline.map_or(deadline, |d| d.min(deadline)));
+        self
+    }
+
+    pub fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    /// Set when the user interrupts: finish the request under way, start no other, return what is known.
+    pub fn cancelled(&self) -> &CancellationToken {
+        &self.cancel
+    }
+
+    pub fn is_cancelled(&self) -> bool {
+        self.cancel.is_cancelled()
+    }
+
+    /// Says what is being waited for. Never pass a secret.
+    pub fn progress(&self, message: impl Into<String>) {
+        if let Some(sink) = &self.sink {
+            sink.progress(Progress { message: message.into() });
+        }
+    }
+}
+
+impl std::fmt::Debug for Context {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Context").field("cancelled", &self.is_cancelled()).field("deadline", &self.deadline).finish()
+    }
+}

@@ -1,0 +1,122 @@
+//! The provider as the engine sees it: the plugin protocol's operations over dynamic values.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use stead_value::schema::ProviderSchema;
+use stead_value::{Diagnostics, Path, Value};
+
+use crate::Context;
+
+/// Makes providers of one kind: what stands behind a source address such as `bpg/proxmox`.
+pub trait ProviderFactory: Send + Sync {
+    /// Schemas of the provider configuration, resources and data sources; computed once.
+    fn schema(&self) -> &ProviderSchema;
+
+    /// A provider for one provider configuration, not configured yet.
+    fn instantiate(&self) -> Arc<dyn Provider>;
+}
+
+/// One provider configuration's provider.
+///
+/// `validate_*`, `plan` and `upgrade` work before [`Provider::configure`]; everything else comes after it.
+/// Values given are unmarked; resource values have exactly the schema's type.
+#[async_trait]
+pub trait Provider: Send + Sync {
+    /// Checks a provider configuration; may hold unknown values.
+    fn validate_provider(&self, config: &Value) -> Diagnostics;
+
+    /// Checks a resource's configuration; may hold unknown values. Required and unknown attributes are checked by the caller.
+    fn validate_resource(&self, type_name: &str, config: &Value) -> Diagnostics;
+
+    fn validate_data(&self, type_name: &str, config: &Value) -> Diagnostics;
+
+    /// Takes the configuration, wholly known, and environment variables it stands in for. Called at most once.
+    async fn configure(&self, config: Value, cx: &Context) -> Result<Diagnostics, Diagnostics>;
+
+    /// Turns a state's attributes of an older (or this) schema version into a value of this schema.
+    fn upgrade(&self, type_name: &str, version: u64, attributes: &serde_json::Value) -> Result<Value, Diagnostics>;
+
+    /// Decides what would become of the object. Without `configure` (late planning) by the schema alone.
+    async fn plan(&self, type_name: &str, request: PlanRequest, cx: &Context) -> Result<PlanResponse, Diagnostics>;
+
+    /// The object as it is now; `None` when it is gone.
+    async fn read(
+        &self,
+        type_name: &str,
+        prior: Value,
+        private: Vec<u8>,
+        cx: &Context,
+    ) -> Result<Option<ReadResponse>, Diagnostics>;
+
+    /// Creates (prior null), updates, or deletes (planned null). On an error the response still says what is known of the
+    /// object, so that nothing is lost.
+    async fn apply(&self, type_name: &str, request: ApplyRequest, cx: &Context) -> ApplyResponse;
+
+    async fn import(&self, type_name: &str, id: &str, cx: &Context) -> Result<Imported, Diagnostics>;
+
+    async fn read_data(&self, type_name: &str, config: Value, cx: &Context) -> Result<(Value, Diagnostics), Diagnostics>;
+
+    /// How many operations of this kind may run at once for this provider; zero means no limit of its own.
+    fn concurrency(&self, _operation: Operation) -> usize {
+        0
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operation {
+    Read,
+    Create,
+    Update,
+    Delete,
+}
+
+#[derive(Clone, Debug)]
+pub struct PlanRequest {
+    /// Null for a create.
+    pub prior: Value,
+    /// The configuration merged with the prior object by the rules of the schema (see `stead_engine`); null for a delete.
+    pub proposed: Value,
+    pub config: Value,
+    pub prior_private: Vec<u8>,
+}
+
+#[derive(Clone, Debug)]
+pub struct PlanResponse {
+    pub planned: Value,
+    /// Attributes whose change forces a replacement.
+    pub requires_replace: Vec<Path>,
+    pub private: Vec<u8>,
+    pub warnings: Diagnostics,
+    /// What the change does to a running machine, for people: `memory: at the next restart`.
+    pub notes: Vec<String>,
+}
+
+#[derive(Clone, Debug)]
+pub struct ReadResponse {
+    pub value: Value,
+    pub private: Vec<u8>,
+    pub warnings: Diagnostics,
+}
+
+#[derive(Clone, Debug)]
+pub struct ApplyRequest {
+    pub prior: Value,
+    pub planned: Value,
+    pub config: Value,
+    pub private: Vec<u8>,
+}
+
+#[derive(Clone, Debug)]
+pub struct ApplyResponse {
+    /// The object now; null when it does not exist. With errors: what is known of it.
+    pub value: Value,
+    pub private: Vec<u8>,
+    pub diagnostics: Diagnostics,
+}
+
+#[derive(Clone, Debug)]
+pub struct Imported {
+    pub value: Value,
+    pub private: Vec<u8>,
+}

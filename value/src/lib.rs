@@ -1,0 +1,21 @@
+//! The common vocabulary: types, values with their marks, paths, addresses, schemas and diagnostics.
+//!
+//! Everything above this crate speaks in these terms; this crate knows nothing of HCL, providers or state files.
+
+pub mod addr;
+pub mod convert;
+pub mod diag;
+pub mod json;
+mod number;
+mod path;
+pub mod schema;
+mod sensitive;
+mod types;
+mod value;
+
+pub use diag::{Diagnostic, Diagnostics, Severity, SourceRange};
+pub use number::Number;
+pub use path::{Path, Step};
+pub use sensitive::Sensitive;
+pub use types::{ObjectType, Type};
+pub use value::{Kind, Marks, Refinement, Value};

@@ -1,0 +1,140 @@
+//! Schemas: what a provider, resource or data source takes and gives. The model is that of the plugin protocol, version 6.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::{Type, Value};
+
+/// A versioned block: the schema of one provider configuration, resource or data source.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Schema {
+    /// Version of the state's form, raised when older states need an upgrade.
+    pub version: u64,
+    pub block: Block,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct Block {
+    pub attributes: BTreeMap<Arc<str>, Attribute>,
+    pub blocks: BTreeMap<Arc<str>, NestedBlock>,
+    pub description: String,
+    pub deprecated: Option<String>,
+}
+
+/// Descriptions are not part of equality: they are for people.
+impl PartialEq for Block {
+    fn eq(&self, other: &Self) -> bool {
+        self.attributes == other.attributes && self.blocks == other.blocks
+    }
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Attribute {
+    pub ty: AttributeType,
+    pub required: bool,
+    pub optional: bool,
+    pub computed: bool,
+    pub sensitive: bool,
+    pub write_only: bool,
+    pub deprecated: Option<String>,
+    pub description: String,
+    /// Taken when the configuration leaves the attribute out; shown in the plan.
+    pub default: Option<Value>,
+    /// A change of this attribute replaces the object.
+    pub force_new: bool,
+    /// In the published schema, but not done by stead yet: refused with a clear diagnostic when configured.
+    pub unsupported: bool,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum AttributeType {
+    Simple(Type),
+    /// An object (or collection of objects) whose attributes have flags of their own (`nested_type` of protocol 6).
+    Nested { nesting: Nesting, attributes: BTreeMap<Arc<str>, Attribute> },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Nesting {
+    Single,
+    /// Like `Single`, but always present.
+    Group,
+    List,
+    Set,
+    Map,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct NestedBlock {
+    pub nesting: Nesting,
+    pub block: Block,
+    pub min_items: u64,
+    /// Zero means no limit.
+    pub max_items: u64,
+    pub force_new: bool,
+}
+
+impl Attribute {
+    pub fn new(ty: Type) -> Attribute {
+        Attribute {
+            ty: AttributeType::Simple(ty),
+            required: false,
+            optional: false,
+            computed: false,
+            sensitive: false,
+            write_only: false,
+            deprecated: None,
+            description: String::new(),
+            default: None,
+            force_new: false,
+            unsupported: false,
+        }
+    }
+
+    /// The type that values of this attribute have.
+    pub fn value_type(&self) -> Type {
+        match &self.ty {
+            AttributeType::Simple(t) => t.clone(),
+            AttributeType::Nested { nesting, attributes } => {
+                nesting.wrap(Type::object(attributes.iter().map(|(k, a)| (Arc::clone(k), a.value_type()))))
+            }
+        }
+    }
+}
+
+impl Nesting {
+    /// The type of a value with this nesting around `object`.
+    pub fn wrap(self, object: Type) -> Type {
+        match self {
+            Nesting::Single | Nesting::Group => object,
+            Nesting::List => Type::list(object),
+            Nesting::Set => Type::set(object),
+            Nesting::Map => Type::map(object),
+        }
+    }
+}
+
+impl NestedBlock {
+    pub fn value_type(&self) -> Type {
+        self.nesting.wrap(self.block.value_type())
+    }
+}
+
+impl Block {
+    /// The object type of values of this block: attributes and nested blocks by name.
+    pub fn value_type(&self) -> Type {
+        Type::object(
+            self.attributes
+                .iter()
+                .map(|(k, a)| (Arc::clone(k), a.value_type()))
+                .chain(self.blocks.iter().map(|(k, b)| (Arc::clone(k), b.value_type()))),
+        )
+    }
+}
+
+/// All that a provider offers.
+#[derive(Clone, Debug, Default)]
+pub struct ProviderSchema {
+    pub provider: Schema,
+    pub resources: BTreeMap<Arc<str>, Schema>,
+    pub data_sources: BTreeMap<Arc<str>, Schema>,
+}
