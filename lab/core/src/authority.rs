@@ -3,7 +3,10 @@
 use std::io;
 use std::sync::Arc;
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
+    KeyPair, KeyUsagePurpose,
+};
 use rustls::ServerConfig;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use serde::{Deserialize, Serialize};
@@ -32,16 +35,28 @@ impl Authority {
         };
         let key_pem = key.serialize_pem();
         let mut params = CertificateParams::default();
-        params.distinguished_name.push(DnType::CommonName, "stead lab CA");
+        params
+            .distinguished_name
+            .push(DnType::CommonName, "stead lab CA");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign, KeyUsagePurpose::DigitalSignature];
+        params.key_usages = vec![
+            KeyUsagePurpose::KeyCertSign,
+            KeyUsagePurpose::CrlSign,
+            KeyUsagePurpose::DigitalSignature,
+        ];
         let issuer = CertifiedIssuer::self_signed(params, key).map_err(io::Error::other)?;
         // The same key and name make every re-issued root interchangeable; clients keep the first one's file.
         let pem = match saved {
             Some(s) => s.certificate_pem,
             None => {
                 let pem = issuer.pem();
-                store.save("authority", &Saved { certificate_pem: pem.clone(), key_pem })?;
+                store.save(
+                    "authority",
+                    &Saved {
+                        certificate_pem: pem.clone(),
+                        key_pem,
+                    },
+                )?;
                 pem
             }
         };
@@ -58,8 +73,13 @@ impl Authority {
         let key = KeyPair::generate().map_err(io::Error::other)?;
         let mut params = CertificateParams::new(names.to_vec()).map_err(io::Error::other)?;
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-        params.distinguished_name.push(DnType::CommonName, names.first().cloned().unwrap_or_default());
-        let leaf = params.signed_by(&key, &*self.issuer).map_err(io::Error::other)?;
+        params.distinguished_name.push(
+            DnType::CommonName,
+            names.first().cloned().unwrap_or_default(),
+        );
+        let leaf = params
+            .signed_by(&key, &*self.issuer)
+            .map_err(io::Error::other)?;
         let chain: Vec<CertificateDer<'static>> = vec![leaf.der().clone()];
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
         let provider = Arc::new(rustls::crypto::ring::default_provider());

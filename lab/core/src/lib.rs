@@ -3,14 +3,20 @@
 
 pub mod authority;
 pub mod cluster;
+pub mod faults;
 pub mod machine;
 pub mod network;
+pub mod saver;
 pub mod store;
 
 pub use authority::Authority;
+pub use faults::Faults;
 pub use network::Network;
+pub use saver::Saver;
 pub use store::Store;
 
+use std::io;
+use std::path::Path;
 use std::sync::Arc;
 
 /// Handed to every simulation when it starts. Cheap to clone.
@@ -20,8 +26,34 @@ pub struct Lab {
     pub authority: Arc<Authority>,
     pub store: Store,
     pub settings: Arc<Settings>,
+    pub faults: Faults,
     /// Cancelled when the lab shuts down; servers stop then.
     pub shutdown: tokio_util::sync::CancellationToken,
+    /// What must end before the process may: servers, and the last saving of each system's state. Spawn such tasks here.
+    pub tasks: tokio_util::task::TaskTracker,
+}
+
+impl Lab {
+    /// A lab in this folder: new, or as it was left. No simulation runs yet.
+    pub fn open(root: &Path, settings: Settings) -> io::Result<Lab> {
+        let store = Store::open(root)?;
+        Ok(Lab {
+            network: Network::default(),
+            authority: Arc::new(Authority::open(&store)?),
+            faults: Faults::open(&store, settings.seed)?,
+            store,
+            settings: Arc::new(settings),
+            shutdown: tokio_util::sync::CancellationToken::new(),
+            tasks: tokio_util::task::TaskTracker::new(),
+        })
+    }
+
+    /// Stops every simulation and returns when all of them have saved their state.
+    pub async fn stop(&self) {
+        self.shutdown.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
 }
 
 /// How the lab behaves; the defaults answer at once.

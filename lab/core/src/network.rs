@@ -55,7 +55,10 @@ impl Network {
     pub async fn connect(&self, host: &str, port: u16) -> io::Result<TcpStream> {
         match self.resolve(host, port) {
             Some(address) => TcpStream::connect(address).await,
-            None => Err(io::Error::new(io::ErrorKind::ConnectionRefused, format!("nothing listens at {host}:{port}"))),
+            None => Err(io::Error::new(
+                io::ErrorKind::ConnectionRefused,
+                format!("nothing listens at {host}:{port}"),
+            )),
         }
     }
 

@@ -16,7 +16,9 @@ pub struct Store {
 impl Store {
     pub fn open(root: &Path) -> io::Result<Store> {
         std::fs::create_dir_all(root.join("blobs"))?;
-        Ok(Store { root: Arc::new(root.to_owned()) })
+        Ok(Store {
+            root: Arc::new(root.to_owned()),
+        })
     }
 
     pub fn root(&self) -> &Path {
@@ -26,7 +28,9 @@ impl Store {
     /// The saved document of a system, or `None` when it was never saved.
     pub fn load<T: DeserializeOwned>(&self, system: &str) -> io::Result<Option<T>> {
         match std::fs::read(self.document(system)) {
-            Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(io::Error::other),
+            Ok(bytes) => serde_json::from_slice(&bytes)
+                .map(Some)
+                .map_err(io::Error::other),
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(e) => Err(e),
         }
@@ -36,7 +40,10 @@ impl Store {
     pub fn save<T: Serialize>(&self, system: &str, document: &T) -> io::Result<()> {
         let target = self.document(system);
         let temporary = target.with_extension("json.new");
-        std::fs::write(&temporary, serde_json::to_vec(document).map_err(io::Error::other)?)?;
+        std::fs::write(
+            &temporary,
+            serde_json::to_vec(document).map_err(io::Error::other)?,
+        )?;
         std::fs::rename(temporary, target)
     }
 
