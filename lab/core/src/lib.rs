@@ -2,17 +2,23 @@
 //! and clusters that one simulation hands to another. Shares no code with `providers/`.
 
 pub mod authority;
+pub mod client;
 pub mod cluster;
 pub mod faults;
+pub mod gateway;
+pub mod image;
 pub mod machine;
 pub mod network;
 pub mod saver;
+pub mod serve;
 pub mod store;
 
 pub use authority::Authority;
+pub use client::Client;
 pub use faults::Faults;
 pub use network::Network;
 pub use saver::Saver;
+pub use serve::serve;
 pub use store::Store;
 
 use std::io;
