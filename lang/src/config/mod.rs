@@ -1,0 +1,7 @@
+//! Files to configuration: what each block of a module says.
+
+mod model;
+mod types;
+
+pub use model::*;
+pub use types::{Defaults, TypeConstraint};

@@ -1,0 +1,289 @@
+//! What one module's configuration says, before anything is evaluated.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+use stead_value::addr::{self, InstanceKey, ProviderSource, ResourceMode};
+use stead_value::{Path, SourceRange, Value};
+
+use super::types::TypeConstraint;
+use crate::syntax::{Body, Expression, SourceFile};
+
+/// One module directory. Objects keep the order of declaration: files by name, then position.
+#[derive(Debug, Default)]
+pub struct Module {
+    pub directory: PathBuf,
+    /// Every file that was read, for excerpts in messages.
+    pub files: Vec<Arc<SourceFile>>,
+    pub terraform: TerraformSettings,
+    pub variables: IndexMap<Arc<str>, Variable>,
+    pub locals: IndexMap<Arc<str>, Local>,
+    pub outputs: IndexMap<Arc<str>, Output>,
+    pub providers: IndexMap<ProviderName, ProviderConfig>,
+    /// Managed resources and data sources.
+    pub resources: IndexMap<addr::Resource, Resource>,
+    pub calls: IndexMap<Arc<str>, ModuleCall>,
+    pub moved: Vec<Moved>,
+    pub removed: Vec<Removed>,
+    pub imports: Vec<Import>,
+    pub checks: IndexMap<Arc<str>, Check>,
+}
+
+/// The `terraform` blocks, taken together.
+#[derive(Debug, Default)]
+pub struct TerraformSettings {
+    pub required_versions: Vec<VersionRequirement>,
+    /// By local name.
+    pub required_providers: IndexMap<Arc<str>, RequiredProvider>,
+    pub backend: Option<Backend>,
+}
+
+#[derive(Clone, Debug)]
+pub struct VersionRequirement {
+    /// Constraints as written: `>= 1.5, < 2.0`.
+    pub text: String,
+    pub range: SourceRange,
+}
+
+#[derive(Clone, Debug)]
+pub struct RequiredProvider {
+    pub source: ProviderSource,
+    pub version: Option<VersionRequirement>,
+    /// `configuration_aliases`: configurations that the caller must pass.
+    pub aliases: Vec<ProviderName>,
+    pub range: SourceRange,
+}
+
+/// `backend "KIND" { … }`. Its body may refer to variables and locals (early evaluation).
+#[derive(Clone, Debug)]
+pub struct Backend {
+    pub kind: Arc<str>,
+    pub body: Arc<Body>,
+    pub range: SourceRange,
+}
+
+/// A provider configuration's name within a module: `azurerm`, `azurerm.west`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ProviderName {
+    pub local: Arc<str>,
+    pub alias: Option<Arc<str>>,
+}
+
+impl std::fmt::Display for ProviderName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.alias {
+            Some(alias) => write!(f, "{}.{alias}", self.local),
+            None => f.write_str(&self.local),
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+pub struct ProviderRef {
+    pub name: ProviderName,
+    pub range: SourceRange,
+}
+
+#[derive(Debug)]
+pub struct ProviderConfig {
+    pub name: ProviderName,
+    /// Without the meta-arguments.
+    pub body: Arc<Body>,
+    /// The `version` argument of old.
+    pub version: Option<VersionRequirement>,
+    pub range: SourceRange,
+}
+
+#[derive(Debug)]
+pub struct Variable {
+    pub name: Arc<str>,
+    pub constraint: TypeConstraint,
+    /// Converted to the type, defaults of optional attributes applied; `None` makes the variable required.
+    pub default: Option<Value>,
+    pub nullable: bool,
+    pub sensitive: bool,
+    pub ephemeral: bool,
+    pub description: String,
+    pub deprecated: Option<String>,
+    pub validations: Vec<CheckRule>,
+    pub range: SourceRange,
+}
+
+/// A `condition` with its `error_message`: of validations, pre- and postconditions, and asserts.
+#[derive(Clone, Debug)]
+pub struct CheckRule {
+    pub condition: Expression,
+    pub error_message: Expression,
+    pub range: SourceRange,
+}
+
+#[derive(Debug)]
+pub struct Local {
+    pub name: Arc<str>,
+    pub value: Expression,
+    pub range: SourceRange,
+}
+
+#[derive(Debug)]
+pub struct Output {
+    pub name: Arc<str>,
+    pub value: Expression,
+    pub sensitive: bool,
+    pub ephemeral: bool,
+    pub description: String,
+    pub deprecated: Option<String>,
+    pub depends_on: Vec<DependsOn>,
+    pub preconditions: Vec<CheckRule>,
+    pub range: SourceRange,
+}
+
+/// One entry of `depends_on`.
+#[derive(Clone, Debug)]
+pub struct DependsOn {
+    pub target: crate::expr::Target,
+    pub range: SourceRange,
+}
+
+/// How many instances an object has.
+#[derive(Clone, Debug, Default)]
+pub enum Repetition {
+    #[default]
+    Single,
+    Count(Expression),
+    ForEach(Expression),
+    /// `lifecycle { enabled = … }`: one or none.
+    Enabled(Expression),
+}
+
+#[derive(Debug)]
+pub struct Resource {
+    pub addr: addr::Resource,
+    /// Arguments and blocks without the meta-arguments: what the provider's schema describes.
+    pub body: Arc<Body>,
+    pub repetition: Repetition,
+    pub depends_on: Vec<DependsOn>,
+    pub provider: Option<ProviderRef>,
+    pub lifecycle: Lifecycle,
+    /// The block's header.
+    pub range: SourceRange,
+}
+
+impl Resource {
+    pub fn mode(&self) -> ResourceMode {
+        self.addr.mode
+    }
+
+    /// The provider configuration that the resource names, or the one that its type implies.
+    pub fn provider_name(&self) -> ProviderName {
+        self.provider.as_ref().map_or_else(
+            || ProviderName {
+                local: implied_provider(&self.addr.type_name).into(),
+                alias: None,
+            },
+            |p| p.name.clone(),
+        )
+    }
+}
+
+/// A type name's first word: `null` for `null_resource`.
+pub fn implied_provider(type_name: &str) -> &str {
+    type_name
+        .split_once('_')
+        .map_or(type_name, |(first, _)| first)
+}
+
+#[derive(Debug, Default)]
+pub struct Lifecycle {
+    pub create_before_destroy: Option<bool>,
+    pub prevent_destroy: Option<bool>,
+    /// `destroy = false`: forget instead of destroying.
+    pub destroy: Option<bool>,
+    pub ignore_changes: IgnoreChanges,
+    pub replace_triggered_by: Vec<Expression>,
+    pub preconditions: Vec<CheckRule>,
+    pub postconditions: Vec<CheckRule>,
+}
+
+#[derive(Clone, Debug, Default)]
+pub enum IgnoreChanges {
+    #[default]
+    None,
+    All,
+    Paths(Vec<(Path, SourceRange)>),
+}
+
+#[derive(Debug)]
+pub struct ModuleCall {
+    pub name: Arc<str>,
+    pub source: ModuleSource,
+    pub source_range: SourceRange,
+    pub version: Option<VersionRequirement>,
+    pub repetition: Repetition,
+    pub depends_on: Vec<DependsOn>,
+    pub providers: Vec<PassedProvider>,
+    /// The values for the child's variables.
+    pub arguments: Arc<Body>,
+    pub range: SourceRange,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ModuleSource {
+    /// `./dir`, `../dir`
+    Local(String),
+    /// Anything else: fetched by `init`.
+    Remote(String),
+}
+
+/// `providers = { child = parent.alias }`.
+#[derive(Clone, Debug)]
+pub struct PassedProvider {
+    pub in_child: ProviderRef,
+    pub in_parent: ProviderRef,
+}
+
+/// An address as `moved`, `removed` and `import` write it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ObjectAddress {
+    pub module: Vec<(Arc<str>, Option<InstanceKey>)>,
+    /// `None` names the whole module (instance).
+    pub resource: Option<(addr::Resource, Option<InstanceKey>)>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Moved {
+    pub from: ObjectAddress,
+    pub to: ObjectAddress,
+    pub from_range: SourceRange,
+    pub to_range: SourceRange,
+    pub range: SourceRange,
+}
+
+#[derive(Clone, Debug)]
+pub struct Removed {
+    pub from: ObjectAddress,
+    /// Destroy the objects, not only forget them.
+    pub destroy: bool,
+    pub from_range: SourceRange,
+    pub range: SourceRange,
+}
+
+#[derive(Clone, Debug)]
+pub struct Import {
+    /// A resource address whose keys may be expressions over `each`.
+    pub to: Expression,
+    pub id: Option<Expression>,
+    pub identity: Option<Expression>,
+    pub for_each: Option<Expression>,
+    pub provider: Option<ProviderRef>,
+    pub range: SourceRange,
+}
+
+#[derive(Debug)]
+pub struct Check {
+    pub name: Arc<str>,
+    /// A data source of its own, not visible outside.
+    pub data: Option<Resource>,
+    pub asserts: Vec<CheckRule>,
+    pub range: SourceRange,
+}

@@ -1,0 +1,294 @@
+//! The syntax tree: bodies of attributes and blocks, and expressions, each with its span.
+
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+use stead_value::{SourceRange, Value};
+
+use super::{SourceFile, Span};
+
+/// The content of a file or block. Attributes keep their order and are unique; blocks keep theirs.
+#[derive(Clone, Debug)]
+pub struct Body {
+    pub file: Arc<SourceFile>,
+    pub attributes: IndexMap<Arc<str>, Attribute>,
+    pub blocks: Vec<Block>,
+    /// Between the braces; the whole text for a file.
+    pub span: Span,
+}
+
+/// `name = expression`.
+#[derive(Clone, Debug)]
+pub struct Attribute {
+    pub name: Arc<str>,
+    pub name_span: Span,
+    /// The whole definition.
+    pub span: Span,
+    pub expr: Expression,
+}
+
+/// `type "label" … { body }`.
+#[derive(Clone, Debug)]
+pub struct Block {
+    pub kind: Arc<str>,
+    pub kind_span: Span,
+    pub labels: Vec<Label>,
+    pub body: Body,
+    pub open_brace: Span,
+    pub close_brace: Span,
+}
+
+#[derive(Clone, Debug)]
+pub struct Label {
+    pub text: Arc<str>,
+    pub span: Span,
+}
+
+impl Body {
+    pub fn range(&self, span: Span) -> SourceRange {
+        self.file.range(span)
+    }
+
+    pub fn attribute(&self, name: &str) -> Option<&Attribute> {
+        self.attributes.get(name)
+    }
+
+    pub fn blocks_of<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = &'a Block> {
+        self.blocks.iter().filter(move |b| &*b.kind == kind)
+    }
+
+    /// Where "something is missing here" is reported: the place after the last byte of the body.
+    pub fn missing_item_range(&self) -> SourceRange {
+        self.file.range(Span::new(self.span.end, self.span.end))
+    }
+}
+
+impl Attribute {
+    pub fn name_range(&self) -> SourceRange {
+        self.expr.file().range(self.name_span)
+    }
+
+    pub fn range(&self) -> SourceRange {
+        self.expr.file().range(self.span)
+    }
+}
+
+impl Block {
+    /// The header: type and labels. What messages about the whole block point to.
+    pub fn header(&self) -> Span {
+        self.labels
+            .last()
+            .map_or(self.kind_span, |l| self.kind_span.to(l.span))
+    }
+
+    pub fn header_range(&self) -> SourceRange {
+        self.body.file.range(self.header())
+    }
+}
+
+/// An expression together with the file that it stands in: what configurations hold and the evaluator takes.
+#[derive(Clone, Debug)]
+pub struct Expression {
+    file: Arc<SourceFile>,
+    node: Arc<Expr>,
+}
+
+impl Expression {
+    pub fn new(file: Arc<SourceFile>, node: Expr) -> Expression {
+        Expression {
+            file,
+            node: Arc::new(node),
+        }
+    }
+
+    pub fn file(&self) -> &Arc<SourceFile> {
+        &self.file
+    }
+
+    pub fn node(&self) -> &Expr {
+        &self.node
+    }
+
+    pub fn span(&self) -> Span {
+        self.node.span
+    }
+
+    pub fn range(&self) -> SourceRange {
+        self.file.range(self.node.span)
+    }
+
+    /// The expression as written.
+    pub fn text(&self) -> &str {
+        self.file.slice(self.node.span)
+    }
+}
+
+#[derive(Clone, Debug)]
+pub struct Expr {
+    pub kind: ExprKind,
+    pub span: Span,
+}
+
+#[derive(Clone, Debug)]
+pub enum ExprKind {
+    /// A number, `true`, `false` or `null`.
+    Literal(Value),
+    /// A quoted string, a heredoc or a template file. One sole interpolation keeps its value's type.
+    Template(Vec<TemplatePart>),
+    /// A name with what follows it: `var.x[0].y`, `a.*.b`.
+    Traversal {
+        root: Name,
+        steps: Vec<Step>,
+    },
+    /// The same on any other expression: `f(x)[0].y`.
+    Access {
+        base: Box<Expr>,
+        steps: Vec<Step>,
+    },
+    Call(Box<Call>),
+    Unary {
+        op: UnaryOp,
+        op_span: Span,
+        operand: Box<Expr>,
+    },
+    /// Operators of one precedence, from left to right: flat, so that a long sum is not a deep tree.
+    Binary {
+        first: Box<Expr>,
+        rest: Vec<(BinaryOp, Expr)>,
+    },
+    Conditional(Box<Conditional>),
+    For(Box<ForExpr>),
+    Tuple(Vec<Expr>),
+    Object(Vec<ObjectItem>),
+    Parens(Box<Expr>),
+    /// What the parser could not read; it has reported it.
+    Invalid,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Name {
+    pub text: Arc<str>,
+    pub span: Span,
+}
+
+/// One step of a traversal.
+#[derive(Clone, Debug)]
+pub struct Step {
+    pub kind: StepKind,
+    /// From the dot or bracket to the end of the step.
+    pub span: Span,
+}
+
+#[derive(Clone, Debug)]
+pub enum StepKind {
+    /// `.name`
+    Attr(Arc<str>),
+    /// `[expression]`
+    Index(Expr),
+    /// `.0`, the form of old
+    LegacyIndex(Value),
+    /// `.*` and the attributes that are taken of each element
+    AttrSplat(Vec<Step>),
+    /// `[*]` and all that follows, taken of each element
+    FullSplat(Vec<Step>),
+}
+
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// With its namespace: `provider::terraform::encode_tfvars`.
+    pub name: Arc<str>,
+    pub name_span: Span,
+    pub args: Vec<Expr>,
+    /// The last argument is followed by `...`.
+    pub expand: bool,
+    pub open_paren: Span,
+    pub close_paren: Span,
+}
+
+#[derive(Clone, Debug)]
+pub struct Conditional {
+    pub condition: Expr,
+    pub then: Expr,
+    pub otherwise: Expr,
+}
+
+/// `[for k, v in coll : result if cond]` and `{for k, v in coll : key => result... if cond}`.
+#[derive(Clone, Debug)]
+pub struct ForExpr {
+    pub key_name: Option<Name>,
+    pub value_name: Name,
+    pub collection: Expr,
+    /// Present in the object form.
+    pub key: Option<Expr>,
+    pub result: Expr,
+    /// `...` after the result: group results by key.
+    pub group: bool,
+    pub condition: Option<Expr>,
+}
+
+#[derive(Clone, Debug)]
+pub struct ObjectItem {
+    pub key: ObjectKey,
+    pub value: Expr,
+}
+
+#[derive(Clone, Debug)]
+pub enum ObjectKey {
+    /// A bare word, taken as a string.
+    Name(Name),
+    Expr(Expr),
+}
+
+impl ObjectKey {
+    pub fn span(&self) -> Span {
+        match self {
+            ObjectKey::Name(name) => name.span,
+            ObjectKey::Expr(expr) => expr.span,
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+pub enum TemplatePart {
+    Literal {
+        text: Arc<str>,
+        span: Span,
+    },
+    Interpolation(Expr),
+    If {
+        condition: Expr,
+        then: Vec<TemplatePart>,
+        otherwise: Vec<TemplatePart>,
+        span: Span,
+    },
+    For {
+        key_name: Option<Name>,
+        value_name: Name,
+        collection: Expr,
+        body: Vec<TemplatePart>,
+        span: Span,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnaryOp {
+    Negate,
+    Not,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BinaryOp {
+    Or,
+    And,
+    Equal,
+    NotEqual,
+    Less,
+    LessEqual,
+    Greater,
+    GreaterEqual,
+    Add,
+    Subtract,
+    Multiply,
+    Divide,
+    Modulo,
+}
