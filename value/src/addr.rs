@@ -63,7 +63,13 @@ impl ModuleInstance {
 
     #[must_use]
     pub fn child(&self, name: Arc<str>, key: InstanceKey) -> Self {
-        ModuleInstance(self.0.iter().cloned().chain(std::iter::once((name, key))).collect())
+        ModuleInstance(
+            self.0
+                .iter()
+                .cloned()
+                .chain(std::iter::once((name, key)))
+                .collect(),
+        )
     }
 
     pub fn module(&self) -> Module {
@@ -158,7 +164,10 @@ impl fmt::Display for ConfigResource {
 
 impl ResourceInstance {
     pub fn config(&self) -> ConfigResource {
-        ConfigResource { module: self.module.module(), resource: self.resource.clone() }
+        ConfigResource {
+            module: self.module.module(),
+            resource: self.resource.clone(),
+        }
     }
 }
 
@@ -181,7 +190,11 @@ impl ProviderSource {
 
     /// The provider that an unqualified name means: `hashicorp/NAME`.
     pub fn implied(name: &str) -> Self {
-        ProviderSource { host: Self::DEFAULT_HOST.into(), namespace: "hashicorp".into(), name: name.into() }
+        ProviderSource {
+            host: Self::DEFAULT_HOST.into(),
+            namespace: "hashicorp".into(),
+            name: name.into(),
+        }
     }
 
     /// Reads `name`, `namespace/name` or `host/namespace/name`.

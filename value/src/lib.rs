@@ -2,7 +2,9 @@
 //!
 //! Everything above this crate speaks in these terms; this crate knows nothing of HCL, providers or state files.
 
+mod access;
 pub mod addr;
+mod compare;
 pub mod convert;
 pub mod diag;
 pub mod json;
@@ -14,7 +16,7 @@ mod types;
 mod value;
 
 pub use diag::{Diagnostic, Diagnostics, Severity, SourceRange};
-pub use number::Number;
+pub use number::{Decimal, Number};
 pub use path::{Path, Step};
 pub use sensitive::Sensitive;
 pub use types::{ObjectType, Type};

@@ -50,7 +50,10 @@ pub struct Attribute {
 pub enum AttributeType {
     Simple(Type),
     /// An object (or collection of objects) whose attributes have flags of their own (`nested_type` of protocol 6).
-    Nested { nesting: Nesting, attributes: BTreeMap<Arc<str>, Attribute> },
+    Nested {
+        nesting: Nesting,
+        attributes: BTreeMap<Arc<str>, Attribute>,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,9 +97,14 @@ impl Attribute {
     pub fn value_type(&self) -> Type {
         match &self.ty {
             AttributeType::Simple(t) => t.clone(),
-            AttributeType::Nested { nesting, attributes } => {
-                nesting.wrap(Type::object(attributes.iter().map(|(k, a)| (Arc::clone(k), a.value_type()))))
-            }
+            AttributeType::Nested {
+                nesting,
+                attributes,
+            } => nesting.wrap(Type::object(
+                attributes
+                    .iter()
+                    .map(|(k, a)| (Arc::clone(k), a.value_type())),
+            )),
         }
     }
 }
@@ -126,7 +134,11 @@ impl Block {
             self.attributes
                 .iter()
                 .map(|(k, a)| (Arc::clone(k), a.value_type()))
-                .chain(self.blocks.iter().map(|(k, b)| (Arc::clone(k), b.value_type()))),
+                .chain(
+                    self.blocks
+                        .iter()
+                        .map(|(k, b)| (Arc::clone(k), b.value_type())),
+                ),
         )
     }
 }

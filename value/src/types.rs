@@ -78,7 +78,9 @@ impl Type {
             Type::Map(t) => Type::map(t.without_optional()),
             Type::Tuple(ts) => Type::tuple(ts.iter().map(Type::without_optional)),
             Type::Object(o) => Type::object(
-                o.attributes.iter().map(|(k, t)| (Arc::clone(k), t.without_optional())),
+                o.attributes
+                    .iter()
+                    .map(|(k, t)| (Arc::clone(k), t.without_optional())),
             ),
             other => other.clone(),
         }

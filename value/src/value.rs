@@ -78,7 +78,10 @@ pub struct Value {
 
 impl From<Kind> for Value {
     fn from(kind: Kind) -> Self {
-        Value { kind, marks: Marks::NONE }
+        Value {
+            kind,
+            marks: Marks::NONE,
+        }
     }
 }
 
@@ -133,7 +136,7 @@ impl Value {
     /// A set: sorts and removes doubles; the elements' marks (and deeper ones) move to the set.
     pub fn set(element: Type, items: Vec<Value>) -> Value {
         let mut marks = Marks::NONE;
-        let mut items: Vec<Value> = items
+        let items: Vec<Value> = items
             .into_iter()
             .map(|item| {
                 let (plain, m) = item.unmark_deep();
@@ -141,9 +144,11 @@ impl Value {
                 plain
             })
             .collect();
-        items.sort_by(Value::set_order);
-        items.dedup_by(|a, b| a.set_order(b).is_eq() && a.is_wholly_known());
-        Value { kind: Kind::Set(element, Arc::new(items)), marks }
+        let items = Value::sorted_for_set(items);
+        Value {
+            kind: Kind::Set(element, Arc::new(items)),
+            marks,
+        }
     }
 
     pub fn map(element: Type, entries: BTreeMap<Arc<str>, Value>) -> Value {
@@ -204,7 +209,9 @@ impl Value {
     pub fn is_wholly_known(&self) -> bool {
         match &self.kind {
             Kind::Unknown(..) => false,
-            Kind::List(_, v) | Kind::Set(_, v) | Kind::Tuple(v) => v.iter().all(Value::is_wholly_known),
+            Kind::List(_, v) | Kind::Set(_, v) | Kind::Tuple(v) => {
+                v.iter().all(Value::is_wholly_known)
+            }
             Kind::Map(_, m) | Kind::Object(m) => m.values().all(Value::is_wholly_known),
             _ => true,
         }
@@ -253,7 +260,9 @@ impl Value {
 
     /// A map's or object's entry, with the container's marks added; `None` when absent or not a container.
     pub fn get(&self, name: &str) -> Option<Value> {
-        self.as_entries()?.get(name).map(|v| v.clone().with_marks(self.marks))
+        self.as_entries()?
+            .get(name)
+            .map(|v| v.clone().with_marks(self.marks))
     }
 }
 
@@ -309,9 +318,14 @@ impl Value {
     }
 
     fn strip(self) -> Value {
-        let each = |v: &Arc<Vec<Value>>| Arc::new(v.iter().cloned().map(Value::strip).collect::<Vec<_>>());
+        let each =
+            |v: &Arc<Vec<Value>>| Arc::new(v.iter().cloned().map(Value::strip).collect::<Vec<_>>());
         let entries = |m: &Arc<BTreeMap<Arc<str>, Value>>| {
-            Arc::new(m.iter().map(|(k, v)| (Arc::clone(k), v.clone().strip())).collect::<BTreeMap<_, _>>())
+            Arc::new(
+                m.iter()
+                    .map(|(k, v)| (Arc::clone(k), v.clone().strip()))
+                    .collect::<BTreeMap<_, _>>(),
+            )
         };
         match &self.kind {
             Kind::List(t, v) => Kind::List(t.clone(), each(v)),
