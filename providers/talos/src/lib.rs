@@ -1,1 +1,3 @@
-//! stead-talos
+//! The Talos provider: clusters of Talos Linux machines.
+
+pub mod machinery;

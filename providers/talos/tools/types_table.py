@@ -11,7 +11,7 @@ Lines of the output:
   doc KIND TYPE [@1.14]
   struct TYPE [@1.14] [fill] [zero=a,b]
    NAME TYPE [?] [=] [~RULE] [@1.14]      ? omitempty, = replace on merge, ~RULE keyed list merge
-  enum TYPE FIRST OTHER...                FIRST is the zero value's text, `-` when it has none
+  enum TYPE FIRST OTHER[@1.14]...        FIRST is the zero value's text, `-` when it has none
 Types: `*T` pointer, `[T` list, `{T` map from string, else a scalar, enum or struct name.
 """
 import json
@@ -63,7 +63,7 @@ ENUMS = {
     "nethelpers.VLANProtocol": "- 802.1q 802.1ad",
     "nethelpers.WOLMode": "- phy unicast multicast broadcast magic magicsecure filter",
     "block.EncryptionProviderType": "none luks2",
-    "block.FilesystemType": "none xfs vfat ext4 iso9660 swap virtiofs btrfs",
+    "block.FilesystemType": "none xfs vfat ext4 iso9660 swapi virtiofs btrfs@1.14",
     "block.VolumeType": "partition disk tmpfs directory symlink overlay external",
     "storage.LVMLogicalVolumeType": "linear raid1 raid0 raid10", "storage.MDLevel": "raid1",
     "storage.MDMetadata": "1.0 1.2",

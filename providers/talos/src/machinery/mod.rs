@@ -1,0 +1,29 @@
+//! Talos' configuration machinery without a node: secrets, machine configuration, patches,
+//! schematics and client configurations.
+//!
+//! Everything here is pure: no network, no files, no clock and no randomness of its own.
+
+mod config;
+mod kubeconfig;
+mod merge;
+mod patch;
+mod schema;
+mod schematic;
+mod secrets;
+mod talosconfig;
+mod value;
+mod yaml;
+
+pub use config::{
+    ConfigError, Contract, ContractError, EndpointError, Input, MachineType, RegistryMirror,
+    canonical, machine_config,
+};
+pub use kubeconfig::{Kubeconfig, KubeconfigError, KubeconfigUser, kubeconfig_from_archive};
+pub use patch::{PatchError, apply_patches};
+pub use schema::Release;
+pub use schematic::{Factory, ImageTarget, ImageUrls, Platform, Schematic, SchematicError};
+pub use secrets::{
+    CertificateAndKey, Certs, KubernetesSecrets, Role, Secret, SecretsBundle, SecretsError,
+    Validity, certificate_validity,
+};
+pub use talosconfig::{TalosContext, TalosconfigError, parse_talosconfig, render_talosconfig};
