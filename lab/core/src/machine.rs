@@ -110,4 +110,9 @@ pub trait Guest: Send + Sync {
 
     /// The plug is pulled.
     async fn power_off(&self);
+
+    /// Returns when the machine is off, whoever did that; a guest that never turns itself off may keep this default.
+    async fn stopped(&self) {
+        std::future::pending().await
+    }
 }
