@@ -33,7 +33,11 @@ pub struct Context {
 
 impl Context {
     pub fn new(cancel: CancellationToken) -> Context {
-        Context { cancel, deadline: None, sink: None }
+        Context {
+            cancel,
+            deadline: None,
+            sink: None,
+        }
     }
 
     /// A context that nobody watches, for tests and one-off reads.
@@ -70,13 +74,18 @@ impl Context {
     /// Says what is being waited for. Never pass a secret.
     pub fn progress(&self, message: impl Into<String>) {
         if let Some(sink) = &self.sink {
-            sink.progress(Progress { message: message.into() });
+            sink.progress(Progress {
+                message: message.into(),
+            });
         }
     }
 }
 
 impl std::fmt::Debug for Context {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Context").field("cancelled", &self.is_cancelled()).field("deadline", &self.deadline).finish()
+        f.debug_struct("Context")
+            .field("cancelled", &self.is_cancelled())
+            .field("deadline", &self.deadline)
+            .finish()
     }
 }

@@ -35,10 +35,20 @@ pub trait Provider: Send + Sync {
     async fn configure(&self, config: Value, cx: &Context) -> Result<Diagnostics, Diagnostics>;
 
     /// Turns a state's attributes of an older (or this) schema version into a value of this schema.
-    fn upgrade(&self, type_name: &str, version: u64, attributes: &serde_json::Value) -> Result<Value, Diagnostics>;
+    fn upgrade(
+        &self,
+        type_name: &str,
+        version: u64,
+        attributes: &serde_json::Value,
+    ) -> Result<Value, Diagnostics>;
 
     /// Decides what would become of the object. Without `configure` (late planning) by the schema alone.
-    async fn plan(&self, type_name: &str, request: PlanRequest, cx: &Context) -> Result<PlanResponse, Diagnostics>;
+    async fn plan(
+        &self,
+        type_name: &str,
+        request: PlanRequest,
+        cx: &Context,
+    ) -> Result<PlanResponse, Diagnostics>;
 
     /// The object as it is now; `None` when it is gone.
     async fn read(
@@ -53,9 +63,19 @@ pub trait Provider: Send + Sync {
     /// object, so that nothing is lost.
     async fn apply(&self, type_name: &str, request: ApplyRequest, cx: &Context) -> ApplyResponse;
 
-    async fn import(&self, type_name: &str, id: &str, cx: &Context) -> Result<Imported, Diagnostics>;
+    async fn import(
+        &self,
+        type_name: &str,
+        id: &str,
+        cx: &Context,
+    ) -> Result<Imported, Diagnostics>;
 
-    async fn read_data(&self, type_name: &str, config: Value, cx: &Context) -> Result<(Value, Diagnostics), Diagnostics>;
+    async fn read_data(
+        &self,
+        type_name: &str,
+        config: Value,
+        cx: &Context,
+    ) -> Result<(Value, Diagnostics), Diagnostics>;
 
     /// How many operations of this kind may run at once for this provider; zero means no limit of its own.
     fn concurrency(&self, _operation: Operation) -> usize {

@@ -1,0 +1,412 @@
+//! SSH: commands and files on a host. libssh2 blocks, so it works on tokio's blocking pool.
+
+use std::fmt;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
+use sha2::{Digest, Sha256};
+use ssh2::{Channel, CheckResult, ErrorCode, KnownHostFileKind, KnownHostKeyFormat, Session};
+use stead_value::Sensitive;
+
+use crate::dial::{Dialer, route};
+use crate::{Context, Error, ErrorKind};
+
+/// libssh2's code for "would block" (`LIBSSH2_ERROR_EAGAIN`).
+const WOULD_BLOCK: ErrorCode = ErrorCode::Session(-37);
+/// How often a quiet command is looked at: from here, doubling, up to the second.
+const FIRST_LOOK: Duration = Duration::from_millis(1);
+const LAST_LOOK: Duration = Duration::from_millis(20);
+
+/// How to log in.
+#[derive(Clone, Debug)]
+pub struct SshOptions {
+    pub user: String,
+    pub auth: SshAuth,
+    pub host_key: HostKeyPolicy,
+}
+
+#[derive(Clone, Debug)]
+pub enum SshAuth {
+    Password(Sensitive<String>),
+    /// A private key in PEM or OpenSSH form.
+    Key {
+        private: Sensitive<String>,
+        passphrase: Option<Sensitive<String>>,
+    },
+    /// The agent at `SSH_AUTH_SOCK`.
+    Agent,
+}
+
+/// Which host keys are believed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HostKeyPolicy {
+    /// Only those in this file, of OpenSSH's `known_hosts` form.
+    KnownHosts(PathBuf),
+    /// Only this one: `SHA256:…`, as `ssh-keygen -l` prints it.
+    Pinned(String),
+    /// Those in the file; a host that is not in it yet is added, one whose key changed is refused.
+    AcceptNew(PathBuf),
+}
+
+/// What a command left.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SshOutput {
+    /// The exit status; 255 when the server told none (killed by a signal).
+    pub status: i32,
+    pub stdout: Vec<u8>,
+    pub stderr: Vec<u8>,
+}
+
+impl SshOutput {
+    pub fn success(&self) -> bool {
+        self.status == 0
+    }
+
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.stdout).into_owned()
+    }
+
+    pub fn error_text(&self) -> String {
+        String::from_utf8_lossy(&self.stderr).trim().to_owned()
+    }
+}
+
+/// Sizes only: a command may print secrets.
+impl fmt::Debug for SshOutput {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (out, err) = (self.stdout.len(), self.stderr.len());
+        write!(
+            f,
+            "SshOutput(status {}, {out} bytes of output, {err} bytes of errors)",
+            self.status
+        )
+    }
+}
+
+/// A logged-in connection. Commands of one connection run one after the other; clones share it.
+#[derive(Clone)]
+pub struct Ssh {
+    session: Arc<Mutex<Session>>,
+    address: Arc<str>,
+    dialer: Dialer,
+}
+
+impl fmt::Debug for Ssh {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Ssh({})", self.address)
+    }
+}
+
+impl Dialer {
+    /// Connects, checks the host's key, and logs in.
+    pub async fn ssh(&self, host: &str, port: u16, options: &SshOptions) -> Result<Ssh, Error> {
+        let stream = self.tcp(host, port).await?;
+        let address: Arc<str> = route::authority(host, port).into();
+        let asked = format!("log in to {}@{address} over SSH", options.user);
+        let blocking = stream
+            .into_std()
+            .and_then(|s| s.set_nonblocking(false).map(|()| s));
+        let stream = blocking.map_err(|e| Error::transient(&asked, e.to_string()))?;
+        let timeout = u32::try_from(self.connect_timeout().as_millis()).unwrap_or(u32::MAX);
+        let (host, options) = (host.to_owned(), options.clone());
+        let session = on_blocking_pool(asked.clone(), move || {
+            log_in(stream, &host, port, &options, timeout, &asked)
+        })
+        .await?;
+        Ok(Ssh {
+            session: Arc::new(Mutex::new(session)),
+            address,
+            dialer: self.clone(),
+        })
+    }
+}
+
+async fn on_blocking_pool<T: Send + 'static>(
+    asked: String,
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|_| {
+        Err(Error::of_kind(
+            ErrorKind::Cancelled,
+            asked,
+            "the program is ending",
+        ))
+    })
+}
+
+fn log_in(
+    stream: TcpStream,
+    host: &str,
+    port: u16,
+    options: &SshOptions,
+    timeout_ms: u32,
+    asked: &str,
+) -> Result<Session, Error> {
+    let transient = |e: ssh2::Error| Error::transient(asked, e.to_string());
+    let mut session = Session::new().map_err(transient)?;
+    session.set_timeout(timeout_ms);
+    session.set_tcp_stream(stream);
+    session.handshake().map_err(transient)?;
+    check_host_key(&session, host, port, &options.host_key, asked)?;
+    authenticate(&session, options).map_err(|e| {
+        Error::of_kind(ErrorKind::Denied, asked, e.to_string()).remedy(
+            "Check the user name, and that its key or password is the right one for this host.",
+        )
+    })?;
+    // From here on commands have their own deadlines.
+    session.set_timeout(0);
+    session.set_keepalive(true, 30);
+    Ok(session)
+}
+
+fn authenticate(session: &Session, options: &SshOptions) -> Result<(), ssh2::Error> {
+    match &options.auth {
+        SshAuth::Password(password) => {
+            session.userauth_password(&options.user, password.expose_secret())
+        }
+        SshAuth::Key {
+            private,
+            passphrase,
+        } => session.userauth_pubkey_memory(
+            &options.user,
+            None,
+            private.expose_secret(),
+            passphrase.as_ref().map(|p| p.expose_secret().as_str()),
+        ),
+        SshAuth::Agent => session.userauth_agent(&options.user),
+    }
+}
+
+fn check_host_key(
+    session: &Session,
+    host: &str,
+    port: u16,
+    policy: &HostKeyPolicy,
+    asked: &str,
+) -> Result<(), Error> {
+    let Some((key, kind)) = session.host_key() else {
+        return Err(Error::new(asked, "the server shows no host key"));
+    };
+    let fingerprint = format!("SHA256:{}", STANDARD_NO_PAD.encode(Sha256::digest(key)));
+    let refused = |why: String| Error::of_kind(ErrorKind::Denied, asked, why);
+    let changed = || {
+        refused(format!("the host's key is not the known one; it shows {fingerprint}")).remedy(
+            "If the host was reinstalled, remove its old key (`ssh-keygen -R HOST`) after comparing the new one on the \
+             host itself. Otherwise someone may be in between.",
+        )
+    };
+    let (file, accept_new) = match policy {
+        HostKeyPolicy::Pinned(pin) => {
+            return if pin.trim_end_matches('=') == fingerprint {
+                Ok(())
+            } else {
+                Err(changed())
+            };
+        }
+        HostKeyPolicy::KnownHosts(file) => (file, false),
+        HostKeyPolicy::AcceptNew(file) => (file, true),
+    };
+    let unusable = |e: ssh2::Error| Error::new(asked, format!("{}: {e}", file.display()));
+    let mut known = session.known_hosts().map_err(unusable)?;
+    if file.exists() {
+        known
+            .read_file(file, KnownHostFileKind::OpenSSH)
+            .map_err(unusable)?;
+    }
+    match known.check_port(host, port, key) {
+        CheckResult::Match => Ok(()),
+        CheckResult::Mismatch => Err(changed()),
+        CheckResult::NotFound if accept_new => {
+            let name = if port == 22 { host.to_owned() } else { format!("[{host}]:{port}") };
+            known.add(&name, key, "added by stead", KnownHostKeyFormat::from(kind)).map_err(unusable)?;
+            if let Some(folder) = file.parent() {
+                std::fs::create_dir_all(folder)
+                    .map_err(|e| Error::new(asked, format!("{}: {e}", folder.display())))?;
+            }
+            known.write_file(file, KnownHostFileKind::OpenSSH).map_err(unusable)
+        }
+        CheckResult::NotFound => Err(refused(format!(
+            "{} does not know the host; it shows the key {fingerprint}",
+            file.display()
+        ))
+        .remedy("Add the host with `ssh-keyscan`, after comparing the key on the host itself, or pin this fingerprint.")),
+        CheckResult::Failure => Err(refused(format!("the host's key could not be checked against {}", file.display()))),
+    }
+}
+
+impl Ssh {
+    /// `host:port`.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Runs a command with a shell's rules, feeding it `stdin`. A status other than zero is not an error here. `label`
+    /// stands for the command in log and errors, because commands may hold secrets.
+    pub async fn exec(
+        &self,
+        label: &str,
+        command: &str,
+        stdin: Option<Vec<u8>>,
+        cx: &Context,
+    ) -> Result<SshOutput, Error> {
+        let asked = format!("run {label} on {}", self.address);
+        let started = Instant::now();
+        let (session, command, deadline) =
+            (Arc::clone(&self.session), command.to_owned(), cx.deadline());
+        let work = {
+            let asked = asked.clone();
+            move || {
+                let session = session.lock().unwrap_or_else(PoisonError::into_inner);
+                let run = run(
+                    &session,
+                    &command,
+                    &stdin.unwrap_or_default(),
+                    deadline,
+                    &asked,
+                );
+                session.set_blocking(true);
+                run
+            }
+        };
+        let result = on_blocking_pool(asked, work).await;
+        let outcome = match &result {
+            Ok(output) => format!("status {}", output.status),
+            Err(error) => error.said().to_owned(),
+        };
+        self.dialer
+            .record("ssh", &self.address, label, &outcome, started);
+        result
+    }
+
+    /// Writes a file on the host, readable as `mode` (such as `0o600`) says.
+    pub async fn upload(&self, path: &Path, mode: i32, content: Vec<u8>) -> Result<(), Error> {
+        let asked = format!("write {} on {}", path.display(), self.address);
+        let started = Instant::now();
+        let (session, target) = (Arc::clone(&self.session), path.to_owned());
+        let work = {
+            let asked = asked.clone();
+            move || {
+                let failed = |e: ssh2::Error| Error::new(&asked, e.to_string());
+                let broken = |e: std::io::Error| Error::transient(&asked, e.to_string());
+                let session = session.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut channel = session
+                    .scp_send(&target, mode, content.len() as u64, None)
+                    .map_err(failed)?;
+                channel.write_all(&content).map_err(broken)?;
+                channel
+                    .send_eof()
+                    .and_then(|()| channel.wait_eof())
+                    .map_err(failed)?;
+                channel
+                    .close()
+                    .and_then(|()| channel.wait_close())
+                    .map_err(failed)
+            }
+        };
+        let result = on_blocking_pool(asked.clone(), work).await;
+        let outcome = result
+            .as_ref()
+            .map_or_else(|e| e.said().to_owned(), |()| "written".to_owned());
+        self.dialer
+            .record("ssh", &self.address, &asked, &outcome, started);
+        result
+    }
+}
+
+/// Feeds and drains a command without blocking on either of its outputs.
+fn run(
+    session: &Session,
+    command: &str,
+    stdin: &[u8],
+    deadline: Option<Instant>,
+    asked: &str,
+) -> Result<SshOutput, Error> {
+    let lost = |e: ssh2::Error| Error::transient(asked, e.to_string());
+    let mut channel = session.channel_session().map_err(lost)?;
+    channel.exec(command).map_err(lost)?;
+    session.set_blocking(false);
+    let mut output = SshOutput {
+        status: 255,
+        stdout: Vec::new(),
+        stderr: Vec::new(),
+    };
+    let (mut sent, mut closed_stdin, mut pause) = (0, false, FIRST_LOOK);
+    loop {
+        let mut moved = false;
+        if let Some(rest) = stdin.get(sent..).filter(|rest| !rest.is_empty()) {
+            let n = progress(channel.write(rest), asked)?;
+            sent += n;
+            moved |= n > 0;
+        } else if !closed_stdin {
+            closed_stdin = again(channel.send_eof(), asked)?;
+        }
+        moved |= drain(&mut channel, 0, &mut output.stdout, asked)?;
+        moved |= drain(&mut channel, 1, &mut output.stderr, asked)?;
+        if channel.eof() && !moved {
+            break;
+        }
+        if deadline.is_some_and(|d| Instant::now() >= d) {
+            return Err(Error::of_kind(
+                ErrorKind::TimedOut,
+                asked,
+                "the command had not ended at its deadline",
+            ));
+        }
+        if moved {
+            pause = FIRST_LOOK;
+        } else {
+            std::thread::sleep(pause);
+            pause = (pause * 2).min(LAST_LOOK);
+        }
+    }
+    session.set_blocking(true);
+    channel
+        .wait_eof()
+        .and_then(|()| channel.close())
+        .and_then(|()| channel.wait_close())
+        .map_err(lost)?;
+    // libssh2 reports 0 when the server sent a signal in place of a status.
+    let killed = channel.exit_signal().is_ok_and(|s| s.exit_signal.is_some());
+    output.status = if killed {
+        255
+    } else {
+        channel.exit_status().map_err(lost)?
+    };
+    Ok(output)
+}
+
+fn drain(
+    channel: &mut Channel,
+    stream: i32,
+    into: &mut Vec<u8>,
+    asked: &str,
+) -> Result<bool, Error> {
+    let mut buffer = [0u8; 16 * 1024];
+    let n = progress(channel.stream(stream).read(&mut buffer), asked)?;
+    into.extend_from_slice(buffer.get(..n).unwrap_or_default());
+    Ok(n > 0)
+}
+
+/// Bytes moved; none when it would block.
+fn progress(result: std::io::Result<usize>, asked: &str) -> Result<usize, Error> {
+    match result {
+        Ok(n) => Ok(n),
+        Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => Ok(0),
+        Err(e) => Err(Error::transient(asked, e.to_string())),
+    }
+}
+
+/// Whether the call is done; not yet when it would block.
+fn again(result: Result<(), ssh2::Error>, asked: &str) -> Result<bool, Error> {
+    match result {
+        Ok(()) => Ok(true),
+        Err(e) if e.code() == WOULD_BLOCK => Ok(false),
+        Err(e) => Err(Error::transient(asked, e.to_string())),
+    }
+}

@@ -1,0 +1,397 @@
+//! The provider over typed resources: everything that is the same for all of them.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use stead_value::{Diagnostic, Diagnostics, Type, Value};
+use tokio::sync::OnceCell;
+
+use crate::native::definition::{DataEntry, Definition, ResourceEntry};
+use crate::native::erased::Outcome;
+use crate::native::state_json;
+use crate::plan::{
+    Leniency, align, draft_of, known_only, null_write_only, refuse_unsupported, replacements,
+    volatile,
+};
+use crate::{
+    ApplyRequest, ApplyResponse, Context, Dialer, Imported, Operation, PlanRequest, PlanResponse,
+    Provider, ReadResponse,
+};
+
+/// One configured (or not yet configured) native provider.
+pub(crate) struct NativeProvider<C> {
+    definition: Arc<Definition<C>>,
+    dialer: Dialer,
+    client: OnceCell<C>,
+}
+
+impl<C: Send + Sync + 'static> NativeProvider<C> {
+    pub(crate) fn new(definition: Arc<Definition<C>>, dialer: Dialer) -> NativeProvider<C> {
+        NativeProvider {
+            definition,
+            dialer,
+            client: OnceCell::new(),
+        }
+    }
+
+    fn resource(&self, type_name: &str) -> Result<&ResourceEntry<C>, Diagnostic> {
+        self.definition
+            .resources
+            .get(type_name)
+            .ok_or_else(|| self.no_type("resource", type_name))
+    }
+
+    fn data_source(&self, type_name: &str) -> Result<&DataEntry<C>, Diagnostic> {
+        self.definition
+            .data_sources
+            .get(type_name)
+            .ok_or_else(|| self.no_type("data source", type_name))
+    }
+
+    fn no_type(&self, what: &str, type_name: &str) -> Diagnostic {
+        let detail = format!(
+            "The provider {} of stead has no {what} named {type_name}.",
+            self.definition.name
+        );
+        Diagnostic::error(format!("Unknown {what} type"), detail)
+    }
+
+    fn client(&self) -> Result<&C, Diagnostic> {
+        self.client.get().ok_or_else(|| {
+            let detail = format!(
+                "The provider {} was used before it was configured.",
+                self.definition.name
+            );
+            Diagnostic::error("Provider not configured", detail)
+        })
+    }
+
+    /// The configuration with environment variables in the place of what it leaves out.
+    fn with_environment(&self, config: &Value) -> Result<Value, Diagnostic> {
+        let Some(entries) = config.as_entries() else {
+            return Ok(config.clone());
+        };
+        let mut entries = entries.clone();
+        for (name, variables) in self.definition.environment {
+            let Some(slot) = entries.get_mut(*name).filter(|v| v.is_null()) else {
+                continue;
+            };
+            let found = variables
+                .iter()
+                .find_map(|v| Some((*v, self.dialer.environment().get(v)?)));
+            if let Some((variable, text)) = found {
+                *slot = from_variable(text, &slot.ty(), variable)?;
+            }
+        }
+        Ok(Value::object(entries))
+    }
+
+    /// What an operation left, as the engine wants it: no secrets to store, written as `reference` writes it.
+    fn settle(&self, entry: &ResourceEntry<C>, value: &Value, reference: &Value) -> Value {
+        let value = if entry.write_only {
+            null_write_only(&entry.schema.block, value)
+        } else {
+            value.clone()
+        };
+        align(value, reference, Leniency::of(entry.legacy))
+    }
+
+    async fn plan_change(
+        &self,
+        entry: &ResourceEntry<C>,
+        request: PlanRequest,
+        cx: &Context,
+    ) -> Result<PlanResponse, Diagnostics> {
+        let PlanRequest {
+            prior,
+            proposed,
+            config,
+            prior_private,
+        } = request;
+        let block = &entry.schema.block;
+        let mut draft = draft_of(block, prior, &proposed, config, entry.legacy);
+        volatile(&mut draft, entry.volatile);
+        for path in replacements(block, &draft.prior, &draft.planned) {
+            draft.replace(path);
+        }
+        let before_hook = draft.planned.clone();
+        entry
+            .operations
+            .plan(self.client.get(), &mut draft, cx)
+            .await?;
+        if draft.planned != before_hook {
+            // What the hook changed may have further consequences by the schema.
+            volatile(&mut draft, entry.volatile);
+            let known = replacements(block, &draft.prior, &before_hook);
+            for path in replacements(block, &draft.prior, &draft.planned) {
+                if !known.contains(&path) {
+                    draft.replace(path);
+                }
+            }
+        }
+        Ok(PlanResponse {
+            planned: draft.planned,
+            requires_replace: draft.requires_replace,
+            private: prior_private,
+            warnings: draft.warnings,
+            notes: draft.notes,
+        })
+    }
+
+    async fn change(
+        &self,
+        entry: &ResourceEntry<C>,
+        request: ApplyRequest,
+        cx: &Context,
+    ) -> ApplyResponse {
+        let ApplyRequest {
+            prior,
+            planned,
+            config,
+            private,
+        } = request;
+        let client = match self.client() {
+            Ok(client) => client,
+            Err(diagnostic) => return unchanged(prior, private, diagnostic),
+        };
+        let operations = &entry.operations;
+        if planned.is_null() {
+            return match operations.delete(client, &prior, private.clone(), cx).await {
+                Ok(()) => ApplyResponse {
+                    value: planned,
+                    private: Vec::new(),
+                    diagnostics: Diagnostics::new(),
+                },
+                Err(diagnostic) => unchanged(prior, private, diagnostic),
+            };
+        }
+        let wanted = known_only(&planned);
+        let Outcome {
+            value,
+            private,
+            error,
+        } = if prior.is_null() {
+            operations
+                .create(client, &wanted, &config, private, cx)
+                .await
+        } else {
+            operations
+                .update(client, &prior, &wanted, &config, private, cx)
+                .await
+        };
+        let value = value.map_or(prior, |value| self.settle(entry, &value, &planned));
+        ApplyResponse {
+            value,
+            private,
+            diagnostics: error.into_iter().collect(),
+        }
+    }
+}
+
+/// Nothing happened.
+fn unchanged(prior: Value, private: Vec<u8>, diagnostic: Diagnostic) -> ApplyResponse {
+    ApplyResponse {
+        value: prior,
+        private,
+        diagnostics: diagnostic.into(),
+    }
+}
+
+/// An environment variable's text as a value of the attribute's type. The text may be a secret: no message shows it.
+fn from_variable(text: &str, ty: &Type, variable: &str) -> Result<Value, Diagnostic> {
+    let value = match ty {
+        Type::String => Some(Value::string(text)),
+        Type::Bool => match text.to_ascii_lowercase().as_str() {
+            "1" | "true" | "yes" => Some(Value::bool(true)),
+            "" | "0" | "false" | "no" => Some(Value::bool(false)),
+            _ => None,
+        },
+        Type::Number => text.trim().parse::<i64>().ok().map(Value::number),
+        Type::List(element) | Type::Set(element) if **element == Type::String => {
+            let items = text
+                .split(',')
+                .map(str::trim)
+                .filter(|s| !s.is_empty())
+                .map(Value::string)
+                .collect();
+            Some(if matches!(ty, Type::Set(_)) {
+                Value::set(Type::String, items)
+            } else {
+                Value::list(Type::String, items)
+            })
+        }
+        _ => None,
+    };
+    value.ok_or_else(|| {
+        let detail = format!(
+            "The environment variable {variable} does not hold a {}.",
+            ty.friendly_name()
+        );
+        Diagnostic::error("Invalid environment variable", detail)
+    })
+}
+
+#[async_trait]
+impl<C: Send + Sync + 'static> Provider for NativeProvider<C> {
+    fn validate_provider(&self, config: &Value) -> Diagnostics {
+        refuse_unsupported(
+            &format!("the provider {}", self.definition.name),
+            &self.definition.config.block,
+            config,
+        )
+    }
+
+    fn validate_resource(&self, type_name: &str, config: &Value) -> Diagnostics {
+        match self.resource(type_name) {
+            Ok(entry) => {
+                let mut found = refuse_unsupported(type_name, &entry.schema.block, config);
+                found.extend(entry.operations.validate(config));
+                found
+            }
+            Err(diagnostic) => diagnostic.into(),
+        }
+    }
+
+    fn validate_data(&self, type_name: &str, config: &Value) -> Diagnostics {
+        match self.data_source(type_name) {
+            Ok(entry) => {
+                let mut found = refuse_unsupported(type_name, &entry.schema.block, config);
+                found.extend(entry.operations.validate(config));
+                found
+            }
+            Err(diagnostic) => diagnostic.into(),
+        }
+    }
+
+    async fn configure(&self, config: Value, cx: &Context) -> Result<Diagnostics, Diagnostics> {
+        let config = self.with_environment(&config)?;
+        let client = (self.definition.connect)(&config, self.dialer.clone(), cx.clone()).await?;
+        self.client.set(client).map_err(|_| {
+            let detail = format!(
+                "The provider {} was configured twice.",
+                self.definition.name
+            );
+            Diagnostics::from(Diagnostic::error("Provider configured twice", detail))
+        })?;
+        Ok(Diagnostics::new())
+    }
+
+    fn upgrade(
+        &self,
+        type_name: &str,
+        version: u64,
+        attributes: &serde_json::Value,
+    ) -> Result<Value, Diagnostics> {
+        let entry = self.resource(type_name)?;
+        if version > entry.schema.version {
+            let detail = format!(
+                "The state holds {type_name} in version {version} of its form, written by a newer provider; stead knows \
+                 it up to version {}.",
+                entry.schema.version
+            );
+            return Err(Diagnostic::error("State from a newer provider", detail).into());
+        }
+        if version == entry.schema.version {
+            return Ok(state_json::decode(&entry.schema.block, attributes)?);
+        }
+        let upgraded = entry.operations.upgrade(version, attributes.clone())?;
+        Ok(state_json::decode(&entry.schema.block, &upgraded)?)
+    }
+
+    async fn plan(
+        &self,
+        type_name: &str,
+        request: PlanRequest,
+        cx: &Context,
+    ) -> Result<PlanResponse, Diagnostics> {
+        let entry = self.resource(type_name)?;
+        if request.proposed.is_null() {
+            return Ok(PlanResponse {
+                planned: request.proposed,
+                requires_replace: Vec::new(),
+                private: request.prior_private,
+                warnings: Diagnostics::new(),
+                notes: Vec::new(),
+            });
+        }
+        self.plan_change(entry, request, cx).await
+    }
+
+    async fn read(
+        &self,
+        type_name: &str,
+        prior: Value,
+        private: Vec<u8>,
+        cx: &Context,
+    ) -> Result<Option<ReadResponse>, Diagnostics> {
+        let entry = self.resource(type_name)?;
+        let outcome = entry
+            .operations
+            .read(self.client()?, &prior, private, cx)
+            .await;
+        if let Some(diagnostic) = outcome.error {
+            return Err(diagnostic.into());
+        }
+        Ok(outcome.value.map(|value| ReadResponse {
+            value: self.settle(entry, &value, &prior),
+            private: outcome.private,
+            warnings: Diagnostics::new(),
+        }))
+    }
+
+    async fn apply(&self, type_name: &str, request: ApplyRequest, cx: &Context) -> ApplyResponse {
+        match self.resource(type_name) {
+            Ok(entry) => self.change(entry, request, cx).await,
+            Err(diagnostic) => unchanged(request.prior, request.private, diagnostic),
+        }
+    }
+
+    async fn import(
+        &self,
+        type_name: &str,
+        id: &str,
+        cx: &Context,
+    ) -> Result<Imported, Diagnostics> {
+        let entry = self.resource(type_name)?;
+        let Outcome {
+            value,
+            private,
+            error,
+        } = entry.operations.import(self.client()?, id, cx).await;
+        match (value, error) {
+            (Some(value), None) => {
+                let value = if entry.write_only {
+                    null_write_only(&entry.schema.block, &value)
+                } else {
+                    value
+                };
+                Ok(Imported { value, private })
+            }
+            (_, Some(diagnostic)) => Err(diagnostic.into()),
+            (None, None) => Err(Diagnostic::error(
+                "Nothing to import",
+                format!("There is no {type_name} {id:?}."),
+            )
+            .into()),
+        }
+    }
+
+    async fn read_data(
+        &self,
+        type_name: &str,
+        config: Value,
+        cx: &Context,
+    ) -> Result<(Value, Diagnostics), Diagnostics> {
+        let entry = self.data_source(type_name)?;
+        let value = entry.operations.read(self.client()?, &config, cx).await?;
+        Ok((align(value, &config, Leniency::Empty), Diagnostics::new()))
+    }
+
+    fn concurrency(&self, operation: Operation) -> usize {
+        self.definition
+            .limits
+            .get(&(operation as u8))
+            .copied()
+            .unwrap_or(0)
+    }
+}

@@ -1,0 +1,220 @@
+//! Typed resources behind one object-safe trait over dynamic values.
+
+use std::marker::PhantomData;
+
+use async_trait::async_trait;
+use stead_value::{Diagnostic, Diagnostics, Path, Value};
+
+use crate::{Context, DataSource, Error, Failure, PlanDraft, Private, Resource};
+
+/// What an operation leaves behind.
+pub(crate) struct Outcome {
+    /// The object; `None` when it does not exist, or when nothing is known beyond what was known before.
+    pub(crate) value: Option<Value>,
+    pub(crate) private: Vec<u8>,
+    pub(crate) error: Option<Diagnostic>,
+}
+
+#[async_trait]
+pub(crate) trait ErasedResource<C>: Send + Sync {
+    fn validate(&self, config: &Value) -> Diagnostics;
+    fn upgrade(
+        &self,
+        version: u64,
+        attributes: serde_json::Value,
+    ) -> Result<serde_json::Value, Error>;
+    async fn plan(
+        &self,
+        client: Option<&C>,
+        draft: &mut PlanDraft,
+        cx: &Context,
+    ) -> Result<(), Diagnostics>;
+    async fn create(
+        &self,
+        client: &C,
+        planned: &Value,
+        config: &Value,
+        private: Vec<u8>,
+        cx: &Context,
+    ) -> Outcome;
+    async fn read(&self, client: &C, prior: &Value, private: Vec<u8>, cx: &Context) -> Outcome;
+    async fn update(
+        &self,
+        client: &C,
+        prior: &Value,
+        planned: &Value,
+        config: &Value,
+        private: Vec<u8>,
+        cx: &Context,
+    ) -> Outcome;
+    async fn delete(
+        &self,
+        client: &C,
+        prior: &Value,
+        private: Vec<u8>,
+        cx: &Context,
+    ) -> Result<(), Diagnostic>;
+    async fn import(&self, client: &C, id: &str, cx: &Context) -> Outcome;
+}
+
+#[async_trait]
+pub(crate) trait ErasedData<C>: Send + Sync {
+    fn validate(&self, config: &Value) -> Diagnostics;
+    async fn read(&self, client: &C, config: &Value, cx: &Context) -> Result<Value, Diagnostic>;
+}
+
+pub(crate) struct Typed<T>(PhantomData<fn() -> T>);
+
+impl<T> Typed<T> {
+    pub(crate) fn new() -> Typed<T> {
+        Typed(PhantomData)
+    }
+}
+
+/// The struct of a stored object, private fields included.
+fn decode<R: Resource>(value: &Value, private: &Private) -> Result<R, Diagnostic> {
+    let mut object = R::decode(value, &Path::root())?;
+    object.load_private(private)?;
+    Ok(object)
+}
+
+fn outcome<R: Resource>(
+    object: Option<&R>,
+    mut private: Private,
+    error: Option<Diagnostic>,
+) -> Outcome {
+    let stored = object.map_or(Ok(()), |o| o.store_private(&mut private));
+    // The object exists: a private field that cannot be written must not hide it.
+    let error = error.or(stored.err());
+    Outcome {
+        value: object.map(R::encode),
+        private: private.into_bytes(),
+        error,
+    }
+}
+
+fn settled<R: Resource>(result: Result<R, Failure<R>>, private: Private) -> Outcome {
+    match result {
+        Ok(object) => outcome(Some(&object), private, None),
+        Err(Failure { error, partial }) => outcome(partial.as_ref(), private, Some(error.into())),
+    }
+}
+
+fn failed(error: Diagnostic, private: Vec<u8>) -> Outcome {
+    Outcome {
+        value: None,
+        private,
+        error: Some(error),
+    }
+}
+
+#[async_trait]
+impl<R: Resource> ErasedResource<R::Client> for Typed<R> {
+    fn validate(&self, config: &Value) -> Diagnostics {
+        R::validate(config)
+    }
+
+    fn upgrade(
+        &self,
+        version: u64,
+        attributes: serde_json::Value,
+    ) -> Result<serde_json::Value, Error> {
+        R::upgrade(version, attributes)
+    }
+
+    async fn plan(
+        &self,
+        client: Option<&R::Client>,
+        draft: &mut PlanDraft,
+        cx: &Context,
+    ) -> Result<(), Diagnostics> {
+        R::plan(client, draft, cx).await
+    }
+
+    async fn create(
+        &self,
+        client: &R::Client,
+        planned: &Value,
+        config: &Value,
+        bytes: Vec<u8>,
+        cx: &Context,
+    ) -> Outcome {
+        let private = Private::parse(&bytes);
+        match decode::<R>(planned, &private) {
+            Ok(planned) => settled(R::create(client, planned, config, cx).await, private),
+            Err(diagnostic) => failed(diagnostic, bytes),
+        }
+    }
+
+    async fn read(
+        &self,
+        client: &R::Client,
+        prior: &Value,
+        bytes: Vec<u8>,
+        cx: &Context,
+    ) -> Outcome {
+        let private = Private::parse(&bytes);
+        match decode::<R>(prior, &private) {
+            Ok(prior) => match R::read(client, prior, cx).await {
+                Ok(object) => outcome(object.as_ref(), private, None),
+                Err(error) => failed(error.into(), bytes),
+            },
+            Err(diagnostic) => failed(diagnostic, bytes),
+        }
+    }
+
+    async fn update(
+        &self,
+        client: &R::Client,
+        prior: &Value,
+        planned: &Value,
+        config: &Value,
+        bytes: Vec<u8>,
+        cx: &Context,
+    ) -> Outcome {
+        let private = Private::parse(&bytes);
+        let both = decode::<R>(prior, &private)
+            .and_then(|prior| Ok((prior, decode::<R>(planned, &private)?)));
+        match both {
+            Ok((prior, planned)) => {
+                settled(R::update(client, prior, planned, config, cx).await, private)
+            }
+            Err(diagnostic) => failed(diagnostic, bytes),
+        }
+    }
+
+    async fn delete(
+        &self,
+        client: &R::Client,
+        prior: &Value,
+        bytes: Vec<u8>,
+        cx: &Context,
+    ) -> Result<(), Diagnostic> {
+        let prior = decode::<R>(prior, &Private::parse(&bytes))?;
+        R::delete(client, prior, cx).await.map_err(Diagnostic::from)
+    }
+
+    async fn import(&self, client: &R::Client, id: &str, cx: &Context) -> Outcome {
+        match R::import(client, id, cx).await {
+            Ok(object) => outcome(Some(&object), Private::default(), None),
+            Err(error) => failed(error.into(), Vec::new()),
+        }
+    }
+}
+
+#[async_trait]
+impl<D: DataSource> ErasedData<D::Client> for Typed<D> {
+    fn validate(&self, config: &Value) -> Diagnostics {
+        D::validate(config)
+    }
+
+    async fn read(
+        &self,
+        client: &D::Client,
+        config: &Value,
+        cx: &Context,
+    ) -> Result<Value, Diagnostic> {
+        let config = D::decode(config, &Path::root())?;
+        Ok(D::read(client, config, cx).await?.encode())
+    }
+}

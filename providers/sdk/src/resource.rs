@@ -1,0 +1,184 @@
+//! What authors of native providers write: resources, data sources and configurations as typed structs.
+
+use async_trait::async_trait;
+use stead_value::schema::{Block as BlockSchema, Schema};
+use stead_value::{Diagnostic, Diagnostics, Value};
+
+use crate::{Context, Error, Field, PlanDraft, Private};
+
+/// A struct that describes a block: derived by `Block`, `Resource`, `DataSource` and `ProviderConfig` alike.
+pub trait Block: Field {
+    /// The schema of the fields.
+    fn block() -> BlockSchema;
+}
+
+/// The derived half of a resource.
+pub trait ResourceSchema: Block {
+    /// The type name people write, such as `truenas_dataset`.
+    const NAME: &'static str;
+    /// The version of the state's form.
+    const VERSION: u64;
+    /// Whether the published provider is of the older kind, in whose states null and `""`, `0`, `false` and `[]` are the same.
+    const LEGACY: bool;
+    /// Computed attributes that may take another value whenever anything changes.
+    const UNKNOWN_ON_CHANGE: &'static [&'static str];
+
+    fn schema() -> Schema {
+        Schema {
+            version: Self::VERSION,
+            block: Self::block(),
+        }
+    }
+
+    #[doc(hidden)]
+    fn store_private(&self, _private: &mut Private) -> Result<(), Diagnostic> {
+        Ok(())
+    }
+
+    #[doc(hidden)]
+    fn load_private(&mut self, _private: &Private) -> Result<(), Diagnostic> {
+        Ok(())
+    }
+}
+
+/// The derived half of a data source.
+pub trait DataSourceSchema: Block {
+    const NAME: &'static str;
+    const VERSION: u64;
+
+    fn schema() -> Schema {
+        Schema {
+            version: Self::VERSION,
+            block: Self::block(),
+        }
+    }
+}
+
+/// A provider's configuration. There is nothing to write by hand.
+pub trait ProviderConfig: Block {
+    const VERSION: u64;
+    /// Attributes that environment variables stand in for, in the order in which they are tried.
+    const ENVIRONMENT: &'static [(&'static str, &'static [&'static str])];
+
+    fn schema() -> Schema {
+        Schema {
+            version: Self::VERSION,
+            block: Self::block(),
+        }
+    }
+}
+
+/// A managed object. Every operation may be called at the same time for different objects.
+///
+/// Values arrive decoded and wholly known: in `planned`, what only the server can tell is `None` (or the type's default).
+#[async_trait]
+pub trait Resource: ResourceSchema + Send + Sync + 'static {
+    /// What `configure` makes: the connection to the API.
+    type Client: Send + Sync + 'static;
+
+    /// Checks beyond the schema; the configuration may hold unknown values, which must be let pass.
+    fn validate(_config: &Value) -> Diagnostics {
+        Diagnostics::new()
+    }
+
+    /// Adjusts the plan of a create or update after the schema's rules. `client` is `None` while the provider's
+    /// configuration is not known yet.
+    async fn plan(
+        _client: Option<&Self::Client>,
+        _plan: &mut PlanDraft,
+        _cx: &Context,
+    ) -> Result<(), Diagnostics> {
+        Ok(())
+    }
+
+    /// Makes the object. `config` is for write-only attributes, which `planned` lacks. When it fails half-way, the
+    /// [`Failure`] carries what exists.
+    async fn create(
+        client: &Self::Client,
+        planned: Self,
+        config: &Value,
+        cx: &Context,
+    ) -> Result<Self, Failure<Self>>;
+
+    /// The object as it is; `None` when it is gone.
+    async fn read(client: &Self::Client, prior: Self, cx: &Context) -> Result<Option<Self>, Error>;
+
+    /// Changes the object in place.
+    async fn update(
+        _client: &Self::Client,
+        _prior: Self,
+        _planned: Self,
+        _config: &Value,
+        _cx: &Context,
+    ) -> Result<Self, Failure<Self>> {
+        let error = Error::new(
+            format!("change {} in place", Self::NAME),
+            "this resource has no attribute that can change without a replacement",
+        );
+        Err(error
+            .remedy("Replace the object: `-replace=ADDRESS`.")
+            .into())
+    }
+
+    /// Removes the object; an object that is gone already is a success.
+    async fn delete(client: &Self::Client, prior: Self, cx: &Context) -> Result<(), Error>;
+
+    /// Finds an existing object by the identifier that people give to `import`. It is read right afterwards.
+    async fn import(_client: &Self::Client, _id: &str, _cx: &Context) -> Result<Self, Error> {
+        Err(Error::unsupported(
+            format!("import {}", Self::NAME),
+            "stead cannot import this type yet",
+        ))
+    }
+
+    /// Turns a state's attributes of an older schema version into this one's.
+    fn upgrade(_version: u64, attributes: serde_json::Value) -> Result<serde_json::Value, Error> {
+        Ok(attributes)
+    }
+}
+
+/// Something to look up.
+#[async_trait]
+pub trait DataSource: DataSourceSchema + Send + Sync + 'static {
+    type Client: Send + Sync + 'static;
+
+    /// Checks beyond the schema; the configuration may hold unknown values, which must be let pass.
+    fn validate(_config: &Value) -> Diagnostics {
+        Diagnostics::new()
+    }
+
+    /// Takes the configuration and gives it back with the computed fields filled in.
+    async fn read(client: &Self::Client, config: Self, cx: &Context) -> Result<Self, Error>;
+}
+
+/// A failed create or update, with what is known of the object so that it is not lost.
+#[derive(Debug)]
+pub struct Failure<T> {
+    pub error: Error,
+    /// The object as far as it exists. `None` means: nothing was made (create), nothing was changed (update).
+    pub partial: Option<T>,
+}
+
+impl<T> Failure<T> {
+    pub fn partial(error: Error, object: T) -> Failure<T> {
+        Failure {
+            error,
+            partial: Some(object),
+        }
+    }
+}
+
+impl<T> From<Error> for Failure<T> {
+    fn from(error: Error) -> Self {
+        Failure {
+            error,
+            partial: None,
+        }
+    }
+}
+
+impl<T> From<Diagnostic> for Failure<T> {
+    fn from(diagnostic: Diagnostic) -> Self {
+        Error::from(diagnostic).into()
+    }
+}
