@@ -204,3 +204,27 @@ fn without_patches_the_bytes_stay() {
     let text = "machine:   {type: worker}   # untouched\n";
     assert_eq!(apply_patches(text, &[], Release::V1_13).unwrap(), text);
 }
+
+/// The talosconfig that terraform-provider-talos 0.11.0 left in a real state.
+#[test]
+fn provider_talosconfig() {
+    use stead_talos::machinery::{parse_talosconfig, render_talosconfig};
+    let state: Value = serde_json::from_str(&read(
+        &golden().join("provider-state/terraform.tfstate.json"),
+    ))
+    .unwrap();
+    let resources = state["resources"].as_array().unwrap();
+    let found = resources
+        .iter()
+        .find(|r| r["type"] == "talos_client_configuration")
+        .unwrap();
+    let expected = found["instances"][0]["attributes"]["talos_config"]
+        .as_str()
+        .unwrap();
+    let context = parse_talosconfig(expected, None).unwrap();
+    assert_same(
+        render_talosconfig("lab", &context).expose(),
+        expected,
+        "talosconfig",
+    );
+}

@@ -93,6 +93,15 @@ fn merge_value(
     if let Type::Scalar(kind) = ty {
         return Ok(merge_scalar(left, right, kind, set));
     }
+    if let (Type::Struct(name), Some(Value::Map(have)), None) = (ty, left, right) {
+        // A struct by value is merged even when the right side does not mention it, which is how
+        // the types that overwrite always come to wipe what they find.
+        let mut fields = have.clone();
+        if let Some(structure) = Schema::get().structure(name) {
+            merge_struct(&mut fields, &Fields::new(), structure, path)?;
+        }
+        return Ok(Some(Value::Map(fields)));
+    }
     let (Some(l), Some(r)) = (left, right) else {
         return Ok(right.or(left).cloned());
     };

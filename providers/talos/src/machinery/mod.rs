@@ -4,6 +4,7 @@
 //! Everything here is pure: no network, no files, no clock and no randomness of its own.
 
 mod config;
+mod image;
 mod kubeconfig;
 mod merge;
 mod patch;
@@ -18,10 +19,11 @@ pub use config::{
     ConfigError, Contract, ContractError, EndpointError, Input, MachineType, RegistryMirror,
     canonical, machine_config,
 };
+pub use image::{Architecture, Factory, ImageTarget, ImageUrls, VANILLA_ID, default_installer};
 pub use kubeconfig::{Kubeconfig, KubeconfigError, KubeconfigUser, kubeconfig_from_archive};
 pub use patch::{PatchError, apply_patches};
 pub use schema::Release;
-pub use schematic::{Factory, ImageTarget, ImageUrls, Platform, Schematic, SchematicError};
+pub use schematic::{Schematic, SchematicError};
 pub use secrets::{
     CertificateAndKey, Certs, KubernetesSecrets, Role, Secret, SecretsBundle, SecretsError,
     Validity, certificate_validity,

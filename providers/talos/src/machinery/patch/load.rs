@@ -49,9 +49,9 @@ fn load_strategic(text: &str, release: Release) -> Result<Vec<Part>, PatchError>
             // What is deleted from the legacy document goes before everything else.
             let legacy = selector.is_legacy();
             if legacy {
-                first.push(Part::Delete(selector))
+                first.push(Part::Delete(selector));
             } else {
-                rest.push(Part::Delete(selector))
+                rest.push(Part::Delete(selector));
             }
         }
         if let Some(node) = left

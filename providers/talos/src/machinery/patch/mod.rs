@@ -213,3 +213,6 @@ fn strategic(mut documents: Vec<Document>, parts: &[Part]) -> Result<Vec<Documen
     }
     Ok(documents)
 }
+
+#[cfg(test)]
+mod tests;

@@ -33,7 +33,7 @@ fn unit_scale(unit: &str) -> Option<f64> {
 
 /// The text of a disk size: SI units when they lose nothing, else the plain number.
 pub(super) fn disk_size_text(bytes: u64) -> Option<String> {
-    if bytes % 1000 != 0 {
+    if !bytes.is_multiple_of(1000) {
         return None;
     }
     let text = humanize(bytes);

@@ -158,7 +158,10 @@ pub(super) fn self_signed_authority<R: CryptoRng + ?Sized>(
         &tagged(der::OCTET_STRING, &key_id),
     ));
     let serial = random::<16, R>(rng);
-    let (from, until) = (unix(now)?, unix(now + AUTHORITY_TTL)?);
+    let (from, until) = (
+        unix(now)?,
+        unix(now.checked_add(AUTHORITY_TTL).ok_or(SecretsError::Time)?)?,
+    );
     let cert = sign(key, &name, &name, key, &extensions, &serial, from, until)?;
     Ok(CertificateAndKey {
         cert,

@@ -197,9 +197,9 @@ impl Emitter {
             let literal =
                 !is_key && text.len() >= 2 && !text.trim().is_empty() && facts.block_allowed;
             if literal {
-                self.literal(text, indent)
+                self.literal(text, indent);
             } else {
-                self.double_quoted(text, indent, is_key)
+                self.double_quoted(text, indent, is_key);
             }
             return;
         }
