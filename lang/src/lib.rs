@@ -6,6 +6,9 @@ pub mod config;
 pub mod decode;
 pub mod expr;
 mod files;
+mod suggest;
 pub mod syntax;
+#[cfg(test)]
+mod testing;
 
 pub use files::Files;

@@ -4,4 +4,4 @@ mod model;
 mod types;
 
 pub use model::*;
-pub use types::{Defaults, TypeConstraint};
+pub use types::TypeConstraint;

@@ -1,10 +1,14 @@
 //! Text to syntax tree.
 
 mod ast;
+mod lexer;
+mod parser;
 mod source;
+mod token;
 
 pub use ast::{
     Attribute, BinaryOp, Block, Body, Call, Conditional, Expr, ExprKind, Expression, ForExpr,
     Label, Name, ObjectItem, ObjectKey, Step, StepKind, TemplatePart, UnaryOp,
 };
+pub use parser::{parse_expression, parse_file, parse_template};
 pub use source::{SourceFile, Span};

@@ -1,0 +1,191 @@
+//! Function calls: the arguments, and the functions that take expressions instead of values.
+
+use stead_value::{Diagnostics, Kind, Marks, Type, Value};
+
+use super::eval::Evaluator;
+use crate::syntax::{Call, Expr, Span};
+
+/// An argument with the place that messages about it point to.
+pub(super) struct Argument {
+    pub(super) value: Value,
+    pub(super) span: Span,
+}
+
+impl Evaluator<'_> {
+    pub(super) fn call(&mut self, call: &Call, span: Span) -> Value {
+        match call.name.strip_prefix("core::").unwrap_or(&call.name) {
+            "try" if !call.expand => self.try_call(&call.args, span),
+            "can" if !call.expand => self.can_call(&call.args, span),
+            name => {
+                let Some(arguments) = self.arguments(call) else {
+                    return Value::dynamic();
+                };
+                match name
+                    .strip_prefix("provider::")
+                    .and_then(|n| n.split_once("::"))
+                {
+                    Some((provider, function)) => {
+                        self.provider_call(provider, function, arguments, span)
+                    }
+                    None => self.builtin_call(name, call, arguments, span),
+                }
+            }
+        }
+    }
+
+    /// The first argument that evaluates without an error. What is not wholly known may yet turn out to be an error, so
+    /// that nobody can say which argument it will be.
+    fn try_call(&mut self, args: &[Expr], span: Span) -> Value {
+        let mut failures = Diagnostics::new();
+        for arg in args {
+            match self.attempt(arg) {
+                Attempt::Value(value) => return value,
+                Attempt::Undecided(marks) => return Value::dynamic().with_marks(marks),
+                Attempt::Wrong(diagnostics) => failures.extend(diagnostics),
+            }
+        }
+        let mut detail = "Call to function \"try\" failed: no expression succeeded:\n".to_owned();
+        for failure in failures.iter().filter(|d| d.is_error()) {
+            detail.push_str(&format!("- {}", failure.summary));
+            if let Some(range) = &failure.subject {
+                detail.push_str(&format!(
+                    " (at {}:{},{})",
+                    range.file, range.start.line, range.start.column
+                ));
+            }
+            detail.push_str(&format!("\n  {}\n", failure.detail));
+        }
+        detail.push_str("\nAt least one expression must produce a successful result.");
+        if args.is_empty() {
+            "Call to function \"try\" failed: at least one argument is required."
+                .clone_into(&mut detail);
+        }
+        self.error(span, "Error in function call", detail)
+    }
+
+    /// Whether the argument evaluates without an error.
+    fn can_call(&mut self, args: &[Expr], span: Span) -> Value {
+        match args {
+            [arg] => match self.attempt(arg) {
+                Attempt::Value(_) => Value::bool(true),
+                Attempt::Undecided(marks) => Value::unknown(Type::Bool).with_marks(marks),
+                Attempt::Wrong(_) => Value::bool(false),
+            },
+            [] => self.error(
+                span,
+                "Not enough function arguments",
+                "Function \"can\" expects 1 argument(s). Missing value for \"expression\".",
+            ),
+            _ => self.error(
+                span,
+                "Too many function arguments",
+                "Function \"can\" expects only 1 argument(s).",
+            ),
+        }
+    }
+
+    fn attempt(&mut self, arg: &Expr) -> Attempt {
+        let (pending, failed) = (self.outcome.pending, self.outcome.failed);
+        self.outcome.pending = false;
+        self.outcome.failed = false;
+        let (value, diagnostics) = self.aside(|e| e.expr(arg));
+        let unsettled = self.outcome.pending || self.outcome.failed;
+        self.outcome.pending |= pending;
+        self.outcome.failed |= failed;
+        if unsettled {
+            return Attempt::Undecided(value.marks());
+        }
+        if diagnostics.has_errors() {
+            return Attempt::Wrong(diagnostics);
+        }
+        self.outcome.diagnostics.extend(diagnostics);
+        if value.is_wholly_known() {
+            Attempt::Value(value)
+        } else {
+            Attempt::Undecided(value.marks_deep())
+        }
+    }
+
+    /// Evaluates the arguments; `None` when they can't be used, which was reported or is not known yet.
+    fn arguments(&mut self, call: &Call) -> Option<Vec<Argument>> {
+        let mut arguments: Vec<Argument> = call
+            .args
+            .iter()
+            .map(|arg| Argument {
+                value: self.expr(arg),
+                span: arg.span,
+            })
+            .collect();
+        if !call.expand {
+            return Some(arguments);
+        }
+        let last = arguments.pop()?;
+        let summary = "Invalid expanding argument value";
+        let (value, marks) = last.value.unmark();
+        if value.is_null() {
+            self.error(
+                last.span,
+                summary,
+                "The expanding argument (indicated by ...) must not be null.",
+            );
+            return None;
+        }
+        let items = match value.kind() {
+            Kind::List(_, items) | Kind::Set(_, items) | Kind::Tuple(items) => items,
+            Kind::Unknown(Type::Dynamic | Type::List(_) | Type::Set(_) | Type::Tuple(_), _) => {
+                return None;
+            }
+            _ => {
+                self.error(
+                    last.span,
+                    summary,
+                    "The expanding argument (indicated by ...) must be of a tuple, list, or set type.",
+                );
+                return None;
+            }
+        };
+        arguments.extend(items.iter().map(|item| Argument {
+            value: item.clone().with_marks(marks),
+            span: last.span,
+        }));
+        Some(arguments)
+    }
+}
+
+/// How evaluating an argument of `try` or `can` went.
+enum Attempt {
+    Value(Value),
+    Undecided(Marks),
+    Wrong(Diagnostics),
+}
+
+/// Calls of functions that take values.
+impl Evaluator<'_> {
+    fn provider_call(
+        &mut self,
+        provider: &str,
+        function: &str,
+        arguments: Vec<Argument>,
+        span: Span,
+    ) -> Value {
+        let values: Vec<Value> = arguments.into_iter().map(|a| a.value).collect();
+        let answer = self
+            .scope
+            .call_provider_function(provider, function, &values);
+        self.settle(answer, span)
+    }
+
+    fn builtin_call(
+        &mut self,
+        name: &str,
+        call: &Call,
+        _arguments: Vec<Argument>,
+        _span: Span,
+    ) -> Value {
+        self.error(
+            call.name_span,
+            "Call to unknown function",
+            format!("There is no function named \"{name}\"."),
+        )
+    }
+}

@@ -1,0 +1,402 @@
+//! Names and what follows them to references: which part of a traversal names an object, and which reaches into it.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use stead_value::addr::{InstanceKey, Resource, ResourceMode};
+use stead_value::{Diagnostic, Diagnostics, Path, Value};
+
+use super::scope::{PathKind, StaticReference, Target};
+use crate::syntax::{
+    Expr, ExprKind, Expression, Name, ObjectKey, SourceFile, Span, Step, StepKind, TemplatePart,
+};
+
+/// The object that a traversal begins with.
+pub(crate) struct Parsed {
+    /// Without instance key and output.
+    pub(crate) target: Target,
+    /// How many steps belong to the target.
+    pub(crate) consumed: usize,
+}
+
+/// Why a traversal names no object.
+pub(crate) struct BadReference {
+    summary: String,
+    detail: String,
+    span: Span,
+}
+
+impl BadReference {
+    fn new(summary: impl Into<String>, detail: impl Into<String>, span: Span) -> BadReference {
+        BadReference {
+            summary: summary.into(),
+            detail: detail.into(),
+            span,
+        }
+    }
+
+    pub(crate) fn diagnostic(self, file: &SourceFile) -> Diagnostic {
+        Diagnostic::error(self.summary, self.detail).at(file.range(self.span))
+    }
+}
+
+/// Finds the target of a traversal by its root name.
+pub(crate) fn parse_target(root: &Name, steps: &[Step]) -> Result<Parsed, BadReference> {
+    let attr = |i: usize| match steps.get(i).map(|s| &s.kind) {
+        Some(StepKind::Attr(name)) => Some(Arc::clone(name)),
+        _ => None,
+    };
+    let one = |target: fn(Arc<str>) -> Target| match attr(0) {
+        Some(name) => Ok(Parsed {
+            target: target(name),
+            consumed: 1,
+        }),
+        None => Err(BadReference::new(
+            "Invalid reference",
+            format!(
+                "The \"{}\" object cannot be accessed directly. Instead, access one of its attributes.",
+                root.text
+            ),
+            root.span,
+        )),
+    };
+    let fixed = |known: &[(&str, Target)]| match attr(0) {
+        Some(name) => match known.iter().find(|(n, _)| *n == &*name) {
+            Some((_, target)) => Ok(Parsed {
+                target: target.clone(),
+                consumed: 1,
+            }),
+            None => {
+                let supported: Vec<String> = known
+                    .iter()
+                    .map(|(n, _)| format!("{}.{n}", root.text))
+                    .collect();
+                Err(BadReference::new(
+                    format!("Invalid \"{}\" attribute", root.text),
+                    format!(
+                        "The \"{}\" object does not have an attribute named \"{name}\". The supported attributes are: {}.",
+                        root.text,
+                        supported.join(", ")
+                    ),
+                    steps.first().map_or(root.span, |s| s.span),
+                ))
+            }
+        },
+        None => Err(BadReference::new(
+            "Invalid reference",
+            format!(
+                "The \"{}\" object cannot be accessed directly. Instead, access one of its attributes.",
+                root.text
+            ),
+            root.span,
+        )),
+    };
+    match &*root.text {
+        "var" => one(Target::Variable),
+        "local" => one(Target::Local),
+        "module" => one(|name| Target::Module {
+            name,
+            key: None,
+            output: None,
+        }),
+        "each" => fixed(&[("key", Target::EachKey), ("value", Target::EachValue)]),
+        "count" => fixed(&[("index", Target::CountIndex)]),
+        "path" => fixed(&[
+            ("cwd", Target::Path(PathKind::Cwd)),
+            ("module", Target::Path(PathKind::Module)),
+            ("root", Target::Path(PathKind::Root)),
+        ]),
+        "terraform" | "tofu" => fixed(&[
+            ("workspace", Target::Workspace),
+            ("applying", Target::Applying),
+        ]),
+        "self" => Ok(Parsed {
+            target: Target::SelfObject,
+            consumed: 0,
+        }),
+        "data" => resource(ResourceMode::Data, attr(0), attr(1), root, 2),
+        "resource" => resource(ResourceMode::Managed, attr(0), attr(1), root, 2),
+        "ephemeral" => Err(BadReference::new(
+            "Unsupported reference",
+            "Ephemeral resources are not supported yet.",
+            root.span,
+        )),
+        _ => resource(
+            ResourceMode::Managed,
+            Some(Arc::clone(&root.text)),
+            attr(0),
+            root,
+            1,
+        ),
+    }
+}
+
+fn resource(
+    mode: ResourceMode,
+    type_name: Option<Arc<str>>,
+    name: Option<Arc<str>>,
+    root: &Name,
+    consumed: usize,
+) -> Result<Parsed, BadReference> {
+    match (type_name, name) {
+        (Some(type_name), Some(name)) => Ok(Parsed {
+            target: Target::Resource {
+                resource: Resource {
+                    mode,
+                    type_name,
+                    name,
+                },
+                key: None,
+            },
+            consumed,
+        }),
+        _ if consumed == 1 => Err(BadReference::new(
+            "Invalid reference",
+            "A reference to a resource type must be followed by at least one attribute access, specifying the resource name.",
+            root.span,
+        )),
+        _ => Err(BadReference::new(
+            "Invalid reference",
+            format!(
+                "The \"{}\" object must be followed by two attribute names: the type and the resource name.",
+                root.text
+            ),
+            root.span,
+        )),
+    }
+}
+
+/// A key value as an instance key; `None` for what is no key.
+pub(crate) fn instance_key(value: &Value) -> Option<InstanceKey> {
+    match value.as_str() {
+        Some(s) => Some(InstanceKey::String(s.into())),
+        None => value.as_number()?.to_u64().map(InstanceKey::Int),
+    }
+}
+
+/// The value of a step's key when it stands there literally.
+pub(crate) fn literal_key(step: &Step) -> Option<Value> {
+    match &step.kind {
+        StepKind::LegacyIndex(value) => Some(value.clone()),
+        StepKind::Index(expr) => literal(expr),
+        _ => None,
+    }
+}
+
+fn literal(expr: &Expr) -> Option<Value> {
+    match &expr.kind {
+        ExprKind::Literal(value) => Some(value.clone()),
+        ExprKind::Template(parts) => match parts.as_slice() {
+            [] => Some(Value::string("")),
+            [TemplatePart::Literal { text, .. }] => Some(Value::string(text)),
+            _ => None,
+        },
+        ExprKind::Parens(inner) => literal(inner),
+        _ => None,
+    }
+}
+
+/// The static steps at the beginning of these, as a path.
+pub(crate) fn static_path(steps: &[Step]) -> Path {
+    Path(
+        steps
+            .iter()
+            .map_while(|step| match &step.kind {
+                StepKind::Attr(name) => Some(stead_value::Step::Attr(Arc::clone(name))),
+                _ => literal_key(step).map(stead_value::Step::Index),
+            })
+            .collect(),
+    )
+}
+
+/// All that an expression refers to, in the order in which it stands there, without evaluating anything. References that
+/// are wrong in form are reported.
+pub fn references(expr: &Expression) -> (Vec<StaticReference>, Diagnostics) {
+    let mut finder = Finder {
+        file: expr.file(),
+        bound: Vec::new(),
+        found: Vec::new(),
+        diagnostics: Diagnostics::new(),
+    };
+    finder.expr(expr.node());
+    (finder.found, finder.diagnostics)
+}
+
+/// The roots of all traversals that are not bound within the expression: `var`, `local`, a resource type…
+pub fn root_names(expr: &Expression) -> BTreeSet<Arc<str>> {
+    struct Roots(BTreeSet<Arc<str>>);
+    impl Visit for Roots {
+        fn traversal(&mut self, root: &Name, _: &[Step], _: Span) {
+            self.0.insert(Arc::clone(&root.text));
+        }
+    }
+    let mut roots = Roots(BTreeSet::new());
+    walk(expr.node(), &mut Vec::new(), &mut roots);
+    roots.0
+}
+
+/// Called for each traversal whose root is not bound by a `for` around it.
+trait Visit {
+    fn traversal(&mut self, root: &Name, steps: &[Step], span: Span);
+}
+
+struct Finder<'a> {
+    file: &'a SourceFile,
+    bound: Vec<Arc<str>>,
+    found: Vec<StaticReference>,
+    diagnostics: Diagnostics,
+}
+
+impl Finder<'_> {
+    fn expr(&mut self, expr: &Expr) {
+        let mut bound = std::mem::take(&mut self.bound);
+        walk(expr, &mut bound, self);
+    }
+}
+
+impl Visit for Finder<'_> {
+    fn traversal(&mut self, root: &Name, steps: &[Step], span: Span) {
+        match static_reference(self.file, root, steps, span) {
+            Ok(reference) => self.found.push(reference),
+            Err(bad) => self.diagnostics.push(bad.diagnostic(self.file)),
+        }
+    }
+}
+
+/// A traversal as a reference, with the keys that are literal.
+pub(crate) fn static_reference(
+    file: &SourceFile,
+    root: &Name,
+    steps: &[Step],
+    span: Span,
+) -> Result<StaticReference, BadReference> {
+    let Parsed {
+        mut target,
+        mut consumed,
+    } = parse_target(root, steps)?;
+    if let Target::Resource { key, .. } | Target::Module { key, .. } = &mut target
+        && let Some(found) = steps
+            .get(consumed)
+            .and_then(literal_key)
+            .as_ref()
+            .and_then(instance_key)
+    {
+        *key = Some(found);
+        consumed += 1;
+    }
+    if let Target::Module { output, .. } = &mut target
+        && let Some(Step {
+            kind: StepKind::Attr(name),
+            ..
+        }) = steps.get(consumed)
+    {
+        *output = Some(Arc::clone(name));
+        consumed += 1;
+    }
+    let rest = static_path(steps.get(consumed..).unwrap_or(&[]));
+    Ok(StaticReference {
+        target,
+        rest,
+        range: file.range(span),
+    })
+}
+
+fn walk(expr: &Expr, bound: &mut Vec<Arc<str>>, visit: &mut dyn Visit) {
+    match &expr.kind {
+        ExprKind::Literal(_) | ExprKind::Invalid => {}
+        ExprKind::Template(parts) => walk_parts(parts, bound, visit),
+        ExprKind::Traversal { root, steps } => {
+            if !bound.contains(&root.text) {
+                visit.traversal(root, steps, expr.span);
+            }
+            walk_steps(steps, bound, visit);
+        }
+        ExprKind::Access { base, steps } => {
+            walk(base, bound, visit);
+            walk_steps(steps, bound, visit);
+        }
+        ExprKind::Call(call) => call.args.iter().for_each(|a| walk(a, bound, visit)),
+        ExprKind::Unary { operand: inner, .. } | ExprKind::Parens(inner) => {
+            walk(inner, bound, visit)
+        }
+        ExprKind::Binary { first, rest } => {
+            walk(first, bound, visit);
+            rest.iter().for_each(|(_, e)| walk(e, bound, visit));
+        }
+        ExprKind::Conditional(c) => {
+            walk(&c.condition, bound, visit);
+            walk(&c.then, bound, visit);
+            walk(&c.otherwise, bound, visit);
+        }
+        ExprKind::For(f) => {
+            walk(&f.collection, bound, visit);
+            let depth = bound.len();
+            bound.extend(
+                f.key_name
+                    .iter()
+                    .chain([&f.value_name])
+                    .map(|n| Arc::clone(&n.text)),
+            );
+            for inner in f.key.iter().chain([&f.result]).chain(&f.condition) {
+                walk(inner, bound, visit);
+            }
+            bound.truncate(depth);
+        }
+        ExprKind::Tuple(items) => items.iter().for_each(|e| walk(e, bound, visit)),
+        ExprKind::Object(items) => {
+            for item in items {
+                if let ObjectKey::Expr(key) = &item.key {
+                    walk(key, bound, visit);
+                }
+                walk(&item.value, bound, visit);
+            }
+        }
+    }
+}
+
+fn walk_steps(steps: &[Step], bound: &mut Vec<Arc<str>>, visit: &mut dyn Visit) {
+    for step in steps {
+        match &step.kind {
+            StepKind::Index(key) => walk(key, bound, visit),
+            StepKind::AttrSplat(each) | StepKind::FullSplat(each) => walk_steps(each, bound, visit),
+            StepKind::Attr(_) | StepKind::LegacyIndex(_) => {}
+        }
+    }
+}
+
+fn walk_parts(parts: &[TemplatePart], bound: &mut Vec<Arc<str>>, visit: &mut dyn Visit) {
+    for part in parts {
+        match part {
+            TemplatePart::Literal { .. } => {}
+            TemplatePart::Interpolation(e) => walk(e, bound, visit),
+            TemplatePart::If {
+                condition,
+                then,
+                otherwise,
+                ..
+            } => {
+                walk(condition, bound, visit);
+                walk_parts(then, bound, visit);
+                walk_parts(otherwise, bound, visit);
+            }
+            TemplatePart::For {
+                key_name,
+                value_name,
+                collection,
+                body,
+                ..
+            } => {
+                walk(collection, bound, visit);
+                let depth = bound.len();
+                bound.extend(
+                    key_name
+                        .iter()
+                        .chain([value_name])
+                        .map(|n| Arc::clone(&n.text)),
+                );
+                walk_parts(body, bound, visit);
+                bound.truncate(depth);
+            }
+        }
+    }
+}

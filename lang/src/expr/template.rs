@@ -1,0 +1,167 @@
+//! Templates: text with interpolations and directives.
+
+use stead_value::convert::convert;
+use stead_value::{Kind, Marks, Type, Value};
+
+use super::comprehension::Iteration;
+use super::eval::Evaluator;
+use crate::syntax::{Expr, TemplatePart};
+
+/// A string that is being put together.
+#[derive(Default)]
+struct Text {
+    /// What is known from the beginning on.
+    known: String,
+    /// Something unknown was met: the rest is not known.
+    unknown: bool,
+    marks: Marks,
+}
+
+impl Text {
+    fn push(&mut self, text: &str) {
+        if !self.unknown {
+            self.known.push_str(text);
+        }
+    }
+}
+
+impl Evaluator<'_> {
+    pub(super) fn template(&mut self, parts: &[TemplatePart]) -> Value {
+        match parts {
+            [] => return Value::string(""),
+            [TemplatePart::Literal { text, .. }] => return Value::string(text),
+            // One sole interpolation is the value itself.
+            [TemplatePart::Interpolation(expr)] => return self.expr(expr),
+            _ => {}
+        }
+        let mut text = Text::default();
+        let errors_before = self.outcome.diagnostics.len();
+        self.parts(parts, &mut text);
+        let value = if !text.unknown {
+            Value::string(&text.known)
+        } else if self.outcome.diagnostics.len() > errors_before {
+            Value::unknown(Type::String)
+        } else {
+            Value::unknown(Type::String).refine(|r| {
+                r.not_null = true;
+                r.prefix = safe_prefix(&text.known);
+            })
+        };
+        value.with_marks(text.marks)
+    }
+
+    fn parts(&mut self, parts: &[TemplatePart], out: &mut Text) {
+        for part in parts {
+            match part {
+                TemplatePart::Literal { text, .. } => out.push(text),
+                TemplatePart::Interpolation(expr) => self.interpolation(expr, out),
+                TemplatePart::If {
+                    condition,
+                    then,
+                    otherwise,
+                    ..
+                } => match self.directive_condition(condition, out) {
+                    Some(true) => self.parts(then, out),
+                    Some(false) => self.parts(otherwise, out),
+                    None => {
+                        out.unknown = true;
+                        // Both are evaluated for their errors and marks; their text no longer counts.
+                        self.parts(then, out);
+                        self.parts(otherwise, out);
+                    }
+                },
+                TemplatePart::For {
+                    key_name,
+                    value_name,
+                    collection,
+                    body,
+                    ..
+                } => match self.iteration(collection) {
+                    Iteration::Over(value, marks) => {
+                        out.marks = out.marks.union(marks);
+                        self.each(&value, key_name.as_ref(), value_name, |e| {
+                            e.parts(body, out)
+                        });
+                    }
+                    Iteration::Unknown(marks) => {
+                        out.marks = out.marks.union(marks);
+                        out.unknown = true;
+                    }
+                    Iteration::Broken => out.unknown = true,
+                },
+            }
+        }
+    }
+
+    fn interpolation(&mut self, expr: &Expr, out: &mut Text) {
+        let value = self.expr(expr);
+        if value.is_null() {
+            self.error(
+                expr.span,
+                "Invalid template interpolation value",
+                "The expression result is null. Cannot include a null value in a string template.",
+            );
+            out.unknown = true;
+            return;
+        }
+        match convert(&value, &Type::String) {
+            Ok(value) => {
+                out.marks = out.marks.union(value.marks());
+                match value.kind() {
+                    Kind::String(s) => out.push(s),
+                    _ => {
+                        if let Some(prefix) = value.refinement().and_then(|r| r.prefix.as_deref()) {
+                            out.push(prefix);
+                        }
+                        out.unknown = true;
+                    }
+                }
+            }
+            Err(error) => {
+                self.error(
+                    expr.span,
+                    "Invalid template interpolation value",
+                    format!("Cannot include the given value in a string template: {error}."),
+                );
+                out.unknown = true;
+            }
+        }
+    }
+
+    /// The condition of an `if` directive; `None` when unknown or wrong.
+    fn directive_condition(&mut self, expr: &Expr, out: &mut Text) -> Option<bool> {
+        let value = self.expr(expr);
+        if value.is_null() {
+            self.error(
+                expr.span,
+                "Null condition",
+                "The condition value is null. Conditions must either be true or false.",
+            );
+            return None;
+        }
+        match convert(&value, &Type::Bool) {
+            Ok(value) => {
+                out.marks = out.marks.union(value.marks());
+                value.as_bool()
+            }
+            Err(_) => {
+                self.error(
+                    expr.span,
+                    "Incorrect condition type",
+                    "The condition expression must be of type bool.",
+                );
+                None
+            }
+        }
+    }
+}
+
+/// A prefix whose last character can't combine with what follows: without its last grapheme cluster.
+fn safe_prefix(text: &str) -> Option<std::sync::Arc<str>> {
+    use unicode_segmentation::UnicodeSegmentation;
+    let last = text.graphemes(true).next_back().map_or(0, str::len);
+    // A combining mark may follow a letter; after these nothing combines.
+    let safe = text.ends_with(|c: char| c == ' ' || c.is_ascii_punctuation());
+    let keep = if safe { text.len() } else { text.len() - last };
+    text.get(..keep).filter(|s| !s.is_empty()).map(Into::into)
+}

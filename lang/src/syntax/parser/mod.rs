@@ -1,0 +1,191 @@
+//! Tokens to syntax tree, with recovery: one error per broken item, and the items around it are still read.
+
+mod body;
+mod expr;
+mod template;
+
+use std::sync::Arc;
+
+use stead_value::{Diagnostic, Diagnostics};
+
+use super::lexer::{self, Start};
+use super::token::{Token, TokenKind};
+use super::{Body, Expr, ExprKind, Expression, SourceFile, Span};
+
+/// How deep expressions and blocks may nest: far beyond what people write, far below what a thread's stack holds.
+const MAX_DEPTH: u32 = 250;
+
+/// Reads a configuration file. The body holds what could be read, whatever the diagnostics say.
+pub fn parse_file(file: &Arc<SourceFile>) -> (Body, Diagnostics) {
+    let mut parser = Parser::new(file, Start::Config);
+    let body = parser.file_body();
+    (body, parser.diagnostics)
+}
+
+/// Reads a text that is one expression, such as a `-var` value.
+pub fn parse_expression(file: &Arc<SourceFile>) -> (Expression, Diagnostics) {
+    let mut parser = Parser::new(file, Start::Config);
+    parser.newlines.push(false);
+    let expr = parser.expression().and_then(|expr| {
+        if parser.peek() == TokenKind::Eof {
+            return Ok(expr);
+        }
+        Err(parser.error(
+            "Extra characters after expression",
+            "An expression was successfully parsed, but extra characters were found after it.",
+        ))
+    });
+    parser.finish_expression(expr)
+}
+
+/// Reads a text that is a template, such as a template file.
+pub fn parse_template(file: &Arc<SourceFile>) -> (Expression, Diagnostics) {
+    let mut parser = Parser::new(file, Start::Template);
+    let span = Span::new(0, file.text().len() as u32);
+    let expr = parser.template(TokenKind::Eof, false).map(|parts| Expr {
+        kind: ExprKind::Template(parts),
+        span,
+    });
+    parser.finish_expression(expr)
+}
+
+/// An error was reported; the item being read can't be completed.
+#[derive(Debug)]
+struct Broken;
+
+type Parse<T> = Result<T, Broken>;
+
+struct Parser<'a> {
+    file: &'a Arc<SourceFile>,
+    /// Without comments; ends with `Eof`.
+    tokens: Vec<Token>,
+    next: usize,
+    /// Whether newlines are tokens, per open bracket.
+    newlines: Vec<bool>,
+    depth: u32,
+    diagnostics: Diagnostics,
+}
+
+impl<'a> Parser<'a> {
+    fn new(file: &'a Arc<SourceFile>, start: Start) -> Parser<'a> {
+        let (mut tokens, diagnostics) = lexer::lex(file, start);
+        tokens.retain(|t| t.kind != TokenKind::Comment);
+        Parser {
+            file,
+            tokens,
+            next: 0,
+            newlines: Vec::new(),
+            depth: 0,
+            diagnostics,
+        }
+    }
+
+    fn finish_expression(self, expr: Parse<Expr>) -> (Expression, Diagnostics) {
+        let all = Span::new(0, self.file.text().len() as u32);
+        let expr = expr.unwrap_or(Expr {
+            kind: ExprKind::Invalid,
+            span: all,
+        });
+        (
+            Expression::new(Arc::clone(self.file), expr),
+            self.diagnostics,
+        )
+    }
+
+    fn newlines_matter(&self) -> bool {
+        self.newlines.last().copied().unwrap_or(true)
+    }
+
+    /// The index of the next token that counts.
+    fn position(&self) -> usize {
+        let mut i = self.next;
+        if !self.newlines_matter() {
+            while self
+                .tokens
+                .get(i)
+                .is_some_and(|t| t.kind == TokenKind::Newline)
+            {
+                i += 1;
+            }
+        }
+        i
+    }
+
+    fn token_at(&self, index: usize) -> Token {
+        let end = self.file.text().len() as u32;
+        self.tokens.get(index).copied().unwrap_or(Token {
+            kind: TokenKind::Eof,
+            span: Span::new(end, end),
+        })
+    }
+
+    fn peek_token(&self) -> Token {
+        self.token_at(self.position())
+    }
+
+    fn peek(&self) -> TokenKind {
+        self.peek_token().kind
+    }
+
+    fn read(&mut self) -> Token {
+        let index = self.position();
+        self.next = (index + 1).min(self.tokens.len());
+        self.token_at(index)
+    }
+
+    /// Reads the next token if it is of this kind.
+    fn eat(&mut self, kind: TokenKind) -> Option<Token> {
+        (self.peek() == kind).then(|| self.read())
+    }
+
+    fn text(&self, span: Span) -> &'a str {
+        self.file.slice(span)
+    }
+
+    fn peek_is_word(&self, word: &str) -> bool {
+        let token = self.peek_token();
+        token.kind == TokenKind::Ident && self.text(token.span) == word
+    }
+
+    /// Reports at the next token.
+    fn error(&mut self, summary: &str, detail: impl Into<String>) -> Broken {
+        let token = self.peek_token();
+        if token.kind == TokenKind::Invalid {
+            // The lexer has said what is wrong here.
+            return Broken;
+        }
+        self.error_at(token.span, summary, detail)
+    }
+
+    fn error_at(&mut self, span: Span, summary: &str, detail: impl Into<String>) -> Broken {
+        self.diagnostics
+            .push(Diagnostic::error(summary, detail.into()).at(self.file.range(span)));
+        Broken
+    }
+
+    fn with_newlines<T>(
+        &mut self,
+        matter: bool,
+        parse: impl FnOnce(&mut Self) -> Parse<T>,
+    ) -> Parse<T> {
+        self.newlines.push(matter);
+        let result = parse(self);
+        self.newlines.pop();
+        result
+    }
+
+    fn nested<T>(&mut self, parse: impl FnOnce(&mut Self) -> Parse<T>) -> Parse<T> {
+        if self.depth >= MAX_DEPTH {
+            return Err(self.error(
+                "Nesting too deep",
+                format!(
+                    "Expressions and blocks can't be nested more than {MAX_DEPTH} levels deep."
+                ),
+            ));
+        }
+        self.depth += 1;
+        let result = parse(self);
+        self.depth -= 1;
+        result
+    }
+}
