@@ -86,6 +86,20 @@ impl Error {
         }
     }
 
+    /// A provider setting that is neither configured nor in the environment.
+    pub fn missing_setting(attribute: &str, variables: &[&str]) -> Error {
+        let error = Error::new(
+            "configure the provider",
+            format!("`{attribute}` is not set"),
+        )
+        .attribute(attribute);
+        let or = match variables {
+            [] => String::new(),
+            names => format!(", or the environment variable {}", names.join(" or ")),
+        };
+        error.remedy(format!("Set `{attribute}` in the provider block{or}."))
+    }
+
     /// What the user can do about it: one or two sentences.
     #[must_use]
     pub fn remedy(mut self, remedy: impl Into<String>) -> Error {

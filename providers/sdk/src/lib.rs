@@ -1,8 +1,152 @@
 //! What a provider is, and everything that providers share.
 //!
-//! [`Provider`] is what the engine sees: schemas and operations over [`stead_value::Value`]s. Authors of native providers
-//! do not write it: they write structs with `#[derive(Resource)]` and the typed operations, and the adaptor in this crate
-//! turns those into a [`Provider`].
+//! [`Provider`] is what the engine sees: schemas and operations over [`value::Value`]s. Authors of native providers do not
+//! write it: they write structs with `#[derive(Resource)]` and the typed operations of [`trait@Resource`], and the adaptor in
+//! this crate turns those into a [`Provider`]. `stead-utility` is a finished example.
+//!
+//! # A provider on one page
+//!
+//! ```
+//! use std::collections::BTreeMap;
+//! use stead_sdk::value::{Diagnostics, Sensitive, Value};
+//! use stead_sdk::{
+//!     Block, Context, Dialer, Error, Failure, Native, ProviderConfig, ProviderFactory, Resource, async_trait,
+//! };
+//!
+//! /// Doc comments become the schema's descriptions.
+//! #[derive(Clone, Debug, ProviderConfig)]
+//! struct Config {
+//!     /// Where the API is.
+//!     #[attr(optional, env = "ACME_ENDPOINT")]
+//!     endpoint: Option<String>,
+//!     #[attr(optional, sensitive, env = ["ACME_TOKEN", "ACME_API_TOKEN"])]
+//!     token: Option<Sensitive<String>>,
+//! }
+//!
+//! /// What `configure` makes and every operation gets.
+//! struct Client { http: stead_sdk::Dialer, endpoint: String }
+//!
+//! #[derive(Clone, Debug, Resource)]
+//! #[resource(name = "acme_disk", version = 0)]
+//! struct Disk {
+//!     /// Known after the creation; until then decoded as `""`. Use `Option<String>` to tell the two apart.
+//!     #[attr(computed)]
+//!     id: String,
+//!     /// A change makes a new disk.
+//!     #[attr(required, replace)]
+//!     name: String,
+//!     #[attr(optional, computed, default = 8)]
+//!     size: i64,
+//!     #[attr(optional)]
+//!     labels: Option<BTreeMap<String, String>>,
+//!     /// Never stored: take its value from `config`.
+//!     #[attr(optional, write_only)]
+//!     passphrase: Option<Sensitive<String>>,
+//!     #[attr(optional, unsupported)]
+//!     encryption: Option<bool>,
+//!     #[attr(block(list, max = 1))]
+//!     quota: Option<Quota>,
+//!     /// Kept in the state's private bytes, not in the schema.
+//!     #[attr(private)]
+//!     generation: Option<u64>,
+//! }
+//!
+//! #[derive(Clone, Debug, Block)]
+//! struct Quota {
+//!     #[attr(required)]
+//!     bytes: u64,
+//! }
+//!
+//! #[async_trait]
+//! impl Resource for Disk {
+//!     type Client = Client;
+//!
+//!     async fn create(client: &Client, planned: Self, config: &Value, cx: &Context) -> Result<Self, Failure<Self>> {
+//!         let secret: Option<Sensitive<String>> = stead_sdk::codec::attribute(config, "passphrase")?;
+//!         cx.progress("waiting for the disk");
+//!         let disk = Disk { id: format!("{}/{}", client.endpoint, planned.name), ..planned };
+//!         if secret.is_some_and(|s| s.expose_secret().len() < 4) {
+//!             // The disk exists: hand over what is known of it, so that it is not lost.
+//!             let error = Error::new("set the passphrase (PUT /disks/1/key)", "400: too short")
+//!                 .remedy("Use at least four characters.")
+//!                 .attribute("passphrase");
+//!             return Err(Failure::partial(error, disk));
+//!         }
+//!         Ok(disk)
+//!     }
+//!
+//!     async fn read(_client: &Client, prior: Self, _cx: &Context) -> Result<Option<Self>, Error> {
+//!         Ok(Some(prior)) // None when it is gone
+//!     }
+//!
+//!     async fn update(
+//!         _client: &Client,
+//!         _prior: Self,
+//!         planned: Self,
+//!         _config: &Value,
+//!         _cx: &Context,
+//!     ) -> Result<Self, Failure<Self>> {
+//!         Ok(planned)
+//!     }
+//!
+//!     async fn delete(_client: &Client, _prior: Self, _cx: &Context) -> Result<(), Error> {
+//!         Ok(())
+//!     }
+//! }
+//!
+//! async fn connect(config: Config, dialer: Dialer, _cx: Context) -> Result<Client, Diagnostics> {
+//!     let endpoint = config.endpoint.ok_or_else(|| Error::missing_setting("endpoint", &["ACME_ENDPOINT"]))?;
+//!     Ok(Client { http: dialer, endpoint })
+//! }
+//!
+//! pub fn factory(dialer: &Dialer) -> impl ProviderFactory + use<> {
+//!     Native::<Client>::provider::<Config>("acme").configure(connect).resource::<Disk>().build(dialer)
+//! }
+//!
+//! # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+//! // How a test drives it: the harness plans and checks as the engine does.
+//! use serde_json::json;
+//! use stead_sdk::testing::Harness;
+//! let acme = Harness::configured(&factory(&Dialer::direct()), json!({ "endpoint": "acme" })).await.unwrap();
+//! let disk = acme.apply("acme_disk", None, json!({ "name": "a", "quota": [{ "bytes": 5 }] })).await.unwrap();
+//! assert_eq!(disk.text("id"), "acme/a");
+//! assert_eq!(disk.attribute("size").as_i64(), Some(8));
+//! let renamed = acme.config("acme_disk", json!({ "name": "b" })).unwrap();
+//! let plan = acme.plan("acme_disk", Some(&disk), &renamed).await.unwrap();
+//! assert_eq!(plan.requires_replace.len(), 1);
+//! # });
+//! # Ok::<(), std::io::Error>(())
+//! ```
+//!
+//! # Fields
+//!
+//! | flag | meaning |
+//! | --- | --- |
+//! | `required`, `optional`, `computed` | as in the protocol; `optional, computed` together are allowed |
+//! | `default = EXPR` | taken when the configuration is silent; a published schema usually has `optional, computed` then |
+//! | `replace` | a change needs a new object (also on blocks) |
+//! | `sensitive`, `write_only`, `deprecated = "…"` | as in the protocol |
+//! | `unsupported` | in the published schema, refused with a diagnostic when configured (also on blocks) |
+//! | `computed(unknown_on_change)` | "known after apply" whenever anything else changes; otherwise the prior value is kept |
+//! | `set` | a `Vec` that is a set |
+//! | `block(list\|set\|single\|group\|map, min = N, max = N)` | a nested block; with `max = 1` an `Option<T>` (or a `T`) will do |
+//! | `nested(list\|set\|single\|map)` | a nested attribute of protocol 6 |
+//! | (none of these) on a `Vec<T>` of a derived `T` | a plain `list(object)` attribute, which people may write as blocks |
+//! | `name = "type"` | for names that Rust does not allow |
+//! | `env = "A"`, `env = ["A", "B"]` | provider configurations: environment variables that stand in |
+//! | `private` | resources: any serde type, kept in the private bytes |
+//!
+//! Types: `String`, `bool`, `i64`, `u64`, `f64`, [`Dynamic`] (any type), derived structs, and `Option`, `Vec`, `BTreeSet`,
+//! `BTreeMap<String, _>`, `Sensitive`, `Box` of them. A bare type that is not `required` decodes null as its `Default` (or
+//! the flag `default`); null and an empty collection are never a difference. `#[resource(…, legacy)]` says that the
+//! published provider is of the older kind (SDKv2): then null and `""`, `0`, `false` are no difference either, and optional
+//! fields may be bare.
+//!
+//! # Connections, waits, errors
+//!
+//! Every connection comes from the [`Dialer`]: [`Dialer::http`] and [`Dialer::send`], [`Dialer::grpc_channel`],
+//! [`Dialer::websocket`], [`Dialer::ssh`], or [`Dialer::tls`] and [`Dialer::tcp`] beneath them. Wait with [`wait::until`],
+//! try again with [`retry::with_backoff`]. An [`Error`] says what was asked, what the server said and what to do.
 
 // The derives name this crate from outside and from within.
 extern crate self as stead_sdk;
@@ -18,6 +162,7 @@ mod private;
 mod provider;
 mod resource;
 pub mod retry;
+pub mod testing;
 pub mod wait;
 
 pub use async_trait::async_trait;

@@ -6,3 +6,4 @@ mod erased;
 mod state_json;
 
 pub use definition::{Definition, Native, NativeFactory, NoConfig, Unconfigured};
+pub(crate) use state_json::complete as complete_blocks;

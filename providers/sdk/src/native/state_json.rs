@@ -53,7 +53,7 @@ fn prune(json: &Json, ty: &Type) -> Json {
 }
 
 /// Absent blocks are empty collections, never null.
-fn complete(block: &Block, value: &Value) -> Value {
+pub(crate) fn complete(block: &Block, value: &Value) -> Value {
     let Some(entries) = value.as_entries() else {
         return value.clone();
     };
