@@ -228,3 +228,97 @@ fn provider_talosconfig() {
         "talosconfig",
     );
 }
+
+/// What each contract is the first or the last to write; the goldens begin at 1.11.
+#[test]
+fn contracts_differ_where_they_should() {
+    let write = |contract: &str, machine_type| {
+        let name = if contract == "v1.2" {
+            "secrets/v1.2.yaml"
+        } else {
+            "secrets/v1.6.yaml"
+        };
+        let secrets = SecretsBundle::from_yaml(&read(&golden().join(name))).unwrap();
+        let contract = Contract::parse(contract).unwrap();
+        let input = Input::new(
+            "lab",
+            "https://[fd00::1]:6443",
+            machine_type,
+            "1.30.0",
+            contract,
+            &secrets,
+            "installer:v1",
+        );
+        let text = machine_config(&input, &[]).unwrap();
+        assert_same(
+            &canonical(&text, contract.release()).unwrap(),
+            &text,
+            "read back",
+        );
+        text
+    };
+    for minor in 2..=14 {
+        let contract = format!("v1.{minor}");
+        let control = write(&contract, MachineType::ControlPlane);
+        let worker = write(&contract, MachineType::Worker);
+        let found = |text: &str| (control.contains(text), worker.contains(text));
+        let both = |yes: bool| (yes, yes);
+        assert_eq!(found("k8s.gcr.io:"), both(minor == 2), "{contract}");
+        assert_eq!(
+            found("aescbcEncryptionSecret"),
+            (minor == 2, false),
+            "{contract}"
+        );
+        assert_eq!(
+            found("secretboxEncryptionSecret"),
+            ((3..14).contains(&minor), false),
+            "{contract}"
+        );
+        assert_eq!(
+            found("auditPolicy:"),
+            ((3..14).contains(&minor), false),
+            "{contract}"
+        );
+        assert_eq!(
+            found("apidCheckExtKeyUsage"),
+            both((3..12).contains(&minor)),
+            "{contract}"
+        );
+        assert_eq!(
+            found("disableManifestsDirectory"),
+            both((3..14).contains(&minor)),
+            "{contract}"
+        );
+        assert_eq!(found("diskQuotaSupport"), both(minor >= 5), "{contract}");
+        assert_eq!(
+            found("kubePrism:"),
+            both((6..14).contains(&minor)),
+            "{contract}"
+        );
+        assert_eq!(found("hostDNS:"), both(minor >= 7), "{contract}");
+        assert_eq!(
+            found("forwardKubeDNSToHost"),
+            both(minor >= 8),
+            "{contract}"
+        );
+        assert_eq!(found("clusterName: lab"), (true, minor >= 8), "{contract}");
+        assert_eq!(
+            found("exclude-from-external-load-balancers"),
+            (minor >= 8, false),
+            "{contract}"
+        );
+        assert_eq!(found("stableHostname"), both(minor < 12), "{contract}");
+        assert_eq!(
+            found("kind: HostnameConfig"),
+            both(minor >= 12),
+            "{contract}"
+        );
+        assert_eq!(found("- fd00::1"), (minor < 12, false), "{contract}");
+        assert_eq!(found("network: {}"), both(minor < 13), "{contract}");
+        assert_eq!(
+            found("kind: KubeletConfig"),
+            both(minor >= 14),
+            "{contract}"
+        );
+    }
+}

@@ -3,6 +3,7 @@
 //! Facts: Talos `pkg/machinery/config/generate/secrets` and siderolabs/crypto. Randomness and time
 //! come in through parameters.
 
+mod adopt;
 mod bundle;
 mod client;
 mod der;

@@ -36,6 +36,32 @@ fn golden_bundles_round_trip() {
 }
 
 #[test]
+fn a_cluster_is_adopted_from_its_configuration() {
+    use crate::machinery::Release;
+    let expected = SecretsBundle::from_yaml(V1_13).unwrap();
+    for (config, release) in [
+        (
+            include_str!("../../../tests/golden/g02-base-v1.11/controlplane.yaml"),
+            Release::V1_13,
+        ),
+        (
+            include_str!("../../../tests/golden/g12-prerelease-v1.14/controlplane.yaml"),
+            Release::V1_14,
+        ),
+    ] {
+        assert_eq!(
+            SecretsBundle::from_machine_config(config, release).unwrap(),
+            expected
+        );
+    }
+    let worker = include_str!("../../../tests/golden/g02-base-v1.11/worker.yaml");
+    let error = SecretsBundle::from_machine_config(worker, Release::V1_13)
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("certs.os is invalid"), "{error}");
+}
+
+#[test]
 fn contract_decides_the_kinds_of_secrets() {
     let (old, middle, new) = (sample("v1.2", 1), sample("v1.6", 1), sample("v1.13", 1));
     assert!(
