@@ -62,9 +62,6 @@ pub enum PatchError {
     /// Talos reads such a text as a file name; files are read by the caller.
     #[error("the patch {0:?} names a file: pass the contents of the file instead")]
     FileName(String),
-    /// Two documents of one identity would result.
-    #[error("duplicate document: {0}")]
-    DuplicateResult(String),
 }
 
 impl From<YamlError> for PatchError {
