@@ -53,6 +53,13 @@ pub trait Stream: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin {}
 
 impl<T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin> Stream for T {}
 
+/// Says nothing of the connection's state.
+impl fmt::Debug for dyn Stream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Stream")
+    }
+}
+
 /// Makes ring the process's cryptography provider. Call it first in `main` and in test setup; it is idempotent.
 pub fn init_crypto() {
     // The only error is that one is installed already.
