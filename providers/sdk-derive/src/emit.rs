@@ -4,7 +4,7 @@ use proc_macro2::TokenStream;
 use quote::quote;
 use syn::{Expr, ExprLit, Ident, Lit, LitStr};
 
-use crate::field::{Field, Kind, Nesting, Shape};
+use crate::field::{Field, Kind, Nesting, Shape, is_any};
 
 /// `impl Field`: decoding from and encoding to an object value.
 pub(crate) fn codec(ident: &Ident, fields: &[Field], unit: bool) -> TokenStream {
@@ -76,7 +76,8 @@ fn decode(field: &Field) -> TokenStream {
 
 /// Whether null decodes as the Rust type's default: collections, and what the provider fills in.
 fn lenient(field: &Field) -> bool {
-    if field.optional_type {
+    // A value of any type is its own null.
+    if field.optional_type || is_any(&field.ty) {
         return false;
     }
     match field.kind {

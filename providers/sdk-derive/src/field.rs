@@ -309,7 +309,7 @@ fn generic_argument<'a>(ty: &'a Type, wrapper: &str) -> Option<&'a Type> {
 }
 
 /// A value of any type, which may itself be null.
-fn is_any(ty: &Type) -> bool {
+pub(crate) fn is_any(ty: &Type) -> bool {
     let Type::Path(path) = ty else { return false };
     path.path
         .segments

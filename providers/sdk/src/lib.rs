@@ -142,6 +142,11 @@
 //! published provider is of the older kind (SDKv2): then null and `""`, `0`, `false` are no difference either, and optional
 //! fields may be bare.
 //!
+//! # Schema equality
+//!
+//! [`testing::provider_table`] writes schemas as text; `tools/schema_table.py` writes the same text from the published
+//! provider's `terraform providers schema -json`. Keep that file beside your tests and compare.
+//!
 //! # Connections, waits, errors
 //!
 //! Every connection comes from the [`Dialer`]: [`Dialer::http`] and [`Dialer::send`], [`Dialer::grpc_channel`],

@@ -1,5 +1,9 @@
 //! Driving a provider in tests as the engine does: configuration in, plan, apply, refresh, with the engine's own checks.
 
+mod table;
+
+pub use table::{provider_table, schema_table, section_of};
+
 use std::sync::Arc;
 
 use serde_json::{Map, Value as Json};
