@@ -1,8 +1,9 @@
 //! What an operation is given besides its arguments: cancellation, progress and a deadline.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+use stead_value::{Diagnostic, Diagnostics};
 use tokio_util::sync::CancellationToken;
 
 /// One line of progress: what is being waited for.
@@ -29,6 +30,7 @@ pub struct Context {
     cancel: CancellationToken,
     deadline: Option<Instant>,
     sink: Option<Arc<dyn ProgressSink>>,
+    warnings: Arc<Mutex<Diagnostics>>,
 }
 
 impl Context {
@@ -37,6 +39,7 @@ impl Context {
             cancel,
             deadline: None,
             sink: None,
+            warnings: Arc::default(),
         }
     }
 
@@ -56,6 +59,28 @@ impl Context {
     pub fn with_deadline(mut self, deadline: Instant) -> Context {
         self.deadline = Some(self.deadline.map_or(deadline, |d| d.min(deadline)));
         self
+    }
+
+    /// The same context with no warnings yet: what one operation is given, so that its warnings can be taken from it.
+    #[must_use]
+    pub(crate) fn for_operation(&self) -> Context {
+        Context {
+            warnings: Arc::default(),
+            ..self.clone()
+        }
+    }
+
+    /// Tells the user something that does not stop the operation, such as an object that could not be looked at. Never
+    /// pass a secret.
+    pub fn warn(&self, summary: impl Into<String>, detail: impl Into<String>) {
+        let mut warnings = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
+        warnings.push(Diagnostic::warning(summary, detail));
+    }
+
+    /// The warnings so far, which are then gone from here.
+    pub(crate) fn take_warnings(&self) -> Diagnostics {
+        let mut warnings = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut *warnings)
     }
 
     pub fn deadline(&self) -> Option<Instant> {

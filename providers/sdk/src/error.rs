@@ -33,6 +33,7 @@ pub struct Error {
     remedy: Option<String>,
     attribute: Option<Path>,
     status: Option<u16>,
+    untrusted: bool,
     /// A headline of its own, in place of "Could not …".
     summary: Option<String>,
 }
@@ -48,6 +49,7 @@ impl Error {
             remedy: None,
             attribute: None,
             status: None,
+            untrusted: false,
             summary: None,
         }
     }
@@ -124,6 +126,18 @@ impl Error {
     pub fn with_kind(mut self, kind: ErrorKind) -> Error {
         self.kind = kind;
         self
+    }
+
+    /// Says that the server is there and that its certificate did not convince.
+    #[must_use]
+    pub(crate) fn untrusted(mut self) -> Error {
+        self.untrusted = true;
+        self
+    }
+
+    /// The server is there, but its certificate did not convince.
+    pub fn is_untrusted(&self) -> bool {
+        self.untrusted
     }
 
     pub fn kind(&self) -> ErrorKind {

@@ -237,7 +237,10 @@ struct Lookup {
 impl DataSource for Lookup {
     type Client = Client;
 
-    async fn read(_: &Client, config: Self, _: &Context) -> Result<Self, Error> {
+    async fn read(_: &Client, config: Self, cx: &Context) -> Result<Self, Error> {
+        if config.name == "odd" {
+            cx.warn("Odd name", "It was looked up all the same.");
+        }
         Ok(Lookup {
             upper: Some(config.name.to_uppercase()),
             ..config
@@ -680,4 +683,30 @@ async fn data_sources_fill_in_the_rest() {
         .await
         .unwrap();
     assert_eq!(value.get("upper"), Some(Value::string("X")));
+}
+
+#[tokio::test]
+async fn warnings_belong_to_the_operation_that_gave_them() {
+    let acme = acme().await;
+    let looked_up = async |name: &str| {
+        let config = Value::object_from([
+            ("name", Value::string(name)),
+            ("upper", Value::null(Type::String)),
+        ]);
+        acme.provider()
+            .read_data("acme_lookup", config, &acme.cx)
+            .await
+            .unwrap()
+            .1
+    };
+    let warnings = looked_up("odd").await;
+    assert_eq!(
+        warnings
+            .iter()
+            .map(|d| d.summary.as_str())
+            .collect::<Vec<_>>(),
+        ["Odd name"]
+    );
+    assert!(!warnings.has_errors());
+    assert!(looked_up("even").await.is_empty());
 }

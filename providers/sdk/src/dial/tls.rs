@@ -275,7 +275,7 @@ fn handshake_error(asked: String, error: &std::io::Error) -> Error {
 pub(crate) fn trust_error(asked: String, error: &rustls::Error) -> Error {
     let failed = Error::of_kind(ErrorKind::Other, asked, error.to_string());
     match error {
-        rustls::Error::General(text) if text.contains("fingerprint") => failed.remedy(
+        rustls::Error::General(text) if text.contains("fingerprint") => failed.untrusted().remedy(
             "Add the authority to the trusted ones (SSL_CERT_FILE, or the provider's CA setting), or pin the \
              certificate by its fingerprint after comparing it on the server itself.",
         ),

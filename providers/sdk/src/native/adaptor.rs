@@ -325,9 +325,10 @@ impl<C: Send + Sync + 'static> Provider for NativeProvider<C> {
         cx: &Context,
     ) -> Result<Option<ReadResponse>, Diagnostics> {
         let entry = self.resource(type_name)?;
+        let cx = cx.for_operation();
         let outcome = entry
             .operations
-            .read(self.client()?, &prior, private, cx)
+            .read(self.client()?, &prior, private, &cx)
             .await;
         if let Some(diagnostic) = outcome.error {
             return Err(diagnostic.into());
@@ -335,13 +336,18 @@ impl<C: Send + Sync + 'static> Provider for NativeProvider<C> {
         Ok(outcome.value.map(|value| ReadResponse {
             value: self.settle(entry, &value, &prior),
             private: outcome.private,
-            warnings: Diagnostics::new(),
+            warnings: cx.take_warnings(),
         }))
     }
 
     async fn apply(&self, type_name: &str, request: ApplyRequest, cx: &Context) -> ApplyResponse {
         match self.resource(type_name) {
-            Ok(entry) => self.change(entry, request, cx).await,
+            Ok(entry) => {
+                let cx = cx.for_operation();
+                let mut response = self.change(entry, request, &cx).await;
+                response.diagnostics.extend(cx.take_warnings());
+                response
+            }
             Err(diagnostic) => unchanged(request.prior, request.private, diagnostic),
         }
     }
@@ -383,8 +389,9 @@ impl<C: Send + Sync + 'static> Provider for NativeProvider<C> {
         cx: &Context,
     ) -> Result<(Value, Diagnostics), Diagnostics> {
         let entry = self.data_source(type_name)?;
-        let value = entry.operations.read(self.client()?, &config, cx).await?;
-        Ok((align(value, &config, Leniency::Empty), Diagnostics::new()))
+        let cx = cx.for_operation();
+        let value = entry.operations.read(self.client()?, &config, &cx).await?;
+        Ok((align(value, &config, Leniency::Empty), cx.take_warnings()))
     }
 
     fn concurrency(&self, operation: Operation) -> usize {
