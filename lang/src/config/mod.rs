@@ -1,7 +1,28 @@
 //! Files to configuration: what each block of a module says.
 
+mod check;
+mod content;
+mod data;
+mod files;
 mod model;
+mod module;
+mod modules;
+mod overrides;
+mod providers;
+mod refactor;
+mod references;
+mod terraform;
+mod tree;
 mod types;
+mod values;
+pub mod vars;
+mod version;
 
+pub(crate) use content::{missing_argument, place, unsupported_argument, unsupported_block};
+pub use files::load_module;
 pub use model::*;
-pub use types::TypeConstraint;
+pub use providers::AbsProvider;
+pub use refactor::object_address;
+pub use tree::{ConfigNode, ConfigTree, InstalledModules, NothingInstalled};
+pub use types::{TypeConstraint, parse_type};
+pub use version::{Constraints, Version};

@@ -13,6 +13,13 @@ pub(super) struct Argument {
 
 impl Evaluator<'_> {
     pub(super) fn call(&mut self, call: &Call, span: Span) -> Value {
+        if self.constant {
+            return self.error(
+                call.name_span,
+                "Function calls not allowed",
+                "Functions may not be called here.",
+            );
+        }
         match call.name.strip_prefix("core::").unwrap_or(&call.name) {
             "try" if !call.expand => self.try_call(&call.args, span),
             "can" if !call.expand => self.can_call(&call.args, span),

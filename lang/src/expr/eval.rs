@@ -22,6 +22,41 @@ pub fn evaluate(expr: &Expression, scope: &dyn Scope) -> Evaluation {
     }
 }
 
+/// Evaluates an expression with some names bound beside what the scope gives.
+pub(crate) fn evaluate_with(
+    expr: &Expression,
+    scope: &dyn Scope,
+    names: &[(Arc<str>, Value)],
+) -> Evaluation {
+    let mut evaluator = Evaluator::new(expr.file(), scope);
+    evaluator.names = names.to_vec();
+    let value = evaluator.expr(expr.node());
+    Evaluation {
+        value,
+        ..evaluator.outcome
+    }
+}
+
+/// Evaluates an expression that must be constant: it may refer to nothing and call nothing.
+pub fn evaluate_constant(expr: &Expression) -> Evaluation {
+    let mut evaluator = Evaluator::new(expr.file(), &Constant);
+    evaluator.constant = true;
+    let value = evaluator.expr(expr.node());
+    Evaluation {
+        value,
+        ..evaluator.outcome
+    }
+}
+
+/// The scope of constants: nothing.
+struct Constant;
+
+impl Scope for Constant {
+    fn resolve(&self, _: &Reference<'_>) -> Resolved {
+        Resolved::Failed
+    }
+}
+
 pub(super) struct Evaluator<'a> {
     pub(super) scope: &'a dyn Scope,
     pub(super) file: &'a SourceFile,
@@ -29,6 +64,8 @@ pub(super) struct Evaluator<'a> {
     pub(super) outcome: Evaluation,
     /// Names bound by `for` around the current place, innermost last; in a template, its variables.
     pub(super) names: Vec<(Arc<str>, Value)>,
+    /// Nothing can be referred to and no function called.
+    pub(super) constant: bool,
     /// In a template file: only `names` can be referred to.
     pub(super) template: Option<TemplateContext>,
 }
@@ -47,6 +84,7 @@ impl<'a> Evaluator<'a> {
             outcome: Evaluation::of(Value::dynamic()),
             names: Vec::new(),
             template: None,
+            constant: false,
         }
     }
 
@@ -85,6 +123,13 @@ impl<'a> Evaluator<'a> {
         if let Some((_, value)) = self.names.iter().rev().find(|(name, _)| *name == root.text) {
             let value = value.clone();
             return self.take_steps(value, steps);
+        }
+        if self.constant {
+            return self.error(
+                span,
+                "Variables not allowed",
+                "Variables may not be used here.",
+            );
         }
         if self.template.is_some() {
             return self.error(
@@ -206,6 +251,15 @@ impl<'a> Evaluator<'a> {
         for item in items {
             let key = match &item.key {
                 ObjectKey::Name(name) => Some(Arc::clone(&name.text)),
+                ObjectKey::Expr(expr) if matches!(expr.kind, ExprKind::Traversal { .. }) => {
+                    self.error(
+                        expr.span,
+                        "Ambiguous attribute key",
+                        "If this expression is intended to be a reference, wrap it in parentheses. If it's instead intended \
+                         as a literal name containing periods, wrap it in quotes to create a string literal.",
+                    );
+                    None
+                }
                 ObjectKey::Expr(expr) => {
                     let value = self.expr(expr);
                     marks = marks.union(value.marks());

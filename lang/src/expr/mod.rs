@@ -12,7 +12,11 @@ mod template;
 #[cfg(test)]
 mod tests;
 
-pub use eval::evaluate;
+pub(crate) use eval::evaluate_with;
+pub use eval::{evaluate, evaluate_constant};
+pub(crate) use reference::{
+    instance_key, literal_key, literal_text, references_except, static_path, static_reference,
+};
 pub use reference::{references, root_names};
 pub use scope::{
     Evaluation, PathKind, Reference, Resolved, Scope, Source, StaticReference, Target,

@@ -222,6 +222,29 @@ pub fn references(expr: &Expression) -> (Vec<StaticReference>, Diagnostics) {
     (finder.found, finder.diagnostics)
 }
 
+/// Like [`references`], with names that are bound around the expression.
+pub(crate) fn references_except(
+    expr: &Expression,
+    bound: &[Arc<str>],
+    found: &mut Vec<StaticReference>,
+    diagnostics: &mut Diagnostics,
+) {
+    let mut finder = Finder {
+        file: expr.file(),
+        bound: bound.to_vec(),
+        found: Vec::new(),
+        diagnostics: Diagnostics::new(),
+    };
+    finder.expr(expr.node());
+    found.extend(finder.found);
+    diagnostics.extend(finder.diagnostics);
+}
+
+/// The text of an expression that is a constant string.
+pub(crate) fn literal_text(expr: &Expr) -> Option<String> {
+    literal(expr)?.as_str().map(ToOwned::to_owned)
+}
+
 /// The roots of all traversals that are not bound within the expression: `var`, `local`, a resource type…
 pub fn root_names(expr: &Expression) -> BTreeSet<Arc<str>> {
     struct Roots(BTreeSet<Arc<str>>);

@@ -504,18 +504,13 @@ impl Parser<'_> {
             return Ok(ObjectKey::Name(name(self.text(token.span), token.span)));
         }
         let key = self.expression()?;
-        if let ExprKind::Traversal { root, steps } = &key.kind {
-            if steps.is_empty() {
-                return Ok(ObjectKey::Name(root.clone()));
-            }
-            return Err(self.error_at(
-                key.span,
-                "Ambiguous attribute key",
-                "If this expression is intended to be a reference, wrap it in parentheses. If it's instead intended as a \
-                 literal name containing periods, wrap it in quotes to create a string literal.",
-            ));
+        match key.kind {
+            ExprKind::Traversal { root, steps } if steps.is_empty() => Ok(ObjectKey::Name(root)),
+            kind => Ok(ObjectKey::Expr(Expr {
+                kind,
+                span: key.span,
+            })),
         }
-        Ok(ObjectKey::Expr(key))
     }
 
     /// One or two names and `in`, behind `for`.

@@ -1,0 +1,171 @@
+//! A directory's files to one module: which files count, in which order, and what overrides what.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+
+use stead_value::{Diagnostic, Diagnostics};
+
+use super::model::Module;
+use super::{module, overrides};
+use crate::Files;
+use crate::syntax::{Body, SourceFile, parse_file};
+
+/// Reads the module in a directory. With errors, what could be read is there all the same.
+pub fn load_module(files: &dyn Files, directory: &Path) -> (Module, Diagnostics) {
+    let mut diagnostics = Diagnostics::new();
+    let mut loaded = Module {
+        directory: directory.to_owned(),
+        ..Module::default()
+    };
+    let names = match files.list(directory) {
+        Ok(names) => names,
+        Err(error) => {
+            diagnostics.push(Diagnostic::error(
+                "Failed to read module directory",
+                format!(
+                    "Module directory {} does not exist or cannot be read: {error}.",
+                    directory.display()
+                ),
+            ));
+            return (loaded, diagnostics);
+        }
+    };
+    let (primary, overriding): (Vec<String>, Vec<String>) = configuration_files(names)
+        .into_iter()
+        .partition(|name| !is_override(name));
+    let mut read = |names: Vec<String>, diagnostics: &mut Diagnostics| -> Vec<Body> {
+        names
+            .iter()
+            .filter_map(|name| {
+                let (source, body) = read_file(files, &directory.join(name), diagnostics)?;
+                loaded.files.push(source);
+                Some(body)
+            })
+            .collect()
+    };
+    let mut bodies = read(primary, &mut diagnostics);
+    let overriding = read(overriding, &mut diagnostics);
+    for body in overriding {
+        overrides::apply(&mut bodies, body, &mut diagnostics);
+    }
+    for body in bodies {
+        module::add_file(&mut loaded, body, &mut diagnostics);
+    }
+    (loaded, diagnostics)
+}
+
+/// The names that are configuration, in order. A `.tofu` file hides its namesake for Terraform.
+fn configuration_files(names: Vec<String>) -> Vec<String> {
+    let ignored = |n: &str| {
+        n.starts_with('.') || n.ends_with('~') || (n.starts_with('#') && n.ends_with('#'))
+    };
+    let all: BTreeSet<String> = names
+        .into_iter()
+        .filter(|n| {
+            !ignored(n)
+                && [".tf", ".tofu", ".tf.json", ".tofu.json"]
+                    .iter()
+                    .any(|end| n.ends_with(end))
+        })
+        .collect();
+    let hidden = |name: &str| {
+        let tofu = match name.strip_suffix(".tf.json") {
+            Some(stem) => format!("{stem}.tofu.json"),
+            None => match name.strip_suffix(".tf") {
+                Some(stem) => format!("{stem}.tofu"),
+                None => return false,
+            },
+        };
+        all.contains(&tofu)
+    };
+    all.iter().filter(|name| !hidden(name)).cloned().collect()
+}
+
+fn is_override(name: &str) -> bool {
+    let stem = name.split('.').next().unwrap_or(name);
+    stem == "override" || stem.ends_with("_override")
+}
+
+fn read_file(
+    files: &dyn Files,
+    path: &Path,
+    diagnostics: &mut Diagnostics,
+) -> Option<(Arc<SourceFile>, Body)> {
+    let shown = path.strip_prefix(".").unwrap_or(path).display().to_string();
+    let source = read_source(files, path, &shown, diagnostics)?;
+    if shown.ends_with(".json") {
+        diagnostics.push(Diagnostic::error(
+            "JSON configuration is not supported yet",
+            format!("The file {shown} holds configuration in JSON syntax. Write it in native syntax for now."),
+        ));
+        return None;
+    }
+    let (body, problems) = parse_file(&source);
+    diagnostics.extend(problems);
+    Some((source, body))
+}
+
+/// Reads a text file as a source that messages can point into.
+pub(crate) fn read_source(
+    files: &dyn Files,
+    path: &Path,
+    shown: &str,
+    diagnostics: &mut Diagnostics,
+) -> Option<Arc<SourceFile>> {
+    let bytes = match files.read(path) {
+        Ok(bytes) => bytes,
+        Err(error) => {
+            diagnostics.push(Diagnostic::error(
+                "Failed to read file",
+                format!("The file {shown} could not be read: {error}."),
+            ));
+            return None;
+        }
+    };
+    match String::from_utf8(bytes) {
+        Ok(text) => Some(Arc::new(SourceFile::new(shown, text))),
+        Err(error) => {
+            // What is readable up to the bad byte tells where it is.
+            let good = error.utf8_error().valid_up_to();
+            let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
+            let source = Arc::new(SourceFile::new(shown, text));
+            let at = crate::syntax::Span::new(good as u32, good as u32);
+            diagnostics.push(
+                Diagnostic::error(
+                    "Invalid character encoding",
+                    "All input files must be UTF-8 encoded. Ensure that UTF-8 encoding is selected in your editor.",
+                )
+                .at(source.range(at)),
+            );
+            None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_count_by_their_names() {
+        let names = [
+            "b.tf",
+            "a.tf",
+            "a.tofu",
+            ".hidden.tf",
+            "x.tf~",
+            "c.tf.json",
+            "c.tofu.json",
+            "readme.md",
+            "vars.tfvars",
+        ];
+        let found = configuration_files(names.iter().map(|n| (*n).to_owned()).collect());
+        assert_eq!(found, ["a.tofu", "b.tf", "c.tofu.json"]);
+        assert!(
+            is_override("override.tf")
+                && is_override("x_override.tofu")
+                && !is_override("overrides.tf")
+        );
+    }
+}

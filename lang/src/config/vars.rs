@@ -1,0 +1,200 @@
+//! Values for the root module's variables: `*.tfvars`, `*.tfvars.json` and `-var` texts.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+use stead_value::convert::convert;
+use stead_value::json::from_json_implied;
+use stead_value::{Diagnostic, Diagnostics, SourceRange, Type, Value};
+
+use super::files::read_source;
+use super::model::Variable;
+use crate::Files;
+use crate::expr::evaluate_constant;
+use crate::syntax::{SourceFile, parse_expression, parse_file};
+
+/// A value given from outside, not yet converted to the variable's type.
+#[derive(Clone, Debug)]
+pub struct GivenValue {
+    pub value: Value,
+    /// Where it stands, when in a file.
+    pub range: Option<SourceRange>,
+}
+
+/// Reads a variables file, `.json` by its name. The source is for excerpts in messages.
+pub fn read_tfvars(
+    files: &dyn Files,
+    path: &Path,
+) -> (
+    IndexMap<Arc<str>, GivenValue>,
+    Option<Arc<SourceFile>>,
+    Diagnostics,
+) {
+    let mut diagnostics = Diagnostics::new();
+    let mut values = IndexMap::new();
+    let shown = path.display().to_string();
+    let source = read_source(files, path, &shown, &mut diagnostics);
+    if let Some(source) = &source {
+        if shown.ends_with(".json") {
+            values = json_values(source, &mut diagnostics);
+        } else {
+            let (body, problems) = parse_file(source);
+            diagnostics.extend(problems);
+            for block in &body.blocks {
+                diagnostics.push(
+                    Diagnostic::error(
+                        "Unexpected block",
+                        format!("Blocks are not allowed here: a variables file only assigns values. To declare a variable, put the \"{}\" block into a configuration file.", block.kind),
+                    )
+                    .at(block.header_range()),
+                );
+            }
+            for (name, attribute) in body.attributes {
+                let outcome = evaluate_constant(&attribute.expr);
+                let range = Some(attribute.expr.range());
+                if outcome.diagnostics.has_errors() {
+                    diagnostics.extend(outcome.diagnostics);
+                } else {
+                    values.insert(
+                        name,
+                        GivenValue {
+                            value: outcome.value,
+                            range,
+                        },
+                    );
+                }
+            }
+        }
+    }
+    (values, source, diagnostics)
+}
+
+fn json_values(
+    source: &Arc<SourceFile>,
+    diagnostics: &mut Diagnostics,
+) -> IndexMap<Arc<str>, GivenValue> {
+    let mut values = IndexMap::new();
+    let text = source.text().trim_start_matches('\u{feff}');
+    match serde_json::from_str::<serde_json::Value>(text) {
+        Ok(serde_json::Value::Object(entries)) => {
+            for (name, json) in &entries {
+                match from_json_implied(json) {
+                    Ok(value) => {
+                        values.insert(Arc::from(name.as_str()), GivenValue { value, range: None });
+                    }
+                    Err(error) => diagnostics.push(Diagnostic::error(
+                        "Invalid value in variables file",
+                        format!(
+                            "The value of \"{name}\" in {} can't be used: {}.",
+                            source.name(),
+                            error.message
+                        ),
+                    )),
+                }
+            }
+        }
+        Ok(_) => diagnostics.push(Diagnostic::error(
+            "Invalid variables file",
+            format!(
+                "The file {} must hold one JSON object, with the variables' names as keys.",
+                source.name()
+            ),
+        )),
+        Err(error) => diagnostics.push(Diagnostic::error(
+            "Invalid variables file",
+            format!(
+                "The file {} is no JSON: line {}, column {}.",
+                source.name(),
+                error.line(),
+                error.column()
+            ),
+        )),
+    }
+    values
+}
+
+/// The value of `-var NAME=TEXT` or an environment variable: plain text for strings and untyped variables, an expression
+/// for all else. `origin` says where the text came from, for messages.
+pub fn value_from_text(
+    variable: &Variable,
+    text: &str,
+    origin: &str,
+) -> (Option<GivenValue>, Diagnostics) {
+    let literal = matches!(
+        variable.constraint.ty,
+        Type::String | Type::Number | Type::Bool
+    ) || !variable.constraint.declared;
+    if literal {
+        return (
+            Some(GivenValue {
+                value: Value::string(text),
+                range: None,
+            }),
+            Diagnostics::new(),
+        );
+    }
+    let source = Arc::new(SourceFile::new(origin, text));
+    let (expr, diagnostics) = parse_expression(&source);
+    if diagnostics.has_errors() {
+        return (None, diagnostics);
+    }
+    let outcome = evaluate_constant(&expr);
+    if outcome.diagnostics.has_errors() {
+        return (None, outcome.diagnostics);
+    }
+    let range = Some(expr.range());
+    (
+        Some(GivenValue {
+            value: outcome.value,
+            range,
+        }),
+        Diagnostics::new(),
+    )
+}
+
+impl Variable {
+    /// Converts a value to the declared type: defaults of optional attributes filled in, null replaced by the default where
+    /// null is not allowed, marks of the declaration added.
+    pub fn accept(&self, given: &Value) -> Result<Value, Diagnostic> {
+        let mut value = given.clone();
+        if value.is_null() && !self.nullable {
+            match &self.default {
+                Some(default) => value = default.clone().with_marks(given.marks()),
+                None => {
+                    return Err(Diagnostic::error(
+                        "Required variable not set",
+                        format!(
+                            "The variable \"{}\" is required, and null is not allowed.",
+                            self.name
+                        ),
+                    ));
+                }
+            }
+        }
+        let converted = convert(&self.constraint.defaults.apply(&value), &self.constraint.ty)
+            .map_err(|error| {
+                let path = if error.path.is_root() {
+                    String::new()
+                } else {
+                    format!("{}: ", error.path)
+                };
+                Diagnostic::error(
+                    "Invalid value for input variable",
+                    format!(
+                        "The given value is not suitable for var.{} declared at {}: {path}{error}.",
+                        self.name,
+                        super::content::place(&self.range)
+                    ),
+                )
+            })?;
+        let mut converted = converted;
+        if self.sensitive {
+            converted = converted.sensitive();
+        }
+        if self.ephemeral {
+            converted = converted.with_marks(stead_value::Marks::EPHEMERAL);
+        }
+        Ok(converted)
+    }
+}
