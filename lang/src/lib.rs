@@ -6,6 +6,7 @@ pub mod config;
 pub mod decode;
 pub mod expr;
 mod files;
+pub mod functions;
 mod suggest;
 pub mod syntax;
 #[cfg(test)]

@@ -1,0 +1,172 @@
+//! How the table describes a function.
+
+use stead_value::{Type, Value};
+
+use super::{Call, FunctionError, Outcome};
+
+/// One function of the language.
+pub struct Function {
+    pub name: &'static str,
+    pub(super) params: &'static [Parameter],
+    pub(super) variadic: Option<Parameter>,
+    returns: Returns,
+    /// Whether the result may be null; else unknown results are refined.
+    pub(super) nullable: bool,
+    pub(super) run: fn(&Call<'_>) -> Outcome,
+}
+
+/// One parameter, and what the function itself deals with.
+#[derive(Clone, Copy, Debug)]
+pub struct Parameter {
+    pub name: &'static str,
+    pub ty: ParameterType,
+    pub(super) null: bool,
+    pub(super) unknown: bool,
+    pub(super) marked: bool,
+    /// Takes values whose type is not known yet.
+    pub(super) open: bool,
+}
+
+/// The types that parameters have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ParameterType {
+    Any,
+    Bool,
+    Number,
+    String,
+    ListOfAny,
+    ListOfBool,
+    ListOfString,
+    SetOfAny,
+    MapOfListOfString,
+}
+
+impl ParameterType {
+    pub fn to_type(self) -> Type {
+        match self {
+            ParameterType::Any => Type::Dynamic,
+            ParameterType::Bool => Type::Bool,
+            ParameterType::Number => Type::Number,
+            ParameterType::String => Type::String,
+            ParameterType::ListOfAny => Type::list(Type::Dynamic),
+            ParameterType::ListOfBool => Type::list(Type::Bool),
+            ParameterType::ListOfString => Type::list(Type::String),
+            ParameterType::SetOfAny => Type::set(Type::Dynamic),
+            ParameterType::MapOfListOfString => Type::map(Type::list(Type::String)),
+        }
+    }
+}
+
+/// The type of the result, needed when an argument is unknown.
+pub(super) enum Returns {
+    Fixed(fn() -> Type),
+    By(fn(&[Value]) -> Result<Type, FunctionError>),
+}
+
+impl Parameter {
+    pub(super) const fn new(name: &'static str, ty: ParameterType) -> Parameter {
+        Parameter {
+            name,
+            ty,
+            null: false,
+            unknown: false,
+            marked: false,
+            open: false,
+        }
+    }
+
+    pub(super) const fn null(mut self) -> Parameter {
+        self.null = true;
+        self
+    }
+
+    pub(super) const fn unknown(mut self) -> Parameter {
+        self.unknown = true;
+        self
+    }
+
+    pub(super) const fn marked(mut self) -> Parameter {
+        self.marked = true;
+        self
+    }
+
+    pub(super) const fn open(mut self) -> Parameter {
+        self.open = true;
+        self
+    }
+}
+
+impl Function {
+    pub(super) const fn new(
+        name: &'static str,
+        params: &'static [Parameter],
+        returns: Returns,
+        run: fn(&Call<'_>) -> Outcome,
+    ) -> Function {
+        Function {
+            name,
+            params,
+            variadic: None,
+            returns,
+            nullable: false,
+            run,
+        }
+    }
+
+    pub(super) const fn variadic(mut self, parameter: Parameter) -> Function {
+        self.variadic = Some(parameter);
+        self
+    }
+
+    pub(super) const fn nullable(mut self) -> Function {
+        self.nullable = true;
+        self
+    }
+
+    /// Parameters in order; the variadic one, if any, again and again.
+    pub(super) fn parameters(&self) -> impl Iterator<Item = &Parameter> {
+        self.params
+            .iter()
+            .chain(std::iter::repeat_with(|| self.variadic.as_ref()).map_while(|p| p))
+    }
+
+    /// The parameter that takes the argument at this index.
+    pub fn parameter(&self, index: usize) -> Option<&Parameter> {
+        self.params.get(index).or(self.variadic.as_ref())
+    }
+
+    /// How many arguments it takes: the least, and the most (`None`: any number).
+    pub fn arity(&self) -> (usize, Option<usize>) {
+        let least = self.params.len();
+        (least, self.variadic.is_none().then_some(least))
+    }
+
+    /// What is wrong with this number of arguments, if anything: headline and explanation.
+    pub fn count_problem(&self, given: usize) -> Option<(&'static str, String)> {
+        let (least, most) = self.arity();
+        if given < least {
+            let qualifier = if most.is_none() { " at least" } else { "" };
+            let missing = self.params.get(given).map_or("", |p| p.name);
+            let name = self.name;
+            return Some((
+                "Not enough function arguments",
+                format!(
+                    "Function {name:?} expects{qualifier} {least} argument(s). Missing value for {missing:?}."
+                ),
+            ));
+        }
+        let most = most.filter(|most| given > *most)?;
+        let name = self.name;
+        Some((
+            "Too many function arguments",
+            format!("Function {name:?} expects only {most} argument(s)."),
+        ))
+    }
+
+    pub(super) fn result_type(&self, args: &[Value]) -> Result<Type, FunctionError> {
+        match self.returns {
+            Returns::Fixed(ty) => Ok(ty()),
+            Returns::By(of) => of(args),
+        }
+    }
+}
