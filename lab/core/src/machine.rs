@@ -113,6 +113,6 @@ pub trait Guest: Send + Sync {
 
     /// Returns when the machine is off, whoever did that; a guest that never turns itself off may keep this default.
     async fn stopped(&self) {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
