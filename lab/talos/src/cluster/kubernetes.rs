@@ -1,0 +1,274 @@
+//! The Kubernetes on a Talos cluster: started with etcd's quorum, reached at its nodes and virtual addresses, given its manifests.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use stead_lab_core::cluster::{Cluster, ClusterSpec, NodeSpec};
+
+use super::TalosCluster;
+use crate::config::{Config, Manifest};
+use crate::node::Node;
+use crate::pki;
+use crate::world::World;
+
+/// Where every control plane's API server listens.
+const KUBERNETES_PORT: u16 = 6443;
+/// The machine API, which answers at virtual addresses too.
+const MACHINE_PORT: u16 = 50000;
+
+impl TalosCluster {
+    /// Brings etcd, Kubernetes, nodes and routes to what the running machines say; whether nothing is left to do.
+    pub(super) async fn reconcile(&self, world: &Arc<World>) -> bool {
+        let nodes = world.members_of(&self.id);
+        let quorum = self.settle_etcd(world, &nodes);
+        let planes: Vec<Arc<Node>> = nodes
+            .iter()
+            .filter(|n| self.member_of(n).is_some())
+            .cloned()
+            .collect();
+        let mut settled = true;
+        let api = match (quorum, planes.first()) {
+            (true, Some(first)) => {
+                let api = self.started(world, &nodes, first).await;
+                settled = api.is_some();
+                api
+            }
+            _ => None,
+        };
+        self.route(world, &planes, api.as_deref());
+        if let Some(api) = &api {
+            self.join(api.as_ref(), &nodes).await;
+            settled &= self.apply_manifests(world, api.as_ref(), &planes).await;
+        }
+        self.part(&nodes).await;
+        settled
+    }
+
+    async fn started(
+        &self,
+        world: &World,
+        nodes: &[Arc<Node>],
+        first: &Arc<Node>,
+    ) -> Option<Arc<dyn Cluster>> {
+        if let Some(api) = self.api() {
+            return Some(api);
+        }
+        let spec = self.spec(nodes, first)?;
+        match world.hosts.start(spec).await {
+            Ok(api) => {
+                self.lock().api = Some(api.clone());
+                Some(api)
+            }
+            Err(error) => {
+                tracing::error!(%error, cluster = self.id, "cannot start Kubernetes");
+                None
+            }
+        }
+    }
+
+    fn spec(&self, nodes: &[Arc<Node>], first: &Arc<Node>) -> Option<ClusterSpec> {
+        let config = first.config()?;
+        let ca = config.cluster_ca()?;
+        let ca_key_pem = match pki::pkcs8_pem(&ca) {
+            Ok(key) => key,
+            Err(error) => {
+                tracing::error!(%error, cluster = self.id, "unusable Kubernetes CA");
+                return None;
+            }
+        };
+        let mut names: BTreeSet<String> = BTreeSet::new();
+        for node in nodes {
+            let Some(config) = node.config().filter(|c| c.is_control_plane()) else {
+                continue;
+            };
+            names.extend(config.kubernetes_sans());
+            names.insert(node.hostname());
+            names.extend(node.addresses().iter().map(|a| a.addr().to_string()));
+            names.extend(virtual_addresses(&config));
+        }
+        Some(ClusterSpec {
+            id: self.id.clone(),
+            name: config.cluster_name(),
+            ca_certificate_pem: ca.certificate.clone(),
+            ca_key_pem,
+            kubernetes_version: config.kubernetes_version(first.line()),
+            certificate_names: names.into_iter().collect(),
+            needs_cni: config.needs_cni(),
+        })
+    }
+
+    /// Makes the API answer at the control planes, at their virtual addresses and at the endpoint's name, and nowhere else.
+    fn route(&self, world: &World, planes: &[Arc<Node>], api: Option<&dyn Cluster>) {
+        let mut wanted: BTreeMap<(String, u16), std::net::SocketAddr> = BTreeMap::new();
+        let mut holders = BTreeMap::new();
+        if let Some(api) = api {
+            let target = api.api_address();
+            let mut ports = BTreeSet::from([KUBERNETES_PORT]);
+            for node in planes {
+                let Some(config) = node.config() else {
+                    continue;
+                };
+                ports.insert(config.endpoint_port());
+                let mut hosts: Vec<String> = node
+                    .addresses()
+                    .iter()
+                    .map(|a| a.addr().to_string())
+                    .collect();
+                for vip in virtual_addresses(&config) {
+                    holders
+                        .entry(vip.clone())
+                        .or_insert_with(|| self.elected(&vip, planes, node));
+                    hosts.push(vip);
+                }
+                // A name stands for a load balancer or DNS record in front of the control planes.
+                hosts.extend(
+                    config
+                        .endpoint_host()
+                        .filter(|h| h.parse::<IpAddr>().is_err()),
+                );
+                for host in hosts {
+                    wanted.extend(ports.iter().map(|port| ((host.clone(), *port), target)));
+                }
+            }
+            for (vip, machine) in &holders {
+                let holder = planes.iter().find(|n| n.id == *machine);
+                let socket = holder.and_then(|n| {
+                    let address = n.address()?.to_string();
+                    world.lab.network.resolve(&address, MACHINE_PORT)
+                });
+                if let Some(socket) = socket {
+                    wanted.insert((vip.clone(), MACHINE_PORT), socket);
+                }
+            }
+        }
+        let mut state = self.lock();
+        for (host, port) in &state.routes {
+            if !wanted.contains_key(&(host.clone(), *port)) {
+                world.lab.network.release(host, *port);
+            }
+        }
+        for ((host, port), target) in &wanted {
+            world.lab.network.route(host, *port, *target);
+        }
+        state.routes = wanted.into_keys().collect();
+        state.holders = holders;
+    }
+
+    /// The holder of a virtual address keeps it while it runs.
+    fn elected(&self, vip: &str, planes: &[Arc<Node>], otherwise: &Arc<Node>) -> String {
+        let current = self.holder(vip);
+        match current.filter(|machine| planes.iter().any(|n| n.id == *machine)) {
+            Some(machine) => machine,
+            None => otherwise.id.clone(),
+        }
+    }
+
+    async fn join(&self, api: &dyn Cluster, nodes: &[Arc<Node>]) {
+        for node in nodes {
+            let Some(spec) = node_spec(node) else {
+                continue;
+            };
+            let known = self.lock().joined.get(&node.id).cloned();
+            let running = node.with_boot(|b| b.kubelet_running) == Some(true);
+            if running && known.as_ref() == Some(&spec) {
+                continue;
+            }
+            api.node_joined(spec.clone()).await;
+            self.lock().joined.insert(node.id.clone(), spec);
+            node.update(|b| b.kubelet_running = true);
+        }
+    }
+
+    /// Kubelets that report no more.
+    async fn part(&self, nodes: &[Arc<Node>]) {
+        let gone: Vec<NodeSpec> = {
+            let mut state = self.lock();
+            let missing: Vec<String> = state
+                .joined
+                .keys()
+                .filter(|machine| !nodes.iter().any(|n| n.id == **machine))
+                .cloned()
+                .collect();
+            missing
+                .iter()
+                .filter_map(|machine| state.joined.remove(machine))
+                .collect()
+        };
+        if let Some(api) = self.api() {
+            for spec in gone {
+                api.node_stopped(&spec.name).await;
+            }
+        }
+    }
+
+    /// Applies each manifest once; whether all are.
+    async fn apply_manifests(
+        &self,
+        world: &World,
+        api: &dyn Cluster,
+        planes: &[Arc<Node>],
+    ) -> bool {
+        let mut all = true;
+        let wanted: Vec<Manifest> = match planes.first().and_then(|n| n.config()) {
+            Some(config) => config.manifests(),
+            None => return true,
+        };
+        for manifest in wanted {
+            let key = match &manifest {
+                Manifest::Inline { name, .. } => format!("inline/{name}"),
+                Manifest::Url(url) => format!("url/{url}"),
+            };
+            if self.lock().saved.applied.contains(&key) {
+                continue;
+            }
+            let outcome = match manifest {
+                Manifest::Inline { contents, .. } => Ok(contents),
+                Manifest::Url(url) => fetch(world, &url).await,
+            };
+            let outcome = match outcome {
+                Ok(yaml) => api.apply_bootstrap_manifests(&yaml).await,
+                Err(error) => Err(error),
+            };
+            match outcome {
+                Ok(()) => {
+                    self.lock().saved.applied.insert(key);
+                    self.save(world);
+                }
+                Err(error) => {
+                    tracing::warn!(cluster = self.id, manifest = key, %error, "manifest not applied yet");
+                    all = false;
+                }
+            }
+        }
+        all
+    }
+}
+
+async fn fetch(world: &World, url: &str) -> Result<String, String> {
+    let response = world.client.get(url).await.map_err(|e| e.to_string())?;
+    if !response.status().is_success() {
+        return Err(format!("{url}: {}", response.status()));
+    }
+    String::from_utf8(response.into_body().to_vec()).map_err(|e| e.to_string())
+}
+
+fn virtual_addresses(config: &Config) -> Vec<String> {
+    let addresses = config.network().virtual_addresses;
+    addresses.iter().map(IpAddr::to_string).collect()
+}
+
+fn node_spec(node: &Node) -> Option<NodeSpec> {
+    let config = node.config()?;
+    let hardware = node.hardware();
+    Some(NodeSpec {
+        name: node.hostname().to_ascii_lowercase(),
+        address: node.address()?.to_string(),
+        control_plane: config.is_control_plane(),
+        kubelet_version: config.kubelet_version(node.line()),
+        os_image: format!("Talos ({})", node.image()?.version),
+        labels: config.node_labels(),
+        cpu: hardware.cores,
+        memory_mib: hardware.memory_mib,
+    })
+}

@@ -1,0 +1,347 @@
+//! A simulated Talos machine: its disks, its boots, and the state that the API shows.
+
+mod address;
+mod apply;
+mod boot;
+mod disk;
+mod listen;
+mod status;
+
+pub(crate) use address::Link;
+pub(crate) use boot::bootable;
+pub(crate) use disk::{Disk, EtcdData, file_name, remove};
+pub(crate) use status::Stage;
+
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::SystemTime;
+
+use async_trait::async_trait;
+use ipnet::IpNet;
+use stead_lab_core::machine::{Guest, GuestInterface, Hardware, ImageLabel};
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::config::Config;
+use crate::version::{Line, Version};
+use crate::world::World;
+
+/// What a running node is told to do next.
+#[derive(Clone)]
+pub(crate) enum Order {
+    Reboot,
+    Shutdown,
+    Reset(Reset),
+    /// Install this system into the other slot, then boot it.
+    Upgrade(ImageLabel),
+    Rollback,
+}
+
+#[derive(Clone, Default)]
+pub(crate) struct Reset {
+    pub(crate) graceful: bool,
+    pub(crate) reboot: bool,
+    /// Wipe the partition with the configuration.
+    pub(crate) state: bool,
+    /// Wipe the partition with etcd's and the kubelet's data.
+    pub(crate) ephemeral: bool,
+    /// Wipe the whole system disk.
+    pub(crate) everything: bool,
+}
+
+/// The life of a node from power-on or reboot until it goes down.
+pub(crate) struct Boot {
+    pub(crate) id: String,
+    pub(crate) started: SystemTime,
+    pub(crate) stage: Stage,
+    pub(crate) image: ImageLabel,
+    pub(crate) line: Line,
+    /// In effect; the one on disk may differ (staged, or tried).
+    pub(crate) config: Option<Arc<Config>>,
+    pub(crate) links: Vec<Link>,
+    /// Whether the configured machine API answers.
+    pub(crate) api_up: bool,
+    pub(crate) etcd_running: bool,
+    pub(crate) etcd_healthy: bool,
+    /// etcd was stopped here by leaving; it stays away until the next boot.
+    pub(crate) etcd_left: bool,
+    pub(crate) kubelet_running: bool,
+    /// Set when a configuration is being tried: cancels its return.
+    pub(crate) trial: Option<CancellationToken>,
+    pub(crate) rebooting: bool,
+    pub(crate) applying: bool,
+    /// When each part of the state above changed last, for versions and events.
+    pub(crate) changes: u64,
+}
+
+struct State {
+    hardware: Hardware,
+    disk: Disk,
+    /// Cancelled when the power goes.
+    power: Option<CancellationToken>,
+    /// Counts how often the machine was switched on.
+    switched_on: u64,
+    boot: Option<Boot>,
+    order: Option<Order>,
+}
+
+/// One machine. Lives as long as its disks.
+pub(crate) struct Node {
+    pub(crate) id: String,
+    world: Weak<World>,
+    state: Mutex<State>,
+    /// Bumped at every change of what the API shows.
+    revision: watch::Sender<u64>,
+    /// An order or a configuration came.
+    wake: Notify,
+    off: watch::Sender<bool>,
+}
+
+impl Node {
+    pub(crate) fn new(world: &Arc<World>, hardware: Hardware, disk: Disk) -> Arc<Node> {
+        Arc::new(Node {
+            id: hardware.id.clone(),
+            world: Arc::downgrade(world),
+            state: Mutex::new(State {
+                hardware,
+                disk,
+                power: None,
+                switched_on: 0,
+                boot: None,
+                order: None,
+            }),
+            revision: watch::Sender::new(0),
+            wake: Notify::new(),
+            off: watch::Sender::new(true),
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn world(&self) -> Option<Arc<World>> {
+        self.world.upgrade()
+    }
+
+    /// Follows changes of what the API shows.
+    pub(crate) fn revisions(&self) -> watch::Receiver<u64> {
+        self.revision.subscribe()
+    }
+
+    fn changed(&self) {
+        self.revision.send_modify(|r| *r += 1);
+    }
+
+    /// Reads the running system; `None` while the machine is down.
+    pub(crate) fn with_boot<T>(&self, read: impl FnOnce(&Boot) -> T) -> Option<T> {
+        self.lock().boot.as_ref().map(read)
+    }
+
+    /// Changes the running system.
+    pub(crate) fn update(&self, change: impl FnOnce(&mut Boot)) {
+        if let Some(boot) = &mut self.lock().boot {
+            change(boot);
+            boot.changes += 1;
+        }
+        self.changed();
+    }
+
+    pub(crate) fn disk(&self) -> Disk {
+        self.lock().disk.clone()
+    }
+
+    /// Changes the disk and saves it.
+    pub(crate) fn update_disk(&self, change: impl FnOnce(&mut Disk)) {
+        let mut state = self.lock();
+        change(&mut state.disk);
+        if let Some(world) = self.world() {
+            state.disk.save(&world.lab.store, &self.id);
+        }
+        drop(state);
+        self.changed();
+    }
+
+    pub(crate) fn hardware(&self) -> Hardware {
+        self.lock().hardware.clone()
+    }
+
+    pub(crate) fn config(&self) -> Option<Arc<Config>> {
+        self.with_boot(|b| b.config.clone()).flatten()
+    }
+
+    pub(crate) fn line(&self) -> Line {
+        self.with_boot(|b| b.line).unwrap_or(Line::V1_14)
+    }
+
+    pub(crate) fn image(&self) -> Option<ImageLabel> {
+        self.with_boot(|b| b.image.clone())
+    }
+
+    pub(crate) fn stage(&self) -> Stage {
+        self.with_boot(Boot::stage).unwrap_or(Stage::Off)
+    }
+
+    /// The platform's name, and its mode as `Version` tells it.
+    pub(crate) fn platform(&self) -> (&'static str, &'static str) {
+        match self.lock().hardware.cloud_init {
+            Some(_) => ("nocloud", "cloud"),
+            None => ("metal", "metal"),
+        }
+    }
+
+    /// Every address of its links.
+    pub(crate) fn addresses(&self) -> Vec<IpNet> {
+        self.with_boot(|b| b.links.iter().flat_map(|l| l.addresses.clone()).collect())
+            .unwrap_or_default()
+    }
+
+    /// The address that the kubelet and etcd use.
+    pub(crate) fn address(&self) -> Option<IpAddr> {
+        self.with_boot(|b| {
+            let config = b.config.as_deref();
+            let subnets = config.map(Config::node_subnets).unwrap_or_default();
+            let vips = config
+                .map(|c| c.network().virtual_addresses)
+                .unwrap_or_default();
+            address::node_address(&b.links, &subnets, &vips)
+        })
+        .flatten()
+    }
+
+    pub(crate) fn hostname(&self) -> String {
+        let state = self.lock();
+        let Some(boot) = &state.boot else {
+            return String::new();
+        };
+        let config = boot.config.as_deref();
+        if let Some(name) = config.and_then(Config::hostname) {
+            return name;
+        }
+        let given = state
+            .hardware
+            .cloud_init
+            .as_ref()
+            .and_then(|c| c.hostname.clone());
+        if let Some(name) = given.filter(|n| !n.is_empty()) {
+            return name;
+        }
+        if config.is_some_and(Config::stable_hostname) {
+            let identity = state.disk.identity.to_ascii_lowercase();
+            let part = |from: usize| identity.get(from..from + 3).unwrap_or("000").to_owned();
+            return format!("talos-{}-{}", part(1), part(4));
+        }
+        let first = boot.links.iter().flat_map(|l| &l.addresses).next();
+        match first {
+            Some(net) => format!("talos-{}", net.addr().to_string().replace(['.', ':'], "-")),
+            None => "talos".to_owned(),
+        }
+    }
+
+    /// Tells the running system what to do next; the first order wins.
+    pub(crate) fn order(&self, order: Order) {
+        let mut state = self.lock();
+        if state.order.is_none() {
+            state.order = Some(order);
+        }
+        if let Some(boot) = &mut state.boot {
+            boot.rebooting = true;
+        }
+        drop(state);
+        self.wake.notify_one();
+    }
+
+    /// Looks again at the configuration.
+    fn poke(&self) {
+        self.wake.notify_one();
+    }
+
+    pub(crate) fn is_powered(&self) -> bool {
+        self.lock().power.is_some()
+    }
+
+    /// Power on with this hardware; a machine that runs is switched off first.
+    pub(crate) async fn power_on(self: &Arc<Node>, hardware: Hardware) {
+        self.cut_power().await;
+        let power = match self.world() {
+            Some(world) => world.lab.shutdown.child_token(),
+            None => return,
+        };
+        let count = {
+            let mut state = self.lock();
+            state.power = Some(power.clone());
+            state.switched_on += 1;
+            state.hardware = hardware;
+            state.order = None;
+            state.switched_on
+        };
+        self.off.send_replace(false);
+        let node = self.clone();
+        tokio::spawn(async move { node.run(power, count).await });
+    }
+
+    async fn until_off(&self) {
+        let mut off = self.off.subscribe();
+        // The sender lives in `self`, so that waiting cannot fail.
+        let _ = off.wait_for(|off| *off).await;
+    }
+
+    /// Pulls the plug.
+    pub(crate) async fn cut_power(&self) {
+        let power = self.lock().power.clone();
+        if let Some(power) = power {
+            power.cancel();
+            self.until_off().await;
+        }
+    }
+}
+
+/// The version of an image, newest line when it is no version.
+pub(crate) fn line_of(image: &ImageLabel) -> Line {
+    Version::parse(&image.version).map_or(Line::V1_14, |v| v.line())
+}
+
+#[async_trait]
+impl Guest for Node {
+    fn agent_interfaces(&self) -> Option<Vec<GuestInterface>> {
+        let state = self.lock();
+        let boot = state.boot.as_ref()?;
+        if !state.hardware.agent_channel || !boot.image.guest_agent || !boot.stage.has_network() {
+            return None;
+        }
+        let loopback: Vec<(IpAddr, u8)> = vec![
+            (IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8),
+            (IpAddr::V6(std::net::Ipv6Addr::LOCALHOST), 128),
+        ];
+        let mut interfaces = vec![GuestInterface {
+            name: "lo".to_owned(),
+            mac: "00:00:00:00:00:00".to_owned(),
+            addresses: loopback,
+        }];
+        interfaces.extend(boot.links.iter().map(|link| GuestInterface {
+            name: link.name.clone(),
+            mac: link.mac.clone(),
+            addresses: link.addresses.iter().map(prefixed).collect(),
+        }));
+        Some(interfaces)
+    }
+
+    async fn shutdown(&self) {
+        if self.is_powered() {
+            self.order(Order::Shutdown);
+            self.until_off().await;
+        }
+    }
+
+    async fn power_off(&self) {
+        self.cut_power().await;
+    }
+
+    async fn stopped(&self) {
+        self.until_off().await;
+    }
+}
+
+fn prefixed(net: &IpNet) -> (IpAddr, u8) {
+    (net.addr(), net.prefix_len())
+}
