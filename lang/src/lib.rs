@@ -13,3 +13,4 @@ pub mod syntax;
 mod testing;
 
 pub use files::Files;
+pub use suggest::nearest;
