@@ -1,1 +1,21 @@
-//! stead-engine
+//! The planner: evaluates configuration on demand, compares what is wanted with what is, and executes the difference.
+//!
+//! Three artifacts in the order in which they arise: the [`eval::Evaluator`], the [`changes::Plan`]'s changes, and the
+//! [`graph::ExecutionGraph`]. The world is reached only through the providers' trait and the sink that takes each new state.
+
+pub mod apply;
+pub mod changes;
+pub mod eval;
+pub mod event;
+pub mod graph;
+mod object;
+pub mod outputs;
+pub mod plan;
+pub mod planfile;
+pub mod providers;
+
+mod wire;
+
+pub use changes::{Action, ActionReason, OutputChange, Plan, PlanMode, ResourceChange};
+pub use event::{Event, Observer};
+pub use providers::Registry;

@@ -1,1 +1,17 @@
-//! stead-state
+//! The state: Terraform's v4 JSON, kept in a file that is never half-written, under a lock that Terraform sees too.
+//!
+//! Knows nothing of HCL or providers: attributes are raw JSON here, and unknown fields survive a round trip.
+
+mod address;
+mod error;
+mod file;
+mod lock;
+mod model;
+mod v4;
+
+pub use address::{parse_module_instance, parse_provider, parse_resource_instance, ProviderConfigRef};
+pub use error::{Error, Result};
+pub use file::LocalState;
+pub use lock::{LockInfo, StateLock};
+pub use v4::{from_bytes, to_bytes};
+pub use model::{InstanceObjects, Object, ObjectStatus, OutputValue, ResourceId, ResourceObjects, State};

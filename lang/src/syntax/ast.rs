@@ -49,6 +49,16 @@ impl Body {
         self.file.range(span)
     }
 
+    /// A body with nothing in it, of a file without a name.
+    pub fn empty() -> Body {
+        Body {
+            file: Arc::new(SourceFile::new("", "")),
+            attributes: IndexMap::new(),
+            blocks: Vec::new(),
+            span: Span::new(0, 0),
+        }
+    }
+
     pub fn attribute(&self, name: &str) -> Option<&Attribute> {
         self.attributes.get(name)
     }

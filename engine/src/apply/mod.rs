@@ -1,0 +1,498 @@
+//! Executing a plan: operations start as soon as what they wait for is done, longest remaining path first.
+//!
+//! A failed operation stops what depends on it and nothing else. An interrupt starts nothing new and lets what runs finish.
+//! The state is handed to the sink after every operation that changed it.
+
+mod operation;
+mod outputs;
+
+use std::collections::{BinaryHeap, HashMap};
+use std::sync::Arc;
+use std::time::Instant;
+
+use stead_lang::decode::SourceMap;
+use stead_sdk::{Context, Progress};
+use stead_state::{ObjectStatus, ProviderConfigRef, State};
+use stead_value::addr::ResourceInstance;
+use stead_value::{Diagnostic, Diagnostics, Marks, Severity, Value};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::changes::{Plan, ResourceChange};
+use crate::eval::{Evaluator, InstanceConfig, Object};
+use crate::event::{Event, Observer};
+use crate::graph::{Op, OpId};
+use crate::object;
+use crate::plan::locate;
+use crate::providers::{Pool, Registry};
+use crate::{Action, PlanMode};
+
+/// Takes each new state; the command line writes it to its place.
+pub trait StateSink {
+    /// The state changed. An error stops new operations: what cannot be recorded must not be done.
+    fn changed(&mut self, state: &mut State) -> Result<(), Diagnostic>;
+
+    /// The last call: the state as it will stay.
+    fn finished(&mut self, state: &mut State) -> Result<(), Diagnostic>;
+}
+
+/// What an apply did.
+#[derive(Debug)]
+pub struct Applied {
+    pub state: State,
+    pub diagnostics: Diagnostics,
+    pub added: usize,
+    pub changed: usize,
+    pub destroyed: usize,
+    /// Operations that were not started.
+    pub skipped: usize,
+    /// What was done when, in order of completion.
+    pub timings: Vec<Timing>,
+}
+
+/// When an operation ran, for reports.
+#[derive(Clone, Debug)]
+pub struct Timing {
+    pub address: ResourceInstance,
+    pub action: Action,
+    /// Since the apply began.
+    pub started: std::time::Duration,
+    pub elapsed: std::time::Duration,
+}
+
+/// Executes a plan.
+pub async fn apply(
+    evaluator: &Evaluator<'_>,
+    registry: &Registry,
+    plan: Plan,
+    pool: Pool,
+    sink: &mut dyn StateSink,
+    parallelism: usize,
+    observer: Arc<dyn Observer>,
+    cancel: CancellationToken,
+) -> Applied {
+    let mut executor = Executor::new(evaluator, registry, plan, pool, parallelism, observer, cancel);
+    executor.prime();
+    executor.record(sink);
+    executor.run(sink).await;
+    executor.finish(sink)
+}
+
+/// An operation that is ready: the longest path first, then the order of the plan.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Ready {
+    rank: u32,
+    order: std::cmp::Reverse<u32>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Status {
+    /// Waits for that many operations.
+    Waiting(usize),
+    Running,
+    Done,
+    Failed,
+    Skipped,
+}
+
+/// What must be known when a job ends.
+struct Flight {
+    change: usize,
+    action: Action,
+    started: Instant,
+    /// Of the evaluated configuration: marks to put back and places for diagnostics.
+    sensitive: Vec<stead_value::Path>,
+    ranges: SourceMap,
+}
+
+struct Executor<'e, 'c> {
+    evaluator: &'e Evaluator<'c>,
+    registry: &'e Registry,
+    plan: Plan,
+    pool: Pool,
+    /// Providers that are configured during the apply, once each.
+    opening: HashMap<ProviderConfigRef, Arc<operation::Opening>>,
+    state: State,
+    parallelism: usize,
+    observer: Arc<dyn Observer>,
+    cancel: CancellationToken,
+    status: Vec<Status>,
+    ranks: Vec<u32>,
+    ready: BinaryHeap<Ready>,
+    running: JoinSet<(OpId, operation::Outcome)>,
+    flights: HashMap<OpId, Flight>,
+    /// The deposed key that this apply gave to a change's old object.
+    deposed: HashMap<usize, String>,
+    diagnostics: Diagnostics,
+    /// The state could not be recorded: nothing new may start.
+    halted: bool,
+    counts: (usize, usize, usize),
+    began: Instant,
+    timings: Vec<Timing>,
+}
+
+impl<'e, 'c> Executor<'e, 'c> {
+    fn new(
+        evaluator: &'e Evaluator<'c>,
+        registry: &'e Registry,
+        mut plan: Plan,
+        pool: Pool,
+        parallelism: usize,
+        observer: Arc<dyn Observer>,
+        cancel: CancellationToken,
+    ) -> Self {
+        let graph = &plan.graph;
+        let status = graph.ids().map(|id| Status::Waiting(graph.predecessors(id).count())).collect();
+        let ranks = graph.ranks();
+        let state = std::mem::take(&mut plan.prior_state);
+        let diagnostics = std::mem::take(&mut plan.warnings);
+        Executor {
+            evaluator,
+            registry,
+            plan,
+            pool,
+            opening: HashMap::new(),
+            state,
+            parallelism: parallelism.max(1),
+            observer,
+            cancel,
+            status,
+            ranks,
+            ready: BinaryHeap::new(),
+            running: JoinSet::new(),
+            flights: HashMap::new(),
+            deposed: HashMap::new(),
+            diagnostics,
+            halted: false,
+            counts: (0, 0, 0),
+            began: Instant::now(),
+            timings: Vec::new(),
+        }
+    }
+
+    /// Publishes every value that will not change, and finds the first operations.
+    fn prime(&mut self) {
+        let changing: HashMap<&ResourceInstance, &ResourceChange> =
+            self.plan.changes.iter().filter(|c| c.deposed.is_none()).map(|c| (&c.address, c)).collect();
+        for (address, recorded, provider) in self.state.current_objects() {
+            let value = match changing.get(&address) {
+                Some(change) if change.action == Action::NoOp => change.after.clone(),
+                Some(change) if change.action == Action::Delete => change.before.clone(),
+                Some(_) => continue,
+                None => match self.decode(&address, provider, recorded) {
+                    Ok(value) => value,
+                    Err(errors) => {
+                        self.diagnostics.extend(errors);
+                        continue;
+                    }
+                },
+            };
+            let id = self.evaluator.id(Object::Instance(address));
+            self.evaluator.publish(id, value);
+        }
+        for id in self.plan.graph.ids() {
+            if self.status.get(id.index()) == Some(&Status::Waiting(0)) {
+                self.make_ready(id);
+            }
+        }
+    }
+
+    fn decode(
+        &self,
+        address: &ResourceInstance,
+        provider: &ProviderConfigRef,
+        recorded: &stead_state::Object,
+    ) -> Result<Value, Diagnostics> {
+        let type_name = &address.resource.type_name;
+        let schema = self.registry.resource_schema(&provider.source, address.resource.mode, type_name)?;
+        let factory = self.registry.factory(&provider.source)?;
+        let opened = self.pool.get(provider).map(|o| Arc::clone(o.provider()));
+        let provider = opened.unwrap_or_else(|| factory.instantiate());
+        object::decode(&*provider, type_name, schema, recorded)
+    }
+
+    fn make_ready(&mut self, id: OpId) {
+        let rank = self.ranks.get(id.index()).copied().unwrap_or(0);
+        self.ready.push(Ready { rank, order: std::cmp::Reverse(id.index() as u32) });
+    }
+
+    async fn run(&mut self, sink: &mut dyn StateSink) {
+        loop {
+            self.start_ready(sink);
+            self.tally();
+            match self.running.join_next().await {
+                None => break,
+                Some(Ok((id, outcome))) => self.complete(id, outcome, sink),
+                Some(Err(error)) => {
+                    self.halted = true;
+                    self.diagnostics.push(Diagnostic::error(
+                        "Internal error",
+                        format!("A provider's task ended abnormally: {error}. What it did is not recorded; please report this."),
+                    ));
+                }
+            }
+        }
+    }
+
+    fn start_ready(&mut self, sink: &mut dyn StateSink) {
+        while self.running.len() < self.parallelism {
+            if self.cancel.is_cancelled() || self.halted {
+                return;
+            }
+            let Some(Ready { order: std::cmp::Reverse(index), .. }) = self.ready.pop() else { return };
+            let id = OpId::new(index as usize);
+            match self.start(id) {
+                operation::Started::Running => self.set(id, Status::Running),
+                operation::Started::Done { changed } => {
+                    if changed {
+                        self.record(sink);
+                    }
+                    self.done(id);
+                }
+                operation::Started::Failed(diagnostics) => {
+                    self.diagnostics.extend(diagnostics);
+                    self.failed(id);
+                }
+            }
+        }
+    }
+
+    fn set(&mut self, id: OpId, status: Status) {
+        if let Some(slot) = self.status.get_mut(id.index()) {
+            *slot = status;
+        }
+    }
+
+    fn done(&mut self, id: OpId) {
+        self.set(id, Status::Done);
+        let successors: Vec<OpId> = self.plan.graph.successors(id).collect();
+        for next in successors {
+            if let Some(Status::Waiting(count)) = self.status.get_mut(next.index()) {
+                *count -= 1;
+                if *count == 0 {
+                    self.make_ready(next);
+                }
+            }
+        }
+    }
+
+    /// Everything behind a failed operation is skipped.
+    fn failed(&mut self, id: OpId) {
+        self.set(id, Status::Failed);
+        let mut queue: Vec<OpId> = self.plan.graph.successors(id).collect();
+        while let Some(next) = queue.pop() {
+            if matches!(self.status.get(next.index()), Some(Status::Waiting(_))) {
+                self.set(next, Status::Skipped);
+                queue.extend(self.plan.graph.successors(next));
+                if let Some(change) = self.plan.graph.op(next).change().and_then(|c| self.plan.changes.get(c)) {
+                    self.observer.event(Event::Skipped { address: change.address.clone(), action: change.action });
+                }
+            }
+        }
+    }
+
+    fn tally(&self) {
+        let mut tally = (0, 0, 0);
+        for id in self.plan.graph.ids().filter(|id| self.plan.graph.op(*id) != Op::Join) {
+            match self.status.get(id.index()) {
+                Some(Status::Waiting(_)) => tally.2 += 1,
+                Some(Status::Running) => tally.1 += 1,
+                _ => tally.0 += 1,
+            }
+        }
+        self.observer.event(Event::Tally { done: tally.0, running: tally.1, waiting: tally.2 });
+    }
+
+    fn record(&mut self, sink: &mut dyn StateSink) {
+        if let Err(diagnostic) = sink.changed(&mut self.state) {
+            self.halted = true;
+            self.diagnostics.push(diagnostic);
+        }
+    }
+
+    fn complete(&mut self, id: OpId, outcome: operation::Outcome, sink: &mut dyn StateSink) {
+        let Some(flight) = self.flights.remove(&id) else { return };
+        let Some(change) = self.plan.changes.get(flight.change).cloned() else { return };
+        let op = self.plan.graph.op(id);
+        let elapsed = flight.started.elapsed();
+        let address = change.address.clone();
+        let shown_id = crate::plan::display_id(&outcome.value);
+        let mut ok = !outcome.diagnostics.has_errors();
+        self.diagnostics.extend(locate(outcome.diagnostics, &flight.ranges, &address.to_string()));
+        match self.fold(op, &change, &flight, outcome.value, outcome.private, ok) {
+            Ok(after) => ok &= after,
+            Err(diagnostic) => {
+                self.diagnostics.push(diagnostic.address(address.to_string()));
+                ok = false;
+            }
+        }
+        self.record(sink);
+        let action = flight.action;
+        if ok {
+            self.count(op);
+            let started = flight.started.duration_since(self.began);
+            self.timings.push(Timing { address: address.clone(), action, started, elapsed });
+            self.observer.event(Event::Done { address, action, id: shown_id, elapsed });
+            self.done(id);
+        } else {
+            self.observer.event(Event::Failed { address, action, elapsed });
+            self.failed(id);
+        }
+    }
+
+    fn count(&mut self, op: Op) {
+        match op {
+            Op::Create { .. } => self.counts.0 += 1,
+            Op::Update { .. } => self.counts.1 += 1,
+            Op::Delete { .. } | Op::DeleteDeposed { .. } => self.counts.2 += 1,
+            Op::Join | Op::Read { .. } | Op::Depose { .. } | Op::Forget { .. } => {}
+        }
+    }
+
+    /// Takes an operation's result into the state and publishes the new value. `Ok(false)`: a postcondition failed.
+    fn fold(
+        &mut self,
+        op: Op,
+        change: &ResourceChange,
+        flight: &Flight,
+        value: Value,
+        private: Vec<u8>,
+        ok: bool,
+    ) -> Result<bool, Diagnostic> {
+        let address = &change.address;
+        let type_name = &address.resource.type_name;
+        let schema =
+            self.registry.resource_schema(&change.provider.source, address.resource.mode, type_name)?.clone();
+        if let Op::Delete { .. } | Op::DeleteDeposed { .. } = op {
+            let key = match op {
+                Op::DeleteDeposed { change } => self.deposed.get(&change).cloned(),
+                _ => change.deposed.clone(),
+            };
+            // A delete that failed keeps what the provider still knows, or all of it.
+            let left = if value.is_null() && ok {
+                None
+            } else {
+                let left = if value.is_null() { change.before.clone() } else { value };
+                let tainted = self.recorded_status(change, key.as_deref());
+                Some(object::encode(&left, &schema, private, tainted, change.dependencies.clone(), change.create_before_destroy)?)
+            };
+            match key {
+                Some(key) => self.state.set_deposed(address, &change.provider, &key, left),
+                None => self.state.set_current(address, &change.provider, left),
+            }
+            return Ok(true);
+        }
+        if value.is_null() {
+            self.restore_deposed(op, change);
+            return Ok(true);
+        }
+        let value = value.apply_marks(&flight.sensitive, Marks::SENSITIVE);
+        let by_schema = object::sensitive_by_schema(&schema.block, &value);
+        let value = value.apply_marks(&by_schema, Marks::SENSITIVE);
+        let created = matches!(op, Op::Create { .. });
+        let status = if !ok && created { ObjectStatus::Tainted } else { ObjectStatus::Ready };
+        let dependencies = if Self::is_data(change) { Vec::new() } else { change.dependencies.clone() };
+        let object =
+            object::encode(&value, &schema, private, status, dependencies, change.create_before_destroy)?;
+        self.state.set_current(address, &change.provider, Some(object));
+        let id = self.evaluator.id(Object::Instance(address.clone()));
+        if !ok {
+            self.evaluator.publish_failed(id);
+            return Ok(true);
+        }
+        self.evaluator.publish(id, value.clone());
+        Ok(self.postconditions(change, value))
+    }
+
+    fn is_data(change: &ResourceChange) -> bool {
+        change.address.resource.mode == stead_value::addr::ResourceMode::Data
+    }
+
+    fn recorded_status(&self, change: &ResourceChange, deposed: Option<&str>) -> ObjectStatus {
+        let instance = self.state.instance(&change.address);
+        let object = match deposed {
+            Some(key) => instance.and_then(|i| i.deposed.get(key)),
+            None => instance.and_then(|i| i.current.as_ref()),
+        };
+        object.map_or(ObjectStatus::Ready, |o| o.status)
+    }
+
+    /// A create that left nothing behind gives the deposed object its place back.
+    fn restore_deposed(&mut self, op: Op, change: &ResourceChange) {
+        let Op::Create { change: index } = op else { return };
+        let Some(key) = self.deposed.get(&index) else { return };
+        let Some(object) =
+            self.state.instance(&change.address).and_then(|i| i.deposed.get(key)).cloned()
+        else {
+            return;
+        };
+        self.state.set_deposed(&change.address, &change.provider, key, None);
+        self.state.set_current(&change.address, &change.provider, Some(object));
+    }
+
+    fn postconditions(&mut self, change: &ResourceChange, value: Value) -> bool {
+        let Some(config) = self.enter(&change.address) else { return true };
+        let checked = self.evaluator.check(
+            &config.resource.lifecycle.postconditions,
+            &self.evaluator.condition_scope(config.module, &config.repetition, Some(value)),
+            "Resource postcondition failed",
+            Severity::Error,
+        );
+        let holds = !checked.diagnostics.has_errors();
+        self.diagnostics.extend(checked.diagnostics.into_iter().map(|d| d.address(change.address.to_string())));
+        holds
+    }
+
+    /// Computes the keys on the way to an instance, so that its configuration can be found.
+    fn enter(&self, address: &ResourceInstance) -> Option<InstanceConfig<'c>> {
+        self.evaluator.enter_module(&address.module)?;
+        let module = self.evaluator.module(&address.module)?;
+        self.evaluator.expand_resource(module, &address.resource)?;
+        self.evaluator.instance_config(address)
+    }
+
+    fn context(&self, address: &ResourceInstance) -> Context {
+        let observer = Arc::clone(&self.observer);
+        let address = address.clone();
+        Context::new(self.cancel.clone()).with_progress(Arc::new(move |progress: Progress| {
+            observer.event(Event::Progress { address: address.clone(), message: progress.message });
+        }))
+    }
+
+    fn finish(mut self, sink: &mut dyn StateSink) -> Applied {
+        let skipped = self
+            .plan
+            .graph
+            .ids()
+            .filter(|id| self.plan.graph.op(*id) != Op::Join)
+            .filter(|id| matches!(self.status.get(id.index()), Some(Status::Waiting(_) | Status::Skipped)))
+            .count();
+        if self.cancel.is_cancelled() && skipped > 0 {
+            self.diagnostics.push(Diagnostic::error(
+                "Interrupted",
+                format!("{skipped} operations were not started. What was running has finished and is recorded: run the command again to go on."),
+            ));
+        }
+        if self.plan.mode == PlanMode::Destroy {
+            if self.state.resources.is_empty() {
+                self.state.outputs.clear();
+            }
+        } else {
+            self.record_outputs();
+        }
+        self.diagnostics.extend(self.evaluator.take_diagnostics());
+        if let Err(diagnostic) = sink.finished(&mut self.state) {
+            self.diagnostics.push(diagnostic);
+        }
+        let (added, changed, destroyed) = self.counts;
+        Applied {
+            state: self.state,
+            diagnostics: self.diagnostics,
+            added,
+            changed,
+            destroyed,
+            skipped,
+            timings: self.timings,
+        }
+    }
+}

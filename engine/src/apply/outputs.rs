@@ -1,0 +1,36 @@
+//! Root outputs, as state records them.
+
+use std::sync::Arc;
+
+use super::Executor;
+use crate::eval::{Object, Outcome, ROOT};
+use crate::outputs::encode;
+
+impl Executor<'_, '_> {
+    /// Evaluates the root outputs; one that cannot be computed keeps its recorded value.
+    pub(super) fn record_outputs(&mut self) {
+        let config = self.evaluator.config(ROOT);
+        self.state.outputs.retain(|name, _| config.outputs.contains_key(name.as_str()));
+        for (name, output) in &config.outputs {
+            if output.ephemeral {
+                continue;
+            }
+            let Outcome::Value(value) = self.evaluator.demand(Object::Output(ROOT, Arc::clone(name))) else {
+                continue;
+            };
+            if value.is_null() {
+                self.state.outputs.remove(&**name);
+                continue;
+            }
+            if !value.is_wholly_known() {
+                continue;
+            }
+            match encode(&value, output.sensitive) {
+                Ok(recorded) => {
+                    self.state.outputs.insert(name.to_string(), recorded);
+                }
+                Err(diagnostic) => self.diagnostics.push(diagnostic),
+            }
+        }
+    }
+}

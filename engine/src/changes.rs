@@ -1,0 +1,191 @@
+//! What a plan says: for every object the change, why, and because of what.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use stead_state::{ProviderConfigRef, State};
+use stead_value::addr::ResourceInstance;
+use stead_value::{Diagnostics, Path, SourceRange, Type, Value};
+
+use crate::graph::ExecutionGraph;
+
+/// What will be done with an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    NoOp,
+    /// A data source is read during the apply.
+    Read,
+    Create,
+    Update,
+    /// Deleted, then created anew.
+    DeleteThenCreate,
+    /// Created anew, then the old one is deleted.
+    CreateThenDelete,
+    Delete,
+    /// Dropped from the state and left alone.
+    Forget,
+}
+
+impl Action {
+    pub fn is_replace(self) -> bool {
+        matches!(self, Action::DeleteThenCreate | Action::CreateThenDelete)
+    }
+
+    /// The JSON plan's `actions`.
+    pub fn words(self) -> &'static [&'static str] {
+        match self {
+            Action::NoOp => &["no-op"],
+            Action::Read => &["read"],
+            Action::Create => &["create"],
+            Action::Update => &["update"],
+            Action::DeleteThenCreate => &["delete", "create"],
+            Action::CreateThenDelete => &["create", "delete"],
+            Action::Delete => &["delete"],
+            Action::Forget => &["forget"],
+        }
+    }
+}
+
+/// Why an action that is not plain was chosen; the names are those of the JSON plan's `action_reason`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ActionReason {
+    ReplaceBecauseTainted,
+    ReplaceBecauseCannotUpdate,
+    ReplaceByRequest,
+    ReplaceByTriggers,
+    DeleteBecauseNoResourceConfig,
+    DeleteBecauseNoModule,
+    DeleteBecauseWrongRepetition,
+    DeleteBecauseCountIndex,
+    DeleteBecauseEachKey,
+    DeleteBecauseNoMoveTarget,
+    ReadBecauseConfigUnknown,
+    ReadBecauseDependencyPending,
+}
+
+impl ActionReason {
+    /// The JSON plan's word.
+    pub fn word(self) -> &'static str {
+        match self {
+            ActionReason::ReplaceBecauseTainted => "replace_because_tainted",
+            ActionReason::ReplaceBecauseCannotUpdate => "replace_because_cannot_update",
+            ActionReason::ReplaceByRequest => "replace_by_request",
+            ActionReason::ReplaceByTriggers => "replace_by_triggers",
+            ActionReason::DeleteBecauseNoResourceConfig => "delete_because_no_resource_config",
+            ActionReason::DeleteBecauseNoModule => "delete_because_no_module",
+            ActionReason::DeleteBecauseWrongRepetition => "delete_because_wrong_repetition",
+            ActionReason::DeleteBecauseCountIndex => "delete_because_count_index",
+            ActionReason::DeleteBecauseEachKey => "delete_because_each_key",
+            ActionReason::DeleteBecauseNoMoveTarget => "delete_because_no_move_target",
+            ActionReason::ReadBecauseConfigUnknown => "read_because_config_unknown",
+            ActionReason::ReadBecauseDependencyPending => "read_because_dependency_pending",
+        }
+    }
+}
+
+/// One object's change.
+#[derive(Clone, Debug)]
+pub struct ResourceChange {
+    pub address: ResourceInstance,
+    /// Where the object was before `moved`.
+    pub previous_address: Option<ResourceInstance>,
+    /// Set when the object is one that create-before-destroy set aside.
+    pub deposed: Option<String>,
+    pub provider: ProviderConfigRef,
+    pub action: Action,
+    pub reason: Option<ActionReason>,
+    /// The object as refreshed; null for a create.
+    pub before: Value,
+    /// The object as planned, with unknowns; null for a delete.
+    pub after: Value,
+    /// Attributes that force the replacement.
+    pub replace_paths: Vec<Path>,
+    /// Which expression, at which place, makes each changed attribute what it is.
+    pub because: Vec<Because>,
+    /// What the change does to a running machine.
+    pub notes: Vec<String>,
+    /// The provider's configuration is not known yet: planned from the schema, decided during the apply.
+    pub late: bool,
+    /// The planned object's private data.
+    pub private: Vec<u8>,
+    /// The prior object's private data.
+    pub prior_private: Vec<u8>,
+    pub create_before_destroy: bool,
+    /// Configuration addresses that state records as dependencies.
+    pub dependencies: Vec<String>,
+}
+
+/// One cause of a change.
+#[derive(Clone, Debug)]
+pub struct Because {
+    pub attribute: Path,
+    /// Where the configuration sets the attribute.
+    pub range: SourceRange,
+    /// The expression's text, on one line, shortened.
+    pub expression: String,
+}
+
+#[derive(Clone, Debug)]
+pub struct OutputChange {
+    pub action: Action,
+    pub before: Value,
+    pub after: Value,
+    pub sensitive: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PlanMode {
+    #[default]
+    Normal,
+    Destroy,
+    RefreshOnly,
+}
+
+/// A finished plan: a promise that [`crate::apply`] keeps.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    pub mode: PlanMode,
+    /// Every managed or deferred object, no-ops too, in the order of addresses.
+    pub changes: Vec<ResourceChange>,
+    /// What had changed outside: before = recorded, after = found.
+    pub drift: Vec<ResourceChange>,
+    pub outputs: BTreeMap<Arc<str>, OutputChange>,
+    /// Root variables' values with their marks.
+    pub variables: BTreeMap<Arc<str>, Value>,
+    /// The state after moves and refresh, that `before` values come from.
+    pub prior_state: State,
+    /// The types of the root outputs' values, as they will stand in the state.
+    pub output_types: BTreeMap<Arc<str>, Type>,
+    pub graph: ExecutionGraph,
+    pub warnings: Diagnostics,
+}
+
+impl Plan {
+    /// Whether an apply would do anything, the state's outputs and moves included.
+    pub fn has_changes(&self) -> bool {
+        self.changes.iter().any(|c| c.action != Action::NoOp || c.previous_address.is_some())
+            || self.outputs.values().any(|o| o.action != Action::NoOp)
+    }
+
+    /// `(add, change, destroy)` as the summary line counts them.
+    pub fn counts(&self) -> (usize, usize, usize) {
+        let mut counts = (0, 0, 0);
+        for change in &self.changes {
+            match change.action {
+                Action::Create => counts.0 += 1,
+                Action::Update => counts.1 += 1,
+                Action::Delete => counts.2 += 1,
+                Action::DeleteThenCreate | Action::CreateThenDelete => {
+                    counts.0 += 1;
+                    counts.2 += 1;
+                }
+                Action::NoOp | Action::Read | Action::Forget => {}
+            }
+        }
+        counts
+    }
+}

@@ -1,0 +1,283 @@
+//! Which instances resources and module calls have: `count`, `for_each`, `enabled`.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use stead_lang::config;
+use stead_lang::expr::{Evaluation, evaluate};
+use stead_value::addr::{InstanceKey, Resource};
+use stead_value::{Diagnostic, Kind, Marks, SourceRange, Type, Value};
+
+use super::{Evaluator, ModuleId, ModuleNode, Object, ObjectId, Phase, Repetition};
+
+/// The instances of one resource or module call.
+#[derive(Clone, Debug)]
+pub enum Expansion {
+    Single,
+    /// `enabled = false`.
+    Absent,
+    Count(u64),
+    ForEach(BTreeMap<Arc<str>, Value>),
+    /// Only while validating: there may be any.
+    Unknown,
+}
+
+/// One instance's part in an expansion.
+#[derive(Clone, Debug)]
+pub enum Repeated {
+    Single,
+    Count(u64),
+    Each(Arc<str>, Value),
+    Unknown,
+}
+
+impl Expansion {
+    pub fn contains(&self, key: &InstanceKey) -> bool {
+        match (self, key) {
+            (Expansion::Single, InstanceKey::None) => true,
+            (Expansion::Count(n), InstanceKey::Int(i)) => i < n,
+            (Expansion::ForEach(entries), InstanceKey::String(k)) => entries.contains_key(k),
+            _ => false,
+        }
+    }
+
+    pub fn is_single(&self) -> bool {
+        matches!(self, Expansion::Single)
+    }
+
+    /// Every instance's key and what `each`/`count` are there. Unknown: one stand-in instance.
+    pub fn instances(&self) -> Vec<(InstanceKey, Repeated)> {
+        match self {
+            Expansion::Single => vec![(InstanceKey::None, Repeated::Single)],
+            Expansion::Absent => Vec::new(),
+            Expansion::Unknown => vec![(InstanceKey::None, Repeated::Unknown)],
+            Expansion::Count(n) => (0..*n).map(|i| (InstanceKey::Int(i), Repeated::Count(i))).collect(),
+            Expansion::ForEach(entries) => entries
+                .iter()
+                .map(|(k, v)| {
+                    (InstanceKey::String(Arc::clone(k)), Repeated::Each(Arc::clone(k), v.clone()))
+                })
+                .collect(),
+        }
+    }
+
+    pub fn repeated(&self, key: &InstanceKey) -> Option<Repeated> {
+        match (self, key) {
+            (Expansion::Single, InstanceKey::None) => Some(Repeated::Single),
+            (Expansion::Unknown, _) => Some(Repeated::Unknown),
+            (Expansion::Count(n), InstanceKey::Int(i)) if i < n => Some(Repeated::Count(*i)),
+            (Expansion::ForEach(entries), InstanceKey::String(k)) => {
+                entries.get(k).map(|v| Repeated::Each(Arc::clone(k), v.clone()))
+            }
+            _ => None,
+        }
+    }
+}
+
+impl<'c> Evaluator<'c> {
+    /// The expansion behind a `CallKeys` or `ResourceKeys` object that has been computed.
+    pub fn expansion(&self, id: ObjectId) -> Option<Rc<Expansion>> {
+        self.expansions.borrow().get(&id).cloned()
+    }
+
+    pub(super) fn resource_keys(&self, id: ObjectId, module: ModuleId, resource: &Resource) -> Evaluation {
+        match self.config(module).resources.get(resource) {
+            Some(config) => self.expand(id, module, &config.repetition),
+            None => Evaluation { failed: true, ..Evaluation::of(Value::dynamic()) },
+        }
+    }
+
+    pub(super) fn call_keys(&self, id: ObjectId, module: ModuleId, name: &Arc<str>) -> Evaluation {
+        let Some(call) = self.config(module).calls.get(name) else {
+            return Evaluation { failed: true, ..Evaluation::of(Value::dynamic()) };
+        };
+        let evaluation = self.expand(id, module, &call.repetition);
+        if evaluation.is_settled() {
+            self.make_children(id, module, name);
+        }
+        evaluation
+    }
+
+    /// Evaluates a repetition; the value itself is only a sign that the expansion is there.
+    fn expand(&self, id: ObjectId, module: ModuleId, repetition: &config::Repetition) -> Evaluation {
+        let scope = self.scope(module, Repetition::default());
+        let (evaluation, read): (Evaluation, fn(&Value) -> Result<Expansion, Refusal>) = match repetition {
+            config::Repetition::Single => {
+                self.expansions.borrow_mut().insert(id, Rc::new(Expansion::Single));
+                return Evaluation::of(Value::bool(true));
+            }
+            config::Repetition::Count(e) => (evaluate(e, &scope), read_count),
+            config::Repetition::ForEach(e) => (evaluate(e, &scope), read_for_each),
+            config::Repetition::Enabled(e) => (evaluate(e, &scope), read_enabled),
+        };
+        let range = match repetition {
+            config::Repetition::Count(e)
+            | config::Repetition::ForEach(e)
+            | config::Repetition::Enabled(e) => e.range(),
+            config::Repetition::Single => return evaluation,
+        };
+        if !evaluation.is_settled() {
+            return evaluation;
+        }
+        let mut evaluation = evaluation;
+        match read(&evaluation.value) {
+            Ok(expansion) => {
+                self.expansions.borrow_mut().insert(id, Rc::new(expansion));
+                evaluation.value = Value::bool(true);
+            }
+            Err(Refusal::Unknown(_)) if self.settings.phase == Phase::Validate => {
+                self.expansions.borrow_mut().insert(id, Rc::new(Expansion::Unknown));
+                evaluation.value = Value::bool(true);
+            }
+            Err(Refusal::Unknown(diagnostic) | Refusal::Wrong(diagnostic)) => {
+                evaluation.diagnostics.push(at(diagnostic, range));
+            }
+        }
+        evaluation
+    }
+
+    fn make_children(&self, id: ObjectId, module: ModuleId, name: &Arc<str>) {
+        let parent = self.node(module);
+        let (Some(config), Some(expansion)) = (parent.config.children.get(name), self.expansion(id)) else { return };
+        let mut ids = Vec::new();
+        for (key, repeated) in expansion.instances() {
+            let address = parent.address.child(Arc::clone(name), key);
+            let node = ModuleNode {
+                config,
+                address: address.clone(),
+                parent: Some(module),
+                repetition: self.repetition_of(&repeated),
+                children: std::cell::RefCell::default(),
+            };
+            let child = ModuleId(self.modules.borrow().len() as u32);
+            self.modules.borrow_mut().push(Rc::new(node));
+            self.module_ids.borrow_mut().insert(address, child);
+            ids.push(child);
+        }
+        parent.children.borrow_mut().insert(Arc::clone(name), Rc::new(ids));
+    }
+
+    /// The instances of a call whose keys have been computed.
+    pub fn children(&self, module: ModuleId, name: &Arc<str>) -> Rc<Vec<ModuleId>> {
+        self.node(module).children.borrow().get(name).cloned().unwrap_or_default()
+    }
+
+    pub(super) fn child(&self, module: ModuleId, name: &Arc<str>, key: &InstanceKey) -> Option<ModuleId> {
+        let address = self.node(module).address.child(Arc::clone(name), key.clone());
+        self.module(&address)
+    }
+
+    /// Demands a resource's keys and returns its expansion when known.
+    pub fn expand_resource(&self, module: ModuleId, resource: &Resource) -> Option<Rc<Expansion>> {
+        let object = Object::ResourceKeys(module, resource.clone());
+        let id = self.id(object.clone());
+        self.demand(object);
+        self.expansion(id)
+    }
+}
+
+enum Refusal {
+    Unknown(Diagnostic),
+    Wrong(Diagnostic),
+}
+
+fn at(mut diagnostic: Diagnostic, range: SourceRange) -> Diagnostic {
+    diagnostic.subject.get_or_insert(range);
+    diagnostic
+}
+
+fn read_count(value: &Value) -> Result<Expansion, Refusal> {
+    let wrong = |detail: &str| Refusal::Wrong(Diagnostic::error("Invalid count argument", detail));
+    let (value, marks) = value.clone().unmark();
+    if marks.contains(Marks::SENSITIVE) {
+        return Err(wrong(
+            "Sensitive values, or values derived from sensitive values, cannot be used as count arguments. If used, the sensitive value could be disclosed by the number of instances.",
+        ));
+    }
+    if marks.contains(Marks::EPHEMERAL) {
+        return Err(wrong("The given \"count\" is derived from an ephemeral value, which cannot be used as the count argument."));
+    }
+    if value.is_null() {
+        return Err(wrong("The given \"count\" argument value is null. An integer is required."));
+    }
+    let number = stead_value::convert::convert(&value, &Type::Number)
+        .map_err(|e| wrong(&format!("The given \"count\" argument value is unsuitable: {}.", e.message)))?;
+    if !number.is_known() {
+        return Err(Refusal::Unknown(Diagnostic::error(
+            "Invalid count argument",
+            "The \"count\" value depends on resource attributes that cannot be determined until apply, so stead cannot predict how many instances will be created. Set it from values that are known now (variables, locals, attributes that are in the configuration).",
+        )));
+    }
+    match number.as_i64() {
+        Some(n) if n >= 0 => Ok(Expansion::Count(n as u64)),
+        Some(_) => Err(wrong("The given \"count\" argument value is unsuitable: must be greater than or equal to zero.")),
+        None => Err(wrong("The given \"count\" argument value is unsuitable: a whole number is required.")),
+    }
+}
+
+fn read_enabled(value: &Value) -> Result<Expansion, Refusal> {
+    let wrong = |detail: &str| Refusal::Wrong(Diagnostic::error("Invalid enabled argument", detail));
+    let (value, marks) = value.clone().unmark();
+    if !marks.is_empty() {
+        return Err(wrong("Sensitive and ephemeral values cannot decide whether an object is enabled."));
+    }
+    if value.is_null() {
+        return Err(wrong("The given \"enabled\" argument value is null. A bool is required."));
+    }
+    let value = stead_value::convert::convert(&value, &Type::Bool)
+        .map_err(|e| wrong(&format!("The given \"enabled\" argument value is unsuitable: {}.", e.message)))?;
+    match value.as_bool() {
+        Some(true) => Ok(Expansion::Single),
+        Some(false) => Ok(Expansion::Absent),
+        None => Err(Refusal::Unknown(Diagnostic::error(
+            "Invalid enabled argument",
+            "The \"enabled\" value depends on resource attributes that cannot be determined until apply.",
+        ))),
+    }
+}
+
+fn read_for_each(value: &Value) -> Result<Expansion, Refusal> {
+    let wrong = |detail: String| Refusal::Wrong(Diagnostic::error("Invalid for_each argument", detail));
+    let (value, marks) = value.clone().unmark();
+    if marks.contains(Marks::SENSITIVE) {
+        return Err(wrong("Sensitive values, or values derived from sensitive values, cannot be used as for_each arguments. If used, the sensitive value could be exposed as a resource instance key.".into()));
+    }
+    if marks.contains(Marks::EPHEMERAL) {
+        return Err(wrong("The given \"for_each\" value is derived from an ephemeral value, which cannot be used as the for_each argument.".into()));
+    }
+    let unknown = || {
+        Refusal::Unknown(Diagnostic::error(
+            "Invalid for_each argument",
+            "The \"for_each\" map includes keys derived from resource attributes that cannot be determined until apply, and so stead cannot determine the full set of keys that will identify the instances of this resource.\n\nWhen working with unknown values in for_each, it's better to define the map keys statically in your configuration and place apply-time results only in the map values.",
+        ))
+    };
+    match value.kind() {
+        Kind::Null(_) => Err(wrong("The given \"for_each\" argument value is null. A map, or set of strings is allowed.".into())),
+        Kind::Unknown(..) => Err(unknown()),
+        Kind::Map(_, entries) | Kind::Object(entries) => Ok(Expansion::ForEach((**entries).clone())),
+        Kind::Set(element, items) => {
+            if items.iter().any(|i| !i.is_known()) {
+                return Err(unknown());
+            }
+            if !matches!(element, Type::String | Type::Dynamic) {
+                return Err(wrong(format!(
+                    "The given \"for_each\" argument value is unsuitable: \"for_each\" supports maps and sets of strings, but you have provided a set containing type {}.",
+                    element.friendly_name()
+                )));
+            }
+            let mut entries = BTreeMap::new();
+            for item in items.iter() {
+                let Some(key) = item.as_str() else {
+                    return Err(wrong("The given \"for_each\" argument value is unsuitable: \"for_each\" sets must not contain null values.".into()));
+                };
+                entries.insert(Arc::from(key), item.clone());
+            }
+            Ok(Expansion::ForEach(entries))
+        }
+        _ => Err(wrong(format!(
+            "The given \"for_each\" argument value is unsuitable: the \"for_each\" argument must be a map, or set of strings, and you have provided a value of type {}.",
+            value.ty().friendly_name()
+        ))),
+    }
+}

@@ -1,0 +1,477 @@
+//! The evaluator: every declared object is a value computed once, when first asked for.
+//!
+//! Dependencies are discovered by evaluating. An object that needs a resource instance whose value is not there yet is
+//! *pending*: it waits for exactly what it lacked and is computed again when that has been published. The evaluator is
+//! pure and single-threaded; who computes resource instances (the planner, the executor, validation) publishes them here.
+
+mod checks;
+mod expand;
+mod instance;
+mod provider;
+mod scope;
+mod variables;
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use indexmap::IndexSet;
+use stead_lang::config::{ConfigNode, ConfigTree, Module};
+use stead_lang::expr::Evaluation;
+use stead_state::ProviderConfigRef;
+use stead_value::addr::{ModuleInstance, Resource, ResourceInstance};
+use stead_value::{Diagnostic, Diagnostics, Value};
+
+pub use expand::{Expansion, Repeated};
+pub use instance::InstanceConfig;
+pub use scope::{EvalScope, Repetition};
+
+/// A module instance within one evaluator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ModuleId(u32);
+
+/// The root module's instance.
+pub const ROOT: ModuleId = ModuleId(0);
+
+/// Anything that has a value of its own.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Object {
+    Variable(ModuleId, Arc<str>),
+    Local(ModuleId, Arc<str>),
+    Output(ModuleId, Arc<str>),
+    /// Which instances a module call has.
+    CallKeys(ModuleId, Arc<str>),
+    /// Which instances a resource has.
+    ResourceKeys(ModuleId, Resource),
+    /// A resource instance: published from outside.
+    Instance(ResourceInstance),
+    /// A provider configuration that is ready, or known to be late: published from outside.
+    Provider(ProviderConfigRef),
+    /// Work of the planner that waits for objects: declaring a resource's instances, entering a module, a module's checks.
+    Declare(ModuleId, Resource),
+    Enter(ModuleId, Arc<str>),
+    Checks(ModuleId),
+}
+
+/// A number for an [`Object`], unique in its evaluator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ObjectId(pub(crate) u32);
+
+/// What asking for an object gave.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    Value(Value),
+    Pending,
+    /// Its errors have been reported.
+    Failed,
+}
+
+/// What is being evaluated for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Nothing is known: inputs and resources are unknown values of their types.
+    Validate,
+    Plan,
+    Apply,
+}
+
+/// What the outside gives to an evaluation.
+#[derive(Clone)]
+pub struct Settings {
+    pub phase: Phase,
+    /// Root variables as given, unconverted: names to values with where they came from.
+    pub variables: BTreeMap<Arc<str>, GivenVariable>,
+    pub workspace: String,
+    pub root_directory: PathBuf,
+    pub working_directory: PathBuf,
+    /// Files for functions.
+    pub files: Arc<dyn stead_lang::Files>,
+}
+
+/// A root variable's value from the command line, a file or the environment.
+#[derive(Clone, Debug)]
+pub struct GivenVariable {
+    pub value: Value,
+    /// `-var`, `terraform.tfvars`, …, for messages.
+    pub origin: String,
+}
+
+enum Memo {
+    Running,
+    Value(Value),
+    Failed,
+    /// Waits for that many objects.
+    Waiting(u32),
+}
+
+struct ModuleNode<'c> {
+    /// The module in the configuration tree.
+    config: &'c ConfigNode,
+    address: ModuleInstance,
+    parent: Option<ModuleId>,
+    /// The call's own instance data: what `each` and `count` mean in its arguments.
+    repetition: Repetition,
+    children: RefCell<BTreeMap<Arc<str>, Rc<Vec<ModuleId>>>>,
+}
+
+/// What an evaluation under way has asked for so far.
+#[derive(Default)]
+struct Frame {
+    dependencies: IndexSet<ObjectId>,
+    missing: IndexSet<ObjectId>,
+    failed: bool,
+}
+
+/// See the module.
+pub struct Evaluator<'c> {
+    tree: &'c ConfigTree,
+    settings: Settings,
+    modules: RefCell<Vec<Rc<ModuleNode<'c>>>>,
+    module_ids: RefCell<HashMap<ModuleInstance, ModuleId>>,
+    objects: RefCell<IndexSet<Object>>,
+    memos: RefCell<HashMap<ObjectId, Memo>>,
+    dependencies: RefCell<HashMap<ObjectId, Rc<[ObjectId]>>>,
+    /// Who waits for an object that is not there.
+    waiters: RefCell<HashMap<ObjectId, Vec<ObjectId>>>,
+    expansions: RefCell<HashMap<ObjectId, Rc<Expansion>>>,
+    frames: RefCell<Vec<(ObjectId, Frame)>>,
+    diagnostics: RefCell<Diagnostics>,
+    reported: RefCell<HashSet<ObjectId>>,
+    depth: Cell<u32>,
+}
+
+/// How deep objects may refer to objects before the evaluator refuses, to protect the stack.
+const MAX_DEPTH: u32 = 2_000;
+
+impl<'c> Evaluator<'c> {
+    pub fn new(tree: &'c ConfigTree, settings: Settings) -> Evaluator<'c> {
+        let root = ModuleNode {
+            config: &tree.root,
+            address: ModuleInstance::root(),
+            parent: None,
+            repetition: Repetition::default(),
+            children: RefCell::default(),
+        };
+        Evaluator {
+            tree,
+            settings,
+            modules: RefCell::new(vec![Rc::new(root)]),
+            module_ids: RefCell::new(HashMap::from([(ModuleInstance::root(), ROOT)])),
+            objects: RefCell::default(),
+            memos: RefCell::default(),
+            dependencies: RefCell::default(),
+            waiters: RefCell::default(),
+            expansions: RefCell::default(),
+            frames: RefCell::default(),
+            diagnostics: RefCell::default(),
+            reported: RefCell::default(),
+            depth: Cell::new(0),
+        }
+    }
+
+    /// The configuration tree that is evaluated.
+    pub fn tree(&self) -> &'c ConfigTree {
+        self.tree
+    }
+
+    pub fn phase(&self) -> Phase {
+        self.settings.phase
+    }
+
+    pub fn config(&self, module: ModuleId) -> &'c Module {
+        let node: &'c ConfigNode = self.node(module).config;
+        &node.module
+    }
+
+    pub fn module_address(&self, module: ModuleId) -> ModuleInstance {
+        self.node(module).address.clone()
+    }
+
+    /// The module instance with this address, if it has been entered.
+    pub fn module(&self, address: &ModuleInstance) -> Option<ModuleId> {
+        self.module_ids.borrow().get(address).copied()
+    }
+
+    fn node(&self, module: ModuleId) -> Rc<ModuleNode<'c>> {
+        // Ids are only made by `add_module`, next to the node they stand for.
+        Rc::clone(&self.modules.borrow()[module.0 as usize])
+    }
+
+    pub fn id(&self, object: Object) -> ObjectId {
+        let (index, _) = self.objects.borrow_mut().insert_full(object);
+        ObjectId(index as u32)
+    }
+
+    /// The object behind an id of this evaluator.
+    pub fn object(&self, id: ObjectId) -> Option<Object> {
+        self.objects.borrow().get_index(id.0 as usize).cloned()
+    }
+
+    /// What the object asked for when it was computed; empty before.
+    pub fn dependencies(&self, id: ObjectId) -> Rc<[ObjectId]> {
+        self.dependencies.borrow().get(&id).cloned().unwrap_or_else(|| Rc::from([]))
+    }
+
+    /// Diagnostics collected since the last call.
+    pub fn take_diagnostics(&self) -> Diagnostics {
+        std::mem::take(&mut *self.diagnostics.borrow_mut())
+    }
+
+    pub fn report(&self, diagnostics: impl IntoIterator<Item = Diagnostic>) {
+        self.diagnostics.borrow_mut().extend(diagnostics);
+    }
+
+    /// Gives an object its value from outside and returns the planner's objects that may go on now.
+    pub fn publish(&self, id: ObjectId, value: Value) -> Vec<ObjectId> {
+        self.memos.borrow_mut().insert(id, Memo::Value(value));
+        self.wake(id)
+    }
+
+    /// Like [`Evaluator::publish`], for an object that could not be had; its errors have been reported.
+    pub fn publish_failed(&self, id: ObjectId) -> Vec<ObjectId> {
+        self.memos.borrow_mut().insert(id, Memo::Failed);
+        self.wake(id)
+    }
+
+    /// The published or computed value, without computing.
+    pub fn known(&self, id: ObjectId) -> Option<Outcome> {
+        match self.memos.borrow().get(&id)? {
+            Memo::Value(value) => Some(Outcome::Value(value.clone())),
+            Memo::Failed => Some(Outcome::Failed),
+            Memo::Running | Memo::Waiting(_) => None,
+        }
+    }
+
+    /// Evaluates on behalf of one of the planner's objects: runs `body` with a frame for it. When something was missing,
+    /// the object is put to wait and `None` is returned; [`Evaluator::publish`] names it when it may be tried again.
+    pub fn run<T>(&self, id: ObjectId, body: impl FnOnce() -> T) -> Option<Attempt<T>> {
+        self.memos.borrow_mut().insert(id, Memo::Running);
+        self.frames.borrow_mut().push((id, Frame::default()));
+        let value = body();
+        let frame = self.frames.borrow_mut().pop().map(|(_, frame)| frame).unwrap_or_default();
+        if !frame.missing.is_empty() {
+            self.wait(id, &frame.missing);
+            return None;
+        }
+        // Until its value is published or remembered, the object is pending for whoever asks: it waits for nothing here.
+        self.memos.borrow_mut().insert(id, Memo::Waiting(0));
+        self.dependencies.borrow_mut().insert(id, frame.dependencies.into_iter().collect());
+        Some(Attempt { value, failed: frame.failed })
+    }
+
+    /// Runs `body` and says which objects it asked for; they count for the frame around it as well.
+    pub fn traced<T>(&self, body: impl FnOnce() -> T) -> (T, Vec<ObjectId>) {
+        let outer = self.frames.borrow().last().map_or(ObjectId(u32::MAX), |(id, _)| *id);
+        self.frames.borrow_mut().push((outer, Frame::default()));
+        let value = body();
+        let inner = self.frames.borrow_mut().pop().map(|(_, frame)| frame).unwrap_or_default();
+        let asked = inner.dependencies.iter().copied().collect();
+        if let Some((_, frame)) = self.frames.borrow_mut().last_mut() {
+            frame.dependencies.extend(inner.dependencies);
+            frame.missing.extend(inner.missing);
+            frame.failed |= inner.failed;
+        }
+        (value, asked)
+    }
+
+    fn wait(&self, id: ObjectId, missing: &IndexSet<ObjectId>) {
+        let mut waiters = self.waiters.borrow_mut();
+        for object in missing {
+            waiters.entry(*object).or_default().push(id);
+        }
+        self.memos.borrow_mut().insert(id, Memo::Waiting(missing.len() as u32));
+    }
+
+    /// Counts down those who wait for `id`. Value objects that lack nothing any more may be computed again, so their
+    /// waiters go on too; the planner's own objects are returned.
+    fn wake(&self, id: ObjectId) -> Vec<ObjectId> {
+        let mut ready = Vec::new();
+        let mut queue = vec![id];
+        while let Some(id) = queue.pop() {
+            let Some(waiting) = self.waiters.borrow_mut().remove(&id) else { continue };
+            for waiter in waiting {
+                let mut memos = self.memos.borrow_mut();
+                let Some(Memo::Waiting(count)) = memos.get_mut(&waiter) else { continue };
+                *count -= 1;
+                if *count > 0 {
+                    continue;
+                }
+                memos.remove(&waiter);
+                drop(memos);
+                match self.object(waiter) {
+                    Some(
+                        Object::Instance(_)
+                        | Object::Provider(_)
+                        | Object::Declare(..)
+                        | Object::Enter(..)
+                        | Object::Checks(_),
+                    ) => ready.push(waiter),
+                    // An output is the planner's and a value at once; computing it again does no harm.
+                    Some(Object::Output(module, _)) if module == ROOT => {
+                        ready.push(waiter);
+                        queue.push(waiter);
+                    }
+                    _ => queue.push(waiter),
+                }
+            }
+        }
+        ready
+    }
+
+    /// Every object that still waits, with what it waits for: the material of a cycle.
+    pub fn waiting(&self) -> Vec<(ObjectId, ObjectId)> {
+        self.waiters
+            .borrow()
+            .iter()
+            .flat_map(|(missing, waiters)| waiters.iter().map(move |waiter| (*waiter, *missing)))
+            .collect()
+    }
+
+    /// The value of an object, computed now if need be; notes the dependency in the frame that asks.
+    pub fn demand(&self, object: Object) -> Outcome {
+        let id = self.id(object.clone());
+        self.note(id);
+        enum Found {
+            Outcome(Outcome),
+            Cycle,
+            Compute,
+        }
+        let found = match self.memos.borrow().get(&id) {
+            Some(Memo::Value(value)) => Found::Outcome(Outcome::Value(value.clone())),
+            Some(Memo::Failed) => Found::Outcome(Outcome::Failed),
+            Some(Memo::Waiting(_)) => Found::Outcome(Outcome::Pending),
+            Some(Memo::Running) => Found::Cycle,
+            None => Found::Compute,
+        };
+        let outcome = match found {
+            Found::Outcome(outcome) => outcome,
+            Found::Cycle => self.cycle(id),
+            Found::Compute => self.compute(id, &object),
+        };
+        self.settle_in_frame(id, &outcome);
+        outcome
+    }
+
+    fn note(&self, id: ObjectId) {
+        if let Some((_, frame)) = self.frames.borrow_mut().last_mut() {
+            frame.dependencies.insert(id);
+        }
+    }
+
+    fn settle_in_frame(&self, id: ObjectId, outcome: &Outcome) {
+        if let Some((_, frame)) = self.frames.borrow_mut().last_mut() {
+            match outcome {
+                Outcome::Pending => {
+                    frame.missing.insert(id);
+                }
+                Outcome::Failed => frame.failed = true,
+                Outcome::Value(_) => {}
+            }
+        }
+    }
+
+    fn compute(&self, id: ObjectId, object: &Object) -> Outcome {
+        if self.depth.get() >= MAX_DEPTH {
+            return self.too_deep(id, object);
+        }
+        self.depth.set(self.depth.get() + 1);
+        let outcome = match object {
+            // Published from outside: until then, pending.
+            Object::Instance(_)
+            | Object::Provider(_)
+            | Object::Declare(..)
+            | Object::Enter(..)
+            | Object::Checks(_) => Outcome::Pending,
+            Object::Variable(module, name) => self.remember(id, || self.variable(*module, name)),
+            Object::Local(module, name) => self.remember(id, || self.local(*module, name)),
+            Object::Output(module, name) => self.remember(id, || self.output(*module, name)),
+            Object::CallKeys(module, name) => self.remember(id, || self.call_keys(id, *module, name)),
+            Object::ResourceKeys(module, resource) => {
+                self.remember(id, || self.resource_keys(id, *module, resource))
+            }
+        };
+        self.depth.set(self.depth.get() - 1);
+        outcome
+    }
+
+    fn remember(&self, id: ObjectId, body: impl FnOnce() -> Evaluation) -> Outcome {
+        let Some(attempt) = self.run(id, body) else { return Outcome::Pending };
+        let evaluation = attempt.value;
+        // A cycle through this object has been reported while it ran.
+        let cyclic = self.reported.borrow().contains(&id);
+        let failed = cyclic || attempt.failed || evaluation.failed || evaluation.diagnostics.has_errors();
+        if !cyclic {
+            self.report(evaluation.diagnostics);
+        }
+        let (memo, outcome) = if failed {
+            (Memo::Failed, Outcome::Failed)
+        } else {
+            (Memo::Value(evaluation.value.clone()), Outcome::Value(evaluation.value))
+        };
+        self.memos.borrow_mut().insert(id, memo);
+        outcome
+    }
+
+    /// Reports a cycle that closed at `id`, as the path through the objects that are being evaluated.
+    fn cycle(&self, id: ObjectId) -> Outcome {
+        let frames = self.frames.borrow();
+        let start = frames.iter().position(|(f, _)| *f == id).unwrap_or(0);
+        let members: Vec<ObjectId> = frames.iter().skip(start).map(|(f, _)| *f).collect();
+        drop(frames);
+        let fresh = members.iter().all(|m| self.reported.borrow_mut().insert(*m));
+        if fresh {
+            self.report([self.cycle_diagnostic(&members)]);
+        }
+        Outcome::Failed
+    }
+
+    /// "Cycle: a, b, c" in words.
+    pub fn cycle_diagnostic(&self, members: &[ObjectId]) -> Diagnostic {
+        let names: Vec<String> =
+            members.iter().filter_map(|m| self.object(*m)).map(|o| self.describe(&o)).collect();
+        let mut detail = String::from("These objects need each other's values, so that none can be computed first:\n");
+        for (i, name) in names.iter().enumerate() {
+            let next = names.get((i + 1) % names.len()).map_or("", String::as_str);
+            detail.push_str(&format!("  - {name} needs {next}\n"));
+        }
+        detail.push_str("Break the circle by taking one of these references out.");
+        Diagnostic::error(format!("Cycle: {}", names.join(", ")), detail)
+    }
+
+    fn too_deep(&self, id: ObjectId, object: &Object) -> Outcome {
+        if self.reported.borrow_mut().insert(id) {
+            self.report([Diagnostic::error(
+                "References nested too deeply",
+                format!("{} stands at the end of a chain of more than {MAX_DEPTH} values.", self.describe(object)),
+            )]);
+        }
+        Outcome::Failed
+    }
+
+    /// How messages name an object.
+    pub fn describe(&self, object: &Object) -> String {
+        let within = |module: ModuleId, rest: String| {
+            let address = self.module_address(module);
+            if address.is_root() { rest } else { format!("{address}.{rest}") }
+        };
+        match object {
+            Object::Variable(m, n) => within(*m, format!("var.{n}")),
+            Object::Local(m, n) => within(*m, format!("local.{n}")),
+            Object::Output(m, n) => within(*m, format!("output.{n}")),
+            Object::CallKeys(m, n) | Object::Enter(m, n) => within(*m, format!("module.{n} (expand)")),
+            Object::ResourceKeys(m, r) | Object::Declare(m, r) => within(*m, format!("{r} (expand)")),
+            Object::Instance(address) => address.to_string(),
+            Object::Provider(provider) => provider.to_string(),
+            Object::Checks(m) => within(*m, "checks".into()),
+        }
+    }
+}
+
+/// What [`Evaluator::run`] gives when nothing was missing.
+pub struct Attempt<T> {
+    pub value: T,
+    /// Something that was asked for had failed.
+    pub failed: bool,
+}

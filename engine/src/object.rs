@@ -1,0 +1,141 @@
+//! Between objects in state and values.
+
+use std::sync::Arc;
+
+use serde_json::value::RawValue;
+use stead_sdk::Provider;
+use stead_state::{Object, ObjectStatus};
+use stead_value::schema::{Attribute, AttributeType, Block, Schema};
+use stead_value::{Diagnostic, Diagnostics, Marks, Path, Value};
+
+/// The object's attributes as a value of the present schema, with its sensitive paths marked.
+pub(crate) fn decode(
+    provider: &dyn Provider,
+    type_name: &str,
+    schema: &Schema,
+    object: &Object,
+) -> Result<Value, Diagnostics> {
+    let json: serde_json::Value = serde_json::from_str(object.attributes.get())
+        .map_err(|e| Diagnostic::error("Malformed state", format!("The attributes of a {type_name}: {e}.")))?;
+    if object.schema_version > schema.version {
+        return Err(Diagnostic::error(
+            "Resource instance managed by newer provider version",
+            format!("The state of this {type_name} has schema version {}, newer than {} that this stead has. Use a newer stead.", object.schema_version, schema.version),
+        )
+        .into());
+    }
+    let value = provider.upgrade(type_name, object.schema_version, &json)?;
+    Ok(value.apply_marks(&object.sensitive_attributes, Marks::SENSITIVE))
+}
+
+/// What state records of a value; write-only attributes are null in it already.
+pub(crate) fn encode(
+    value: &Value,
+    schema: &Schema,
+    private: Vec<u8>,
+    status: ObjectStatus,
+    dependencies: Vec<String>,
+    create_before_destroy: bool,
+) -> Result<Object, Diagnostic> {
+    let sensitive_attributes = value.marked_paths(Marks::SENSITIVE);
+    let (plain, _) = value.clone().unmark_deep();
+    let json = stead_value::json::to_json(&plain, &schema.block.value_type())
+        .map_err(|e| Diagnostic::error("Value cannot be stored", e.to_string()))?;
+    let attributes: Arc<RawValue> = serde_json::value::to_raw_value(&json)
+        .map_err(|e| Diagnostic::error("Value cannot be stored", e.to_string()))?
+        .into();
+    Ok(Object {
+        status,
+        schema_version: schema.version,
+        attributes,
+        sensitive_attributes,
+        private,
+        dependencies,
+        create_before_destroy,
+        unknown_fields: serde_json::Map::new(),
+    })
+}
+
+/// Paths that the schema calls sensitive, as far as the value has them.
+pub(crate) fn sensitive_by_schema(block: &Block, value: &Value) -> Vec<Path> {
+    let mut paths = Vec::new();
+    block_paths(block, value, &Path::root(), &mut paths);
+    paths
+}
+
+fn block_paths(block: &Block, value: &Value, at: &Path, paths: &mut Vec<Path>) {
+    attribute_paths(&block.attributes, value, at, paths);
+    for (name, nested) in &block.blocks {
+        if let Some(inner) = value.get(name) {
+            each_element(&inner, &at.attr(Arc::clone(name)), &mut |element, path| {
+                block_paths(&nested.block, element, path, paths);
+            });
+        }
+    }
+}
+
+fn attribute_paths(
+    attributes: &std::collections::BTreeMap<Arc<str>, Attribute>,
+    value: &Value,
+    at: &Path,
+    paths: &mut Vec<Path>,
+) {
+    for (name, attribute) in attributes {
+        let Some(inner) = value.get(name) else { continue };
+        let path = at.attr(Arc::clone(name));
+        if attribute.sensitive && !inner.is_null() {
+            paths.push(path);
+        } else if let AttributeType::Nested { attributes, .. } = &attribute.ty {
+            each_element(&inner, &path, &mut |element, path| {
+                attribute_paths(attributes, element, path, paths);
+            });
+        }
+    }
+}
+
+/// The objects inside a nested value: itself, or its elements.
+fn each_element(value: &Value, at: &Path, visit: &mut dyn FnMut(&Value, &Path)) {
+    match value.kind() {
+        stead_value::Kind::Object(_) => visit(value, at),
+        stead_value::Kind::List(_, items) => {
+            for (i, item) in items.iter().enumerate() {
+                visit(item, &at.index_number(i));
+            }
+        }
+        stead_value::Kind::Map(_, entries) => {
+            for (key, item) in entries.iter() {
+                visit(item, &at.index(Value::string(key)));
+            }
+        }
+        // A set's elements have no place of their own: the elements are visited, and marks fall on the set.
+        stead_value::Kind::Set(_, items) => {
+            for item in items.iter() {
+                visit(item, at);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// The value with every unknown inside turned into null.
+pub(crate) fn unknown_as_null(value: &Value) -> Value {
+    let known = value.transform(&mut |_, inner: Value| {
+        let settled = if inner.is_known() { inner } else { Value::null(inner.ty()) };
+        Ok::<_, std::convert::Infallible>(settled)
+    });
+    match known {
+        Ok(value) => value,
+        Err(never) => match never {},
+    }
+}
+
+/// The value with `replacement` at `path`; unchanged when nothing is there.
+pub(crate) fn replace_at(value: &Value, path: &Path, replacement: &Value) -> Value {
+    let replaced = value.transform(&mut |at, inner: Value| {
+        Ok::<_, std::convert::Infallible>(if at == path { replacement.clone() } else { inner })
+    });
+    match replaced {
+        Ok(value) => value,
+        Err(never) => match never {},
+    }
+}

@@ -1,0 +1,376 @@
+//! One declared instance: evaluate its configuration, then hand it to its provider.
+
+use std::sync::Arc;
+
+use stead_lang::decode::SourceMap;
+use stead_state::ProviderConfigRef;
+use stead_value::addr::{ResourceInstance, ResourceMode};
+use stead_value::schema::{Attribute, AttributeType, Block, Schema};
+use stead_value::{Diagnostic, Diagnostics, Marks, Path, Severity, Type, Value};
+
+use super::{Kind, Planner, decide, locate};
+use crate::eval::{InstanceConfig, Object, ObjectId};
+use crate::{Action, object};
+
+/// An instance whose configuration is evaluated.
+pub(super) struct Prepared {
+    pub(super) id: ObjectId,
+    pub(super) address: ResourceInstance,
+    pub(super) provider: ProviderConfigRef,
+    /// With its marks.
+    pub(super) config: Value,
+    pub(super) ranges: SourceMap,
+    /// Instances named by `depends_on`.
+    pub(super) depends_on: Vec<ObjectId>,
+    /// `replace_triggered_by` says so.
+    pub(super) triggered: bool,
+}
+
+/// What an evaluation of an instance gives.
+struct Evaluated {
+    decoded: stead_lang::decode::Decoded,
+    depends_on: Vec<ObjectId>,
+    preconditions: Diagnostics,
+    triggered: Result<bool, Diagnostics>,
+}
+
+/// The object's `id` attribute as progress lines show it.
+pub(crate) fn display_id(value: &Value) -> Option<String> {
+    let id = value.get("id")?;
+    if !id.marks().is_empty() {
+        return None;
+    }
+    id.as_str().map(str::to_owned)
+}
+
+impl Planner<'_, '_> {
+    pub(super) fn instance(&mut self, id: ObjectId, address: ResourceInstance) {
+        let Some(config) = self.evaluator.instance_config(&address) else { return self.publish_failed(id) };
+        let provider = match self.evaluator.provider_address(
+            config.module,
+            &config.resource.provider_name(),
+            &config.resource.range,
+        ) {
+            Ok(provider) => provider,
+            Err(diagnostic) => return self.fail(id, &address, diagnostic.into()),
+        };
+        let schema = match self.registry.resource_schema(
+            &provider.source,
+            address.resource.mode,
+            &address.resource.type_name,
+        ) {
+            Ok(schema) => schema,
+            Err(mut diagnostic) => {
+                diagnostic.subject.get_or_insert_with(|| config.resource.range.clone());
+                return self.fail(id, &address, diagnostic.into());
+            }
+        };
+        self.want_provider(&provider);
+        if self.kind == Kind::Destroy {
+            return self.recorded_instance(id, address, provider);
+        }
+        self.want_refresh(&address, &provider);
+        let Some(attempt) = self.evaluator.run(id, || self.evaluate(&config, &provider, &schema.block)) else {
+            return;
+        };
+        let Evaluated { decoded, depends_on, preconditions, triggered } = attempt.value;
+        let mut diagnostics = decoded.diagnostics;
+        let mut failed = attempt.failed || decoded.failed;
+        if !diagnostics.has_errors() && !failed {
+            diagnostics.extend(preconditions);
+            diagnostics.extend(self.validate(&address, &provider, &decoded.value, &decoded.ranges));
+            diagnostics.extend(misplaced_marks(&schema.block, &decoded.value, &decoded.ranges));
+        }
+        let triggered = triggered.unwrap_or_else(|errors| {
+            diagnostics.extend(errors);
+            false
+        });
+        failed |= diagnostics.has_errors();
+        self.diagnostics
+            .extend(diagnostics.into_iter().map(|d| if d.address.is_none() { d.address(address.to_string()) } else { d }));
+        if failed {
+            return self.publish_failed(id);
+        }
+        if self.kind == Kind::Validate {
+            return self.publish(id, Value::unknown(schema.block.value_type()));
+        }
+        let prepared = Prepared {
+            id,
+            address,
+            provider,
+            config: decoded.value,
+            ranges: decoded.ranges,
+            depends_on,
+            triggered,
+        };
+        self.plan_prepared(Box::new(prepared));
+    }
+
+    /// Evaluates what an instance says; everything it lacks makes it wait.
+    fn evaluate(&self, config: &InstanceConfig<'_>, provider: &ProviderConfigRef, schema: &Block) -> Evaluated {
+        self.evaluator.demand_declaration(config);
+        self.evaluator.demand(Object::Provider(provider.clone()));
+        let depends_on = self.evaluator.demand_depends_on(config);
+        let triggered = self.is_triggered(config);
+        let decoded = self.evaluator.decode_instance(config, schema);
+        let scope = self.evaluator.scope(config.module, config.repetition.clone());
+        let rules = &config.resource.lifecycle.preconditions;
+        let checked = self.evaluator.check(rules, &scope, "Resource precondition failed", Severity::Error);
+        Evaluated { decoded, depends_on, preconditions: checked.diagnostics, triggered }
+    }
+
+    fn validate(
+        &self,
+        address: &ResourceInstance,
+        provider: &ProviderConfigRef,
+        config: &Value,
+        ranges: &SourceMap,
+    ) -> Diagnostics {
+        let Ok(factory) = self.registry.factory(&provider.source) else { return Diagnostics::new() };
+        let opened = self.pool.get(provider).map(|o| Arc::clone(o.provider()));
+        let checker = opened.unwrap_or_else(|| factory.instantiate());
+        let (plain, _) = config.clone().unmark_deep();
+        let type_name = &address.resource.type_name;
+        let found = match address.resource.mode {
+            ResourceMode::Managed => checker.validate_resource(type_name, &plain),
+            ResourceMode::Data => checker.validate_data(type_name, &plain),
+        };
+        locate(found, ranges, &address.to_string()).collect()
+    }
+
+    fn fail(&mut self, id: ObjectId, address: &ResourceInstance, diagnostics: Diagnostics) {
+        self.diagnostics.extend(diagnostics.into_iter().map(|d| d.address(address.to_string())));
+        self.publish_failed(id);
+    }
+
+    /// In a destroy plan an instance is what was recorded of it, refreshed.
+    fn recorded_instance(&mut self, id: ObjectId, address: ResourceInstance, provider: ProviderConfigRef) {
+        if self.state.current(&address).is_none() {
+            return self.publish(id, Value::dynamic());
+        }
+        self.want_refresh(&address, &provider);
+        // Until the refresh is done the instance stays pending for those who ask (the provider configurations).
+        self.evaluator.run(id, || ());
+        let prepared = Prepared {
+            id,
+            config: Value::null(Type::Dynamic),
+            ranges: SourceMap::default(),
+            depends_on: Vec::new(),
+            triggered: false,
+            address,
+            provider,
+        };
+        self.plan_prepared(Box::new(prepared));
+    }
+
+    /// Goes on with an evaluated instance, when its prior object is known too.
+    pub(super) fn plan_prepared(&mut self, prepared: Box<Prepared>) {
+        let address = &prepared.address;
+        if self.refresh_errors.contains(address) {
+            return self.publish_failed(prepared.id);
+        }
+        let recorded = self.state.current(address).is_some() || self.refreshed.contains_key(address);
+        if recorded && (!self.refreshed.contains_key(address) || self.refreshing.contains(address)) {
+            self.parked.insert(address.clone(), prepared);
+            return;
+        }
+        if self.kind == Kind::Destroy {
+            let value = self.refreshed.get(address).map(|prior| prior.value.clone());
+            let value = value.filter(|v| !v.is_null()).unwrap_or_else(Value::dynamic);
+            return self.publish(prepared.id, value);
+        }
+        match address.resource.mode {
+            ResourceMode::Managed => self.plan_managed(prepared),
+            ResourceMode::Data => self.plan_data(prepared),
+        }
+    }
+
+    fn plan_managed(&mut self, prepared: Box<Prepared>) {
+        let (Some(opened), Some((module, _))) =
+            (self.pool.get(&prepared.provider).cloned(), self.repetition(&prepared.address))
+        else {
+            return self.publish_failed(prepared.id);
+        };
+        let Ok(schema) = self.schema_of(&prepared) else { return self.publish_failed(prepared.id) };
+        let Some(resource) = self.evaluator.config(module).resources.get(&prepared.address.resource) else {
+            return self.publish_failed(prepared.id);
+        };
+        let prior = self.refreshed.get(&prepared.address).cloned();
+        let request = decide::Request {
+            address: prepared.address.clone(),
+            schema: schema.clone(),
+            prior,
+            config: prepared.config.clone(),
+            ignore: resource.lifecycle.ignore_changes.clone(),
+            replace_requested: self.options.replace.contains(&prepared.address),
+            replace_triggered: prepared.triggered,
+            late: opened.is_late(),
+        };
+        let context = self.context(&prepared.address);
+        self.jobs.push_back(Box::pin(async move {
+            let result = decide::decide(&**opened.provider(), request, &context).await;
+            super::Finished::Planned { prepared, result }
+        }));
+    }
+
+    pub(super) fn schema_of(&self, prepared: &Prepared) -> Result<&Schema, Diagnostic> {
+        self.registry.resource_schema(
+            &prepared.provider.source,
+            prepared.address.resource.mode,
+            &prepared.address.resource.type_name,
+        )
+    }
+
+    pub(super) fn take_planned(&mut self, prepared: Prepared, result: Result<decide::Decision, Diagnostics>) {
+        let decision = match result {
+            Ok(decision) => decision,
+            Err(errors) => {
+                self.diagnostics.extend(locate(errors, &prepared.ranges, &prepared.address.to_string()));
+                return self.publish_failed(prepared.id);
+            }
+        };
+        self.diagnostics.extend(locate(decision.warnings, &prepared.ranges, &prepared.address.to_string()));
+        let Some(config) = self.evaluator.instance_config(&prepared.address) else {
+            return self.publish_failed(prepared.id);
+        };
+        let lifecycle = &config.resource.lifecycle;
+        let destroys = decision.action.is_replace();
+        if destroys && lifecycle.prevent_destroy == Some(true) {
+            self.diagnostics.push(prevented(&prepared.address, &config.resource.range));
+            return self.publish_failed(prepared.id);
+        }
+        let after = self.mark(&prepared, decision.after);
+        let conditions = self.evaluator.check(
+            &lifecycle.postconditions,
+            &self.evaluator.condition_scope(config.module, &config.repetition, Some(after.clone())),
+            "Resource postcondition failed",
+            Severity::Error,
+        );
+        let failed = conditions.diagnostics.has_errors();
+        self.diagnostics.extend(conditions.diagnostics.into_iter().map(|d| d.address(prepared.address.to_string())));
+        if failed {
+            return self.publish_failed(prepared.id);
+        }
+        let because = match decision.action {
+            Action::Update | Action::DeleteThenCreate | Action::CreateThenDelete => {
+                Self::because(&prepared.ranges, &decision.before, &after)
+            }
+            _ => Vec::new(),
+        };
+        let prior = self.refreshed.get(&prepared.address);
+        let change = crate::ResourceChange {
+            previous_address: self.moved_from.get(&prepared.address).cloned(),
+            deposed: None,
+            provider: prepared.provider.clone(),
+            action: decision.action,
+            reason: decision.reason,
+            before: decision.before,
+            after: after.clone(),
+            replace_paths: decision.replace_paths,
+            because,
+            notes: decision.notes,
+            late: decision.late,
+            private: decision.private,
+            prior_private: prior.map(|p| p.private.clone()).unwrap_or_default(),
+            create_before_destroy: lifecycle.create_before_destroy.unwrap_or(false),
+            dependencies: Vec::new(),
+            address: prepared.address.clone(),
+        };
+        self.changes.insert((prepared.address, None), change);
+        self.publish(prepared.id, after);
+    }
+
+    /// Puts back the marks: those of the configuration, and those that the schema demands.
+    pub(super) fn mark(&self, prepared: &Prepared, value: Value) -> Value {
+        if value.is_null() {
+            return value;
+        }
+        let by_config = prepared.config.marked_paths(Marks::SENSITIVE);
+        let by_schema = match self.schema_of(prepared) {
+            Ok(schema) => object::sensitive_by_schema(&schema.block, &value),
+            Err(_) => Vec::new(),
+        };
+        value.apply_marks(&by_config, Marks::SENSITIVE).apply_marks(&by_schema, Marks::SENSITIVE)
+    }
+}
+
+pub(super) fn prevented(address: &ResourceInstance, range: &stead_value::SourceRange) -> Diagnostic {
+    Diagnostic::error(
+        "Instance cannot be destroyed",
+        format!("Resource {address} has lifecycle.prevent_destroy set, but the plan calls for this resource to be destroyed. To avoid this error and continue with the plan, either disable lifecycle.prevent_destroy or reduce the scope of the plan."),
+    )
+    .at(range.clone())
+    .address(address.to_string())
+}
+
+/// Ephemeral values may only go to write-only attributes.
+fn misplaced_marks(block: &Block, config: &Value, ranges: &SourceMap) -> Diagnostics {
+    config
+        .marked_paths(Marks::EPHEMERAL)
+        .into_iter()
+        .filter(|path| !is_write_only(block, path))
+        .map(|path| {
+            let diagnostic = Diagnostic::error(
+                "Invalid use of ephemeral value",
+                format!("Ephemeral values are not valid for {path}, because the attribute is not write-only and its value would be stored in state."),
+            );
+            match ranges.find(&path) {
+                Some(range) => diagnostic.at(range),
+                None => diagnostic,
+            }
+        })
+        .collect()
+}
+
+fn is_write_only(block: &Block, path: &Path) -> bool {
+    fn within(attributes: &std::collections::BTreeMap<Arc<str>, Attribute>, name: &str) -> bool {
+        attributes.get(name).is_some_and(|a| a.write_only)
+    }
+    let mut block = Some(block);
+    for step in path.steps() {
+        let stead_value::Step::Attr(name) = step else { continue };
+        let Some(here) = block else { return false };
+        if within(&here.attributes, name) {
+            return true;
+        }
+        block = here.blocks.get(name).map(|b| &b.block);
+    }
+    false
+}
+
+/// An object of the schema's type in which what the provider decides is unknown: a data source to be read later.
+pub(super) fn unknown_where_computed(block: &Block, config: &Value) -> Value {
+    let mut attributes = std::collections::BTreeMap::new();
+    for (name, attribute) in &block.attributes {
+        let value = config.get(name).unwrap_or_else(|| Value::null(attribute.value_type()));
+        let decided_later = value.is_null()
+            && (attribute.computed || matches!(attribute.ty, AttributeType::Nested { .. }) && attribute.computed);
+        attributes.insert(
+            Arc::clone(name),
+            if decided_later { Value::unknown(attribute.value_type()) } else { value },
+        );
+    }
+    for (name, nested) in &block.blocks {
+        let value = config.get(name).unwrap_or_else(|| Value::null(nested.value_type()));
+        attributes.insert(Arc::clone(name), unknown_in_blocks(&nested.block, value));
+    }
+    Value::object(attributes)
+}
+
+fn unknown_in_blocks(block: &Block, value: Value) -> Value {
+    use stead_value::Kind as V;
+    let marks = value.marks();
+    let element = || block.value_type();
+    let each = |items: &[Value]| items.iter().map(|i| unknown_where_computed(block, i)).collect::<Vec<_>>();
+    match value.kind() {
+        V::Object(_) => unknown_where_computed(block, &value),
+        V::List(_, items) => Value::list(element(), each(items)),
+        V::Set(_, items) => Value::set(element(), each(items)),
+        V::Map(_, entries) => Value::map(
+            element(),
+            entries.iter().map(|(k, v)| (Arc::clone(k), unknown_where_computed(block, v))).collect(),
+        ),
+        _ => return value,
+    }
+    .with_marks(marks)
+}

@@ -1,0 +1,216 @@
+//! The execution graph of a plan: creates follow what they refer to, deletes come in the reverse of what state recorded.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::rc::Rc;
+
+use stead_state::State;
+use stead_value::addr::ConfigResource;
+
+use crate::eval::{Evaluator, Object, ObjectId};
+use crate::graph::{ExecutionGraph, Op, OpId};
+use crate::{Action, ResourceChange};
+
+/// The operations of one change: the first to run and the one after which the object stands.
+#[derive(Clone, Copy, Default)]
+struct Ops {
+    /// Create, update or read: what dependants wait for.
+    ready: Option<OpId>,
+    /// The deletion of the old object.
+    gone: Option<OpId>,
+}
+
+/// Builds the graph, and fills in the dependencies that state will record and the order of replacements.
+pub(super) fn build(
+    evaluator: &Evaluator<'_>,
+    state: &State,
+    changes: &mut [ResourceChange],
+    destroy: bool,
+) -> ExecutionGraph {
+    let mut cache = HashMap::new();
+    let mut depends: Vec<Rc<BTreeSet<ConfigResource>>> = Vec::with_capacity(changes.len());
+    for change in changes.iter_mut() {
+        depends.push(dependencies(evaluator, state, change, destroy, &mut cache));
+        let names: Vec<String> = depends.last().into_iter().flat_map(|d| d.iter().map(ToString::to_string)).collect();
+        change.dependencies = names;
+    }
+    spread_create_before_destroy(changes, &depends);
+
+    let mut graph = ExecutionGraph::default();
+    let ops: Vec<Ops> = changes.iter().enumerate().map(|(i, change)| add_operations(&mut graph, i, change)).collect();
+    order_by_references(evaluator, &mut graph, changes, &ops);
+    order_deletions(evaluator, &mut graph, changes, &ops, &depends, &mut cache);
+    graph
+}
+
+type Cache = HashMap<ObjectId, Rc<BTreeSet<ConfigResource>>>;
+
+/// What the change's object depends on: by configuration, or by what state recorded when it has none any more.
+fn dependencies(
+    evaluator: &Evaluator<'_>,
+    state: &State,
+    change: &ResourceChange,
+    destroy: bool,
+    cache: &mut Cache,
+) -> Rc<BTreeSet<ConfigResource>> {
+    if change.action != Action::Delete && !destroy {
+        let id = evaluator.id(Object::Instance(change.address.clone()));
+        return evaluator.resource_dependencies(id, cache);
+    }
+    let object = match &change.deposed {
+        Some(key) => state.instance(&change.address).and_then(|i| i.deposed.get(key)),
+        None => state.current(&change.address).map(|(object, _)| object),
+    };
+    let recorded = object.map(|o| o.dependencies.as_slice()).unwrap_or_default();
+    Rc::new(recorded.iter().filter_map(|text| parse(text)).collect())
+}
+
+fn parse(text: &str) -> Option<ConfigResource> {
+    stead_state::parse_resource_instance(text).map(|address| address.config())
+}
+
+/// What a create-before-destroy resource depends on is create-before-destroy too, or the orders would contradict each other.
+fn spread_create_before_destroy(changes: &mut [ResourceChange], depends: &[Rc<BTreeSet<ConfigResource>>]) {
+    let mut by_config: HashMap<ConfigResource, Vec<usize>> = HashMap::new();
+    for (i, change) in changes.iter().enumerate() {
+        by_config.entry(change.address.config()).or_default().push(i);
+    }
+    let mut queue: Vec<usize> =
+        changes.iter().enumerate().filter(|(_, c)| c.create_before_destroy).map(|(i, _)| i).collect();
+    let mut seen: HashSet<usize> = queue.iter().copied().collect();
+    while let Some(i) = queue.pop() {
+        let Some(dependencies) = depends.get(i) else { continue };
+        for dependency in dependencies.iter() {
+            for j in by_config.get(dependency).into_iter().flatten() {
+                if seen.insert(*j) {
+                    queue.push(*j);
+                }
+            }
+        }
+    }
+    for i in seen {
+        if let Some(change) = changes.get_mut(i) {
+            change.create_before_destroy = true;
+            if change.action == Action::DeleteThenCreate {
+                change.action = Action::CreateThenDelete;
+            }
+        }
+    }
+}
+
+fn add_operations(graph: &mut ExecutionGraph, change: usize, planned: &ResourceChange) -> Ops {
+    match planned.action {
+        Action::NoOp => Ops::default(),
+        Action::Read => Ops { ready: Some(graph.add(Op::Read { change })), gone: None },
+        Action::Create => Ops { ready: Some(graph.add(Op::Create { change })), gone: None },
+        Action::Update => Ops { ready: Some(graph.add(Op::Update { change })), gone: None },
+        Action::Delete => Ops { ready: None, gone: Some(graph.add(Op::Delete { change })) },
+        Action::Forget => Ops { ready: None, gone: Some(graph.add(Op::Forget { change })) },
+        Action::DeleteThenCreate => {
+            let delete = graph.add(Op::Delete { change });
+            let create = graph.add(Op::Create { change });
+            graph.order(delete, create);
+            Ops { ready: Some(create), gone: Some(delete) }
+        }
+        Action::CreateThenDelete => {
+            let depose = graph.add(Op::Depose { change });
+            let create = graph.add(Op::Create { change });
+            let delete = graph.add(Op::DeleteDeposed { change });
+            graph.order(depose, create);
+            graph.order(create, delete);
+            Ops { ready: Some(create), gone: Some(delete) }
+        }
+    }
+}
+
+/// Every object of the evaluator that lies between operations becomes a join, so that the graph is as large as the references.
+fn order_by_references(
+    evaluator: &Evaluator<'_>,
+    graph: &mut ExecutionGraph,
+    changes: &[ResourceChange],
+    ops: &[Ops],
+) {
+    let mut nodes: HashMap<ObjectId, OpId> = HashMap::new();
+    let mut queue: Vec<ObjectId> = Vec::new();
+    for (change, op) in changes.iter().zip(ops) {
+        if let (Some(ready), None) = (op.ready, &change.deposed) {
+            let id = evaluator.id(Object::Instance(change.address.clone()));
+            nodes.insert(id, ready);
+            queue.push(id);
+        }
+    }
+    let mut walked: HashSet<ObjectId> = HashSet::new();
+    while let Some(id) = queue.pop() {
+        if !walked.insert(id) {
+            continue;
+        }
+        for dependency in evaluator.dependencies(id).iter() {
+            if *dependency == id {
+                continue;
+            }
+            let from = *nodes.entry(*dependency).or_insert_with(|| graph.add(Op::Join));
+            if let Some(to) = nodes.get(&id) {
+                graph.order(from, *to);
+            }
+            queue.push(*dependency);
+        }
+    }
+    // The old object of a replacement goes after what its replacement needs is there only when it is created first;
+    // otherwise the deletion waits for nothing here.
+}
+
+/// Deletes wait for the deletes of what depended on them; a deposed object's delete also for the updates of its dependants.
+fn order_deletions(
+    evaluator: &Evaluator<'_>,
+    graph: &mut ExecutionGraph,
+    changes: &[ResourceChange],
+    ops: &[Ops],
+    depends: &[Rc<BTreeSet<ConfigResource>>],
+    cache: &mut Cache,
+) {
+    // One gate in front of the deletes of each resource that something depends on.
+    let mut gates: BTreeMap<ConfigResource, OpId> = BTreeMap::new();
+    let mut provider_needs: HashMap<stead_state::ProviderConfigRef, Rc<BTreeSet<ConfigResource>>> = HashMap::new();
+    for ((change, op), own) in changes.iter().zip(ops).zip(depends) {
+        let needs = provider_needs.entry(change.provider.clone()).or_insert_with(|| {
+            evaluator.resource_dependencies(evaluator.id(Object::Provider(change.provider.clone())), cache)
+        });
+        let first = match change.action {
+            // What is created or updated against the new object must be done before the old one goes.
+            Action::Create | Action::Update | Action::Read | Action::CreateThenDelete => op.ready,
+            _ => None,
+        };
+        for dependency in own.iter().chain(needs.iter()) {
+            if *dependency == change.address.config() {
+                continue;
+            }
+            let gate = *gates.entry(dependency.clone()).or_insert_with(|| graph.add(Op::Join));
+            if let Some(gone) = op.gone {
+                graph.order(gone, gate);
+            }
+            if let Some(ready) = first {
+                // Only deposed objects wait for this: see below.
+                let late = *gates.entry(late_gate(dependency)).or_insert_with(|| graph.add(Op::Join));
+                graph.order(ready, late);
+            }
+        }
+    }
+    for (change, op) in changes.iter().zip(ops) {
+        let Some(gone) = op.gone else { continue };
+        let config = change.address.config();
+        if let Some(gate) = gates.get(&config) {
+            graph.order(*gate, gone);
+        }
+        if change.action == Action::CreateThenDelete {
+            if let Some(gate) = gates.get(&late_gate(&config)) {
+                graph.order(*gate, gone);
+            }
+        }
+    }
+}
+
+/// A key that no resource has, beside the resource's own: the gate for deletes that come last.
+fn late_gate(resource: &ConfigResource) -> ConfigResource {
+    let mut key = resource.clone();
+    key.resource.name = format!("{} (deposed)", key.resource.name).into();
+    key
+}

@@ -1,0 +1,189 @@
+//! Refresh: what has become of the recorded objects.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use stead_state::{ObjectStatus, ProviderConfigRef};
+use stead_value::addr::ResourceInstance;
+use stead_value::{Diagnostics, Marks, Type, Value};
+
+use super::{Finished, Planner};
+use crate::event::Event;
+use crate::{Action, ResourceChange, object};
+
+/// A recorded object as planning sees it.
+#[derive(Clone, Debug)]
+pub(super) struct Prior {
+    /// As found by the refresh; null when it is gone.
+    pub(super) value: Value,
+    pub(super) private: Vec<u8>,
+    pub(super) tainted: bool,
+    pub(super) create_before_destroy: bool,
+}
+
+/// The outcome of a refresh job: the value found (`None`: gone), private data, and warnings.
+pub(super) type Refreshed = Result<Option<(Value, Vec<u8>, Diagnostics)>, Diagnostics>;
+
+impl Planner<'_, '_> {
+    /// Asks for the refresh of a recorded object, now or when its provider is open. Nothing happens for one that is not
+    /// recorded.
+    pub(super) fn want_refresh(&mut self, address: &ResourceInstance, provider: &ProviderConfigRef) {
+        if self.refreshed.contains_key(address) || self.state.current(address).is_none() {
+            return;
+        }
+        if self.is_open(provider) {
+            self.start_refresh(address.clone(), provider);
+        } else {
+            let waiting = self.to_refresh.entry(provider.clone()).or_default();
+            if !waiting.contains(address) {
+                waiting.push(address.clone());
+            }
+        }
+    }
+
+    fn is_open(&self, provider: &ProviderConfigRef) -> bool {
+        let id = self.evaluator.id(crate::eval::Object::Provider(provider.clone()));
+        self.evaluator.known(id).is_some() && self.pool.contains_key(provider)
+    }
+
+    pub(super) fn start_refresh(&mut self, address: ResourceInstance, provider: &ProviderConfigRef) {
+        let Some((recorded, _)) = self.state.current(&address) else { return };
+        let recorded = recorded.clone();
+        let Some(opened) = self.pool.get(provider).cloned() else { return };
+        let schema = match self.registry.resource_schema(
+            &provider.source,
+            address.resource.mode,
+            &address.resource.type_name,
+        ) {
+            Ok(schema) => schema,
+            Err(diagnostic) => {
+                self.diagnostics.push(diagnostic.address(address.to_string()));
+                return self.refresh_failed(&address);
+            }
+        };
+        let value =
+            match object::decode(&**opened.provider(), &address.resource.type_name, schema, &recorded) {
+                Ok(value) => value,
+                Err(errors) => {
+                    self.diagnostics.extend(errors.into_iter().map(|d| d.address(address.to_string())));
+                    return self.refresh_failed(&address);
+                }
+            };
+        let prior = Prior {
+            value: value.clone(),
+            private: recorded.private.clone(),
+            tainted: recorded.status == ObjectStatus::Tainted,
+            create_before_destroy: recorded.create_before_destroy,
+        };
+        self.refreshed.insert(address.clone(), prior);
+        if !self.options.refresh || opened.is_late() || !Self::is_managed(&address) {
+            return self.continue_parked(&address);
+        }
+        let observer = Arc::clone(&self.observer);
+        let context = self.context(&address);
+        let id = super::instance::display_id(&value);
+        let (plain, _) = value.unmark_deep();
+        self.refreshing.insert(address.clone());
+        self.jobs.push_back(Box::pin(async move {
+            let started = Instant::now();
+            observer.event(Event::RefreshStart { address: address.clone(), id });
+            let type_name = &address.resource.type_name;
+            let read = opened.provider().read(type_name, plain, recorded.private, &context).await;
+            observer.event(Event::RefreshDone { address: address.clone(), elapsed: started.elapsed() });
+            let result = read.map(|found| found.map(|r| (r.value, r.private, r.warnings)));
+            Finished::Refreshed { address, result }
+        }));
+    }
+
+    fn refresh_failed(&mut self, address: &ResourceInstance) {
+        self.refresh_errors.insert(address.clone());
+        self.continue_parked(address);
+    }
+
+    pub(super) fn take_refreshed(&mut self, address: ResourceInstance, result: Refreshed) {
+        self.refreshing.remove(&address);
+        match result {
+            Err(errors) => {
+                self.diagnostics.extend(
+                    errors.into_iter().map(|d| if d.address.is_none() { d.address(address.to_string()) } else { d }),
+                );
+                return self.refresh_failed(&address);
+            }
+            Ok(found) => self.fold_refreshed(&address, found),
+        }
+        self.continue_parked(&address);
+    }
+
+    /// Takes what was found into the prior values, the state, and the drift.
+    fn fold_refreshed(&mut self, address: &ResourceInstance, found: Option<(Value, Vec<u8>, Diagnostics)>) {
+        let Some(prior) = self.refreshed.get_mut(address) else { return };
+        let recorded = prior.value.clone();
+        let (value, private) = match found {
+            Some((value, private, warnings)) => {
+                self.diagnostics.extend(warnings.into_iter().map(|d| d.address(address.to_string())));
+                (value.apply_marks(&recorded.marked_paths(Marks::SENSITIVE), Marks::SENSITIVE), private)
+            }
+            None => (Value::null(Type::Dynamic), Vec::new()),
+        };
+        if recorded.raw_equals(&value) && prior.private == private {
+            return;
+        }
+        prior.value = value.clone();
+        prior.private.clone_from(&private);
+        let Some((object, provider)) = self.state.current(address) else { return };
+        let (object, provider) = (object.clone(), provider.clone());
+        if !recorded.raw_equals(&value) {
+            self.drift.push(ResourceChange {
+                address: address.clone(),
+                previous_address: None,
+                deposed: None,
+                provider: provider.clone(),
+                action: if value.is_null() { Action::Delete } else { Action::Update },
+                reason: None,
+                before: recorded,
+                after: value.clone(),
+                replace_paths: Vec::new(),
+                because: Vec::new(),
+                notes: Vec::new(),
+                late: false,
+                private: Vec::new(),
+                prior_private: Vec::new(),
+                create_before_destroy: false,
+                dependencies: Vec::new(),
+            });
+        }
+        if value.is_null() {
+            self.state.set_current(address, &provider, None);
+            return;
+        }
+        let schema = self.registry.resource_schema(
+            &provider.source,
+            address.resource.mode,
+            &address.resource.type_name,
+        );
+        let encoded = schema.and_then(|schema| {
+            object::encode(
+                &value,
+                schema,
+                private,
+                object.status,
+                object.dependencies.clone(),
+                object.create_before_destroy,
+            )
+        });
+        match encoded {
+            Ok(mut fresh) => {
+                fresh.unknown_fields = object.unknown_fields;
+                self.state.set_current(address, &provider, Some(fresh));
+            }
+            Err(diagnostic) => self.diagnostics.push(diagnostic.address(address.to_string())),
+        }
+    }
+
+    /// Goes on with an instance that had only waited for its refresh.
+    fn continue_parked(&mut self, address: &ResourceInstance) {
+        if let Some(prepared) = self.parked.remove(address) {
+            self.plan_prepared(prepared);
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! Plan files: a ZIP archive with everything that an apply needs, so that `apply FILE` runs no evaluation of its own choosing.
+//!
+//! Inside: `stead-plan.json` (changes, outputs, variables, execution graph), `tfstate` (the refreshed prior state) and
+//! `config/…` (every configuration file by its name). The file holds secrets as the state does; it is written 0600.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{Read as _, Write as _};
+use std::path::Path;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use stead_state::State;
+use stead_value::{Diagnostic, Diagnostics};
+use zip::write::SimpleFileOptions;
+
+use crate::changes::{OutputChange, Plan, PlanMode, ResourceChange};
+use crate::graph::ExecutionGraph;
+use crate::wire::{Wire, path_from_wire, path_to_wire};
+use crate::{Action, ActionReason};
+
+const FORMAT: u32 = 1;
+const DOCUMENT: &str = "stead-plan.json";
+const STATE: &str = "tfstate";
+const CONFIG: &str = "config/";
+
+/// A plan with what surrounds it in its file.
+pub struct PlanFile {
+    pub plan: Plan,
+    /// Serial and lineage of the state that the plan was made from: another one makes the plan stale.
+    pub serial: u64,
+    pub lineage: String,
+    /// Configuration files by name.
+    pub files: BTreeMap<String, String>,
+    /// The folder in which the plan was made, for messages.
+    pub workspace: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Document {
+    format: u32,
+    mode: PlanMode,
+    serial: u64,
+    lineage: String,
+    workspace: String,
+    changes: Vec<ChangeDocument>,
+    drift: Vec<ChangeDocument>,
+    outputs: BTreeMap<String, OutputDocument>,
+    variables: BTreeMap<String, Wire>,
+    graph: ExecutionGraph,
+}
+
+#[derive(Serialize, Deserialize)]
+struct ChangeDocument {
+    address: String,
+    previous_address: Option<String>,
+    deposed: Option<String>,
+    provider: String,
+    action: Action,
+    reason: Option<ActionReason>,
+    before: Wire,
+    after: Wire,
+    replace_paths: Vec<Vec<crate::wire::WireStep>>,
+    notes: Vec<String>,
+    late: bool,
+    private: Vec<u8>,
+    prior_private: Vec<u8>,
+    create_before_destroy: bool,
+    dependencies: Vec<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct OutputDocument {
+    action: Action,
+    before: Wire,
+    after: Wire,
+    sensitive: bool,
+}
+
+/// Writes a plan file.
+pub fn write(path: &Path, file: &PlanFile) -> Result<(), Diagnostic> {
+    let failed = |e: String| Diagnostic::error("Failed to write plan file", format!("{}: {e}.", path.display()));
+    let plan = &file.plan;
+    let document = Document {
+        format: FORMAT,
+        mode: plan.mode,
+        serial: file.serial,
+        lineage: file.lineage.clone(),
+        workspace: file.workspace.clone(),
+        changes: plan.changes.iter().map(write_change).collect(),
+        drift: plan.drift.iter().map(write_change).collect(),
+        outputs: plan
+            .outputs
+            .iter()
+            .map(|(name, o)| {
+                let output = OutputDocument {
+                    action: o.action,
+                    before: Wire::of(&o.before),
+                    after: Wire::of(&o.after),
+                    sensitive: o.sensitive,
+                };
+                (name.to_string(), output)
+            })
+            .collect(),
+        variables: plan.variables.iter().map(|(k, v)| (k.to_string(), Wire::of(v))).collect(),
+        graph: plan.graph.clone(),
+    };
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // tempfile makes it 0600.
+    let temporary = tempfile::NamedTempFile::new_in(folder).map_err(|e| failed(e.to_string()))?;
+    let mut archive = zip::ZipWriter::new(temporary);
+    let mut entry = |name: &str, bytes: &[u8]| -> Result<(), String> {
+        archive.start_file(name, SimpleFileOptions::default()).map_err(|e| e.to_string())?;
+        archive.write_all(bytes).map_err(|e| e.to_string())
+    };
+    let bytes = serde_json::to_vec(&document).map_err(|e| failed(e.to_string()))?;
+    entry(DOCUMENT, &bytes).map_err(failed)?;
+    let state = stead_state::to_bytes(&plan.prior_state).map_err(|e| failed(e.to_string()))?;
+    entry(STATE, &state).map_err(failed)?;
+    for (name, text) in &file.files {
+        entry(&format!("{CONFIG}{name}"), text.as_bytes()).map_err(failed)?;
+    }
+    let temporary = archive.finish().map_err(|e| failed(e.to_string()))?;
+    temporary.as_file().sync_all().map_err(|e| failed(e.to_string()))?;
+    temporary.persist(path).map_err(|e| failed(e.error.to_string()))?;
+    Ok(())
+}
+
+fn write_change(change: &ResourceChange) -> ChangeDocument {
+    ChangeDocument {
+        address: change.address.to_string(),
+        previous_address: change.previous_address.as_ref().map(ToString::to_string),
+        deposed: change.deposed.clone(),
+        provider: change.provider.to_string(),
+        action: change.action,
+        reason: change.reason,
+        before: Wire::of(&change.before),
+        after: Wire::of(&change.after),
+        replace_paths: change.replace_paths.iter().map(path_to_wire).collect(),
+        notes: change.notes.clone(),
+        late: change.late,
+        private: change.private.clone(),
+        prior_private: change.prior_private.clone(),
+        create_before_destroy: change.create_before_destroy,
+        dependencies: change.dependencies.clone(),
+    }
+}
+
+/// Whether a file looks like a plan: a ZIP archive.
+pub fn is_plan(path: &Path) -> bool {
+    let mut magic = [0; 4];
+    File::open(path).and_then(|mut f| f.read_exact(&mut magic)).is_ok() && magic == *b"PK\x03\x04"
+}
+
+/// Reads a plan file.
+pub fn read(path: &Path) -> Result<PlanFile, Diagnostic> {
+    let failed = |e: String| Diagnostic::error("Failed to read plan file", format!("{}: {e}.", path.display()));
+    let file = File::open(path).map_err(|e| failed(e.to_string()))?;
+    let mut archive = zip::ZipArchive::new(file).map_err(|e| failed(e.to_string()))?;
+    let names: Vec<String> = archive
+        .file_names()
+        .map(|name| name.map(|n| n.into_owned()))
+        .collect::<Result<_, _>>()
+        .map_err(|e| failed(e.to_string()))?;
+    let mut bytes_of = |name: &str| -> Result<Vec<u8>, Diagnostic> {
+        let mut entry = archive.by_name(name).map_err(|e| {
+            failed(format!("{name}: {e} (a plan made by Terraform itself can only be applied by Terraform)"))
+        })?;
+        let mut bytes = Vec::new();
+        entry.read_to_end(&mut bytes).map_err(|e| failed(e.to_string()))?;
+        Ok(bytes)
+    };
+    let document: Document =
+        serde_json::from_slice(&bytes_of(DOCUMENT)?).map_err(|e| failed(e.to_string()))?;
+    if document.format != FORMAT {
+        return Err(failed(format!("it has format {}, this stead reads {FORMAT}", document.format)));
+    }
+    let prior_state: State =
+        stead_state::from_bytes(&bytes_of(STATE)?, path).map_err(|e| failed(e.to_string()))?;
+    let mut files = BTreeMap::new();
+    for name in names.iter().filter(|n| n.starts_with(CONFIG)) {
+        let text = String::from_utf8(bytes_of(name)?).map_err(|e| failed(e.to_string()))?;
+        files.insert(name.trim_start_matches(CONFIG).to_owned(), text);
+    }
+    let broken = || failed("a value or an address in it is malformed".into());
+    let changes = |list: Vec<ChangeDocument>| {
+        list.into_iter().map(read_change).collect::<Option<Vec<_>>>().ok_or_else(broken)
+    };
+    let mut outputs = BTreeMap::new();
+    for (name, o) in document.outputs {
+        let change = OutputChange {
+            action: o.action,
+            before: o.before.value().ok_or_else(broken)?,
+            after: o.after.value().ok_or_else(broken)?,
+            sensitive: o.sensitive,
+        };
+        outputs.insert(Arc::from(name), change);
+    }
+    let mut variables = BTreeMap::new();
+    for (name, wire) in document.variables {
+        variables.insert(Arc::from(name), wire.value().ok_or_else(broken)?);
+    }
+    let plan = Plan {
+        mode: document.mode,
+        changes: changes(document.changes)?,
+        drift: changes(document.drift)?,
+        output_types: outputs.iter().map(|(n, o): (&Arc<str>, &OutputChange)| (Arc::clone(n), o.after.ty())).collect(),
+        outputs,
+        variables,
+        prior_state,
+        graph: document.graph,
+        warnings: Diagnostics::new(),
+    };
+    let indices_fit = plan.graph.ids().all(|id| plan.graph.op(id).change().is_none_or(|c| c < plan.changes.len()));
+    if !indices_fit || plan.graph.cycle().is_some() {
+        return Err(failed("its execution graph is malformed".into()));
+    }
+    Ok(PlanFile {
+        plan,
+        serial: document.serial,
+        lineage: document.lineage,
+        files,
+        workspace: document.workspace,
+    })
+}
+
+fn read_change(change: ChangeDocument) -> Option<ResourceChange> {
+    let address = |text: &str| stead_state::parse_resource_instance(text);
+    Some(ResourceChange {
+        address: address(&change.address)?,
+        previous_address: match &change.previous_address {
+            Some(text) => Some(address(text)?),
+            None => None,
+        },
+        deposed: change.deposed,
+        provider: stead_state::parse_provider(&change.provider)?,
+        action: change.action,
+        reason: change.reason,
+        before: change.before.value()?,
+        after: change.after.value()?,
+        replace_paths: change.replace_paths.into_iter().map(path_from_wire).collect::<Option<_>>()?,
+        because: Vec::new(),
+        notes: change.notes,
+        late: change.late,
+        private: change.private,
+        prior_private: change.prior_private,
+        create_before_destroy: change.create_before_destroy,
+        dependencies: change.dependencies,
+    })
+}
+

@@ -1,0 +1,93 @@
+//! Which provider stands behind which source address, and those that are open.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use stead_sdk::{Provider, ProviderFactory};
+use stead_state::ProviderConfigRef;
+use stead_value::Diagnostic;
+use stead_value::addr::{ProviderSource, ResourceMode};
+use stead_value::schema::{ProviderSchema, Schema};
+
+/// The providers that this program has, by source address.
+#[derive(Clone, Default)]
+pub struct Registry {
+    factories: HashMap<ProviderSource, Arc<dyn ProviderFactory>>,
+}
+
+impl Registry {
+    /// Makes `factory` answer for a source such as `bpg/proxmox`. Several sources may share one factory.
+    pub fn register(&mut self, source: ProviderSource, factory: Arc<dyn ProviderFactory>) {
+        self.factories.insert(source, factory);
+    }
+
+    pub fn sources(&self) -> impl Iterator<Item = &ProviderSource> {
+        self.factories.keys()
+    }
+
+    pub fn factory(&self, source: &ProviderSource) -> Result<&Arc<dyn ProviderFactory>, Diagnostic> {
+        // OpenTofu's registry names the same providers.
+        let tofu = |s: &ProviderSource| ProviderSource { host: ProviderSource::DEFAULT_HOST.into(), ..s.clone() };
+        let found = self.factories.get(source).or_else(|| {
+            (&*source.host == "registry.opentofu.org").then(|| self.factories.get(&tofu(source))).flatten()
+        });
+        found.ok_or_else(|| {
+            Diagnostic::error(
+                "Provider not available",
+                format!(
+                    "stead has no provider \"{source}\" built in, and does not run plugins yet. `stead version` lists the providers that it has."
+                ),
+            )
+        })
+    }
+
+    pub fn schema(&self, source: &ProviderSource) -> Result<&ProviderSchema, Diagnostic> {
+        Ok(self.factory(source)?.schema())
+    }
+
+    /// The schema of a resource or data source.
+    pub fn resource_schema(
+        &self,
+        source: &ProviderSource,
+        mode: ResourceMode,
+        type_name: &str,
+    ) -> Result<&Schema, Diagnostic> {
+        let schema = self.schema(source)?;
+        let (kinds, word) = match mode {
+            ResourceMode::Managed => (&schema.resources, "resource"),
+            ResourceMode::Data => (&schema.data_sources, "data source"),
+        };
+        kinds.get(type_name).ok_or_else(|| {
+            let suggestion = stead_lang::nearest(type_name, kinds.keys().map(|k| &**k))
+                .map(|s| format!(" Did you mean \"{s}\"?"))
+                .unwrap_or_default();
+            Diagnostic::error(
+                format!("Invalid {word} type"),
+                format!("The provider {source} does not support {word} type \"{type_name}\" in stead.{suggestion}"),
+            )
+        })
+    }
+}
+
+/// A provider configuration during a run.
+#[derive(Clone)]
+pub enum Opened {
+    Ready(Arc<dyn Provider>),
+    /// Its configuration holds values that are decided during the apply: only schema-bound operations work.
+    Late(Arc<dyn Provider>),
+}
+
+impl Opened {
+    pub fn provider(&self) -> &Arc<dyn Provider> {
+        match self {
+            Opened::Ready(provider) | Opened::Late(provider) => provider,
+        }
+    }
+
+    pub fn is_late(&self) -> bool {
+        matches!(self, Opened::Late(_))
+    }
+}
+
+/// The provider configurations opened so far.
+pub type Pool = HashMap<ProviderConfigRef, Opened>;

@@ -1,0 +1,94 @@
+//! The lock of a local state: an OS lock on the file itself, as Terraform takes it, and a note beside it that says who holds it.
+
+use std::fs::File;
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+
+use nix::fcntl::{FcntlArg, fcntl};
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Result};
+
+/// Who holds a lock; the fields are Terraform's.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct LockInfo {
+    #[serde(rename = "ID")]
+    pub id: String,
+    /// `OperationTypeApply`, …
+    pub operation: String,
+    #[serde(default)]
+    pub info: String,
+    /// `user@host`.
+    pub who: String,
+    pub version: String,
+    /// RFC 3339.
+    pub created: String,
+    pub path: String,
+}
+
+/// A held lock; dropping it releases it.
+#[derive(Debug)]
+pub struct StateLock {
+    /// Every file that carries our lock: the state as we found it, and each one renamed over it since. The locks belong to
+    /// the open files (OFD locks), so reading the state elsewhere in this process does not lose them.
+    files: Vec<File>,
+    note: PathBuf,
+    /// The state file did not exist before we locked it, and nothing has been written to it.
+    placeholder: Option<PathBuf>,
+}
+
+fn write_lock() -> nix::libc::flock {
+    nix::libc::flock { l_type: nix::libc::F_WRLCK as i16, l_whence: 0, l_start: 0, l_len: 0, l_pid: 0 }
+}
+
+impl StateLock {
+    /// Locks the state at `path`, or says who has it.
+    pub fn acquire(path: &Path, info: &LockInfo) -> Result<StateLock> {
+        let note = note_path(path);
+        let existed = path.exists();
+        let file = open_private(path).map_err(Error::io("opening for the lock", path))?;
+        if fcntl(file.as_fd(), FcntlArg::F_OFD_SETLK(&write_lock())).is_err() {
+            let holder = std::fs::read(&note).ok().and_then(|b| serde_json::from_slice(&b).ok());
+            return Err(Error::Locked { path: path.to_owned(), holder });
+        }
+        let text = serde_json::to_vec(info)
+            .map_err(|e| Error::Malformed { path: note.clone(), reason: e.to_string() })?;
+        std::fs::write(&note, text).map_err(Error::io("writing", &note))?;
+        Ok(StateLock { files: vec![file], note, placeholder: (!existed).then(|| path.to_owned()) })
+    }
+
+    /// Puts the lock on a file that is about to be renamed over the state, so that there is no moment without it.
+    pub(crate) fn extend(&mut self, file: File) -> std::io::Result<()> {
+        fcntl(file.as_fd(), FcntlArg::F_OFD_SETLK(&write_lock())).map_err(std::io::Error::from)?;
+        self.files.push(file);
+        // Only the newest file still has the state's name; older ones are unreachable, bar the first, which somebody may
+        // have opened just before the rename and be waiting for.
+        if self.files.len() > 2 {
+            self.files.remove(1);
+        }
+        self.placeholder = None;
+        Ok(())
+    }
+}
+
+impl Drop for StateLock {
+    fn drop(&mut self) {
+        if let Some(path) = &self.placeholder {
+            let _ = std::fs::remove_file(path);
+        }
+        // Nothing better can be done about a note that cannot be removed: the lock itself goes with the files.
+        let _ = std::fs::remove_file(&self.note);
+    }
+}
+
+/// `.terraform.tfstate.lock.info` beside `terraform.tfstate`.
+fn note_path(state: &Path) -> PathBuf {
+    let name = state.file_name().unwrap_or_default().to_string_lossy();
+    state.with_file_name(format!(".{name}.lock.info"))
+}
+
+fn open_private(path: &Path) -> std::io::Result<File> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    std::fs::OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
+}

@@ -1,0 +1,184 @@
+//! The state in memory.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::value::RawValue;
+use stead_value::Path;
+use stead_value::addr::{InstanceKey, ModuleInstance, Resource, ResourceInstance};
+
+use crate::ProviderConfigRef;
+
+/// Everything recorded about the managed objects.
+#[derive(Clone, Debug, Default)]
+pub struct State {
+    /// The version of Terraform whose rules wrote it; kept from the file, set by the first writer.
+    pub terraform_version: String,
+    /// Raised by one with every change of content.
+    pub serial: u64,
+    /// Which history this state belongs to; random at birth, empty until then.
+    pub lineage: String,
+    pub outputs: BTreeMap<String, OutputValue>,
+    pub resources: BTreeMap<ResourceId, ResourceObjects>,
+    /// Kept as it was read.
+    pub check_results: Option<Arc<RawValue>>,
+    /// Top-level fields that this version does not know.
+    pub unknown_fields: serde_json::Map<String, serde_json::Value>,
+}
+
+#[derive(Clone, Debug)]
+pub struct OutputValue {
+    pub value: Arc<RawValue>,
+    /// The type, in the JSON form of types.
+    pub ty: serde_json::Value,
+    pub sensitive: bool,
+}
+
+/// A resource in a module instance; the order is that of the file.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ResourceId {
+    pub module: ModuleInstance,
+    pub resource: Resource,
+}
+
+#[derive(Clone, Debug)]
+pub struct ResourceObjects {
+    pub provider: ProviderConfigRef,
+    pub instances: BTreeMap<InstanceKey, InstanceObjects>,
+    pub unknown_fields: serde_json::Map<String, serde_json::Value>,
+}
+
+/// The objects of one instance: the current one, and those set aside by create-before-destroy.
+#[derive(Clone, Debug, Default)]
+pub struct InstanceObjects {
+    pub current: Option<Object>,
+    /// By deposed key: eight hex digits.
+    pub deposed: BTreeMap<String, Object>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ObjectStatus {
+    #[default]
+    Ready,
+    /// Known to be unfit: replaced by the next apply.
+    Tainted,
+}
+
+/// One remote object as last seen.
+#[derive(Clone, Debug)]
+pub struct Object {
+    pub status: ObjectStatus,
+    pub schema_version: u64,
+    /// A JSON object, verbatim.
+    pub attributes: Arc<RawValue>,
+    pub sensitive_attributes: Vec<Path>,
+    /// What the provider remembers; opaque.
+    pub private: Vec<u8>,
+    /// Configuration addresses of what this object was made from, sorted.
+    pub dependencies: Vec<String>,
+    pub create_before_destroy: bool,
+    /// Fields that this version does not interpret (`identity`, …).
+    pub unknown_fields: serde_json::Map<String, serde_json::Value>,
+}
+
+impl State {
+    /// An empty state without a lineage.
+    pub fn new() -> State {
+        State::default()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.outputs.is_empty() && self.resources.is_empty()
+    }
+
+    pub fn instance(&self, address: &ResourceInstance) -> Option<&InstanceObjects> {
+        self.resources.get(&ResourceId::of(address))?.instances.get(&address.key)
+    }
+
+    /// The current object and the provider configuration it belongs to.
+    pub fn current(&self, address: &ResourceInstance) -> Option<(&Object, &ProviderConfigRef)> {
+        let resource = self.resources.get(&ResourceId::of(address))?;
+        Some((resource.instances.get(&address.key)?.current.as_ref()?, &resource.provider))
+    }
+
+    /// Records the current object of an instance; `None` removes it.
+    pub fn set_current(&mut self, address: &ResourceInstance, provider: &ProviderConfigRef, object: Option<Object>) {
+        self.edit(address, provider, |instance| instance.current = object);
+    }
+
+    /// Records a deposed object; `None` removes it.
+    pub fn set_deposed(
+        &mut self,
+        address: &ResourceInstance,
+        provider: &ProviderConfigRef,
+        key: &str,
+        object: Option<Object>,
+    ) {
+        self.edit(address, provider, |instance| {
+            match object {
+                Some(object) => instance.deposed.insert(key.to_owned(), object),
+                None => instance.deposed.remove(key),
+            };
+        });
+    }
+
+    fn edit(
+        &mut self,
+        address: &ResourceInstance,
+        provider: &ProviderConfigRef,
+        change: impl FnOnce(&mut InstanceObjects),
+    ) {
+        let id = ResourceId::of(address);
+        let resource = self.resources.entry(id.clone()).or_insert_with(|| ResourceObjects {
+            provider: provider.clone(),
+            instances: BTreeMap::new(),
+            unknown_fields: serde_json::Map::new(),
+        });
+        let instance = resource.instances.entry(address.key.clone()).or_default();
+        change(instance);
+        if instance.current.is_some() {
+            resource.provider = provider.clone();
+        }
+        if instance.current.is_none() && instance.deposed.is_empty() {
+            resource.instances.remove(&address.key);
+        }
+        if resource.instances.is_empty() {
+            self.resources.remove(&id);
+        }
+    }
+
+    /// Every current object with its address, in the order of the file.
+    pub fn current_objects(
+        &self,
+    ) -> impl Iterator<Item = (ResourceInstance, &Object, &ProviderConfigRef)> {
+        self.resources.iter().flat_map(|(id, resource)| {
+            resource.instances.iter().filter_map(move |(key, instance)| {
+                Some((id.instance(key.clone()), instance.current.as_ref()?, &resource.provider))
+            })
+        })
+    }
+
+    /// Every deposed object: address, deposed key, object, provider configuration.
+    pub fn deposed_objects(
+        &self,
+    ) -> impl Iterator<Item = (ResourceInstance, &str, &Object, &ProviderConfigRef)> {
+        self.resources.iter().flat_map(|(id, resource)| {
+            resource.instances.iter().flat_map(move |(key, instance)| {
+                instance
+                    .deposed
+                    .iter()
+                    .map(move |(k, o)| (id.instance(key.clone()), k.as_str(), o, &resource.provider))
+            })
+        })
+    }
+}
+
+impl ResourceId {
+    pub fn of(address: &ResourceInstance) -> ResourceId {
+        ResourceId { module: address.module.clone(), resource: address.resource.clone() }
+    }
+
+    pub fn instance(&self, key: InstanceKey) -> ResourceInstance {
+        ResourceInstance { module: self.module.clone(), resource: self.resource.clone(), key }
+    }
+}

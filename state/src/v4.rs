@@ -1,0 +1,318 @@
+//! The JSON of state format version 4.
+
+use std::collections::BTreeMap;
+use std::path::Path as FilePath;
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value as Json, json};
+use stead_value::addr::{InstanceKey, ModuleInstance, Resource, ResourceMode};
+use stead_value::{Path, Step, Value};
+
+use crate::address::{parse_module_instance, parse_provider};
+use crate::model::{InstanceObjects, Object, ObjectStatus, OutputValue, ResourceId, ResourceObjects, State};
+use crate::{Error, Result};
+
+#[derive(Serialize, Deserialize)]
+struct FileV4 {
+    version: u64,
+    terraform_version: String,
+    serial: u64,
+    lineage: String,
+    outputs: BTreeMap<String, OutputV4>,
+    #[serde(default)]
+    resources: Vec<ResourceV4>,
+    check_results: Option<Box<RawValue>>,
+    #[serde(flatten)]
+    unknown_fields: Map<String, Json>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct OutputV4 {
+    value: Box<RawValue>,
+    #[serde(rename = "type")]
+    ty: Json,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    sensitive: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+struct ResourceV4 {
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    module: String,
+    mode: ModeV4,
+    #[serde(rename = "type")]
+    type_name: String,
+    name: String,
+    provider: String,
+    instances: Vec<InstanceV4>,
+    #[serde(flatten)]
+    unknown_fields: Map<String, Json>,
+}
+
+#[derive(Clone, Copy, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum ModeV4 {
+    Managed,
+    Data,
+}
+
+#[derive(Serialize, Deserialize)]
+struct InstanceV4 {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    index_key: Option<Json>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    status: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    deposed: Option<String>,
+    schema_version: u64,
+    attributes: Option<Box<RawValue>>,
+    #[serde(default)]
+    sensitive_attributes: Vec<Vec<Json>>,
+    #[serde(flatten)]
+    unknown_fields: Map<String, Json>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    private: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    dependencies: Vec<String>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    create_before_destroy: bool,
+}
+
+#[derive(Deserialize)]
+struct Version {
+    version: u64,
+}
+
+/// Reads a state file's bytes. `origin` is only for messages.
+pub(crate) fn parse(bytes: &[u8], origin: &FilePath) -> Result<State> {
+    let malformed = |reason: String| Error::Malformed { path: origin.to_owned(), reason };
+    let Version { version } = serde_json::from_slice(bytes).map_err(|e| malformed(e.to_string()))?;
+    if version != 4 {
+        return Err(Error::Version { path: origin.to_owned(), version });
+    }
+    let file: FileV4 = serde_json::from_slice(bytes).map_err(|e| malformed(e.to_string()))?;
+    let mut state = State {
+        terraform_version: file.terraform_version,
+        serial: file.serial,
+        lineage: file.lineage,
+        outputs: BTreeMap::new(),
+        resources: BTreeMap::new(),
+        check_results: file.check_results.map(Arc::from),
+        unknown_fields: file.unknown_fields,
+    };
+    for (name, output) in file.outputs {
+        let value = OutputValue { value: output.value.into(), ty: output.ty, sensitive: output.sensitive };
+        state.outputs.insert(name, value);
+    }
+    for resource in file.resources {
+        let (id, objects) = read_resource(resource).map_err(malformed)?;
+        if state.resources.insert(id.clone(), objects).is_some() {
+            return Err(malformed(format!("{} stands in it twice", id.resource)));
+        }
+    }
+    Ok(state)
+}
+
+fn read_resource(resource: ResourceV4) -> std::result::Result<(ResourceId, ResourceObjects), String> {
+    let name = format!("{}.{}", resource.type_name, resource.name);
+    let module: ModuleInstance = parse_module_instance(&resource.module)
+        .ok_or_else(|| format!("{name} has the module address {:?}", resource.module))?;
+    let provider = parse_provider(&resource.provider)
+        .ok_or_else(|| format!("{name} has the provider address {:?}", resource.provider))?;
+    let mode = match resource.mode {
+        ModeV4::Managed => ResourceMode::Managed,
+        ModeV4::Data => ResourceMode::Data,
+    };
+    let id = ResourceId {
+        module,
+        resource: Resource { mode, type_name: resource.type_name.into(), name: resource.name.into() },
+    };
+    let mut instances: BTreeMap<InstanceKey, InstanceObjects> = BTreeMap::new();
+    for instance in resource.instances {
+        let key = match &instance.index_key {
+            None | Some(Json::Null) => InstanceKey::None,
+            Some(Json::String(s)) => InstanceKey::String(s.as_str().into()),
+            Some(Json::Number(n)) => match n.as_u64() {
+                Some(i) => InstanceKey::Int(i),
+                None => return Err(format!("{name} has the instance key {n}")),
+            },
+            Some(other) => return Err(format!("{name} has the instance key {other}")),
+        };
+        let deposed = instance.deposed.clone();
+        let object = read_object(instance).map_err(|e| format!("{name}: {e}"))?;
+        let slot = instances.entry(key).or_default();
+        match deposed {
+            Some(key) => {
+                slot.deposed.insert(key, object);
+            }
+            None if slot.current.is_some() => return Err(format!("{name} has two objects for one instance")),
+            None => slot.current = Some(object),
+        }
+    }
+    Ok((id, ResourceObjects { provider, instances, unknown_fields: resource.unknown_fields }))
+}
+
+fn read_object(instance: InstanceV4) -> std::result::Result<Object, String> {
+    let attributes = match instance.attributes {
+        Some(raw) => Arc::from(raw),
+        None if instance.unknown_fields.contains_key("attributes_flat") => {
+            return Err("it was last written by Terraform 0.11; let a newer Terraform write the state once".into());
+        }
+        None => empty_attributes()?,
+    };
+    let private = match instance.private {
+        Some(text) => BASE64.decode(text).map_err(|e| format!("private: {e}"))?,
+        None => Vec::new(),
+    };
+    Ok(Object {
+        status: match instance.status.as_deref() {
+            None | Some("") => ObjectStatus::Ready,
+            Some("tainted") => ObjectStatus::Tainted,
+            Some(other) => return Err(format!("unknown status {other:?}")),
+        },
+        schema_version: instance.schema_version,
+        attributes,
+        sensitive_attributes: instance
+            .sensitive_attributes
+            .iter()
+            .map(|steps| read_path(steps))
+            .collect::<Option<_>>()
+            .ok_or("a sensitive path has an unknown kind of step")?,
+        private,
+        dependencies: instance.dependencies,
+        create_before_destroy: instance.create_before_destroy,
+        unknown_fields: instance.unknown_fields,
+    })
+}
+
+fn empty_attributes() -> std::result::Result<Arc<RawValue>, String> {
+    RawValue::from_string("{}".into()).map(Arc::from).map_err(|e| e.to_string())
+}
+
+fn read_path(steps: &[Json]) -> Option<Path> {
+    steps
+        .iter()
+        .map(|step| {
+            let value = step.get("value")?;
+            match step.get("type")?.as_str()? {
+                "get_attr" => Some(Step::Attr(value.as_str()?.into())),
+                "index" => {
+                    let key = value.get("value")?;
+                    match value.get("type")?.as_str()? {
+                        "string" => Some(Step::Index(Value::string(key.as_str()?))),
+                        "number" => Some(Step::Index(Value::number(key.as_i64()?))),
+                        _ => None,
+                    }
+                }
+                _ => None,
+            }
+        })
+        .collect::<Option<Vec<_>>>()
+        .map(Path)
+}
+
+/// A step into a set cannot be written; the path ends before it, so that the whole set is sensitive.
+fn write_path(path: &Path) -> Vec<Json> {
+    let mut out = Vec::new();
+    for step in path.steps() {
+        match step {
+            Step::Attr(name) => out.push(json!({"type": "get_attr", "value": &**name})),
+            Step::Index(key) => {
+                if let Some(s) = key.as_str() {
+                    out.push(json!({"type": "index", "value": {"value": s, "type": "string"}}));
+                } else if let Some(i) = key.as_i64() {
+                    out.push(json!({"type": "index", "value": {"value": i, "type": "number"}}));
+                } else {
+                    break;
+                }
+            }
+        }
+    }
+    out
+}
+
+/// Writes a state as Terraform does: two spaces, a final newline, a fixed order.
+pub(crate) fn render(state: &State) -> serde_json::Result<Vec<u8>> {
+    let file = FileV4 {
+        version: 4,
+        terraform_version: state.terraform_version.clone(),
+        serial: state.serial,
+        lineage: state.lineage.clone(),
+        outputs: state
+            .outputs
+            .iter()
+            .map(|(name, o)| {
+                let output = OutputV4 { value: own(&o.value), ty: o.ty.clone(), sensitive: o.sensitive };
+                (name.clone(), output)
+            })
+            .collect(),
+        resources: state.resources.iter().map(|(id, r)| write_resource(id, r)).collect(),
+        check_results: state.check_results.as_deref().map(own),
+        unknown_fields: state.unknown_fields.clone(),
+    };
+    // Raw attributes are compact or indented as they came; a pass through `Json` gives the whole file one form.
+    let mut bytes = serde_json::to_vec_pretty(&serde_json::to_value(&file)?)?;
+    bytes.push(b'\n');
+    Ok(bytes)
+}
+
+fn own(raw: &RawValue) -> Box<RawValue> {
+    raw.to_owned()
+}
+
+fn write_resource(id: &ResourceId, resource: &ResourceObjects) -> ResourceV4 {
+    let mut instances = Vec::new();
+    for (key, objects) in &resource.instances {
+        for (deposed, object) in &objects.deposed {
+            instances.push(write_object(key, Some(deposed), object));
+        }
+        if let Some(object) = &objects.current {
+            instances.push(write_object(key, None, object));
+        }
+    }
+    ResourceV4 {
+        module: id.module.to_string(),
+        mode: match id.resource.mode {
+            ResourceMode::Managed => ModeV4::Managed,
+            ResourceMode::Data => ModeV4::Data,
+        },
+        type_name: id.resource.type_name.to_string(),
+        name: id.resource.name.to_string(),
+        provider: resource.provider.to_string(),
+        instances,
+        unknown_fields: resource.unknown_fields.clone(),
+    }
+}
+
+fn write_object(key: &InstanceKey, deposed: Option<&String>, object: &Object) -> InstanceV4 {
+    InstanceV4 {
+        index_key: match key {
+            InstanceKey::None => None,
+            InstanceKey::Int(i) => Some(json!(i)),
+            InstanceKey::String(s) => Some(json!(&**s)),
+        },
+        status: (object.status == ObjectStatus::Tainted).then(|| "tainted".to_owned()),
+        deposed: deposed.cloned(),
+        schema_version: object.schema_version,
+        attributes: Some(own(&object.attributes)),
+        sensitive_attributes: object.sensitive_attributes.iter().map(write_path).collect(),
+        private: (!object.private.is_empty()).then(|| BASE64.encode(&object.private)),
+        dependencies: object.dependencies.clone(),
+        create_before_destroy: object.create_before_destroy,
+        unknown_fields: object.unknown_fields.clone(),
+    }
+}
+
+/// Reads a state from bytes that are not in a file of their own; `origin` is only for messages.
+pub fn from_bytes(bytes: &[u8], origin: &FilePath) -> Result<State> {
+    parse(bytes, origin)
+}
+
+/// A state as the bytes of a file.
+pub fn to_bytes(state: &State) -> serde_json::Result<Vec<u8>> {
+    render(state)
+}
