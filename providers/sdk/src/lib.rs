@@ -178,6 +178,7 @@ pub use context::{Context, Progress, ProgressSink};
 pub use dial::{
     ClientIdentity, Counters, Dialer, Environment, Fingerprint, HostKeyPolicy, HttpOptions, Roots,
     Ssh, SshAuth, SshOptions, SshOutput, Stream, TlsOptions, WebSocket, http_error, init_crypto,
+    redact_url,
 };
 pub use error::{Error, ErrorKind};
 pub use field::{Dynamic, Field};

@@ -1,1 +1,51 @@
-//! stead-utility
+//! The small providers that every stack uses: random, tls, local, null, http, time and the built-in `terraform`.
+//!
+//! Each module stands in for one published provider and has a factory of its own. They are also the example of how a
+//! native provider is written.
+
+mod generated;
+pub mod http;
+pub mod local;
+pub mod null;
+pub mod random;
+pub mod terraform;
+pub mod time;
+pub mod tls;
+
+use std::sync::Arc;
+
+use stead_sdk::{Dialer, ProviderFactory};
+
+/// All of them, by the source address that they answer to.
+pub fn factories(dialer: &Dialer) -> Vec<(&'static str, Arc<dyn ProviderFactory>)> {
+    vec![
+        (
+            "terraform.io/builtin/terraform",
+            Arc::new(terraform::factory(dialer)),
+        ),
+        (
+            "registry.terraform.io/hashicorp/random",
+            Arc::new(random::factory(dialer)),
+        ),
+        (
+            "registry.terraform.io/hashicorp/tls",
+            Arc::new(tls::factory(dialer)),
+        ),
+        (
+            "registry.terraform.io/hashicorp/local",
+            Arc::new(local::factory(dialer)),
+        ),
+        (
+            "registry.terraform.io/hashicorp/null",
+            Arc::new(null::factory(dialer)),
+        ),
+        (
+            "registry.terraform.io/hashicorp/http",
+            Arc::new(http::factory(dialer)),
+        ),
+        (
+            "registry.terraform.io/hashicorp/time",
+            Arc::new(time::factory(dialer)),
+        ),
+    ]
+}

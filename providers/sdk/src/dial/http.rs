@@ -126,6 +126,14 @@ fn redacted(url: &reqwest::Url) -> String {
     )
 }
 
+/// A URL as messages may show it: without user, password, query and fragment.
+pub fn redact_url(url: &str) -> String {
+    match reqwest::Url::parse(url) {
+        Ok(url) => redacted(&url),
+        Err(_) => "(an invalid URL)".to_owned(),
+    }
+}
+
 /// What became of a request that got no answer. `asked` is method and path.
 pub fn http_error(asked: &str, error: reqwest::Error) -> Error {
     let error = error.without_url();

@@ -1,0 +1,22 @@
+//! `hashicorp/random` 3.x: values that are drawn once and kept.
+
+mod id;
+mod integer;
+mod string;
+mod uuid;
+
+pub(crate) use id::hex;
+use stead_sdk::{Dialer, Native, ProviderFactory};
+
+pub fn factory(dialer: &Dialer) -> impl ProviderFactory + use<> {
+    Native::local("random")
+        .resource::<string::RandomString>()
+        .resource::<string::RandomPassword>()
+        .resource::<id::RandomId>()
+        .resource::<id::RandomBytes>()
+        .resource::<integer::RandomInteger>()
+        .resource::<integer::RandomShuffle>()
+        .resource::<uuid::RandomUuid>()
+        .resource::<uuid::RandomUuid4>()
+        .build(dialer)
+}

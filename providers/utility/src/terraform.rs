@@ -1,0 +1,105 @@
+//! The built-in provider `terraform.io/builtin/terraform`: `terraform_data`.
+
+use stead_sdk::value::{Diagnostics, Path, Type, Value};
+use stead_sdk::{
+    Context, Dialer, Dynamic, Error, Failure, Native, PlanDraft, ProviderFactory, Resource,
+    async_trait,
+};
+
+/// A value kept in the state, and a place to hang triggers and provisioners on.
+#[derive(Clone, Debug, Resource)]
+#[resource(name = "terraform_data")]
+struct TerraformData {
+    /// Any value.
+    #[attr(optional)]
+    input: Dynamic,
+    /// The value of `input`, known after apply.
+    #[attr(computed)]
+    output: Dynamic,
+    /// Any value that, when changed, makes a new object.
+    #[attr(optional, replace)]
+    triggers_replace: Dynamic,
+    /// A random UUID.
+    #[attr(computed)]
+    id: String,
+}
+
+#[async_trait]
+impl Resource for TerraformData {
+    type Client = ();
+
+    async fn plan(
+        _client: Option<&()>,
+        plan: &mut PlanDraft,
+        _cx: &Context,
+    ) -> Result<(), Diagnostics> {
+        let replaced = !plan.is_create() && plan.changes("triggers_replace");
+        if replaced {
+            plan.set_unknown(&Path::root().attr("id"))?;
+        }
+        if plan.is_create() || replaced || plan.changes("input") {
+            // The output has the input's type; of an input that is null it is known already.
+            let input = plan
+                .attribute("input")
+                .unwrap_or_else(|| Value::null(Type::Dynamic));
+            let output = if input.is_null() {
+                input
+            } else {
+                Value::unknown(input.ty())
+            };
+            plan.set(&Path::root().attr("output"), output)?;
+        }
+        Ok(())
+    }
+
+    async fn create(
+        _client: &(),
+        planned: Self,
+        _config: &Value,
+        _cx: &Context,
+    ) -> Result<Self, Failure<Self>> {
+        let id = uuid::Uuid::new_v4().to_string();
+        Ok(TerraformData {
+            id,
+            output: planned.input.clone(),
+            ..planned
+        })
+    }
+
+    async fn read(_client: &(), prior: Self, _cx: &Context) -> Result<Option<Self>, Error> {
+        Ok(Some(prior))
+    }
+
+    async fn update(
+        _client: &(),
+        _prior: Self,
+        planned: Self,
+        _config: &Value,
+        _cx: &Context,
+    ) -> Result<Self, Failure<Self>> {
+        Ok(TerraformData {
+            output: planned.input.clone(),
+            ..planned
+        })
+    }
+
+    async fn delete(_client: &(), _prior: Self, _cx: &Context) -> Result<(), Error> {
+        Ok(())
+    }
+
+    async fn import(_client: &(), id: &str, _cx: &Context) -> Result<Self, Error> {
+        let null = || Value::null(Type::Dynamic);
+        Ok(TerraformData {
+            input: null(),
+            output: null(),
+            triggers_replace: null(),
+            id: id.to_owned(),
+        })
+    }
+}
+
+pub fn factory(dialer: &Dialer) -> impl ProviderFactory + use<> {
+    Native::local("terraform")
+        .resource::<TerraformData>()
+        .build(dialer)
+}
