@@ -17,3 +17,24 @@ pub trait Files: Send + Sync {
     /// Every plain file below a directory, as paths relative to it with `/`, sorted; what `fileset` looks through.
     fn walk(&self, directory: &Path) -> io::Result<Vec<String>>;
 }
+
+/// No files at all: for what may not read any.
+pub(crate) struct NoFiles;
+
+impl Files for NoFiles {
+    fn read(&self, _: &Path) -> io::Result<Vec<u8>> {
+        Err(io::ErrorKind::NotFound.into())
+    }
+
+    fn list(&self, _: &Path) -> io::Result<Vec<String>> {
+        Err(io::ErrorKind::NotFound.into())
+    }
+
+    fn exists(&self, _: &Path) -> bool {
+        false
+    }
+
+    fn walk(&self, _: &Path) -> io::Result<Vec<String>> {
+        Err(io::ErrorKind::NotFound.into())
+    }
+}

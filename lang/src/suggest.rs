@@ -1,6 +1,5 @@
 //! "Did you mean …?"
 
-/// The known name nearest to what was written, if one is near enough to be meant.
 /// The known name that a misspelt one most likely means.
 pub fn nearest<'a>(written: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let limit = match written.chars().count() {

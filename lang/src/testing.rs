@@ -84,6 +84,7 @@ pub(crate) fn expression(text: &str) -> Expression {
 #[derive(Default)]
 pub(crate) struct TestScope {
     pub(crate) answers: HashMap<Target, Resolved>,
+    pub(crate) files: MemoryFiles,
 }
 
 impl TestScope {
@@ -99,6 +100,7 @@ impl TestScope {
                     )
                 })
                 .collect(),
+            files: MemoryFiles::default(),
         }
     }
 }
@@ -115,5 +117,79 @@ impl Scope for TestScope {
                 )
                 .into()
             })
+    }
+
+    fn environment(&self) -> crate::expr::Environment<'_> {
+        crate::expr::Environment {
+            files: &self.files,
+            working_directory: Some("/work"),
+            home_directory: None,
+            plan_timestamp: None,
+            world: None,
+        }
+    }
+}
+
+/// Files by path, in memory.
+#[derive(Default)]
+pub(crate) struct MemoryFiles(pub(crate) std::collections::BTreeMap<std::path::PathBuf, String>);
+
+impl MemoryFiles {
+    /// From text in which a line `-- path` begins each file.
+    pub(crate) fn parse(text: &str) -> MemoryFiles {
+        let mut files = MemoryFiles::default();
+        let mut current = std::path::PathBuf::from("main.tf");
+        for line in text.lines() {
+            match line.strip_prefix("-- ") {
+                Some(path) => current = path.into(),
+                None => {
+                    let content = files.0.entry(current.clone()).or_default();
+                    content.push_str(line);
+                    content.push('\n');
+                }
+            }
+        }
+        files
+    }
+}
+
+fn plain(path: &std::path::Path) -> std::path::PathBuf {
+    path.components()
+        .filter(|c| !matches!(c, std::path::Component::CurDir))
+        .collect()
+}
+
+impl crate::Files for MemoryFiles {
+    fn read(&self, path: &std::path::Path) -> std::io::Result<Vec<u8>> {
+        let found = self.0.get(&plain(path)).map(|t| t.clone().into_bytes());
+        found.ok_or_else(|| std::io::ErrorKind::NotFound.into())
+    }
+
+    fn list(&self, directory: &std::path::Path) -> std::io::Result<Vec<String>> {
+        let directory = plain(directory);
+        let names: Vec<String> = self
+            .0
+            .keys()
+            .filter(|p| p.parent() == Some(&directory))
+            .filter_map(|p| Some(p.file_name()?.to_str()?.to_owned()))
+            .collect();
+        if names.is_empty() {
+            Err(std::io::ErrorKind::NotFound.into())
+        } else {
+            Ok(names)
+        }
+    }
+
+    fn exists(&self, path: &std::path::Path) -> bool {
+        self.0.contains_key(&plain(path))
+    }
+
+    fn walk(&self, directory: &std::path::Path) -> std::io::Result<Vec<String>> {
+        let directory = plain(directory);
+        Ok(self
+            .0
+            .keys()
+            .filter_map(|p| Some(p.strip_prefix(&directory).ok()?.to_str()?.to_owned()))
+            .collect())
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use stead_lang::expr::{PathKind, Reference, Resolved, Scope, Target};
+use stead_lang::expr::{Environment, PathKind, Reference, Resolved, Scope, Target};
 use stead_value::addr::{InstanceKey, Resource, ResourceInstance, ResourceMode};
 use stead_value::{Diagnostic, Type, Value};
 
@@ -40,6 +40,17 @@ impl From<Outcome> for Resolved {
 }
 
 impl Scope for EvalScope<'_, '_> {
+    fn environment(&self) -> Environment<'_> {
+        let settings = &self.evaluator.settings;
+        Environment {
+            files: &*settings.files,
+            working_directory: settings.working_directory.to_str(),
+            home_directory: None,
+            plan_timestamp: None,
+            world: None,
+        }
+    }
+
     fn resolve(&self, reference: &Reference<'_>) -> Resolved {
         let evaluator = self.evaluator;
         let config = evaluator.config(self.module);

@@ -12,6 +12,8 @@ mod providers;
 mod refactor;
 mod references;
 mod terraform;
+#[cfg(test)]
+mod tests;
 mod tree;
 mod types;
 mod values;

@@ -143,18 +143,23 @@ impl Loader<'_> {
                 );
                 continue;
             }
+            let unreadable = |why: String| {
+                Diagnostic::error(
+                    "Unreadable module directory",
+                    format!("The directory {} {why}.", directory.display()),
+                )
+                .at(call.source_range.clone())
+            };
+            if let Err(error) = self.files.list(&directory) {
+                self.diagnostics
+                    .push(unreadable(format!("can't be read: {error}")));
+                continue;
+            }
+            let errors_before = self.diagnostics.len();
             let child = self.module(&directory);
-            if child.files.is_empty() {
-                self.diagnostics.push(
-                    Diagnostic::error(
-                        "Unreadable module directory",
-                        format!(
-                            "The directory {} can't be read or holds no configuration files.",
-                            directory.display()
-                        ),
-                    )
-                    .at(call.source_range.clone()),
-                );
+            if child.files.is_empty() && self.diagnostics.len() == errors_before {
+                self.diagnostics
+                    .push(unreadable("holds no configuration files".into()));
                 continue;
             }
             stack.push(place);

@@ -24,6 +24,7 @@ impl Evaluator<'_> {
             "try" if !call.expand => self.try_call(&call.args, span),
             "can" if !call.expand => self.can_call(&call.args, span),
             name => {
+                let errors_before = self.outcome.diagnostics.len();
                 let Some(arguments) = self.arguments(call) else {
                     return Value::dynamic();
                 };
@@ -34,7 +35,9 @@ impl Evaluator<'_> {
                     Some((provider, function)) => {
                         self.provider_call(provider, function, arguments, span)
                     }
-                    None => self.builtin_call(name, call, arguments, span),
+                    // What an argument's error left behind is no argument.
+                    None if self.outcome.diagnostics.len() > errors_before => Value::dynamic(),
+                    None => self.builtin_call(name, call, &arguments, span),
                 }
             }
         }
@@ -180,19 +183,5 @@ impl Evaluator<'_> {
             .scope
             .call_provider_function(provider, function, &values);
         self.settle(answer, span)
-    }
-
-    fn builtin_call(
-        &mut self,
-        name: &str,
-        call: &Call,
-        _arguments: Vec<Argument>,
-        _span: Span,
-    ) -> Value {
-        self.error(
-            call.name_span,
-            "Call to unknown function",
-            format!("There is no function named \"{name}\"."),
-        )
     }
 }

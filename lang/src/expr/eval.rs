@@ -6,8 +6,10 @@ use std::sync::Arc;
 use stead_value::convert::convert;
 use stead_value::{Diagnostic, Kind, Marks, Type, Value};
 
+use crate::files::NoFiles;
+
 use super::reference::{instance_key, literal_key, parse_target, static_path};
-use super::scope::{Evaluation, Reference, Resolved, Scope, Source, Target};
+use super::scope::{Environment, Evaluation, Reference, Resolved, Scope, Source, Target};
 use crate::syntax::{
     Expr, ExprKind, Expression, Name, ObjectItem, ObjectKey, SourceFile, Span, Step, StepKind,
 };
@@ -55,6 +57,16 @@ impl Scope for Constant {
     fn resolve(&self, _: &Reference<'_>) -> Resolved {
         Resolved::Failed
     }
+
+    fn environment(&self) -> Environment<'_> {
+        Environment {
+            files: &NoFiles,
+            working_directory: None,
+            home_directory: None,
+            plan_timestamp: None,
+            world: None,
+        }
+    }
 }
 
 pub(super) struct Evaluator<'a> {
@@ -70,10 +82,11 @@ pub(super) struct Evaluator<'a> {
     pub(super) template: Option<TemplateContext>,
 }
 
-/// What evaluating a template needs to know.
+/// The kind of template that is being rendered.
+#[derive(Clone, Copy)]
 pub(super) struct TemplateContext {
-    /// The function that renders it, which it can't call itself.
-    pub(super) function: &'static str,
+    /// Whether functions may read files.
+    pub(super) files: bool,
 }
 
 impl<'a> Evaluator<'a> {
@@ -134,11 +147,8 @@ impl<'a> Evaluator<'a> {
         if self.template.is_some() {
             return self.error(
                 root.span,
-                "Invalid function argument",
-                format!(
-                    "Invalid value for \"vars\" parameter: vars map does not contain key \"{}\".",
-                    root.text
-                ),
+                "Unknown variable",
+                format!("There is no variable named \"{}\".", root.text),
             );
         }
         let parsed = match parse_target(root, steps) {

@@ -1,6 +1,7 @@
 //! Evaluating expressions: pure, synchronous, and repeatable.
 
 mod access;
+mod builtin;
 mod call;
 mod comprehension;
 mod conditional;
@@ -19,5 +20,5 @@ pub(crate) use reference::{
 };
 pub use reference::{references, root_names};
 pub use scope::{
-    Evaluation, PathKind, Reference, Resolved, Scope, Source, StaticReference, Target,
+    Environment, Evaluation, PathKind, Reference, Resolved, Scope, Source, StaticReference, Target,
 };

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use stead_value::addr::{InstanceKey, Resource, ResourceMode};
-use stead_value::{Diagnostic, Diagnostics, Path, Value};
+use stead_value::{Diagnostic, Diagnostics, Path, SourceRange, Value};
 
 use super::scope::{PathKind, StaticReference, Target};
 use crate::syntax::{
@@ -247,13 +247,23 @@ pub(crate) fn literal_text(expr: &Expr) -> Option<String> {
 
 /// The roots of all traversals that are not bound within the expression: `var`, `local`, a resource type…
 pub fn root_names(expr: &Expression) -> BTreeSet<Arc<str>> {
-    struct Roots(BTreeSet<Arc<str>>);
+    roots(expr).into_iter().map(|(name, _)| name).collect()
+}
+
+/// Where a root name is first used.
+pub(crate) fn references_to_names(expr: &Expression, root: &str) -> Option<SourceRange> {
+    let (_, span) = roots(expr).into_iter().find(|(name, _)| &**name == root)?;
+    Some(expr.file().range(span))
+}
+
+fn roots(expr: &Expression) -> Vec<(Arc<str>, Span)> {
+    struct Roots(Vec<(Arc<str>, Span)>);
     impl Visit for Roots {
         fn traversal(&mut self, root: &Name, _: &[Step], _: Span) {
-            self.0.insert(Arc::clone(&root.text));
+            self.0.push((Arc::clone(&root.text), root.span));
         }
     }
-    let mut roots = Roots(BTreeSet::new());
+    let mut roots = Roots(Vec::new());
     walk(expr.node(), &mut Vec::new(), &mut roots);
     roots.0
 }

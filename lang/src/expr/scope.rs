@@ -6,11 +6,17 @@ use std::sync::Arc;
 use stead_value::addr::{InstanceKey, Resource};
 use stead_value::{Diagnostic, Diagnostics, Path, SourceRange, Value};
 
+use crate::Files;
+use crate::functions::World;
+
 /// Gives values to references. Asked again and again: it must be cheap to ask for what was computed before.
 pub trait Scope {
     /// The value of an object. Called once per occurrence that is evaluated, with the longest reference that the
     /// syntax and the evaluated indexes give: for `aws_x.y["k"].id` with the instance `"k"`, not with all of `aws_x.y`.
     fn resolve(&self, reference: &Reference<'_>) -> Resolved;
+
+    /// What functions get from outside.
+    fn environment(&self) -> Environment<'_>;
 
     /// `provider::NAME::FUNCTION(…)`. Arguments come with their marks.
     fn call_provider_function(&self, provider: &str, function: &str, _args: &[Value]) -> Resolved {
@@ -22,6 +28,21 @@ pub trait Scope {
             .into(),
         )
     }
+}
+
+/// What functions get from outside: files, clock and chance.
+#[derive(Clone, Copy)]
+pub struct Environment<'a> {
+    /// Relative paths are relative to the working directory.
+    pub files: &'a dyn Files,
+    /// The absolute path of the working directory, for `abspath`.
+    pub working_directory: Option<&'a str>,
+    /// The user's home, for `~` in paths.
+    pub home_directory: Option<&'a str>,
+    /// When the plan was made, in RFC 3339, for `plantimestamp`; `None` while that is open.
+    pub plan_timestamp: Option<&'a str>,
+    /// Clock and chance; `None` while planning: `timestamp`, `uuid` and `bcrypt` then give unknown values.
+    pub world: Option<&'a dyn World>,
 }
 
 /// One reference as it stands in an expression.

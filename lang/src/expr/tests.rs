@@ -312,3 +312,54 @@ fn references_are_found_without_evaluating() {
     SelfObject id
     "#);
 }
+
+#[test]
+fn functions() {
+    check(
+        r#"
+        upper("a") ==> "A"
+        core::upper("a") ==> "A"
+        max([1, 3, 2]...) ==> 3
+        max([]...) ==> 1:1-1:11 Error in function call: Call to function "max" failed: must pass at least one number.
+        upper(var.u) ==> unknown(string not-null)
+        length(local.later) ==> unknown(number not-null) (pending)
+        upper(var.secret) ==> sensitive("HUNTER2")
+        uper("a") ==> 1:1-1:5 Call to unknown function: There is no function named "uper". Did you mean "upper"?
+        upper([]) ==> 1:7-1:9 Invalid function argument: Invalid value for "str" parameter: string required.
+        upper() ==> 1:7-1:8 Not enough function arguments: Function "upper" expects 1 argument(s). Missing value for "str".
+        upper("a", "b", "c") ==> 1:12-1:20 Too many function arguments: Function "upper" expects only 1 argument(s).
+        upper(null) ==> 1:7-1:11 Invalid function argument: Invalid value for "str" parameter: argument must not be null.
+        try(upper(var.l[9]), "z") ==> "z"
+        jsondecode("{") ==> 1:1-1:16 Error in function call: Call to function "jsondecode" failed: unexpected end of JSON input.
+        upper("a"...) ==> 1:7-1:10 Invalid expanding argument value: The expanding argument (indicated by ...) must be of a tuple, list, or set type.
+        provider::x::f(1) ==> 1:1-1:18 Call to unknown function: There is no function "provider::x::f": provider-defined functions are not available here.
+        "#,
+    );
+}
+
+#[test]
+fn template_files() {
+    let mut scope = scope();
+    scope.files = crate::testing::MemoryFiles::parse(
+        "-- a.tpl\n%{ for n in names ~}\n- ${upper(n)}\n%{ endfor ~}\n-- recursive.tpl\n${templatefile(\"a.tpl\", {})}x\n-- bad.tpl\n${1 +}\n",
+    );
+    scope.answers.insert(
+        Target::Local("t".into()),
+        Resolved::Value(Value::string("<${x}>")),
+    );
+    let eval = |text: &str| {
+        let outcome = evaluate(&expression(text), &scope);
+        if outcome.diagnostics.has_errors() {
+            show_diagnostics(&outcome.diagnostics)
+        } else {
+            show(&outcome.value)
+        }
+    };
+    insta::assert_snapshot!(eval(r#"templatefile("a.tpl", { names = ["x", "y"] })"#), @r#""- X\n- Y\n""#);
+    insta::assert_snapshot!(eval(r#"templatefile("a.tpl", { names = [var.secret] })"#), @r#"sensitive("- HUNTER2\n")"#);
+    insta::assert_snapshot!(eval(r#"templatefile("a.tpl", {})"#), @r#"1:23-1:25 Invalid function argument: Invalid value for "vars" parameter: vars map does not contain key "names", referenced at a.tpl:1,13-18."#);
+    insta::assert_snapshot!(eval(r#"templatefile("recursive.tpl", {})"#), @r#"1:1-1:34 Error in function call: Call to function "templatefile" failed: recursive.tpl:1,3-28: Error in function call; Call to function "templatefile" failed: cannot recursively call templatefile or templatestring from inside another template."#);
+    insta::assert_snapshot!(eval(r#"templatefile("bad.tpl", {})"#), @r#"1:1-1:28 Error in function call: Call to function "templatefile" failed: bad.tpl:1,6-7: Invalid expression; Expected the start of an expression, but found an invalid expression token."#);
+    insta::assert_snapshot!(eval(r#"templatestring(local.t, { x = 5 })"#), @r#""<5>""#);
+    insta::assert_snapshot!(eval(r#"templatestring("a", {})"#), @r#"1:16-1:19 Invalid function argument: Invalid value for "template" parameter: must be a direct reference to a single string from elsewhere, containing valid template syntax."#);
+}
