@@ -17,7 +17,7 @@ pub(crate) enum Out {
 pub(crate) fn emit(value: &Out) -> String {
     let mut text = String::new();
     match value {
-        Out::Mapping(entries) if !entries.is_empty() => mapping(&mut text, entries, 0, false),
+        Out::Mapping(entries) if !entries.is_empty() => mapping(&mut text, entries, 0, 4),
         Out::Sequence(items) if !items.is_empty() => sequence(&mut text, items, 0, false),
         other => {
             inline(&mut text, other, 0);
@@ -30,7 +30,9 @@ fn pad(text: &mut String, indent: usize) {
     text.extend(std::iter::repeat_n(' ', indent));
 }
 
-fn mapping(text: &mut String, entries: &[(String, Out)], indent: usize, started: bool) {
+/// Keys at `indent`, what is below them at `below`. Within a sequence the first key stands on the line already begun.
+fn mapping(text: &mut String, entries: &[(String, Out)], indent: usize, below: usize) {
+    let started = below != indent + 4;
     for (i, (key, value)) in entries.iter().enumerate() {
         if i > 0 || !started {
             pad(text, indent);
@@ -40,15 +42,15 @@ fn mapping(text: &mut String, entries: &[(String, Out)], indent: usize, started:
         match value {
             Out::Mapping(inner) if !inner.is_empty() => {
                 text.push('\n');
-                mapping(text, inner, indent + 4, false);
+                mapping(text, inner, below, below + 4);
             }
             Out::Sequence(items) if !items.is_empty() => {
                 text.push('\n');
-                sequence(text, items, indent + 4, false);
+                sequence(text, items, below, false);
             }
             other => {
                 text.push(' ');
-                inline(text, other, indent + 4);
+                inline(text, other, below);
             }
         }
     }
@@ -61,7 +63,9 @@ fn sequence(text: &mut String, items: &[Out], indent: usize, started: bool) {
         }
         text.push_str("- ");
         match item {
-            Out::Mapping(inner) if !inner.is_empty() => mapping(text, inner, indent + 2, true),
+            Out::Mapping(inner) if !inner.is_empty() => {
+                mapping(text, inner, indent + 2, indent + 4)
+            }
             Out::Sequence(inner) if !inner.is_empty() => sequence(text, inner, indent + 2, true),
             other => inline(text, other, indent + 4),
         }
