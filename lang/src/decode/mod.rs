@@ -5,6 +5,8 @@ mod dynamic;
 mod nested;
 mod references;
 mod source_map;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
