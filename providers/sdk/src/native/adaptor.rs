@@ -109,7 +109,14 @@ impl<C: Send + Sync + 'static> NativeProvider<C> {
             prior_private,
         } = request;
         let block = &entry.schema.block;
-        let mut draft = draft_of(block, prior, &proposed, config, entry.legacy);
+        let mut draft = draft_of(
+            block,
+            entry.ty.clone(),
+            prior,
+            &proposed,
+            config,
+            entry.legacy,
+        );
         volatile(&mut draft, entry.volatile);
         for path in replacements(block, &draft.prior, &draft.planned) {
             draft.replace(path);

@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use stead_value::schema::{ProviderSchema, Schema};
-use stead_value::{Diagnostics, Path, Value};
+use stead_value::{Diagnostics, Path, Type, Value};
 
 use crate::native::adaptor::NativeProvider;
 use crate::native::erased::{ErasedData, ErasedResource, Typed};
@@ -80,6 +80,7 @@ impl<C: Send + Sync + 'static, P: ProviderConfig + Send + 'static> Unconfigured<
 /// One resource type: its schema, and what follows from it, computed once.
 pub(crate) struct ResourceEntry<C> {
     pub(crate) schema: Schema,
+    pub(crate) ty: Type,
     pub(crate) legacy: bool,
     pub(crate) volatile: &'static [&'static str],
     pub(crate) write_only: bool,
@@ -116,6 +117,7 @@ impl<C: Send + Sync + 'static> Definition<C> {
             legacy: R::LEGACY,
             volatile: R::UNKNOWN_ON_CHANGE,
             write_only: has_write_only(&schema.block),
+            ty: schema.block.value_type(),
             schema,
             operations: Box::new(Typed::<R>::new()),
         };

@@ -7,6 +7,8 @@ use crate::plan::walk;
 /// What would become of an object. Values are dynamic here, because a plan may hold unknown ones.
 #[derive(Clone, Debug)]
 pub struct PlanDraft {
+    /// The schema's type.
+    pub(crate) ty: Type,
     pub(crate) prior: Value,
     pub(crate) config: Value,
     pub(crate) planned: Value,
@@ -66,9 +68,9 @@ impl PlanDraft {
                 format!("The provider planned a value for `{path}`, which the object lacks."),
             )
         };
-        let present = self.planned.at(path).ok_or_else(no_place)?;
-        let (expected, found) = (present.ty(), value.ty());
-        if expected != found && !expected.has_dynamic() && !found.has_dynamic() {
+        let expected = walk::type_at(&self.ty, path.steps()).ok_or_else(no_place)?;
+        let found = value.ty();
+        if !found.conforms_to(&expected) {
             let detail =
                 format!("The provider planned {found} for `{path}`, which takes {expected}.");
             return Err(Diagnostic::error("Invalid plan", detail).attribute(path.clone()));
@@ -82,7 +84,7 @@ impl PlanDraft {
     /// # Errors
     /// When there is no such place in the planned object.
     pub fn set_unknown(&mut self, path: &Path) -> Result<(), Diagnostic> {
-        let ty = self.planned.at(path).map_or(Type::Dynamic, |v| v.ty());
+        let ty = walk::type_at(&self.ty, path.steps()).unwrap_or(Type::Dynamic);
         self.set(path, Value::unknown(ty))
     }
 

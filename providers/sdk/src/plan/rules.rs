@@ -12,6 +12,7 @@ use crate::plan::{Leniency, PlanDraft, align};
 /// The plan by the schema alone. `proposed` is the configuration merged with `prior`.
 pub(crate) fn draft_of(
     block: &Block,
+    ty: Type,
     prior: Value,
     proposed: &Value,
     config: Value,
@@ -27,6 +28,7 @@ pub(crate) fn draft_of(
         planned = align(planned, &prior, Leniency::Zero);
     }
     PlanDraft {
+        ty,
         prior,
         config,
         planned,

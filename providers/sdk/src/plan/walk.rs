@@ -1,9 +1,25 @@
-//! Replacing parts of a value by their path.
+//! Parts of types and values by their path.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use stead_value::{Kind, Step, Value};
+use stead_value::{Kind, Step, Type, Value};
+
+/// The type that values at the path have; `None` when values of the type have no such place.
+pub(crate) fn type_at(ty: &Type, steps: &[Step]) -> Option<Type> {
+    steps
+        .iter()
+        .try_fold(ty.clone(), |ty, step| match (&ty, step) {
+            (Type::Dynamic, _) => Some(Type::Dynamic),
+            (Type::Object(o), Step::Attr(name)) => o.attributes.get(name).cloned(),
+            (Type::Object(o), Step::Index(key)) => o.attributes.get(key.as_str()?).cloned(),
+            (Type::List(t) | Type::Set(t) | Type::Map(t), _) => Some((**t).clone()),
+            (Type::Tuple(types), Step::Index(key)) => {
+                types.get(usize::try_from(key.as_i64()?).ok()?).cloned()
+            }
+            _ => None,
+        })
+}
 
 /// The value with `new` at `path`; `None` when the way there does not exist.
 pub(crate) fn set(value: &Value, steps: &[Step], new: Value) -> Option<Value> {
