@@ -85,9 +85,15 @@ pub struct Settings {
     pub variables: BTreeMap<Arc<str>, GivenVariable>,
     pub workspace: String,
     pub root_directory: PathBuf,
+    /// Absolute.
     pub working_directory: PathBuf,
     /// Files for functions.
     pub files: Arc<dyn stead_lang::Files>,
+    pub home_directory: Option<String>,
+    /// When the plan was made, in RFC 3339.
+    pub plan_timestamp: Option<String>,
+    /// Clock and chance; only while applying.
+    pub world: Option<Arc<dyn stead_lang::functions::World>>,
 }
 
 /// A root variable's value from the command line, a file or the environment.

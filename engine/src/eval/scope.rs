@@ -45,9 +45,9 @@ impl Scope for EvalScope<'_, '_> {
         Environment {
             files: &*settings.files,
             working_directory: settings.working_directory.to_str(),
-            home_directory: None,
-            plan_timestamp: None,
-            world: None,
+            home_directory: settings.home_directory.as_deref(),
+            plan_timestamp: settings.plan_timestamp.as_deref(),
+            world: settings.world.as_deref(),
         }
     }
 

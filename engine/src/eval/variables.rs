@@ -54,7 +54,7 @@ impl Evaluator<'_> {
     pub(super) fn variable(&self, module: ModuleId, name: &Arc<str>) -> Evaluation {
         let Some(variable) = self.config(module).variables.get(name) else { return failed() };
         let node = self.node(module);
-        let given = match node.parent {
+        match node.parent {
             None => self.root_variable(variable),
             Some(parent) => {
                 let call = node.address.0.last().and_then(|(n, _)| self.config(parent).calls.get(n));
@@ -62,15 +62,11 @@ impl Evaluator<'_> {
                     Some(argument) => {
                         let mut given = evaluate(&argument.expr, &self.scope(parent, node.repetition.clone()));
                         if given.is_settled() {
-                            match self.settle(variable, given.value.clone()) {
+                            match variable.accept(&given.value) {
                                 Ok(value) => given.value = value,
-                                Err(message) => given.diagnostics.push(
-                                    Diagnostic::error(
-                                        "Invalid value for input variable",
-                                        format!("The given value is not suitable for {}.var.{name} declared at {}: {message}.", node.address, place(variable)),
-                                    )
-                                    .at(argument.expr.range()),
-                                ),
+                                Err(diagnostic) => {
+                                    given.diagnostics.push(diagnostic.at(argument.expr.range()));
+                                }
                             }
                         }
                         given
@@ -78,33 +74,23 @@ impl Evaluator<'_> {
                     None => self.default_of(variable),
                 }
             }
-        };
-        mark(given, variable)
+        }
     }
 
     fn root_variable(&self, variable: &Variable) -> Evaluation {
         if self.settings.phase == Phase::Validate {
-            return Evaluation::of(Value::unknown(variable.constraint.ty.without_optional()));
+            let unknown = Value::unknown(variable.constraint.ty.without_optional());
+            return Evaluation::of(if variable.sensitive { unknown.sensitive() } else { unknown });
         }
         let Some(given) = self.settings.variables.get(&variable.name) else {
             return self.default_of(variable);
         };
-        match self.settle(variable, given.value.clone()) {
+        match variable.accept(&given.value) {
             Ok(value) => Evaluation::of(value),
-            Err(message) => {
+            Err(mut diagnostic) => {
+                diagnostic.detail = format!("{} It comes from {}.", diagnostic.detail, given.origin);
                 let mut evaluation = failed();
-                evaluation.diagnostics.push(
-                    Diagnostic::error(
-                        "Invalid value for input variable",
-                        format!(
-                            "The value of var.{} from {} is not suitable for its declaration at {}: {message}.",
-                            variable.name,
-                            given.origin,
-                            place(variable)
-                        ),
-                    )
-                    .at(variable.range.clone()),
-                );
+                evaluation.diagnostics.push(diagnostic.at(variable.range.clone()));
                 evaluation
             }
         }
@@ -112,7 +98,14 @@ impl Evaluator<'_> {
 
     fn default_of(&self, variable: &Variable) -> Evaluation {
         match &variable.default {
-            Some(default) => Evaluation::of(default.clone()),
+            Some(default) => match variable.accept(default) {
+                Ok(value) => Evaluation::of(value),
+                Err(diagnostic) => {
+                    let mut evaluation = failed();
+                    evaluation.diagnostics.push(diagnostic.at(variable.range.clone()));
+                    evaluation
+                }
+            },
             None => {
                 let mut evaluation = failed();
                 evaluation.diagnostics.push(
@@ -126,36 +119,6 @@ impl Evaluator<'_> {
             }
         }
     }
-
-    /// Null handling, defaults of optional attributes and conversion, in that order.
-    fn settle(&self, variable: &Variable, value: Value) -> Result<Value, String> {
-        if value.is_null() {
-            return match (&variable.default, variable.nullable) {
-                (Some(default), false) => Ok(default.clone()),
-                (None, false) => Err("the variable is declared with nullable = false, so null is not a value for it".into()),
-                (_, true) => Ok(Value::null(variable.constraint.ty.without_optional()).with_marks(value.marks())),
-            };
-        }
-        let constraint = &variable.constraint;
-        let filled = constraint.defaults.apply(&value);
-        stead_value::convert::convert(&filled, &constraint.ty).map_err(|e| {
-            if e.path.is_root() { e.message } else { format!("attribute {}: {}", e.path, e.message) }
-        })
-    }
-}
-
-fn mark(mut evaluation: Evaluation, variable: &Variable) -> Evaluation {
-    if variable.sensitive {
-        evaluation.value = evaluation.value.sensitive();
-    }
-    if variable.ephemeral {
-        evaluation.value = evaluation.value.with_marks(Marks::EPHEMERAL);
-    }
-    evaluation
-}
-
-fn place(variable: &Variable) -> String {
-    format!("{}:{}", variable.range.file, variable.range.start.line)
 }
 
 fn failed() -> Evaluation {

@@ -1,0 +1,328 @@
+//! The command line: Terraform's commands and flags, with one dash or two.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, Parser, Subcommand};
+
+/// Provisions a homelab or a small platform, from bare hypervisor to a cluster that GitOps owns.
+///
+/// Existing Terraform and OpenTofu configurations and states run as they are. Every flag may be written with one dash
+/// (-auto-approve) or two (--auto-approve).
+#[derive(Debug, Parser)]
+#[command(name = "stead", version, disable_version_flag = true, max_term_width = 120)]
+pub(crate) struct Cli {
+    /// Run as if started in this folder
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) chdir: Option<PathBuf>,
+
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Prepare the folder: check providers and fetch modules (native providers need nothing)
+    Init(InitArgs),
+    /// Check that the configuration is valid; asks no one and needs no state
+    Validate(ValidateArgs),
+    /// Show what an apply would change
+    Plan(PlanArgs),
+    /// Make the changes: of a fresh plan, or of a saved one
+    Apply(ApplyArgs),
+    /// Destroy everything that the state records
+    Destroy(ApplyArgs),
+    /// Show output values from the state
+    Output(OutputArgs),
+    /// Show the state, or a saved plan
+    Show(ShowArgs),
+    /// Look into the state
+    #[command(subcommand)]
+    State(StateCommand),
+    /// Do the whole job: preflight, apply, and a closing report
+    Bootstrap(BootstrapArgs),
+    /// The simulated homelab: try a stack, or rehearse a change, without touching iron
+    #[command(subcommand)]
+    Lab(LabCommand),
+    /// Show the version and the providers that are built in
+    #[command(alias = "--version", alias = "-v")]
+    Version(VersionArgs),
+    /// Print a completion script for a shell
+    Completions { shell: clap_complete::Shell },
+}
+
+/// Flags of every command that evaluates the configuration.
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct VariableArgs {
+    /// Set a root variable: -var 'name=value'
+    #[arg(long = "var", value_name = "NAME=VALUE", action = ArgAction::Append)]
+    pub(crate) vars: Vec<String>,
+    /// Read variables from a file, besides terraform.tfvars and *.auto.tfvars
+    #[arg(long = "var-file", value_name = "FILE", action = ArgAction::Append)]
+    pub(crate) var_files: Vec<PathBuf>,
+}
+
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct DisplayArgs {
+    /// No colours
+    #[arg(long)]
+    pub(crate) no_color: bool,
+    /// Ask for missing variables on a terminal
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value = "true", default_missing_value = "true")]
+    pub(crate) input: Option<bool>,
+    /// Show warnings as one line each
+    #[arg(long)]
+    pub(crate) compact_warnings: bool,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct LockArgs {
+    /// Hold the state's lock while working
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value = "true", default_missing_value = "true", action = ArgAction::Set)]
+    pub(crate) lock: bool,
+    /// How long to wait for the lock, such as 30s or 5m
+    #[arg(long, value_name = "DURATION", default_value = "0s")]
+    pub(crate) lock_timeout: String,
+    /// Where the state is kept, instead of terraform.tfstate
+    #[arg(long, value_name = "FILE")]
+    pub(crate) state: Option<PathBuf>,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct PlanningArgs {
+    #[command(flatten)]
+    pub(crate) variables: VariableArgs,
+    #[command(flatten)]
+    pub(crate) display: DisplayArgs,
+    #[command(flatten)]
+    pub(crate) locking: LockArgs,
+    /// Plan to destroy everything
+    #[arg(long)]
+    pub(crate) destroy: bool,
+    /// Ask providers for the present state of every object first
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value = "true", default_missing_value = "true", action = ArgAction::Set)]
+    pub(crate) refresh: bool,
+    /// Replace this instance although nothing forces it
+    #[arg(long, value_name = "ADDRESS", action = ArgAction::Append)]
+    pub(crate) replace: Vec<String>,
+    /// How many operations may run at once
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    pub(crate) parallelism: usize,
+    /// Not supported yet: refused
+    #[arg(long, hide = true, action = ArgAction::Append)]
+    pub(crate) target: Vec<String>,
+    /// Not supported yet: refused
+    #[arg(long, hide = true)]
+    pub(crate) refresh_only: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct InitArgs {
+    #[command(flatten)]
+    pub(crate) display: DisplayArgs,
+    /// Accepted for scripts: native providers need no upgrade
+    #[arg(long)]
+    pub(crate) upgrade: bool,
+    /// Accepted for scripts: the local backend needs nothing
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value = "true", default_missing_value = "true", action = ArgAction::Set)]
+    pub(crate) backend: bool,
+    /// Accepted for scripts: there is nothing to reconfigure in the local backend
+    #[arg(long)]
+    pub(crate) reconfigure: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ValidateArgs {
+    #[command(flatten)]
+    pub(crate) display: DisplayArgs,
+    /// Print the result as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct PlanArgs {
+    #[command(flatten)]
+    pub(crate) planning: PlanningArgs,
+    /// Save the plan for `stead apply FILE`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    /// Exit with 0 when there is nothing to do, 2 when there are changes, 1 on errors
+    #[arg(long)]
+    pub(crate) detailed_exitcode: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ApplyArgs {
+    #[command(flatten)]
+    pub(crate) planning: PlanningArgs,
+    /// Do not ask for approval
+    #[arg(long)]
+    pub(crate) auto_approve: bool,
+    /// A plan saved by `stead plan -out FILE`
+    #[arg(value_name = "PLAN")]
+    pub(crate) plan_file: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct OutputArgs {
+    /// Print as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Print one output's string, number or bool as it is
+    #[arg(long, conflicts_with = "json", requires = "name")]
+    pub(crate) raw: bool,
+    #[arg(long, value_name = "FILE")]
+    pub(crate) state: Option<PathBuf>,
+    #[arg(long)]
+    pub(crate) no_color: bool,
+    /// One output's name
+    pub(crate) name: Option<String>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ShowArgs {
+    /// Print as JSON, in Terraform's format
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[arg(long)]
+    pub(crate) no_color: bool,
+    /// A saved plan or a state file
+    pub(crate) file: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum StateCommand {
+    /// List the addresses in the state
+    List {
+        #[arg(long, value_name = "FILE")]
+        state: Option<PathBuf>,
+        /// Only these: a resource, an instance or a module
+        addresses: Vec<String>,
+    },
+    /// Show one object of the state
+    Show {
+        #[arg(long, value_name = "FILE")]
+        state: Option<PathBuf>,
+        #[arg(long)]
+        no_color: bool,
+        address: String,
+    },
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct BootstrapArgs {
+    /// The stack's folder
+    pub(crate) dir: PathBuf,
+    /// Do it in the lab: a simulated homelab on this machine
+    #[arg(long)]
+    pub(crate) lab: bool,
+    /// Where the lab keeps its state
+    #[arg(long, value_name = "DIR", default_value = ".stead/lab")]
+    pub(crate) lab_dir: PathBuf,
+    #[command(flatten)]
+    pub(crate) variables: VariableArgs,
+    #[arg(long)]
+    pub(crate) no_color: bool,
+    /// How many operations may run at once
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    pub(crate) parallelism: usize,
+    /// Do not ask for approval (the lab never asks)
+    #[arg(long)]
+    pub(crate) auto_approve: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum LabCommand {
+    /// Run the lab until interrupted, and print the environment for its clients
+    Up(LabArgs),
+    /// Run a command with the lab running and its environment set
+    Exec {
+        #[command(flatten)]
+        lab: LabArgs,
+        #[arg(last = true, required = true)]
+        command: Vec<OsString>,
+    },
+    /// Forget the lab: every simulated machine, disk and secret
+    Reset(LabArgs),
+    /// Show what exists in the lab, as JSON
+    Inventory(LabArgs),
+    /// Make something go wrong: NAME=VALUE, such as proxmox.lock_timeout=2; without any, list what is set
+    Fault {
+        #[command(flatten)]
+        lab: LabArgs,
+        faults: Vec<String>,
+    },
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct LabArgs {
+    /// Where the lab keeps its state
+    #[arg(long, value_name = "DIR", default_value = ".stead/lab")]
+    pub(crate) lab_dir: PathBuf,
+    /// How long things take: 0 not at all, 1 as in life
+    #[arg(long, value_name = "FACTOR", default_value_t = 0.0)]
+    pub(crate) pace: f64,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct VersionArgs {
+    /// Print as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Gives `-flag` its second dash. What stands behind `--`, negative numbers and short flags of one letter stay.
+pub(crate) fn with_two_dashes(arguments: impl Iterator<Item = OsString>) -> Vec<OsString> {
+    let mut verbatim = false;
+    arguments
+        .enumerate()
+        .map(|(i, argument)| {
+            let Some(text) = argument.to_str() else { return argument };
+            if text == "--" {
+                verbatim = true;
+            }
+            if i == 1 && matches!(text, "-v" | "-version" | "--version") {
+                return "version".into();
+            }
+            let mut chars = text.chars();
+            let single = chars.next() == Some('-') && chars.next().is_some_and(|c| c.is_ascii_alphabetic());
+            if single && !verbatim && text.chars().nth(2).is_some_and(|c| c.is_ascii_alphanumeric() || c == '-') {
+                return format!("-{text}").into();
+            }
+            argument
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn two_dashes(arguments: &[&str]) -> Vec<String> {
+        let arguments = std::iter::once("stead").chain(arguments.iter().copied()).map(OsString::from);
+        with_two_dashes(arguments).into_iter().skip(1).map(|a| a.to_string_lossy().into_owned()).collect()
+    }
+
+    #[test]
+    fn single_dashes_become_double() {
+        assert_eq!(two_dashes(&["plan", "-out=x", "-var", "a=-b"]), ["plan", "--out=x", "--var", "a=-b"]);
+        assert_eq!(two_dashes(&["-chdir=a", "plan", "-h"]), ["--chdir=a", "plan", "-h"]);
+        assert_eq!(two_dashes(&["-version"]), ["version"]);
+        assert_eq!(two_dashes(&["lab", "exec", "--", "ls", "-la"]), ["lab", "exec", "--", "ls", "-la"]);
+    }
+
+    #[test]
+    fn the_command_line_is_sound() {
+        use clap::CommandFactory as _;
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn booleans_take_a_value_or_none() {
+        let cli = Cli::try_parse_from(["stead", "plan", "--refresh=false", "--lock"]).expect("parses");
+        let Command::Plan(plan) = cli.command else { panic!("plan") };
+        assert!(!plan.planning.refresh);
+        assert!(plan.planning.locking.lock);
+    }
+}

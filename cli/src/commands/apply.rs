@@ -1,0 +1,187 @@
+//! `stead apply` and `stead destroy`.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead as _, IsTerminal as _, Write as _};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use stead_engine::apply::{Applied, StateSink};
+use stead_engine::eval::{GivenVariable, Phase};
+use stead_engine::plan::Planned;
+use stead_engine::planfile;
+use stead_engine::providers::Pool;
+use stead_engine::{Observer, PlanMode};
+use stead_state::{LocalState, State};
+use stead_value::{Diagnostic, Diagnostics};
+use tokio_util::sync::CancellationToken;
+
+use super::plan::{Prepared, prepare, show};
+use super::print;
+use crate::args::ApplyArgs;
+use crate::error::{CommandError, Result};
+use crate::progress::Progress;
+use crate::render::value::render as render_value;
+use crate::session::{Given, Session, open_state};
+use crate::world::PlannedFiles;
+
+pub(crate) async fn run(args: ApplyArgs, origin: &Path, destroy: bool) -> Result<u8> {
+    let cancel = super::interrupt::token();
+    if let Some(path) = &args.plan_file {
+        if destroy {
+            return Err(CommandError::new("Invalid arguments", "destroy takes no plan file: use `stead apply` with a plan made by `stead plan -destroy`."));
+        }
+        return apply_saved(&args, path, origin, cancel).await;
+    }
+    let destroy = destroy || args.planning.destroy;
+    let session = Session::load(origin, &args.planning.variables, args.planning.display.no_color)?;
+    let mut state = open_state(&args.planning.locking, "OperationTypeApply").await?;
+    let progress: Arc<dyn Observer> = Progress::new(session.style);
+    let Prepared { planned, .. } =
+        prepare(&session, &mut state, &args.planning, destroy, Arc::clone(&progress), cancel.clone()).await?;
+    show(&session, &planned.plan);
+    if planned.plan.has_changes() && !args.auto_approve {
+        approve(&session, destroy, args.planning.display.input.unwrap_or(true))?;
+    }
+    let applied = execute(&session, planned, &mut state, args.planning.parallelism, progress, cancel).await;
+    conclude(&session, applied, destroy)
+}
+
+async fn apply_saved(args: &ApplyArgs, path: &Path, origin: &Path, cancel: CancellationToken) -> Result<u8> {
+    let given = &args.planning.variables;
+    if !given.vars.is_empty() || !given.var_files.is_empty() {
+        return Err(CommandError::new("Can't set variables when applying a saved plan", "The -var and -var-file options cannot be used when applying a saved plan file, because a saved plan includes the variable values that were set when it was created."));
+    }
+    let file = planfile::read(path)?;
+    let variables: BTreeMap<Arc<str>, GivenVariable> = file
+        .plan
+        .variables
+        .iter()
+        .map(|(name, value)| (Arc::clone(name), GivenVariable { value: value.clone(), origin: "the saved plan".into() }))
+        .collect();
+    let files = PlannedFiles::new(file.files);
+    let session = Session::load_from(&files, origin, Given::Saved(variables), args.planning.display.no_color)?;
+    let mut state = open_state(&args.planning.locking, "OperationTypeApply").await?;
+    let current = state.read()?.unwrap_or_else(State::new);
+    if current.lineage != file.lineage || current.serial != file.serial {
+        return Err(CommandError::new(
+            "Saved plan is stale",
+            format!("The given plan file can no longer be applied because the state was changed by another operation after the plan was created: it was made from serial {} and the state is at serial {}. Plan again.", file.serial, current.serial),
+        ));
+    }
+    let destroy = file.plan.mode == PlanMode::Destroy;
+    let progress: Arc<dyn Observer> = Progress::new(session.style);
+    let planned = Planned { plan: file.plan, pool: Pool::new() };
+    let applied = execute(&session, planned, &mut state, args.planning.parallelism, progress, cancel).await;
+    conclude(&session, applied, destroy)
+}
+
+/// Asks on the terminal; without one, only `-auto-approve` approves.
+pub(crate) fn approve(session: &Session, destroy: bool, input: bool) -> Result<()> {
+    if !input || !std::io::stdin().is_terminal() {
+        return Err(CommandError::new(
+            "Approval needed",
+            "There is no terminal to ask on. Use -auto-approve, or plan with -out and apply the saved plan.",
+        ));
+    }
+    let question = if destroy {
+        "Do you really want to destroy all resources?\n  stead will destroy all your managed infrastructure, as shown above.\n  There is no undo. Only 'yes' will be accepted to confirm."
+    } else {
+        "Do you want to perform these actions?\n  stead will perform the actions described above.\n  Only 'yes' will be accepted to approve."
+    };
+    print(&format!("\n{}\n\n  {} ", session.style.bold(question), session.style.bold("Enter a value:")));
+    std::io::stdout().flush()?;
+    let mut answer = String::new();
+    std::io::stdin().lock().read_line(&mut answer)?;
+    if answer.trim() == "yes" {
+        print("\n");
+        return Ok(());
+    }
+    Err(CommandError::new(if destroy { "Destroy cancelled." } else { "Apply cancelled." }, ""))
+}
+
+/// Executes a plan and keeps its state.
+pub(crate) async fn execute(
+    session: &Session,
+    planned: Planned,
+    state: &mut LocalState,
+    parallelism: usize,
+    progress: Arc<dyn Observer>,
+    cancel: CancellationToken,
+) -> Applied {
+    let evaluator = session.evaluator(Phase::Apply);
+    let mut sink = Checkpoints { file: state, last: None, cost: Duration::ZERO };
+    stead_engine::apply::apply(
+        &evaluator,
+        &session.registry,
+        planned.plan,
+        planned.pool,
+        &mut sink,
+        parallelism,
+        progress,
+        cancel,
+    )
+    .await
+}
+
+/// Writes the state after each change, but never spends more than a twentieth of the time on it: a large state is written
+/// less often. The last call always writes.
+struct Checkpoints<'a> {
+    file: &'a mut LocalState,
+    last: Option<Instant>,
+    cost: Duration,
+}
+
+impl Checkpoints<'_> {
+    fn write(&mut self, state: &mut State) -> Result<(), Diagnostic> {
+        let started = Instant::now();
+        let result = self.file.write(state).map_err(|e| Diagnostic::error("Failed to save state", format!("{e}. Nothing new is started; what runs will finish, and is written again at the end.")));
+        self.cost = started.elapsed();
+        self.last = Some(Instant::now());
+        result
+    }
+}
+
+impl StateSink for Checkpoints<'_> {
+    fn changed(&mut self, state: &mut State) -> Result<(), Diagnostic> {
+        match self.last {
+            Some(last) if last.elapsed() < self.cost * 20 => Ok(()),
+            _ => self.write(state),
+        }
+    }
+
+    fn finished(&mut self, state: &mut State) -> Result<(), Diagnostic> {
+        self.write(state)
+    }
+}
+
+/// Says how it went.
+pub(crate) fn conclude(session: &Session, applied: Applied, destroy: bool) -> Result<u8> {
+    if applied.diagnostics.has_errors() {
+        let done = applied.added + applied.changed + applied.destroyed;
+        if done > 0 {
+            print(&format!("\n{done} operations were completed and are recorded; {} were not started.\n", applied.skipped));
+        }
+        return Err(session.failure(applied.diagnostics));
+    }
+    session.warn(&applied.diagnostics);
+    let headline = if destroy {
+        format!("Destroy complete! Resources: {} destroyed.", applied.destroyed)
+    } else {
+        format!("Apply complete! Resources: {} added, {} changed, {} destroyed.", applied.added, applied.changed, applied.destroyed)
+    };
+    print(&format!("\n{}\n", session.style.bold_green(headline)));
+    print(&outputs(&applied.state).map_err(|d| session.failure(Diagnostics::from(d)))?);
+    Ok(0)
+}
+
+fn outputs(state: &State) -> Result<String, Diagnostic> {
+    if state.outputs.is_empty() {
+        return Ok(String::new());
+    }
+    let mut text = String::from("\nOutputs:\n\n");
+    for (name, output) in &state.outputs {
+        text.push_str(&format!("{name} = {}\n", render_value(&stead_engine::outputs::decode(output)?, 0)));
+    }
+    Ok(text)
+}

@@ -1,0 +1,217 @@
+//! `stead bootstrap DIR`: the whole job, from preflight to a cluster that Git owns.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use stead_engine::Observer;
+use stead_engine::apply::Applied;
+use stead_state::State;
+use stead_value::Value;
+
+use super::plan::{Prepared, prepare, show};
+use super::print;
+use crate::args::{BootstrapArgs, DisplayArgs, LabArgs, LockArgs, PlanningArgs, VariableArgs};
+use crate::error::{CommandError, Result};
+use crate::progress::{Progress, seconds};
+use crate::render::Style;
+use crate::session::{Session, open_state};
+
+pub(crate) async fn run(args: BootstrapArgs, origin: &Path) -> Result<u8> {
+    if !args.dir.is_dir() {
+        return Err(CommandError::new("No such stack", format!("{} is not a folder.", args.dir.display())));
+    }
+    if args.lab { in_lab(&args).await } else { bootstrap(&args, origin).await }
+}
+
+/// In the lab the same command runs as a child with the lab's environment, so that what is measured and seen is just what a
+/// real run is.
+async fn in_lab(args: &BootstrapArgs) -> Result<u8> {
+    let mut arguments: Vec<OsString> = vec!["bootstrap".into(), args.dir.clone().into(), "--auto-approve".into()];
+    arguments.push(format!("--parallelism={}", args.parallelism).into());
+    let own_secrets = args.dir.join("lab.tfvars");
+    if own_secrets.is_file() {
+        arguments.push("--var-file".into());
+        arguments.push(absolute(&own_secrets)?.into());
+    }
+    for file in &args.variables.var_files {
+        arguments.push("--var-file".into());
+        arguments.push(absolute(file)?.into());
+    }
+    for var in &args.variables.vars {
+        arguments.push("--var".into());
+        arguments.push(var.into());
+    }
+    if args.no_color {
+        arguments.push("--no-color".into());
+    }
+    let program = std::env::current_exe()?;
+    let lab = LabArgs { lab_dir: args.lab_dir.clone(), pace: 0.0 };
+    print(&format!("The lab is in {}: nothing outside this machine is touched.\n\n", args.lab_dir.display()));
+    super::lab::exec(&lab, program.as_os_str(), &arguments).await
+}
+
+fn absolute(path: &Path) -> Result<PathBuf> {
+    Ok(std::path::absolute(path)?)
+}
+
+async fn bootstrap(args: &BootstrapArgs, origin: &Path) -> Result<u8> {
+    let started = Instant::now();
+    let var_files = args.variables.var_files.iter().map(|f| absolute(f)).collect::<Result<_>>()?;
+    std::env::set_current_dir(&args.dir)?;
+    let planning = PlanningArgs {
+        variables: VariableArgs { vars: args.variables.vars.clone(), var_files },
+        display: DisplayArgs { no_color: args.no_color, ..DisplayArgs::default() },
+        locking: LockArgs { lock: true, lock_timeout: "0s".into(), state: None },
+        destroy: false,
+        refresh: true,
+        replace: Vec::new(),
+        parallelism: args.parallelism,
+        target: Vec::new(),
+        refresh_only: false,
+    };
+    let cancel = super::interrupt::token();
+    let session = Session::load(origin, &planning.variables, args.no_color)?;
+    let style = session.style;
+    stage(style, "Preflight", "the configuration, the providers and what is there already");
+    let mut state = open_state(&planning.locking, "OperationTypeApply").await?;
+    let progress: Arc<dyn Observer> = Progress::new(style);
+    let Prepared { planned, .. } =
+        prepare(&session, &mut state, &planning, false, Arc::clone(&progress), cancel.clone()).await?;
+    let preflight = started.elapsed();
+    show(&session, &planned.plan);
+    if planned.plan.has_changes() && !args.auto_approve {
+        super::apply::approve(&session, false, true)?;
+    }
+    stage(style, "Apply", "longest paths first; what depends on nothing runs at once");
+    let applied =
+        super::apply::execute(&session, planned, &mut state, planning.parallelism, progress, cancel).await;
+    let report = report(&applied, preflight, started.elapsed(), style);
+    let code = super::apply::conclude(&session, applied, false)?;
+    print(&report);
+    Ok(code)
+}
+
+fn stage(style: Style, name: &str, what: &str) {
+    print(&format!("\n{} {}\n\n", style.bold(style.cyan(format!("== {name}:"))), what));
+}
+
+/// Which part of the job a resource type belongs to, in the order in which the parts come.
+fn part(type_name: &str) -> (&'static str, u8) {
+    match type_name.split('_').next().unwrap_or_default() {
+        "azurerm" => ("cloud: vault, storage, roles", 0),
+        "truenas" => ("storage: datasets and shares", 1),
+        "proxmox" => ("machines", 2),
+        "talos" | "microk8s" => ("cluster", 3),
+        "kubernetes" => ("cluster objects", 4),
+        "gitops" => ("handoff to Git", 5),
+        _ => ("keys, files and the like", 6),
+    }
+}
+
+/// The closing report: time per part, addresses, the kubeconfig, and what Git owns now.
+fn report(applied: &Applied, preflight: Duration, total: Duration, style: Style) -> String {
+    let mut parts: BTreeMap<(u8, &str), (usize, Duration, Duration)> = BTreeMap::new();
+    for timing in &applied.timings {
+        let (name, order) = part(&timing.address.resource.type_name);
+        let end = timing.started + timing.elapsed;
+        let entry = parts.entry((order, name)).or_insert((0, timing.started, end));
+        entry.0 += 1;
+        entry.1 = entry.1.min(timing.started);
+        entry.2 = entry.2.max(end);
+    }
+    let mut text = format!("\n{}\n\n", style.bold(style.cyan("== Report")));
+    text.push_str(&format!("  {:<32} {:>6}\n", "preflight and plan", seconds_exact(preflight)));
+    for ((_, name), (count, start, end)) in &parts {
+        text.push_str(&format!("  {name:<32} {:>6}  {count} operations\n", seconds_exact(end.saturating_sub(*start))));
+    }
+    text.push_str(&format!("  {:<32} {:>6}  ({} wall time)\n", "in all", seconds_exact(total), seconds(total)));
+    let facts = facts(&applied.state);
+    if !facts.machines.is_empty() {
+        text.push_str(&format!("\n{}\n", style.bold("Machines")));
+        for (name, addresses) in &facts.machines {
+            text.push_str(&format!("  {name:<24} {}\n", addresses.join(", ")));
+        }
+    }
+    if !facts.kubeconfigs.is_empty() {
+        text.push_str(&format!("\n{}\n", style.bold("Kubeconfig")));
+        for path in &facts.kubeconfigs {
+            text.push_str(&format!("  {path}\n"));
+        }
+    }
+    if !facts.applications.is_empty() {
+        text.push_str(&format!("\n{}\n", style.bold("Git owns now")));
+        for line in &facts.applications {
+            text.push_str(&format!("  {line}\n"));
+        }
+        text.push_str("  stead reports no drift on these and does not destroy them: change them in Git.\n");
+    }
+    text
+}
+
+fn seconds_exact(duration: Duration) -> String {
+    format!("{:.1}s", duration.as_secs_f64())
+}
+
+#[derive(Default)]
+struct Facts {
+    machines: Vec<(String, Vec<String>)>,
+    kubeconfigs: Vec<String>,
+    applications: Vec<String>,
+}
+
+/// What the state knows that people want to see at the end.
+fn facts(state: &State) -> Facts {
+    let mut facts = Facts::default();
+    for (address, object, _) in state.current_objects() {
+        let json: serde_json::Value = serde_json::from_str(object.attributes.get()).unwrap_or_default();
+        let Ok(value) = stead_value::json::from_json_implied(&json) else { continue };
+        let text = |name: &str| value.get(name).and_then(|v| v.as_str().map(str::to_owned));
+        match &*address.resource.type_name {
+            "proxmox_virtual_environment_vm" => {
+                let name = text("name").unwrap_or_else(|| address.to_string());
+                facts.machines.push((name, addresses(&value)));
+            }
+            "microk8s_node" => {
+                let name = text("name").or_else(|| text("host")).unwrap_or_else(|| address.to_string());
+                facts.machines.push((name, text("host").into_iter().collect()));
+            }
+            "local_sensitive_file" | "local_file" => {
+                if let Some(path) = text("filename").filter(|f| f.contains("kubeconfig") || f.ends_with("kube-config")) {
+                    facts.kubeconfigs.push(std::path::absolute(&path).map_or(path, |p| p.display().to_string()));
+                }
+            }
+            "gitops_application" => facts.applications.extend(applications(&value)),
+            _ => {}
+        }
+    }
+    facts
+}
+
+/// The addresses that a guest agent told of, loopback left out.
+fn addresses(vm: &Value) -> Vec<String> {
+    let lists = vm.get("ipv4_addresses");
+    let lists = lists.as_ref().and_then(Value::as_sequence).unwrap_or_default();
+    lists
+        .iter()
+        .flat_map(|list| list.as_sequence().unwrap_or_default())
+        .filter_map(Value::as_str)
+        .filter(|a| !a.starts_with("127."))
+        .map(str::to_owned)
+        .collect()
+}
+
+/// One line for each application that the handoff waited for.
+fn applications(value: &Value) -> Vec<String> {
+    let listed = value.get("applications");
+    let listed = listed.as_ref().and_then(Value::as_sequence).unwrap_or_default();
+    listed
+        .iter()
+        .map(|application| {
+            let text = |name: &str| application.get(name).and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default();
+            format!("{:<32} {}, {}", text("name"), text("sync_status"), text("health_status"))
+        })
+        .collect()
+}

@@ -1,0 +1,54 @@
+//! One function per command.
+
+mod apply;
+mod bootstrap;
+mod init;
+mod interrupt;
+mod lab;
+mod lab_stub;
+mod output;
+mod plan;
+mod show;
+mod state;
+mod validate;
+mod version;
+
+use clap::CommandFactory as _;
+
+use crate::args::{Cli, Command};
+use crate::error::{CommandError, Result};
+
+/// Runs a command; the exit code on success.
+pub(crate) async fn run(cli: Cli) -> Result<u8> {
+    let origin = std::env::current_dir()?;
+    if let Some(dir) = &cli.chdir {
+        std::env::set_current_dir(dir).map_err(|e| {
+            CommandError::new("Error handling -chdir option", format!("{}: {e}.", dir.display()))
+        })?;
+    }
+    match cli.command {
+        Command::Init(args) => init::run(args, &origin),
+        Command::Validate(args) => validate::run(args, &origin).await,
+        Command::Plan(args) => plan::run(args, &origin).await,
+        Command::Apply(args) => apply::run(args, &origin, false).await,
+        Command::Destroy(args) => apply::run(args, &origin, true).await,
+        Command::Output(args) => output::run(args),
+        Command::Show(args) => show::run(args, &origin),
+        Command::State(command) => state::run(command),
+        Command::Bootstrap(args) => bootstrap::run(args, &origin).await,
+        Command::Lab(command) => lab::run(command).await,
+        Command::Version(args) => version::run(&args),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "stead", &mut script);
+            print(&String::from_utf8_lossy(&script));
+            Ok(0)
+        }
+    }
+}
+
+/// Writes a command's result to standard output.
+#[expect(clippy::print_stdout, reason = "results are printed here and nowhere else")]
+pub(crate) fn print(text: &str) {
+    print!("{text}");
+}

@@ -1,0 +1,58 @@
+//! `stead show`: the state or a saved plan.
+
+use std::collections::BTreeMap;
+use std::io::IsTerminal as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use stead_engine::eval::GivenVariable;
+use stead_engine::planfile;
+use stead_state::{LocalState, State};
+
+use super::print;
+use crate::args::ShowArgs;
+use crate::error::{CommandError, Result, colour_wanted};
+use crate::render::{self, Style};
+use crate::session::{Given, Session, state_path};
+use crate::world::PlannedFiles;
+
+pub(crate) fn run(args: ShowArgs, origin: &Path) -> Result<u8> {
+    let style = Style { colour: !args.no_color && colour_wanted(std::io::stdout().is_terminal()) };
+    if let Some(path) = args.file.as_deref().filter(|p| planfile::is_plan(p)) {
+        return plan(path, &args, origin);
+    }
+    let path = state_path(args.file.as_deref());
+    let state = LocalState::at(&path).read()?;
+    if state.is_none() && args.file.is_some() {
+        return Err(CommandError::new("Failed to read the given file", format!("{} is not there.", path.display())));
+    }
+    if args.json {
+        let json = render::json::state(&state.unwrap_or_else(State::new))?;
+        print(&format!("{json}\n"));
+        return Ok(0);
+    }
+    match state {
+        Some(state) => print(&render::state::whole(&state, style)?),
+        None => print("No state.\n"),
+    }
+    Ok(0)
+}
+
+fn plan(path: &Path, args: &ShowArgs, origin: &Path) -> Result<u8> {
+    let file = planfile::read(path)?;
+    let variables: BTreeMap<Arc<str>, GivenVariable> = file
+        .plan
+        .variables
+        .iter()
+        .map(|(name, value)| (Arc::clone(name), GivenVariable { value: value.clone(), origin: "the saved plan".into() }))
+        .collect();
+    let files = PlannedFiles::new(file.files);
+    let session = Session::load_from(&files, origin, Given::Saved(variables), args.no_color)?;
+    if args.json {
+        let json = render::json::plan(&file.plan, &session.registry)?;
+        print(&format!("{json}\n"));
+    } else {
+        super::plan::show(&session, &file.plan);
+    }
+    Ok(0)
+}

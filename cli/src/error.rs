@@ -1,0 +1,79 @@
+//! How a command fails, and what people see of it.
+
+use std::io::IsTerminal as _;
+use std::process::ExitCode;
+
+use stead_value::{Diagnostic, Diagnostics};
+
+use crate::render::diagnostics::{Sources, render};
+use crate::render::Style;
+
+/// A command's failure: diagnostics with the files they point into.
+#[derive(Default)]
+pub(crate) struct CommandError {
+    pub(crate) diagnostics: Diagnostics,
+    pub(crate) sources: Sources,
+    pub(crate) no_color: bool,
+}
+
+pub(crate) type Result<T, E = CommandError> = std::result::Result<T, E>;
+
+impl CommandError {
+    pub(crate) fn new(summary: impl Into<String>, detail: impl Into<String>) -> CommandError {
+        Diagnostic::error(summary, detail).into()
+    }
+}
+
+impl From<Diagnostic> for CommandError {
+    fn from(diagnostic: Diagnostic) -> Self {
+        Diagnostics::from(diagnostic).into()
+    }
+}
+
+impl From<Diagnostics> for CommandError {
+    fn from(diagnostics: Diagnostics) -> Self {
+        CommandError { diagnostics, ..CommandError::default() }
+    }
+}
+
+impl From<std::io::Error> for CommandError {
+    fn from(error: std::io::Error) -> Self {
+        CommandError::new("Input or output failed", format!("{error}."))
+    }
+}
+
+impl From<stead_state::Error> for CommandError {
+    fn from(error: stead_state::Error) -> Self {
+        let summary = match &error {
+            stead_state::Error::Locked { .. } => "Error acquiring the state lock",
+            stead_state::Error::Malformed { .. } | stead_state::Error::Version { .. } => "Error loading state",
+            _ => "Error saving state",
+        };
+        let mut detail = format!("{error}.");
+        if let stead_state::Error::Locked { holder, path } = &error {
+            if let Some(info) = holder {
+                detail.push_str(&format!(
+                    "\n\nLock Info:\n  ID:        {}\n  Path:      {}\n  Operation: {}\n  Who:       {}\n  Version:   {}\n  Created:   {}",
+                    info.id, path.display(), info.operation, info.who, info.version, info.created
+                ));
+            }
+            detail.push_str("\n\nThe lock protects the state from being written by two commands at once. Wait for the other one, or give -lock-timeout to wait here.");
+        }
+        CommandError::new(summary, detail)
+    }
+}
+
+/// Prints a failure on standard error.
+#[expect(clippy::print_stderr, reason = "this is the one place where failures are shown")]
+pub(crate) fn report(error: &CommandError) -> ExitCode {
+    let style = Style { colour: !error.no_color && colour_wanted(std::io::stderr().is_terminal()) };
+    eprint!("{}", render(&error.diagnostics, &error.sources, style));
+    ExitCode::FAILURE
+}
+
+/// Colours on a terminal, unless `NO_COLOR` or `TERM=dumb` say otherwise.
+pub(crate) fn colour_wanted(terminal: bool) -> bool {
+    terminal
+        && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
+        && std::env::var_os("TERM").is_none_or(|t| t != "dumb")
+}

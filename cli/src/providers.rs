@@ -1,0 +1,27 @@
+//! The providers that this program has, by the source addresses that people write.
+
+use std::sync::Arc;
+
+use stead_engine::Registry;
+use stead_sdk::{Dialer, ProviderFactory};
+use stead_value::Diagnostics;
+use stead_value::addr::ProviderSource;
+
+/// Every native provider, over one dialer.
+///
+/// # Errors
+/// When the environment (`STEAD_DIAL`, `HTTPS_PROXY`, `SSL_CERT_FILE`) makes no sense.
+pub(crate) fn registry() -> Result<Registry, Diagnostics> {
+    let dialer = Dialer::from_env().map_err(stead_value::Diagnostic::from)?;
+    let mut registry = Registry::default();
+    for (source, factory) in stead_utility::factories(&dialer) {
+        register(&mut registry, source, factory);
+    }
+    Ok(registry)
+}
+
+fn register(registry: &mut Registry, source: &str, factory: Arc<dyn ProviderFactory>) {
+    if let Some(source) = ProviderSource::parse(source) {
+        registry.register(source, factory);
+    }
+}

@@ -1,0 +1,11 @@
+//! Plain values in, text for people or JSON for machines out.
+
+pub(crate) mod diagnostics;
+pub(crate) mod diff;
+pub(crate) mod json;
+pub(crate) mod plan;
+pub(crate) mod state;
+mod style;
+pub(crate) mod value;
+
+pub(crate) use style::Style;

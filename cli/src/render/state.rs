@@ -1,0 +1,66 @@
+//! Objects of the state, for people.
+
+use std::fmt::Write as _;
+
+use stead_engine::outputs;
+use stead_state::{Object, ObjectStatus, ProviderConfigRef, State};
+use stead_value::addr::{ResourceInstance, ResourceMode};
+use stead_value::{Diagnostic, Marks, Value};
+
+use super::value::render as render_value;
+use super::Style;
+
+/// Everything in a state.
+pub(crate) fn whole(state: &State, style: Style) -> Result<String, Diagnostic> {
+    let mut out = String::new();
+    for (address, recorded, provider) in state.current_objects() {
+        if !out.is_empty() {
+            out.push('\n');
+        }
+        out.push_str(&object(&address, recorded, provider, style)?);
+    }
+    if !state.outputs.is_empty() {
+        out.push_str("\n\nOutputs:\n\n");
+        for (name, output) in &state.outputs {
+            let _ = writeln!(out, "{name} = {}", render_value(&outputs::decode(output)?, 0));
+        }
+    }
+    if out.is_empty() {
+        out.push_str("The state file is empty. No resources are represented.\n");
+    }
+    Ok(out)
+}
+
+/// One object, as its configuration would be written.
+pub(crate) fn object(
+    address: &ResourceInstance,
+    recorded: &Object,
+    _provider: &ProviderConfigRef,
+    style: Style,
+) -> Result<String, Diagnostic> {
+    let json: serde_json::Value = serde_json::from_str(recorded.attributes.get())
+        .map_err(|e| Diagnostic::error("Malformed state", format!("{address}: {e}.")))?;
+    let value = stead_value::json::from_json_implied(&json)
+        .map_err(|e| Diagnostic::error("Malformed state", format!("{address}: {e}.")))?;
+    let value = value.apply_marks(&recorded.sensitive_attributes, Marks::SENSITIVE);
+    let tainted = if recorded.status == ObjectStatus::Tainted { " (tainted)" } else { "" };
+    let keyword = match address.resource.mode {
+        ResourceMode::Managed => "resource",
+        ResourceMode::Data => "data",
+    };
+    let mut out = format!("{}\n", style.bold(format!("# {address}:{tainted}")));
+    let _ = writeln!(out, "{keyword} \"{}\" \"{}\" {{", address.resource.type_name, address.resource.name);
+    attributes(&mut out, &value);
+    out.push_str("}\n");
+    Ok(out)
+}
+
+fn attributes(out: &mut String, value: &Value) {
+    let Some(entries) = value.as_entries() else { return };
+    let shown: Vec<_> = entries.iter().filter(|(_, v)| !v.is_null()).collect();
+    let width = shown.iter().map(|(k, _)| k.chars().count()).max().unwrap_or(0);
+    for (name, inner) in shown {
+        let gap = " ".repeat(width - name.chars().count());
+        let _ = writeln!(out, "    {name}{gap} = {}", render_value(inner, 4));
+    }
+}

@@ -1,0 +1,240 @@
+//! What every command that looks at a stack begins with: its configuration, its variables and its state.
+
+use std::collections::BTreeMap;
+use std::io::IsTerminal as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use stead_engine::Registry;
+use stead_engine::eval::{Evaluator, GivenVariable, Phase, Settings};
+use stead_lang::config::{ConfigTree, NothingInstalled};
+use stead_lang::Files;
+use stead_lang::functions::World;
+use stead_state::{LocalState, LockInfo};
+use stead_value::{Diagnostic, Diagnostics};
+
+use crate::args::{LockArgs, VariableArgs};
+use crate::error::{CommandError, Result, colour_wanted};
+use crate::render::Style;
+use crate::render::diagnostics::{Sources, render};
+use crate::variables;
+use crate::world::{Disk, Here};
+
+/// The Terraform whose rules stead follows, for tools and state files that ask.
+pub(crate) const TERRAFORM_VERSION: &str = "1.11.4";
+
+/// Where the state lies unless `-state` or the backend says otherwise.
+const STATE_FILE: &str = "terraform.tfstate";
+
+/// A loaded stack.
+pub(crate) struct Session {
+    pub(crate) tree: ConfigTree,
+    pub(crate) sources: Sources,
+    pub(crate) registry: Registry,
+    pub(crate) style: Style,
+    variables: BTreeMap<Arc<str>, GivenVariable>,
+    origin: PathBuf,
+    /// When this command began, in RFC 3339 with whole seconds.
+    started: String,
+}
+
+impl Session {
+    /// Reads the stack in the current folder. `origin` is where the command was started (before `-chdir`).
+    pub(crate) fn load(origin: &Path, variables: &VariableArgs, no_color: bool) -> Result<Session> {
+        Session::load_from(&Disk, origin, Given::Gather(variables), no_color)
+    }
+
+    /// Reads a stack whose files and variables come from elsewhere, such as a plan file.
+    pub(crate) fn load_from(files: &dyn Files, origin: &Path, given: Given<'_>, no_color: bool) -> Result<Session> {
+        let style = Style { colour: !no_color && colour_wanted(std::io::stdout().is_terminal()) };
+        let (tree, diagnostics) = ConfigTree::load(files, Path::new(""), &NothingInstalled);
+        let mut sources = Sources::default();
+        for node in tree.nodes() {
+            for file in &node.module.files {
+                sources.add(file);
+            }
+        }
+        let mut session = Session {
+            tree,
+            sources,
+            registry: crate::providers::registry()?,
+            style,
+            variables: BTreeMap::new(),
+            origin: origin.to_owned(),
+            started: crate::world::now(),
+        };
+        if diagnostics.has_errors() {
+            return Err(session.failure(diagnostics));
+        }
+        session.warn(&diagnostics);
+        session.check_backend()?;
+        session.variables = match given {
+            Given::Nothing => BTreeMap::new(),
+            Given::Saved(values) => values,
+            Given::Gather(arguments) => session.gather(files, arguments)?,
+        };
+        Ok(session)
+    }
+
+    /// Only the local backend is here yet; anything else is refused rather than ignored.
+    fn check_backend(&self) -> Result<()> {
+        match &self.tree.root.module.terraform.backend {
+            Some(backend) if &*backend.kind != "local" => {
+                let diagnostic = Diagnostic::error(
+                    "Backend not supported yet",
+                    format!("stead keeps state in a local file so far; the backend \"{}\" is not supported yet. Take the block out to keep the state in {STATE_FILE}.", backend.kind),
+                )
+                .at(backend.range.clone());
+                Err(self.failure(diagnostic.into()))
+            }
+            Some(backend) if !backend.body.attributes.is_empty() => {
+                let diagnostic = Diagnostic::error(
+                    "Backend argument not supported yet",
+                    format!("The local backend takes no arguments in stead yet: use -state=FILE instead of {}.", backend.body.attributes.keys().map(|k| &**k).collect::<Vec<_>>().join(", ")),
+                )
+                .at(backend.range.clone());
+                Err(self.failure(diagnostic.into()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Values for root variables, later ones winning: environment, terraform.tfvars, *.auto.tfvars, the command line.
+    fn gather(&mut self, files: &dyn Files, arguments: &VariableArgs) -> Result<BTreeMap<Arc<str>, GivenVariable>> {
+        let declared = &self.tree.root.module.variables;
+        let environment: Vec<(String, String)> = std::env::vars_os()
+            .filter_map(|(k, v)| Some((k.to_str()?.strip_prefix("TF_VAR_")?.to_owned(), v.into_string().ok()?)))
+            .collect();
+        let found = variables::gather(files, declared, &environment, &arguments.var_files, &arguments.vars);
+        for file in &found.sources {
+            self.sources.add(file);
+        }
+        if found.diagnostics.has_errors() {
+            return Err(self.failure(found.diagnostics));
+        }
+        self.warn(&found.diagnostics);
+        Ok(found.values)
+    }
+
+    pub(crate) fn evaluator(&self, phase: Phase) -> Evaluator<'_> {
+        Evaluator::new(
+            &self.tree,
+            Settings {
+                phase,
+                variables: self.variables.clone(),
+                workspace: "default".into(),
+                root_directory: PathBuf::from("."),
+                working_directory: self.origin.clone(),
+                files: Arc::new(Disk),
+                home_directory: std::env::var("HOME").ok(),
+                plan_timestamp: (phase != Phase::Validate).then(|| self.started.clone()),
+                world: (phase == Phase::Apply).then(|| Arc::new(Here) as Arc<dyn World>),
+            },
+        )
+    }
+
+    /// A failure that shows excerpts of this stack's files.
+    pub(crate) fn failure(&self, diagnostics: Diagnostics) -> CommandError {
+        CommandError { diagnostics, sources: self.sources.clone(), no_color: !self.style.colour }
+    }
+
+    /// Shows warnings on standard error at once.
+    #[expect(clippy::print_stderr, reason = "warnings go where errors go")]
+    pub(crate) fn warn(&self, diagnostics: &Diagnostics) {
+        let warnings: Diagnostics = diagnostics.iter().filter(|d| !d.is_error()).cloned().collect();
+        if !warnings.is_empty() {
+            eprint!("{}", render(&warnings, &self.sources, self.style));
+        }
+    }
+
+    /// The configuration's files, for a plan file.
+    pub(crate) fn files(&self) -> BTreeMap<String, String> {
+        let nodes = self.tree.nodes();
+        let files = nodes.iter().flat_map(|node| node.module.files.iter());
+        files.map(|f| (f.name().to_string(), f.text().to_owned())).collect()
+    }
+}
+
+/// Where root variables come from.
+pub(crate) enum Given<'a> {
+    Nothing,
+    Saved(BTreeMap<Arc<str>, GivenVariable>),
+    Gather(&'a VariableArgs),
+}
+
+/// Where the state lies.
+pub(crate) fn state_path(given: Option<&Path>) -> PathBuf {
+    given.map_or_else(|| PathBuf::from(STATE_FILE), Path::to_owned)
+}
+
+/// Opens the state and locks it, waiting as long as `-lock-timeout` says.
+pub(crate) async fn open_state(locking: &LockArgs, operation: &str) -> Result<LocalState> {
+    let path = state_path(locking.state.as_deref());
+    let mut state = LocalState::at(&path);
+    if !locking.lock {
+        return Ok(state);
+    }
+    let patience = duration(&locking.lock_timeout)?;
+    let info = LockInfo {
+        id: uuid::Uuid::new_v4().to_string(),
+        operation: operation.to_owned(),
+        info: String::new(),
+        who: who(),
+        version: TERRAFORM_VERSION.into(),
+        created: crate::world::now(),
+        path: path.display().to_string(),
+    };
+    let started = Instant::now();
+    loop {
+        match state.lock(&info) {
+            Ok(()) => return Ok(state),
+            Err(stead_state::Error::Locked { .. }) if started.elapsed() < patience => {
+                tokio::time::sleep(Duration::from_millis(200)).await;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+fn who() -> String {
+    let user = std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).unwrap_or_else(|_| "unknown".into());
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let host = host.trim();
+    if host.is_empty() { user } else { format!("{user}@{host}") }
+}
+
+/// `30s`, `5m`, `1h30m`, `0`.
+pub(crate) fn duration(text: &str) -> Result<Duration> {
+    let wrong = || {
+        CommandError::new("Invalid duration", format!("\"{text}\" is not a duration: write a number with a unit, such as 30s, 5m or 1h30m."))
+    };
+    if text == "0" {
+        return Ok(Duration::ZERO);
+    }
+    let mut total = Duration::ZERO;
+    let mut digits = String::new();
+    let mut any = false;
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        if c.is_ascii_digit() {
+            digits.push(c);
+            continue;
+        }
+        let count: u64 = digits.parse().map_err(|_| wrong())?;
+        let unit = match c {
+            's' => Duration::from_secs(1),
+            'm' if chars.peek() == Some(&'s') => {
+                chars.next();
+                Duration::from_millis(1)
+            }
+            'm' => Duration::from_secs(60),
+            'h' => Duration::from_secs(3600),
+            _ => return Err(wrong()),
+        };
+        total += unit.checked_mul(u32::try_from(count).map_err(|_| wrong())?).ok_or_else(wrong)?;
+        digits.clear();
+        any = true;
+    }
+    if any && digits.is_empty() { Ok(total) } else { Err(wrong()) }
+}
