@@ -38,7 +38,10 @@ pub fn load_module(files: &dyn Files, directory: &Path) -> (Module, Diagnostics)
         names
             .iter()
             .filter_map(|name| {
-                let (source, body) = read_file(files, &directory.join(name), diagnostics)?;
+                let errors_before = diagnostics.len();
+                let read = read_file(files, &directory.join(name), diagnostics);
+                loaded.broken |= diagnostics.len() > errors_before;
+                let (source, body) = read?;
                 loaded.files.push(source);
                 Some(body)
             })

@@ -16,6 +16,8 @@ pub struct Module {
     pub directory: PathBuf,
     /// Every file that was read, for excerpts in messages.
     pub files: Vec<Arc<SourceFile>>,
+    /// A file has syntax errors, so that declarations may be missing here.
+    pub broken: bool,
     pub terraform: TerraformSettings,
     pub variables: IndexMap<Arc<str>, Variable>,
     pub locals: IndexMap<Arc<str>, Local>,

@@ -68,12 +68,17 @@ pub(crate) fn removed(block: &Block, diagnostics: &mut Diagnostics) -> Option<Re
             _ => {}
         }
     }
-    let has_key = from.module.iter().any(|(_, k)| k.is_some())
-        || from.resource.as_ref().is_some_and(|(_, k)| k.is_some());
-    if has_key {
+    let what = if from.module.iter().any(|(_, key)| key.is_some()) {
+        Some("Module")
+    } else {
+        from.resource
+            .as_ref()
+            .and_then(|(_, key)| key.is_some().then_some("Resource"))
+    };
+    if let Some(what) = what {
         diagnostics.push(
             Diagnostic::error(
-                "Module instance address with keys is not allowed",
+                format!("{what} instance keys not allowed"),
                 "The \"from\" address of a removed block names the resource or module as a whole, without instance keys.",
             )
             .at(from_range),

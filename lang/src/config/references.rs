@@ -48,6 +48,15 @@ fn item_reference(
 ) -> Option<StaticReference> {
     let range = file.range(item.span);
     let quoted = unquoted(file, item);
+    if quoted.is_some() {
+        diagnostics.push(
+            Diagnostic::warning(
+                "Quoted references are deprecated",
+                "In this context, references are expected literally rather than in quotes. Remove the quotes.",
+            )
+            .at(range.clone()),
+        );
+    }
     let (file, node) = quoted
         .as_ref()
         .map_or((file, item), |e| (&**e.file(), e.node()));

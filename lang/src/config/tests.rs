@@ -191,13 +191,13 @@ terraform {
     main.tf:9:18-9:23 Invalid type specification: The keyword "strin" is not a valid type specification.
     main.tf:14:13-14:16 Invalid default value for variable: This default value is not compatible with the variable's type constraint: a number is required.
     main.tf:16:10-16:17 Invalid variable name: The variable name "count" is reserved due to its special meaning inside module blocks.
-    main.tf:17:13-17:13 Missing required argument: The argument "value" is required, but no definition was found.
+    main.tf:17:12-17:12 Missing required argument: The argument "value" is required, but no definition was found.
     main.tf:18:14-18:15 Missing name for resource: All resource blocks must have 2 labels (type, name).
     main.tf:21:3-21:11 Invalid combination of "count" and "for_each": The "count" and "for_each" meta-arguments are mutually-exclusive, only one should be used to be explicit about the number of resources to be created.
     main.tf:23:1-23:29 Duplicate resource "null_resource" configuration: A null_resource resource named "r" was already declared at main.tf:19,1-29. Resource names must be unique per type in each module.
     main.tf:24:14-24:17 Extraneous label for provider: Only 1 labels (name) are expected for provider blocks.
     main.tf:25:1-25:18 Ephemeral resources are not supported yet: A block of type "ephemeral" is valid Terraform, but stead can't act on it yet. Remove it, or keep this configuration with Terraform for now.
-    main.tf:29:13-29:13 Missing required argument: The argument "source" is required, but no definition was found.
+    main.tf:29:12-29:12 Missing required argument: The argument "source" is required, but no definition was found.
     main.tf:31:22-31:30 Unsupported Terraform Core version: This configuration requires Terraform >= 2.0, and stead understands the language of the releases up to 1.15. Relax the constraint if the configuration works with an earlier release.
     main.tf:32:3-32:8 HCP Terraform and Terraform Enterprise are not supported yet: A block of type "cloud" is valid Terraform, but stead can't act on it yet. Remove it, or keep this configuration with Terraform for now.
     main.tf:27:12-27:23 Unreadable module directory: The directory nowhere can't be read: entity not found.

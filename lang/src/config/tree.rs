@@ -72,7 +72,10 @@ impl ConfigTree {
         let mut stack = vec![normalize(directory)];
         let root = loader.node(addr::Module::default(), root, &mut stack);
         let tree = ConfigTree { root };
-        super::check::check_tree(&tree, &mut loader.diagnostics);
+        // What is missing because it could not be read would be reported once more for every use.
+        if !tree.nodes().iter().any(|node| node.module.broken) {
+            super::check::check_tree(&tree, &mut loader.diagnostics);
+        }
         (tree, loader.diagnostics)
     }
 

@@ -10,8 +10,8 @@ use super::content::{
 };
 use super::model::{Check, CheckRule, Output, Variable};
 use super::types::{TypeConstraint, parse_type};
-use super::{data, references};
-use crate::expr::evaluate_constant;
+use super::{data, references as lists};
+use crate::expr::{StaticReference, Target, evaluate_constant, references};
 use crate::syntax::{Block, Expression};
 
 const VARIABLE: Shape = Shape {
@@ -69,7 +69,7 @@ pub(crate) fn variable(block: &Block, diagnostics: &mut Diagnostics) -> Option<V
         .body
         .attribute("default")
         .and_then(|a| default(&a.expr, &constraint, nullable, diagnostics));
-    Some(Variable {
+    let variable = Variable {
         name: Arc::clone(&label.text),
         default,
         nullable,
@@ -83,7 +83,9 @@ pub(crate) fn variable(block: &Block, diagnostics: &mut Diagnostics) -> Option<V
         validations: rules(block, "validation", diagnostics),
         constraint,
         range: block.header_range(),
-    })
+    };
+    check_validations(&variable, diagnostics);
+    Some(variable)
 }
 
 fn default(
@@ -161,7 +163,7 @@ pub(crate) fn output(block: &Block, diagnostics: &mut Diagnostics) -> Option<Out
             .unwrap_or("")
             .to_owned(),
         deprecated: string_argument(&block.body, "deprecated", diagnostics).map(|s| s.to_string()),
-        depends_on: references::depends_on(&block.body, diagnostics),
+        depends_on: lists::depends_on(&block.body, diagnostics),
         preconditions: rules(block, "precondition", diagnostics),
         range: block.header_range(),
     })
@@ -172,6 +174,26 @@ const RULE: Shape = Shape {
     required: &[],
     blocks: &[],
 };
+
+/// A validation that does not look at its variable, or looks at nothing, checks nothing.
+fn check_validations(variable: &Variable, diagnostics: &mut Diagnostics) {
+    for rule in &variable.validations {
+        let (found, _) = references(&rule.condition);
+        let itself = |r: &StaticReference| matches!(&r.target, Target::Variable(name) if *name == variable.name);
+        if !found.iter().any(itself) {
+            diagnostics.push(
+                Diagnostic::error(
+                    "Invalid variable validation condition",
+                    format!(
+                        "The condition for variable \"{0}\" must refer to var.{0} in order to test incoming values.",
+                        variable.name
+                    ),
+                )
+                .at(rule.condition.range()),
+            );
+        }
+    }
+}
 
 /// The blocks of this kind, each a condition with its message.
 pub(crate) fn rules(block: &Block, kind: &str, diagnostics: &mut Diagnostics) -> Vec<CheckRule> {
@@ -188,6 +210,19 @@ pub(crate) fn rule(block: &Block, diagnostics: &mut Diagnostics) -> Option<Check
     for name in ["condition", "error_message"] {
         if block.body.attribute(name).is_none() {
             diagnostics.push(missing_argument(&block.body, name));
+        }
+    }
+    if let Some(condition) = block.body.attribute("condition") {
+        let (found, problems) = references(&condition.expr);
+        if found.is_empty() && !problems.has_errors() {
+            diagnostics.push(
+                Diagnostic::error(
+                    format!("Invalid {} expression", block.kind),
+                    "The condition expression must refer to at least one object from elsewhere in the configuration, or else \
+                     its result would not be checking anything.",
+                )
+                .at(condition.expr.range()),
+            );
         }
     }
     Some(CheckRule {

@@ -11,7 +11,10 @@ use crate::syntax::parse_file;
 use crate::testing::{TestScope, file, show, show_diagnostics};
 
 fn attribute(ty: Type, change: impl FnOnce(&mut Attribute)) -> Attribute {
-    let mut attribute = Attribute { optional: true, ..Attribute::new(ty) };
+    let mut attribute = Attribute {
+        optional: true,
+        ..Attribute::new(ty)
+    };
     change(&mut attribute);
     attribute
 }
@@ -21,37 +24,74 @@ fn optional(ty: Type) -> Attribute {
 }
 
 fn nested(nesting: Nesting, block: Block) -> NestedBlock {
-    NestedBlock { nesting, block, min_items: 0, max_items: 0, force_new: false }
+    NestedBlock {
+        nesting,
+        block,
+        min_items: 0,
+        max_items: 0,
+        force_new: false,
+    }
 }
 
 fn schema() -> Block {
     let disk = Block {
         attributes: BTreeMap::from([
-            ("size".into(), attribute(Type::Number, |a| (a.required, a.optional) = (true, false))),
+            (
+                "size".into(),
+                attribute(Type::Number, |a| (a.required, a.optional) = (true, false)),
+            ),
             ("ssd".into(), optional(Type::Bool)),
         ]),
         ..Block::default()
     };
-    let label = Block { attributes: BTreeMap::from([("v".into(), optional(Type::String))]), ..Block::default() };
+    let label = Block {
+        attributes: BTreeMap::from([("v".into(), optional(Type::String))]),
+        ..Block::default()
+    };
     let rule = Type::object([("port", Type::Number), ("tags", Type::list(Type::String))]);
     Block {
         attributes: BTreeMap::from([
-            ("name".into(), attribute(Type::String, |a| (a.required, a.optional) = (true, false))),
+            (
+                "name".into(),
+                attribute(Type::String, |a| (a.required, a.optional) = (true, false)),
+            ),
             ("memory".into(), optional(Type::Number)),
             ("tags".into(), optional(Type::set(Type::String))),
-            ("id".into(), attribute(Type::String, |a| (a.optional, a.computed) = (false, true))),
-            ("old".into(), attribute(Type::String, |a| a.deprecated = Some("Use \"name\".".into()))),
-            ("later".into(), attribute(Type::String, |a| a.unsupported = true)),
-            ("rules".into(), attribute(Type::list(rule), |a| a.computed = true)),
+            (
+                "id".into(),
+                attribute(Type::String, |a| (a.optional, a.computed) = (false, true)),
+            ),
+            (
+                "old".into(),
+                attribute(Type::String, |a| {
+                    a.deprecated = Some("Use \"name\".".into())
+                }),
+            ),
+            (
+                "later".into(),
+                attribute(Type::String, |a| a.unsupported = true),
+            ),
+            (
+                "rules".into(),
+                attribute(Type::list(rule), |a| a.computed = true),
+            ),
             (
                 "agent".into(),
                 Attribute {
                     ty: AttributeType::Nested {
                         nesting: Nesting::Single,
                         attributes: BTreeMap::from([
-                            ("enabled".into(), attribute(Type::Bool, |a| (a.required, a.optional) = (true, false))),
+                            (
+                                "enabled".into(),
+                                attribute(Type::Bool, |a| (a.required, a.optional) = (true, false)),
+                            ),
                             ("timeout".into(), optional(Type::String)),
-                            ("state".into(), attribute(Type::String, |a| (a.optional, a.computed) = (false, true))),
+                            (
+                                "state".into(),
+                                attribute(Type::String, |a| {
+                                    (a.optional, a.computed) = (false, true)
+                                }),
+                            ),
                         ]),
                     },
                     ..optional(Type::Dynamic)
@@ -59,7 +99,13 @@ fn schema() -> Block {
             ),
         ]),
         blocks: BTreeMap::from([
-            ("disk".into(), NestedBlock { max_items: 2, ..nested(Nesting::List, disk.clone()) }),
+            (
+                "disk".into(),
+                NestedBlock {
+                    max_items: 2,
+                    ..nested(Nesting::List, disk.clone())
+                },
+            ),
             ("nic".into(), nested(Nesting::Set, label.clone())),
             ("mapping".into(), nested(Nesting::Map, label.clone())),
             ("cpu".into(), nested(Nesting::Single, label.clone())),
@@ -74,9 +120,14 @@ fn scope() -> TestScope {
         ("u", Value::unknown(Type::String)),
         ("ul", Value::unknown(Type::list(Type::String))),
         ("secret", Value::string("s3cret").sensitive()),
-        ("sizes", Value::list(Type::Number, vec![Value::number(1), Value::number(2)])),
+        (
+            "sizes",
+            Value::list(Type::Number, vec![Value::number(1), Value::number(2)]),
+        ),
     ]);
-    scope.answers.insert(Target::Local("later".into()), Resolved::Pending);
+    scope
+        .answers
+        .insert(Target::Local("later".into()), Resolved::Pending);
     scope
 }
 
@@ -95,9 +146,15 @@ fn decoded(text: &str) -> String {
         .map(|(k, v)| format!("{k} = {}\n", show(v)))
         .collect();
     if !decoded.diagnostics.has_errors() {
-        assert_eq!(decoded.value.ty(), schema().value_type(), "the value has the schema's type");
+        assert_eq!(
+            decoded.value.ty(),
+            schema().value_type(),
+            "the value has the schema's type"
+        );
     }
-    set.concat() + &show_diagnostics(&decoded.diagnostics) + if decoded.pending { "pending\n" } else { "" }
+    set.concat()
+        + &show_diagnostics(&decoded.diagnostics)
+        + if decoded.pending { "pending\n" } else { "" }
 }
 
 #[test]
@@ -175,11 +232,11 @@ dynamic "dysk" {
     4:10-4:13 Value for unconfigurable attribute: Can't configure a value for "id": its value will be decided automatically based on the result of applying this configuration.
     6:1-6:6 Argument not supported yet: The argument "later" is valid, but stead does not do this yet. Remove it, or keep this resource with Terraform for now.
     3:10-3:16 Incorrect attribute value type: Inappropriate value for attribute "memory": a number is required.
-    22:1-22:1 Missing required argument: The argument "name" is required, but no definition was found.
+    1:1-1:1 Missing required argument: The argument "name" is required, but no definition was found.
     5:1-5:4 Argument is deprecated: Use "name".
     15:1-15:4 Duplicate cpu block: Only one cpu block is allowed. Another was defined at test.tf:14,1-4.
     12:1-12:5 Too many disk blocks: No more than 2 "disk" blocks are allowed.
-    10:7-10:7 Missing required argument: The argument "size" is required, but no definition was found.
+    10:6-10:6 Missing required argument: The argument "size" is required, but no definition was found.
     11:15-11:19 Missing required argument: The argument "size" is required, but the value given for it is null.
     17:1-17:8 Missing key for mapping: All mapping blocks must have 1 labels (key).
     13:5-13:12 Extraneous label for nic: No labels are expected for nic blocks.
@@ -232,8 +289,8 @@ dynamic "disk" {
     4:14-4:18 Invalid dynamic for_each value: Cannot use a null value in for_each.
     8:14-8:15 Invalid dynamic for_each value: Cannot use a number value in for_each. An iterable collection is required.
     12:3-12:10 Unsupported argument: An argument named "foreach" is not expected here. Did you mean "for_each"?
-    13:1-13:1 Missing required argument: The argument "for_each" is required, but no definition was found.
-    13:1-13:1 Missing dynamic content block: A dynamic block must have a nested block of type "content" to describe the body of each generated block.
+    11:16-11:16 Missing required argument: The argument "for_each" is required, but no definition was found.
+    11:16-11:16 Missing dynamic content block: A dynamic block must have a nested block of type "content" to describe the body of each generated block.
     "#);
 }
 
@@ -261,17 +318,31 @@ dynamic "rules" {
 
 #[test]
 fn paths_lead_back_to_the_text() {
-    let source = file("name = \"n\"\nagent = {\n  enabled = \"maybe\"\n}\ndisk { size = 7 }\nnic { v = \"x\" }\n");
+    let source = file(
+        "name = \"n\"\nagent = {\n  enabled = \"maybe\"\n}\ndisk { size = 7 }\nnic { v = \"x\" }\n",
+    );
     let decoded = decode(&parse_file(&source).0, &schema(), &scope());
     let find = |path: &Path| {
         let range = decoded.ranges.find(path).unwrap();
         source.text()[range.start.byte as usize..range.end.byte as usize].to_owned()
     };
-    assert_eq!(find(&Path::root().attr("agent").attr("enabled")), "\"maybe\"");
-    assert_eq!(find(&Path::root().attr("disk").index_number(0).attr("size")), "7");
-    assert_eq!(find(&Path::root().attr("disk").index_number(0).attr("ssd")), "disk");
+    assert_eq!(
+        find(&Path::root().attr("agent").attr("enabled")),
+        "\"maybe\""
+    );
+    assert_eq!(
+        find(&Path::root().attr("disk").index_number(0).attr("size")),
+        "7"
+    );
+    assert_eq!(
+        find(&Path::root().attr("disk").index_number(0).attr("ssd")),
+        "disk"
+    );
     let element = Value::object_from([("v", Value::string("x"))]);
-    assert_eq!(find(&Path::root().attr("nic").index(element).attr("v")), "\"x\"");
+    assert_eq!(
+        find(&Path::root().attr("nic").index(element).attr("v")),
+        "\"x\""
+    );
     assert!(decoded.ranges.find(&Path::root().attr("memory")).is_none());
 }
 
@@ -283,5 +354,12 @@ fn iterators_are_no_references() {
     let (found, problems) = body_references(&body);
     assert!(problems.is_empty());
     let targets: Vec<_> = found.into_iter().map(|r| r.target).collect();
-    assert_eq!(targets, [Target::Variable("x".into()), Target::Local("l".into()), Target::EachValue]);
+    assert_eq!(
+        targets,
+        [
+            Target::Variable("x".into()),
+            Target::Local("l".into()),
+            Target::EachValue
+        ]
+    );
 }

@@ -38,6 +38,8 @@ impl Evaluator<'_> {
         arguments: &[Argument],
         span: Span,
     ) -> Value {
+        // Errors of the call as a whole point to its beginning: name and parenthesis.
+        let start = call.name_span.to(call.open_paren);
         let Some(function) = functions::lookup(name) else {
             let hint = did_you_mean(name, functions::FUNCTIONS.iter().map(|f| f.name));
             return self.error(
@@ -48,7 +50,7 @@ impl Evaluator<'_> {
         };
         if let Some(problem) = self.refused_in_template(name) {
             return self.error(
-                span,
+                start,
                 "Error in function call",
                 format!("Call to function \"{name}\" failed: {problem}."),
             );
@@ -94,7 +96,7 @@ impl Evaluator<'_> {
                     format!("Invalid value for \"vars\" parameter: {missing}."),
                 )
             }
-            (Err(error), None) => self.function_error(function, &error, arguments, span),
+            (Err(error), None) => self.function_error(function, &error, arguments, start),
         }
     }
 
@@ -103,7 +105,7 @@ impl Evaluator<'_> {
         function: &functions::Function,
         error: &FunctionError,
         arguments: &[Argument],
-        span: Span,
+        start: Span,
     ) -> Value {
         let blamed = error
             .argument
@@ -118,7 +120,7 @@ impl Evaluator<'_> {
                 ),
             ),
             None => self.error(
-                span,
+                start,
                 "Error in function call",
                 format!(
                     "Call to function \"{}\" failed: {}.",
@@ -131,7 +133,9 @@ impl Evaluator<'_> {
     fn refused_in_template(&self, name: &str) -> Option<String> {
         let template = self.template?;
         if name == "templatefile" || name == "templatestring" {
-            return Some("cannot recursively call templatefile or templatestring from inside another template".into());
+            return Some(
+                "cannot recursively call templatefile from inside another template function".into(),
+            );
         }
         (!template.files && FILE_FUNCTIONS.contains(&name)).then(|| {
             "filesystem functions are not available in a template given as a string".into()
@@ -215,9 +219,5 @@ fn first_error(diagnostics: &stead_value::Diagnostics) -> String {
         .subject
         .as_ref()
         .map_or_else(String::new, |range| format!("{}: ", place(range)));
-    format!(
-        "{at}{}; {}",
-        error.summary,
-        error.detail.trim_end_matches('.')
-    )
+    format!("{at}{}; {}", error.summary, error.detail)
 }

@@ -21,7 +21,7 @@ impl Evaluator<'_> {
             );
         }
         match call.name.strip_prefix("core::").unwrap_or(&call.name) {
-            "try" if !call.expand => self.try_call(&call.args, span),
+            "try" if !call.expand => self.try_call(&call.args, call.name_span.to(call.open_paren)),
             "can" if !call.expand => self.can_call(&call.args, span),
             name => {
                 let errors_before = self.outcome.diagnostics.len();

@@ -320,7 +320,7 @@ fn functions() {
         upper("a") ==> "A"
         core::upper("a") ==> "A"
         max([1, 3, 2]...) ==> 3
-        max([]...) ==> 1:1-1:11 Error in function call: Call to function "max" failed: must pass at least one number.
+        max([]...) ==> 1:1-1:5 Error in function call: Call to function "max" failed: must pass at least one number.
         upper(var.u) ==> unknown(string not-null)
         length(local.later) ==> unknown(number not-null) (pending)
         upper(var.secret) ==> sensitive("HUNTER2")
@@ -330,7 +330,7 @@ fn functions() {
         upper("a", "b", "c") ==> 1:12-1:20 Too many function arguments: Function "upper" expects only 1 argument(s).
         upper(null) ==> 1:7-1:11 Invalid function argument: Invalid value for "str" parameter: argument must not be null.
         try(upper(var.l[9]), "z") ==> "z"
-        jsondecode("{") ==> 1:1-1:16 Error in function call: Call to function "jsondecode" failed: unexpected end of JSON input.
+        jsondecode("{") ==> 1:1-1:12 Error in function call: Call to function "jsondecode" failed: unexpected end of JSON input.
         upper("a"...) ==> 1:7-1:10 Invalid expanding argument value: The expanding argument (indicated by ...) must be of a tuple, list, or set type.
         provider::x::f(1) ==> 1:1-1:18 Call to unknown function: There is no function "provider::x::f": provider-defined functions are not available here.
         "#,
@@ -358,8 +358,8 @@ fn template_files() {
     insta::assert_snapshot!(eval(r#"templatefile("a.tpl", { names = ["x", "y"] })"#), @r#""- X\n- Y\n""#);
     insta::assert_snapshot!(eval(r#"templatefile("a.tpl", { names = [var.secret] })"#), @r#"sensitive("- HUNTER2\n")"#);
     insta::assert_snapshot!(eval(r#"templatefile("a.tpl", {})"#), @r#"1:23-1:25 Invalid function argument: Invalid value for "vars" parameter: vars map does not contain key "names", referenced at a.tpl:1,13-18."#);
-    insta::assert_snapshot!(eval(r#"templatefile("recursive.tpl", {})"#), @r#"1:1-1:34 Error in function call: Call to function "templatefile" failed: recursive.tpl:1,3-28: Error in function call; Call to function "templatefile" failed: cannot recursively call templatefile or templatestring from inside another template."#);
-    insta::assert_snapshot!(eval(r#"templatefile("bad.tpl", {})"#), @r#"1:1-1:28 Error in function call: Call to function "templatefile" failed: bad.tpl:1,6-7: Invalid expression; Expected the start of an expression, but found an invalid expression token."#);
+    insta::assert_snapshot!(eval(r#"templatefile("recursive.tpl", {})"#), @r#"1:1-1:14 Error in function call: Call to function "templatefile" failed: recursive.tpl:1,3-16: Error in function call; Call to function "templatefile" failed: cannot recursively call templatefile from inside another template function.."#);
+    insta::assert_snapshot!(eval(r#"templatefile("bad.tpl", {})"#), @r#"1:1-1:14 Error in function call: Call to function "templatefile" failed: bad.tpl:1,6-7: Invalid expression; Expected the start of an expression, but found an invalid expression token.."#);
     insta::assert_snapshot!(eval(r#"templatestring(local.t, { x = 5 })"#), @r#""<5>""#);
     insta::assert_snapshot!(eval(r#"templatestring("a", {})"#), @r#"1:16-1:19 Invalid function argument: Invalid value for "template" parameter: must be a direct reference to a single string from elsewhere, containing valid template syntax."#);
 }

@@ -13,7 +13,7 @@ pub struct Body {
     pub file: Arc<SourceFile>,
     pub attributes: IndexMap<Arc<str>, Attribute>,
     pub blocks: Vec<Block>,
-    /// Between the braces; the whole text for a file.
+    /// With its braces; the whole text for a file.
     pub span: Span,
 }
 
@@ -67,9 +67,9 @@ impl Body {
         self.blocks.iter().filter(move |b| &*b.kind == kind)
     }
 
-    /// Where "something is missing here" is reported: the place after the last byte of the body.
+    /// Where "something is missing here" is reported: the place where the body begins.
     pub fn missing_item_range(&self) -> SourceRange {
-        self.file.range(Span::new(self.span.end, self.span.end))
+        self.file.range(Span::new(self.span.start, self.span.start))
     }
 }
 

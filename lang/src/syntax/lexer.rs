@@ -107,9 +107,12 @@ impl<'a> Lexer<'a> {
     }
 
     fn invalid(&mut self, length: usize, summary: &str, detail: &str) {
-        let span = Span::new(self.at as u32, (self.at + length) as u32);
-        self.diagnostics
-            .push(Diagnostic::error(summary, detail).at(self.file.range(span)));
+        // A habit of another language is explained once per file.
+        if !self.diagnostics.iter().any(|d| d.detail == detail) {
+            let span = Span::new(self.at as u32, (self.at + length) as u32);
+            self.diagnostics
+                .push(Diagnostic::error(summary, detail).at(self.file.range(span)));
+        }
         self.take(TokenKind::Invalid, length);
     }
 
@@ -160,11 +163,6 @@ impl<'a> Lexer<'a> {
             (b'?', ..) => self.take(Question, 1),
             (b':', b':', _) => self.take(DoubleColon, 2),
             (b':', ..) => self.take(Colon, 1),
-            (b'*', b'*', _) => self.invalid(
-                2,
-                "Unsupported operator",
-                "\"**\" is not a supported operator. For powers use the function \"pow\".",
-            ),
             (b'*', ..) => self.take(Star, 1),
             (b'/', ..) => self.take(Slash, 1),
             (b'%', ..) => self.take(Percent, 1),

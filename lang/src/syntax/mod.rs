@@ -4,6 +4,8 @@ mod ast;
 mod lexer;
 mod parser;
 mod source;
+#[cfg(test)]
+mod tests;
 mod token;
 
 pub use ast::{

@@ -188,10 +188,13 @@ impl Parser<'_> {
             }
         };
         let mut body = self.empty_body(open_brace);
+        let errors_before = self.diagnostics.len();
         let close_brace = if matches!(self.peek(), TokenKind::Newline) {
             self.items(&mut body);
             match self.eat(TokenKind::CloseBrace) {
                 Some(token) => token.span,
+                // An error within has eaten the rest of the file, the brace with it.
+                None if self.diagnostics.len() > errors_before => return Err(Broken),
                 None => {
                     let header = labels.last().map_or(kind, |l: &Label| kind.to(l.span));
                     return Err(self.error_at(
@@ -205,7 +208,7 @@ impl Parser<'_> {
         } else {
             self.single_line_body(&mut body)?
         };
-        body.span = Span::new(open_brace.end, close_brace.start);
+        body.span = open_brace.to(close_brace);
         Ok(Block {
             kind: self.text(kind).into(),
             kind_span: kind,
@@ -306,6 +309,19 @@ impl Parser<'_> {
             .balanced_end(start, error)
             .or_else(|| self.balanced_end(error, error))
             .unwrap_or(self.tokens.len().saturating_sub(1));
+        self.skip_stray_body();
+    }
+
+    /// A brace that begins a line begins the body of the block whose header was the error.
+    fn skip_stray_body(&mut self) {
+        let mut at = self.next;
+        while self.token_at(at).kind == TokenKind::Newline {
+            at += 1;
+        }
+        if self.token_at(at).kind == TokenKind::OpenBrace {
+            let end = self.balanced_end(at, at + 1);
+            self.next = end.unwrap_or(self.tokens.len().saturating_sub(1));
+        }
     }
 
     fn balanced_end(&self, start: usize, error: usize) -> Option<usize> {

@@ -153,9 +153,9 @@ impl Parser<'_> {
             }
             TokenKind::OpenBracket => self.nested(Self::bracketed),
             TokenKind::OpenBrace => self.nested(Self::braced),
-            TokenKind::Newline | TokenKind::Eof => Err(self.error(
-                "Invalid expression",
-                "Expected the start of an expression, but found the end of the line or file.",
+            TokenKind::Eof => Err(self.error(
+                "Missing expression",
+                "Expected the start of an expression, but found the end of the file.",
             )),
             _ => Err(self.error(
                 "Invalid expression",

@@ -150,7 +150,9 @@ impl<'a> Parser<'a> {
     /// Reports at the next token.
     fn error(&mut self, summary: &str, detail: impl Into<String>) -> Broken {
         let token = self.peek_token();
-        if token.kind == TokenKind::Invalid {
+        let unterminated = matches!(self.file.slice(token.span), "")
+            || self.file.slice(token.span).starts_with("/*");
+        if token.kind == TokenKind::Invalid && unterminated {
             // The lexer has said what is wrong here.
             return Broken;
         }

@@ -1,0 +1,352 @@
+//! The parser: trees as text, errors with their places, and that nothing makes it panic.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use proptest::prelude::*;
+
+use super::{
+    Body, Expr, ExprKind, ObjectKey, SourceFile, Step, StepKind, TemplatePart, parse_expression,
+    parse_file, parse_template,
+};
+use crate::testing::{file, show, show_diagnostics};
+
+/// An expression with all its structure visible.
+fn dump(expr: &Expr) -> String {
+    match &expr.kind {
+        ExprKind::Literal(value) => show(value),
+        ExprKind::Template(parts) => format!("\"{}\"", dump_parts(parts)),
+        ExprKind::Traversal { root, steps } => format!("{}{}", root.text, dump_steps(steps)),
+        ExprKind::Access { base, steps } => format!("{}{}", dump(base), dump_steps(steps)),
+        ExprKind::Call(call) => {
+            let args: Vec<String> = call.args.iter().map(dump).collect();
+            format!(
+                "{}({}{})",
+                call.name,
+                args.join(", "),
+                if call.expand { "..." } else { "" }
+            )
+        }
+        ExprKind::Unary { op, operand, .. } => format!("({op:?} {})", dump(operand)),
+        ExprKind::Binary { first, rest } => {
+            let mut out = format!("({}", dump(first));
+            for (op, operand) in rest {
+                write!(out, " {op:?} {}", dump(operand)).unwrap();
+            }
+            out + ")"
+        }
+        ExprKind::Conditional(c) => format!(
+            "({} ? {} : {})",
+            dump(&c.condition),
+            dump(&c.then),
+            dump(&c.otherwise)
+        ),
+        ExprKind::For(f) => {
+            let key = f
+                .key_name
+                .as_ref()
+                .map_or(String::new(), |k| format!("{}, ", k.text));
+            let result = f
+                .key
+                .as_ref()
+                .map_or(String::new(), |k| format!("{} => ", dump(k)))
+                + &dump(&f.result);
+            let condition = f
+                .condition
+                .as_ref()
+                .map_or(String::new(), |c| format!(" if {}", dump(c)));
+            let group = if f.group { "..." } else { "" };
+            format!(
+                "<for {key}{} in {} : {result}{group}{condition}>",
+                f.value_name.text,
+                dump(&f.collection)
+            )
+        }
+        ExprKind::Tuple(items) => format!(
+            "[{}]",
+            items.iter().map(dump).collect::<Vec<_>>().join(", ")
+        ),
+        ExprKind::Object(items) => {
+            let items: Vec<String> = items
+                .iter()
+                .map(|item| {
+                    let key = match &item.key {
+                        ObjectKey::Name(name) => name.text.to_string(),
+                        ObjectKey::Expr(key) => dump(key),
+                    };
+                    format!("{key}: {}", dump(&item.value))
+                })
+                .collect();
+            format!("{{{}}}", items.join(", "))
+        }
+        ExprKind::Parens(inner) => format!("({})", dump(inner)),
+        ExprKind::Invalid => "INVALID".into(),
+    }
+}
+
+fn dump_steps(steps: &[Step]) -> String {
+    let mut out = String::new();
+    for step in steps {
+        match &step.kind {
+            StepKind::Attr(name) => write!(out, ".{name}"),
+            StepKind::Index(key) => write!(out, "[{}]", dump(key)),
+            StepKind::LegacyIndex(key) => write!(out, ".{}", show(key)),
+            StepKind::AttrSplat(each) => write!(out, ".*<{}>", dump_steps(each)),
+            StepKind::FullSplat(each) => write!(out, "[*]<{}>", dump_steps(each)),
+        }
+        .unwrap();
+    }
+    out
+}
+
+fn dump_parts(parts: &[TemplatePart]) -> String {
+    let mut out = String::new();
+    for part in parts {
+        match part {
+            TemplatePart::Literal { text, .. } => out.push_str(&text.escape_debug().to_string()),
+            TemplatePart::Interpolation(expr) => write!(out, "${{{}}}", dump(expr)).unwrap(),
+            TemplatePart::If {
+                condition,
+                then,
+                otherwise,
+                ..
+            } => {
+                write!(
+                    out,
+                    "%{{if {}|{}|{}}}",
+                    dump(condition),
+                    dump_parts(then),
+                    dump_parts(otherwise)
+                )
+                .unwrap();
+            }
+            TemplatePart::For {
+                value_name,
+                collection,
+                body,
+                ..
+            } => {
+                write!(
+                    out,
+                    "%{{for {} in {}|{}}}",
+                    value_name.text,
+                    dump(collection),
+                    dump_parts(body)
+                )
+                .unwrap();
+            }
+        }
+    }
+    out
+}
+
+fn dump_body(body: &Body, indent: usize, out: &mut String) {
+    for attribute in body.attributes.values() {
+        writeln!(
+            out,
+            "{:indent$}{} = {}",
+            "",
+            attribute.name,
+            dump(attribute.expr.node())
+        )
+        .unwrap();
+    }
+    for block in &body.blocks {
+        let labels: String = block
+            .labels
+            .iter()
+            .map(|l| format!(" {:?}", l.text))
+            .collect();
+        writeln!(out, "{:indent$}{}{labels} {{", "", block.kind).unwrap();
+        dump_body(&block.body, indent + 2, out);
+        writeln!(out, "{:indent$}}}", "").unwrap();
+    }
+}
+
+fn tree(text: &str) -> String {
+    let (body, diagnostics) = parse_file(&file(text));
+    let mut out = String::new();
+    dump_body(&body, 0, &mut out);
+    out + &show_diagnostics(&diagnostics)
+}
+
+fn expr(text: &str) -> String {
+    let (expr, diagnostics) = parse_expression(&file(text));
+    if diagnostics.is_empty() {
+        dump(expr.node())
+    } else {
+        show_diagnostics(&diagnostics).trim_end().to_owned()
+    }
+}
+
+#[test]
+fn bodies() {
+    insta::assert_snapshot!(tree(
+        "\u{feff}# comment\r\na = 1 // one\r\n/* b */ b=\"x\" \nblock \"l\" l-2 { c = true }\nempty {}\nouter {\n  inner {\n  }\n\n  d = [\n    1, # x\n    2,\n  ]\n}\n"
+    ), @r#"
+    a = 1
+    b = "x"
+    block "l" "l-2" {
+      c = true
+    }
+    empty {
+    }
+    outer {
+      d = [1, 2]
+      inner {
+      }
+    }
+    "#);
+}
+
+#[test]
+fn expressions() {
+    assert_eq!(expr("1 + 2 * 3 - 4"), "(1 Add (2 Multiply 3) Subtract 4)");
+    assert_eq!(
+        expr("!a && b || c == d"),
+        "(((Not a) And b) Or (c Equal d))"
+    );
+    assert_eq!(expr("-a.b + 1"), "((Negate a.b) Add 1)");
+    assert_eq!(expr("a ? b : c ? d : e"), "(a ? b : (c ? d : e))");
+    assert_eq!(expr("a.b[0].c[\"k\"][d.e]"), "a.b[0].c[\"k\"][d.e]");
+    assert_eq!(expr("a.*.b.0.c[1].d"), "a.*<.b.0.c>[1].d");
+    assert_eq!(expr("a[*].b[1][*].c"), "a[*]<.b[1][*]<.c>>");
+    assert_eq!(expr("f(a, b...)[0].x"), "f(a, b...)[0].x");
+    assert_eq!(expr("provider::x::f(\n1,\n)"), "provider::x::f(1)");
+    assert_eq!(
+        expr("{a = 1, \"b\": 2, (c) = 3\n null = 4 }"),
+        "{a: 1, \"b\": 2, (c): 3, null: 4}"
+    );
+    assert_eq!(
+        expr("{\nfor k, v in a : k => v... if v\n}"),
+        "<for k, v in a : k => v... if v>"
+    );
+    assert_eq!(
+        expr("[for v in a : {for w in v : w => 1}]"),
+        "<for v in a : <for w in v : w => 1>>"
+    );
+    assert_eq!(
+        expr("\"a${b}%{if c}d%{else}e%{endif}\""),
+        "\"a${b}%{if c|d|e}\""
+    );
+    assert_eq!(expr("\"${\"${\"x\"}\"}\""), "\"${\"${\"x\"}\"}\"");
+    assert_eq!(
+        expr("123456789012345678901234567890.5e-3"),
+        "123456789012345678901234567.8905"
+    );
+    assert_eq!(expr("(\n1\n+\n2\n)"), "((1 Add 2))");
+}
+
+#[test]
+fn errors_do_not_hide_each_other() {
+    insta::assert_snapshot!(tree("a = 1 2\nb = [\n  1 2\n  3\n]\nc = foo(\nd = 4\n"), @r#"
+    1:7-1:8 Missing newline after argument: An argument definition must end with a newline.
+    3:5-3:6 Missing item separator: Expected a comma to mark the beginning of the next item.
+    7:3-7:4 Missing argument separator: A comma is required to separate each function argument from the next.
+    "#);
+    insta::assert_snapshot!(tree("x {\n  a = \n  b = 2\n  c {\n    d = )\n  }\n  e = 5\n}\nf = 6\n"), @r#"
+    f = 6
+    x {
+      b = 2
+      e = 5
+      c {
+      }
+    }
+    2:7-3:1 Invalid expression: Expected the start of an expression, but found an invalid expression token.
+    5:9-5:10 Invalid expression: Expected the start of an expression, but found an invalid expression token.
+    "#);
+    insta::assert_snapshot!(tree("a = \"x\n  y\nb = 'z'\nc = `\nd = 1; e = 2\n"), @r#"
+    1:7-2:1 Invalid multi-line string: Quoted strings may not be split over multiple lines. Write \n for a newline, or use a heredoc ("<<EOT") for a string of several lines.
+    3:5-3:6 Invalid character: Single quotes are not valid. Use double quotes (") to enclose strings.
+    4:5-4:6 Invalid character: The "`" character is not valid. For a string of several lines use a heredoc, like "<<EOT".
+    5:6-5:7 Invalid character: The ";" character is not valid. Use newlines to separate arguments and blocks, and commas to separate items in collection values.
+    2:4-3:1 Argument or block definition required: An argument or block definition is required here. To set an argument, use the equals sign "=" to introduce the argument value.
+    3:5-3:6 Invalid expression: Expected the start of an expression, but found an invalid expression token.
+    4:5-4:6 Invalid expression: Expected the start of an expression, but found an invalid expression token.
+    5:6-5:7 Missing newline after argument: An argument definition must end with a newline.
+    "#);
+    insta::assert_snapshot!(tree("x \"y\"\n{\n  a = 1\n}\nb = 2\n}\nc = 3\nd {"), @r#"
+    b = 2
+    c = 3
+    1:6-2:1 Invalid block definition: A block definition must have block content delimited by "{" and "}", starting on the same line as the block header.
+    6:1-6:2 Argument or block definition required: An argument or block definition is required here.
+    8:4-8:4 Invalid single-argument block definition: A single-line block definition can contain only a single argument. If you meant to define argument(s), place each on its own line.
+    "#);
+}
+
+#[test]
+fn columns_count_what_people_see() {
+    let source = SourceFile::new("x", "a = \"e\u{301}👩‍👩‍👧\" b\r\nc");
+    let at = |needle: &str| source.position(source.text().find(needle).unwrap() as u32);
+    assert_eq!((at(" b").line, at(" b").column), (1, 9));
+    assert_eq!((at("c").line, at("c").column), (2, 1));
+    assert_eq!(source.line(1), "a = \"e\u{301}👩‍👩‍👧\" b");
+    assert_eq!(source.line(3), "");
+}
+
+#[test]
+fn deep_nesting_is_an_error_and_long_chains_are_not() {
+    // The stack of a thread of the runtime, in a build without optimisation.
+    let run = || {
+        for (open, close) in [
+            ("[", "]"),
+            ("(", ")"),
+            ("{a=", "}"),
+            ("\"${", "}\""),
+            ("!", ""),
+            ("f(", ")"),
+            ("a[", "]"),
+            ("a ? b : ", "c"),
+        ] {
+            let text = format!("{}1{}", open.repeat(100_000), close.repeat(100_000));
+            assert!(expr(&text).contains("Nesting too deep"), "{open}");
+        }
+        let blocks = "a {\n".repeat(50_000);
+        assert!(tree(&blocks).contains("Nesting too deep"));
+        let nested = format!("{}1{}", "[".repeat(100), "]".repeat(100));
+        assert!(expr(&nested).starts_with("[[["));
+        let (long, diagnostics) = parse_expression(&file(&format!("0{}", " + 1".repeat(50_000))));
+        assert!(diagnostics.is_empty());
+        let value = crate::expr::evaluate_constant(&long).value;
+        assert_eq!(show(&value), "50000");
+    };
+    std::thread::Builder::new()
+        .stack_size(2 << 20)
+        .spawn(run)
+        .unwrap()
+        .join()
+        .unwrap();
+}
+
+/// Text made of the pieces that the language is made of.
+fn fragments() -> impl Strategy<Value = String> {
+    let piece = prop::sample::select(vec![
+        "a", "b-c", "1", "0.5e3", "\"", "${", "%{", "~}", "}", "{", "(", ")", "[", "]", "=", "==",
+        ":", "::", "?", ",", ".", "...", "*", "[*]", ".*", "\n", "\r\n", " ", "<<EOT\n", "<<-E\n",
+        "EOT\n", "  E\n", "#", "//", "/*", "*/", "for ", "in ", "if ", "else", "endif", "endfor",
+        "null", "true", "=>", "&&", "||", "!", "-", "\\", "\\u00", "$$", "é", "\u{301}",
+        "\u{feff}", "\0", "'", "`", ";",
+    ]);
+    prop::collection::vec(piece, 0..60).prop_map(|pieces| pieces.concat())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn nothing_makes_the_parser_panic(text in prop_oneof![fragments(), any::<String>()]) {
+        let source = Arc::new(SourceFile::new("x", text.as_str()));
+        let (body, diagnostics) = parse_file(&source);
+        for diagnostic in diagnostics.iter() {
+            let range = diagnostic.subject.as_ref().expect("every syntax error has a place");
+            prop_assert!(range.start.byte <= range.end.byte && range.end.byte as usize <= text.len());
+        }
+        for attribute in body.attributes.values() {
+            let _ = crate::expr::evaluate_constant(&attribute.expr);
+        }
+        let (expr, _) = parse_expression(&source);
+        let _ = crate::expr::evaluate_constant(&expr);
+        let (template, _) = parse_template(&source);
+        let _ = crate::expr::evaluate_constant(&template);
+    }
+}
