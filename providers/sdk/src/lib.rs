@@ -151,7 +151,8 @@
 //!
 //! Every connection comes from the [`Dialer`]: [`Dialer::http`] and [`Dialer::send`], [`Dialer::grpc_channel`],
 //! [`Dialer::websocket`], [`Dialer::ssh`], or [`Dialer::tls`] and [`Dialer::tcp`] beneath them. Wait with [`wait::until`],
-//! try again with [`retry::with_backoff`]. An [`Error`] says what was asked, what the server said and what to do.
+//! try again with [`retry::with_backoff`]. What does not stop an operation is a [`Context::warn`]. An [`Error`] says what
+//! was asked, what the server said and what to do.
 
 // The derives name this crate from outside and from within.
 extern crate self as stead_sdk;
@@ -178,7 +179,7 @@ pub use context::{Context, Progress, ProgressSink};
 pub use dial::{
     ClientIdentity, Counters, Dialer, Environment, Fingerprint, HostKeyPolicy, HttpOptions, Roots,
     Ssh, SshAuth, SshOptions, SshOutput, Stream, TlsOptions, WebSocket, http_error, init_crypto,
-    redact_url,
+    redact_url, shell_quote,
 };
 pub use error::{Error, ErrorKind};
 pub use field::{Dynamic, Field};

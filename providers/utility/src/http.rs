@@ -230,11 +230,11 @@ impl DataSource for Http {
             Ok(response)
         })
         .await?;
-        answered(config, response).await
+        answered(config, response, cx).await
     }
 }
 
-async fn answered(config: Http, response: Response) -> Result<Http, Error> {
+async fn answered(config: Http, response: Response, cx: &Context) -> Result<Http, Error> {
     let status = response.status().as_u16();
     let mut headers: BTreeMap<String, String> = BTreeMap::new();
     for (name, value) in response.headers() {
@@ -251,6 +251,16 @@ async fn answered(config: Http, response: Response) -> Result<Http, Error> {
         .bytes()
         .await
         .map_err(|e| http_error(&asked, e).attribute("url"))?;
+    if std::str::from_utf8(&bytes).is_err() {
+        cx.warn(
+            "The response body is not UTF-8",
+            format!(
+                "What {} answered is no text: what is not UTF-8 is replaced in `response_body`. Take \
+                 `response_body_base64`.",
+                redact_url(&config.url)
+            ),
+        );
+    }
     let text = String::from_utf8_lossy(&bytes).into_owned();
     Ok(Http {
         id: Some(config.url.clone()),

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -18,6 +18,8 @@ use crate::{Context, Error, ErrorKind};
 
 /// libssh2's code for "would block" (`LIBSSH2_ERROR_EAGAIN`).
 const WOULD_BLOCK: ErrorCode = ErrorCode::Session(-37);
+/// How often a silent connection is asked for a sign of life while a command runs.
+const KEEPALIVE_SECONDS: u32 = 30;
 /// How often a quiet command is looked at: from here, doubling, up to the second.
 const FIRST_LOOK: Duration = Duration::from_millis(1);
 const LAST_LOOK: Duration = Duration::from_millis(20);
@@ -159,9 +161,7 @@ fn log_in(
             "Check the user name, and that its key or password is the right one for this host.",
         )
     })?;
-    // From here on commands have their own deadlines.
-    session.set_timeout(0);
-    session.set_keepalive(true, 30);
+    session.set_keepalive(true, KEEPALIVE_SECONDS);
     Ok(session)
 }
 
@@ -284,39 +284,35 @@ impl Ssh {
         result
     }
 
-    /// Writes a file on the host, readable as `mode` (such as `0o600`) says.
-    pub async fn upload(&self, path: &Path, mode: i32, content: Vec<u8>) -> Result<(), Error> {
-        let asked = format!("write {} on {}", path.display(), self.address);
-        let started = Instant::now();
-        let (session, target) = (Arc::clone(&self.session), path.to_owned());
-        let work = {
-            let asked = asked.clone();
-            move || {
-                let failed = |e: ssh2::Error| Error::new(&asked, e.to_string());
-                let broken = |e: std::io::Error| Error::transient(&asked, e.to_string());
-                let session = session.lock().unwrap_or_else(PoisonError::into_inner);
-                let mut channel = session
-                    .scp_send(&target, mode, content.len() as u64, None)
-                    .map_err(failed)?;
-                channel.write_all(&content).map_err(broken)?;
-                channel
-                    .send_eof()
-                    .and_then(|()| channel.wait_eof())
-                    .map_err(failed)?;
-                channel
-                    .close()
-                    .and_then(|()| channel.wait_close())
-                    .map_err(failed)
-            }
-        };
-        let result = on_blocking_pool(asked.clone(), work).await;
-        let outcome = result
-            .as_ref()
-            .map_or_else(|e| e.said().to_owned(), |()| "written".to_owned());
-        self.dialer
-            .record("ssh", &self.address, &asked, &outcome, started);
-        result
+    /// Writes a file on the host as the user who logged in, with exactly this mode (such as `0o600`). The content goes to a
+    /// new file beside it, which then takes its place: nobody sees half of it, or sees it before it is protected.
+    pub async fn upload(
+        &self,
+        path: &str,
+        mode: u32,
+        content: Vec<u8>,
+        cx: &Context,
+    ) -> Result<(), Error> {
+        let target = shell_quote(path);
+        let draft = shell_quote(&format!("{path}.stead-{:08x}", rand::random::<u32>()));
+        let command = format!(
+            "umask 077 && cat > {draft} && chmod {mode:04o} {draft} && mv -f {draft} {target} || {{ rm -f {draft}; exit 1; }}"
+        );
+        let label = format!("the upload of {path}");
+        let output = self.exec(&label, &command, Some(content), cx).await?;
+        if output.success() {
+            return Ok(());
+        }
+        Err(Error::new(
+            format!("write {path} on {}", self.address),
+            output.error_text(),
+        ))
     }
+}
+
+/// A word that a POSIX shell takes as it stands.
+pub fn shell_quote(word: &str) -> String {
+    format!("'{}'", word.replace('\'', "'\\''"))
 }
 
 /// Feeds and drains a command without blocking on either of its outputs.
@@ -361,7 +357,10 @@ fn run(
         if moved {
             pause = FIRST_LOOK;
         } else {
-            std::thread::sleep(pause);
+            match session.keepalive_send() {
+                Err(e) if e.code() != WOULD_BLOCK => return Err(lost(e)),
+                _ => std::thread::sleep(pause),
+            }
             pause = (pause * 2).min(LAST_LOOK);
         }
     }
