@@ -42,9 +42,9 @@ PART = re.compile(r"(?P<open>\[{0,2}),?(?P<key>[a-z0-9_-]+)=(?P<bare>\]?)<(?P<ty
 
 
 def pattern(perl):
-    """A Perl pattern as the regex crate writes it."""
+    """A Perl pattern as the regex crate writes it; words and digits are ASCII (and may nest in a class)."""
     return (perl.replace("(?^:", "(?:").replace("(?^i:", "(?i:").replace("(?^u:", "(?:")
-            .replace("\\0", "\\x00").replace("{,", "{0,"))
+            .replace("\\0", "\\x00").replace("{,", "{0,").replace("\\w", "[0-9A-Za-z_]").replace("\\d", "[0-9]"))
 
 
 def from_text(text):

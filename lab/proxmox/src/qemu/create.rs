@@ -57,7 +57,8 @@ pub(crate) async fn create(px: &Px, call: Call) -> Answer {
             px.state().vms.remove(&vmid);
             return Err(format!("unable to create VM {vmid} - {text}"));
         }
-        for volid in px.state().volids(&px, vmid) {
+        let made = px.state().volids(&px, vmid);
+        for volid in made {
             task.line(format!("successfully created disk '{volid}'"));
         }
         if call.params.is_on("start") {

@@ -145,6 +145,10 @@ pub(crate) async fn relocate(px: &Px, call: Call) -> Answer {
     px.worker(&node, "qmmove", &vmid, &caller, move |task| async move {
         let px = task.proxmox.clone();
         let _lock = px.lock_vm(call.vmid(), CHANGE_WAIT).await?;
+        task.line(format!(
+            "create full clone of drive {}",
+            call.params.text("disk")
+        ));
         task.takes(Duration::from_secs(5)).await;
         let mut state = px.state();
         let (node, vmid, key) = (call.node(), call.vmid(), call.params.text("disk"));
@@ -175,7 +179,6 @@ pub(crate) async fn relocate(px: &Px, call: Call) -> Answer {
             parent: None,
         };
         let new = state.allocate(node, &disk)?;
-        task.line(format!("create full clone of drive {key} ({old})"));
         drive.properties.set("file", new.clone());
         let printed = px.print_drive(&drive);
         let vm = state.vm_mut(node, vmid)?;
