@@ -18,4 +18,5 @@ mod wire;
 
 pub use changes::{Action, ActionReason, OutputChange, Plan, PlanMode, ResourceChange};
 pub use event::{Event, Observer};
+pub use object::recorded_value;
 pub use providers::Registry;

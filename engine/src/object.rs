@@ -5,8 +5,34 @@ use std::sync::Arc;
 use serde_json::value::RawValue;
 use stead_sdk::Provider;
 use stead_state::{Object, ObjectStatus};
+use stead_value::addr::{ProviderSource, ResourceInstance};
 use stead_value::schema::{Attribute, AttributeType, Block, Schema};
 use stead_value::{Diagnostic, Diagnostics, Marks, Path, Value};
+
+use crate::Registry;
+
+/// A recorded object as people see it: by its provider's schema, or, when no provider knows it, by its JSON alone. Then
+/// the attributes that hold something sensitive are sensitive as a whole, since the exact place may be lost.
+pub fn recorded_value(
+    registry: &Registry,
+    address: &ResourceInstance,
+    source: &ProviderSource,
+    object: &Object,
+) -> Result<Value, Diagnostics> {
+    let type_name = &address.resource.type_name;
+    if let (Ok(schema), Ok(factory)) =
+        (registry.resource_schema(source, address.resource.mode, type_name), registry.factory(source))
+    {
+        return decode(&*factory.instantiate(), type_name, schema, object);
+    }
+    let broken = |e: String| Diagnostic::error("Malformed state", format!("{address}: {e}."));
+    let json: serde_json::Value =
+        serde_json::from_str(object.attributes.get()).map_err(|e| broken(e.to_string()))?;
+    let value = stead_value::json::from_json_implied(&json).map_err(|e| broken(e.to_string()))?;
+    let whole: Vec<Path> =
+        object.sensitive_attributes.iter().map(|p| Path(p.steps().iter().take(1).cloned().collect())).collect();
+    Ok(value.apply_marks(&whole, Marks::SENSITIVE))
+}
 
 /// The object's attributes as a value of the present schema, with its sensitive paths marked.
 pub(crate) fn decode(

@@ -21,18 +21,19 @@ pub(crate) fn run(args: ShowArgs, origin: &Path) -> Result<u8> {
     if let Some(path) = args.file.as_deref().filter(|p| planfile::is_plan(p)) {
         return plan(path, &args, origin);
     }
+    let registry = crate::providers::registry()?;
     let path = state_path(args.file.as_deref());
     let state = LocalState::at(&path).read()?;
     if state.is_none() && args.file.is_some() {
         return Err(CommandError::new("Failed to read the given file", format!("{} is not there.", path.display())));
     }
     if args.json {
-        let json = render::json::state(&state.unwrap_or_else(State::new))?;
+        let json = render::json::state(&state.unwrap_or_else(State::new), &registry)?;
         print(&format!("{json}\n"));
         return Ok(0);
     }
     match state {
-        Some(state) => print(&render::state::whole(&state, style)?),
+        Some(state) => print(&render::state::whole(&state, &registry, style)?),
         None => print("No state.\n"),
     }
     Ok(0)

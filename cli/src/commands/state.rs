@@ -88,6 +88,6 @@ fn show(state: &State, address: &str, style: Style) -> Result<u8> {
             "This command requires that the address references one specific instance. To view the available instances, use `stead state list`.",
         )
     })?;
-    print(&render::state::object(&wanted, object, provider, style)?);
+    print(&render::state::object(&wanted, object, provider, &crate::providers::registry()?, style)?);
     Ok(0)
 }

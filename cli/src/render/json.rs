@@ -1,10 +1,10 @@
 //! Terraform's JSON formats: plan 1.2, state 1.0, diagnostics.
 
 use serde_json::{Map, Value as Json, json};
-use stead_engine::{Plan, Registry, ResourceChange};
+use stead_engine::{Plan, Registry, ResourceChange, recorded_value};
 use stead_state::{Object, ProviderConfigRef, State};
 use stead_value::addr::{InstanceKey, ModuleInstance, ResourceInstance, ResourceMode};
-use stead_value::{Diagnostic, Kind, Marks, Path, Severity, SourceRange, Step, Value};
+use stead_value::{Diagnostic, Diagnostics, Kind, Path, Severity, SourceRange, Step, Value};
 
 use super::diagnostics::Sources;
 use crate::session::TERRAFORM_VERSION;
@@ -47,25 +47,25 @@ fn snippet(range: &SourceRange, sources: &Sources) -> Json {
 }
 
 /// `show -json` of a state.
-pub(crate) fn state(state: &State) -> Result<Json, Diagnostic> {
+pub(crate) fn state(state: &State, registry: &Registry) -> Result<Json, Diagnostics> {
     if state.is_empty() && state.lineage.is_empty() {
         return Ok(json!({"format_version": "1.0"}));
     }
     Ok(json!({
         "format_version": "1.0",
         "terraform_version": state.terraform_version,
-        "values": state_values(state)?,
+        "values": state_values(state, registry)?,
     }))
 }
 
-fn state_values(state: &State) -> Result<Json, Diagnostic> {
+fn state_values(state: &State, registry: &Registry) -> Result<Json, Diagnostics> {
     let mut tree = ModuleTree::default();
     for (address, object, provider) in state.current_objects() {
-        let resource = state_resource(&address, object, provider, None)?;
+        let resource = state_resource(&address, object, provider, None, registry)?;
         tree.add(&address.module, resource);
     }
     for (address, key, object, provider) in state.deposed_objects() {
-        let resource = state_resource(&address, object, provider, Some(key))?;
+        let resource = state_resource(&address, object, provider, Some(key), registry)?;
         tree.add(&address.module, resource);
     }
     let mut values = Map::new();
@@ -111,14 +111,13 @@ fn state_resource(
     object: &Object,
     provider: &ProviderConfigRef,
     deposed: Option<&str>,
-) -> Result<Json, Diagnostic> {
+    registry: &Registry,
+) -> Result<Json, Diagnostics> {
     let mut out = head(address, provider);
     out.insert("schema_version".into(), json!(object.schema_version));
-    let values: Json = serde_json::from_str(object.attributes.get()).map_err(malformed)?;
-    let value = stead_value::json::from_json_implied(&values).map_err(|e| Diagnostic::error("Malformed state", format!("{e}.")))?;
-    out.insert("values".into(), values);
-    let marked = value.apply_marks(&object.sensitive_attributes, Marks::SENSITIVE);
-    out.insert("sensitive_values".into(), sensitive(&marked));
+    let value = recorded_value(registry, address, &provider.source, object)?;
+    out.insert("values".into(), known(&value));
+    out.insert("sensitive_values".into(), sensitive(&value));
     if !object.dependencies.is_empty() {
         out.insert("depends_on".into(), json!(object.dependencies));
     }
@@ -168,7 +167,7 @@ impl ModuleTree {
 }
 
 /// `show -json` of a plan.
-pub(crate) fn plan(plan: &Plan, registry: &Registry) -> Result<Json, Diagnostic> {
+pub(crate) fn plan(plan: &Plan, registry: &Registry) -> Result<Json, Diagnostics> {
     let mut variables = Map::new();
     for (name, value) in &plan.variables {
         variables.insert(name.to_string(), json!({"value": known(value)}));
@@ -195,7 +194,7 @@ pub(crate) fn plan(plan: &Plan, registry: &Registry) -> Result<Json, Diagnostic>
         "planned_values": planned_values(plan, registry),
         "resource_changes": changes,
         "output_changes": output_changes,
-        "prior_state": state(&plan.prior_state)?,
+        "prior_state": state(&plan.prior_state, registry)?,
         "applyable": plan.has_changes(),
         "complete": true,
         "errored": false,

@@ -2,22 +2,22 @@
 
 use std::fmt::Write as _;
 
-use stead_engine::outputs;
+use stead_engine::{Registry, outputs, recorded_value};
 use stead_state::{Object, ObjectStatus, ProviderConfigRef, State};
 use stead_value::addr::{ResourceInstance, ResourceMode};
-use stead_value::{Diagnostic, Marks, Value};
+use stead_value::{Diagnostics, Value};
 
 use super::value::render as render_value;
 use super::Style;
 
 /// Everything in a state.
-pub(crate) fn whole(state: &State, style: Style) -> Result<String, Diagnostic> {
+pub(crate) fn whole(state: &State, registry: &Registry, style: Style) -> Result<String, Diagnostics> {
     let mut out = String::new();
     for (address, recorded, provider) in state.current_objects() {
         if !out.is_empty() {
             out.push('\n');
         }
-        out.push_str(&object(&address, recorded, provider, style)?);
+        out.push_str(&object(&address, recorded, provider, registry, style)?);
     }
     if !state.outputs.is_empty() {
         out.push_str("\n\nOutputs:\n\n");
@@ -35,14 +35,11 @@ pub(crate) fn whole(state: &State, style: Style) -> Result<String, Diagnostic> {
 pub(crate) fn object(
     address: &ResourceInstance,
     recorded: &Object,
-    _provider: &ProviderConfigRef,
+    provider: &ProviderConfigRef,
+    registry: &Registry,
     style: Style,
-) -> Result<String, Diagnostic> {
-    let json: serde_json::Value = serde_json::from_str(recorded.attributes.get())
-        .map_err(|e| Diagnostic::error("Malformed state", format!("{address}: {e}.")))?;
-    let value = stead_value::json::from_json_implied(&json)
-        .map_err(|e| Diagnostic::error("Malformed state", format!("{address}: {e}.")))?;
-    let value = value.apply_marks(&recorded.sensitive_attributes, Marks::SENSITIVE);
+) -> Result<String, Diagnostics> {
+    let value = recorded_value(registry, address, &provider.source, recorded)?;
     let tainted = if recorded.status == ObjectStatus::Tainted { " (tainted)" } else { "" };
     let keyword = match address.resource.mode {
         ResourceMode::Managed => "resource",

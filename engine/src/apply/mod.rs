@@ -117,6 +117,9 @@ struct Executor<'e, 'c> {
     observer: Arc<dyn Observer>,
     cancel: CancellationToken,
     status: Vec<Status>,
+    /// Operations in all and those that are done, failed or skipped; joins do not count.
+    total: usize,
+    settled: usize,
     ranks: Vec<u32>,
     ready: BinaryHeap<Ready>,
     running: JoinSet<(OpId, operation::Outcome)>,
@@ -143,6 +146,7 @@ impl<'e, 'c> Executor<'e, 'c> {
     ) -> Self {
         let graph = &plan.graph;
         let status = graph.ids().map(|id| Status::Waiting(graph.predecessors(id).count())).collect();
+        let total = graph.ids().filter(|id| graph.op(*id) != Op::Join).count();
         let ranks = graph.ranks();
         let state = std::mem::take(&mut plan.prior_state);
         let diagnostics = std::mem::take(&mut plan.warnings);
@@ -157,6 +161,8 @@ impl<'e, 'c> Executor<'e, 'c> {
             observer,
             cancel,
             status,
+            total,
+            settled: 0,
             ranks,
             ready: BinaryHeap::new(),
             running: JoinSet::new(),
@@ -258,6 +264,10 @@ impl<'e, 'c> Executor<'e, 'c> {
     }
 
     fn set(&mut self, id: OpId, status: Status) {
+        let settles = matches!(status, Status::Done | Status::Failed | Status::Skipped);
+        if settles && self.plan.graph.op(id) != Op::Join {
+            self.settled += 1;
+        }
         if let Some(slot) = self.status.get_mut(id.index()) {
             *slot = status;
         }
@@ -292,15 +302,9 @@ impl<'e, 'c> Executor<'e, 'c> {
     }
 
     fn tally(&self) {
-        let mut tally = (0, 0, 0);
-        for id in self.plan.graph.ids().filter(|id| self.plan.graph.op(*id) != Op::Join) {
-            match self.status.get(id.index()) {
-                Some(Status::Waiting(_)) => tally.2 += 1,
-                Some(Status::Running) => tally.1 += 1,
-                _ => tally.0 += 1,
-            }
-        }
-        self.observer.event(Event::Tally { done: tally.0, running: tally.1, waiting: tally.2 });
+        let running = self.running.len();
+        let waiting = self.total.saturating_sub(self.settled + running);
+        self.observer.event(Event::Tally { done: self.settled, running, waiting });
     }
 
     fn record(&mut self, sink: &mut dyn StateSink) {

@@ -130,7 +130,13 @@ impl Executor<'_, '_> {
         address: &ResourceInstance,
         job: impl Future<Output = Outcome> + Send + 'static,
     ) -> Started {
-        let shown = self.plan.changes.get(flight.change).and_then(|c| crate::plan::display_id(&c.before));
+        // What is created has no identity yet, even when it replaces something that had.
+        let shown = match flight.action {
+            Action::Update | Action::Delete => {
+                self.plan.changes.get(flight.change).and_then(|c| crate::plan::display_id(&c.before))
+            }
+            _ => None,
+        };
         self.observer.event(Event::Start { address: address.clone(), action: flight.action, id: shown });
         self.flights.insert(id, flight);
         self.running.spawn(async move { (id, job.await) });

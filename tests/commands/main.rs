@@ -1,0 +1,6 @@
+//! Whole commands through the binary: what a user types, and what a user sees.
+
+mod apply;
+mod diagnostics;
+mod env;
+mod terraform;
