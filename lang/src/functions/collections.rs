@@ -18,7 +18,7 @@ pub(super) fn element_type_of(ty: &Type) -> Type {
     }
 }
 
-fn items<'a>(value: &'a Value) -> &'a [Value] {
+fn items(value: &Value) -> &[Value] {
     value.as_sequence().unwrap_or_default()
 }
 
@@ -82,7 +82,9 @@ pub(super) fn chunklist_type(args: &[Value]) -> Result<Type, FunctionError> {
 pub(super) fn chunklist(call: &Call<'_>) -> Outcome {
     let list = call.arg(0);
     let marks = list.marks().union(call.arg(1).marks());
-    let size = call.int(1)?;
+    let size = call
+        .int(1)
+        .map_err(|e| FunctionError::new(format!("invalid size: {}", e.message)))?;
     let size = usize::try_from(size)
         .map_err(|_| FunctionError::new("the size argument must be positive"))?;
     let element = element_type_of(&list.ty());

@@ -75,7 +75,7 @@ pub(super) fn urlencode(call: &Call<'_>) -> Outcome {
     for b in call.text(0).bytes() {
         match b {
             b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
-                out.push(char::from(b))
+                out.push(char::from(b));
             }
             b' ' => out.push('+'),
             b => out.push_str(&format!("%{b:02X}")),
@@ -171,41 +171,5 @@ pub(super) fn jsondecode(call: &Call<'_>) -> Outcome {
 }
 
 pub(super) fn csvdecode(call: &Call<'_>) -> Outcome {
-    let mut reader = csv::ReaderBuilder::new()
-        .flexible(true)
-        .from_reader(call.text(0).as_bytes());
-    let headers = reader.headers().map_err(csv_error)?.clone();
-    if headers.is_empty() {
-        return Err(FunctionError::new("missing header line"));
-    }
-    for (i, name) in headers.iter().enumerate() {
-        if headers.iter().take(i).any(|other| other == name) {
-            return Err(FunctionError::new(format!(
-                "duplicate column name {}",
-                quoted(name)
-            )));
-        }
-    }
-    let mut rows = Vec::new();
-    for record in reader.records() {
-        let record = record.map_err(csv_error)?;
-        if record.len() != headers.len() {
-            let line = record.position().map_or(0, csv::Position::line);
-            return Err(FunctionError::new(format!(
-                "CSV parse error on line {line}: wrong number of fields"
-            )));
-        }
-        rows.push(Value::object_from(
-            headers
-                .iter()
-                .zip(record.iter())
-                .map(|(k, v)| (k, Value::string(v))),
-        ));
-    }
-    let ty = Type::object(headers.iter().map(|name| (name, Type::String)));
-    Ok(Value::list(ty, rows))
-}
-
-fn csv_error(e: csv::Error) -> FunctionError {
-    FunctionError::new(format!("CSV parse error: {e}"))
+    super::csv::decode(call.text(0)).map_err(FunctionError::new)
 }

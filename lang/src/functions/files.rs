@@ -58,7 +58,7 @@ fn read(call: &Call<'_>, path: &str, marks: Marks) -> Result<Vec<u8>, FunctionEr
             0,
             match e.kind() {
                 ErrorKind::NotFound => format!("no file exists at {path}; this function works only with files that are distributed as part of the configuration source code, so if this file will be created by a resource in this configuration you must instead obtain this result from an attribute of that resource"),
-                ErrorKind::IsADirectory => format!("failed to read file: {path} is a directory"),
+                ErrorKind::IsADirectory if !marks.contains(Marks::SENSITIVE) => format!("failed to read file: read {full}: is a directory"),
                 _ if marks.contains(Marks::SENSITIVE) => format!("failed to read file {path}"),
                 _ => format!("failed to read file {path}: {e}"),
             },

@@ -4,6 +4,7 @@
 //! nulls, unknowns and marks. What the world must give (files, the clock, chance) comes through [`FunctionContext`].
 
 mod collections;
+mod csv;
 mod encoding;
 mod files;
 mod format;

@@ -7,47 +7,118 @@ use stead_value::{Type, Value};
 
 use super::{Call, FunctionError, Outcome};
 
-fn compile(pattern: &str) -> Result<Regex, String> {
-    let translated = translate(pattern);
-    RegexBuilder::new(&translated)
+/// What is wrong with a pattern, and which part of it.
+struct PatternError {
+    code: &'static str,
+    part: String,
+}
+
+/// What the engine says, and what the reference calls it.
+const ERRORS: [(&str, &str); 15] = [
+    ("unclosed group", "missing closing )"),
+    ("unopened group", "unexpected )"),
+    ("unclosed character class", "missing closing ]"),
+    (
+        "repetition operator missing expression",
+        "missing argument to repetition operator",
+    ),
+    ("unrecognized escape sequence", "invalid escape sequence"),
+    (
+        "incomplete escape sequence",
+        "trailing backslash at end of expression",
+    ),
+    ("look-around", "invalid or unsupported Perl syntax"),
+    (
+        "duplicate capture group name",
+        "duplicate capture group name",
+    ),
+    (
+        "invalid character class range",
+        "invalid character class range",
+    ),
+    ("Unicode character class", "invalid character class range"),
+    ("Unicode property", "invalid character class range"),
+    ("capture group name", "invalid named capture"),
+    ("capture group character", "invalid named capture"),
+    ("flag", "invalid or unsupported Perl syntax"),
+    ("size limit", "expression too large"),
+];
+
+fn compile(pattern: &str) -> Result<Regex, PatternError> {
+    check_repetitions(pattern)?;
+    RegexBuilder::new(&translate(pattern))
         .octal(true)
         .build()
         .map_err(|e| {
             let why = e.to_string();
-            let last = why
-                .lines()
-                .last()
-                .unwrap_or_default()
-                .trim_start_matches("error: ");
-            let known = [
-                ("unclosed group", "missing closing )"),
-                ("unopened group", "unexpected )"),
-                ("unclosed character class", "missing closing ]"),
-                (
-                    "repetition operator missing expression",
-                    "missing argument to repetition operator",
-                ),
-                ("unrecognized escape sequence", "invalid escape sequence"),
-                (
-                    "incomplete escape sequence",
-                    "trailing backslash at end of expression",
-                ),
-                ("look-around", "invalid or unsupported Perl syntax"),
-                (
-                    "duplicate capture group name",
-                    "duplicate capture group name",
-                ),
-                (
-                    "invalid character class range",
-                    "invalid character class range",
-                ),
-            ];
-            let code = known
+            let code = ERRORS
                 .iter()
-                .find(|(ours, _)| last.contains(ours))
-                .map_or(last, |(_, theirs)| theirs);
-            format!("invalid regexp pattern: {code} in {pattern}")
+                .find(|(ours, _)| why.contains(ours))
+                .map_or("invalid syntax", |(_, theirs)| theirs);
+            let around = ["(?=", "(?!"]
+                .iter()
+                .find(|a| why.contains("look-around") && pattern.contains(**a));
+            PatternError {
+                code,
+                part: around.map_or(pattern, |a| a).to_owned(),
+            }
         })
+}
+
+/// More repetitions than this are refused.
+const MAX_REPEAT: u32 = 1000;
+
+/// Refuses what Rust's dialect would allow: repetitions of repetitions, such as `a**`, and too many of them.
+fn check_repetitions(pattern: &str) -> Result<(), PatternError> {
+    let mut rest = pattern;
+    let mut in_class = false;
+    // The repetition operator that ended where `rest` begins.
+    let mut before = "";
+    while let Some(c) = rest.chars().next() {
+        let mut length = c.len_utf8();
+        let mut operator = false;
+        match c {
+            '\\' => length += rest.chars().nth(1).map_or(0, char::len_utf8),
+            '[' => in_class = true,
+            ']' => in_class = false,
+            '*' | '+' | '?' if !in_class => operator = true,
+            '{' if !in_class && rest.get(1..).is_some_and(is_repetition) => {
+                operator = true;
+                length = rest.find('}').map_or(length, |at| at + 1);
+            }
+            _ => {}
+        }
+        // After a group's parenthesis, a question mark begins its flags.
+        let (mut this, mut after) = rest.split_at(length);
+        if c == '(' && after.starts_with('?') {
+            after = after.get(1..).unwrap_or_default();
+        }
+        if operator {
+            if let Some(lazy) = after.strip_prefix('?') {
+                after = lazy;
+                this = rest.get(..length + 1).unwrap_or(this);
+            }
+            if !before.is_empty() {
+                return Err(PatternError {
+                    code: "invalid nested repetition operator",
+                    part: format!("{before}{this}"),
+                });
+            }
+            let too_many = |n: &str| n.parse::<u32>().map_or(!n.is_empty(), |n| n > MAX_REPEAT);
+            if this.starts_with('{') && this.trim_matches(['{', '}', '?']).split(',').any(too_many)
+            {
+                return Err(PatternError {
+                    code: "invalid repeat count",
+                    part: this.to_owned(),
+                });
+            }
+            before = this;
+        } else {
+            before = "";
+        }
+        rest = after;
+    }
+    Ok(())
 }
 
 /// Rewrites what the two dialects read differently: Go's Perl classes are ASCII only, `\Q…\E` quotes, a brace that starts no
@@ -149,6 +220,13 @@ fn escape<'a>(after: &'a str, in_class: bool, out: &mut String) -> &'a str {
             out.push(c);
             return tail;
         }
+        ('p' | 'P' | 'x', _) if tail.starts_with('{') => {
+            let (name, rest) = tail
+                .split_once('}')
+                .map_or((tail, ""), |(name, rest)| (name, rest));
+            out.push_str(&format!("\\{c}{name}}}"));
+            return rest;
+        }
         ('Q', _) => {
             let (quoted, rest) = tail.split_once("\\E").unwrap_or((tail, ""));
             out.push_str(&regex::escape(quoted));
@@ -201,7 +279,8 @@ fn match_value(regex: &Regex, captures: &Captures<'_>) -> Value {
 
 fn prepared(pattern: &str) -> Result<(Regex, Type), FunctionError> {
     let wrong = |message| FunctionError::argument(0, message);
-    let regex = compile(pattern).map_err(wrong)?;
+    let regex = compile(pattern)
+        .map_err(|e| wrong(format!("invalid regexp pattern: {} in {}", e.code, e.part)))?;
     let ty = match_type(&regex).map_err(wrong)?;
     Ok((regex, ty))
 }
@@ -243,8 +322,8 @@ pub(super) fn replace(call: &Call<'_>) -> Outcome {
     let Some(pattern) = pattern else {
         return Ok(Value::string(text.replace(old, new)));
     };
-    let regex = compile(pattern).map_err(|message| {
-        FunctionError::new(message.replacen("invalid regexp pattern", "error parsing regexp", 1))
+    let regex = compile(pattern).map_err(|e| {
+        FunctionError::new(format!("error parsing regexp: {}: `{}`", e.code, e.part))
     })?;
     Ok(Value::string(regex.replace_all(text, new)))
 }

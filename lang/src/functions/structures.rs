@@ -114,11 +114,11 @@ pub(super) fn merge_type(args: &[Value]) -> Result<Type, FunctionError> {
             Type::Dynamic => return Ok(Type::Dynamic),
             _ if arg.is_null() && matches!(arg.ty(), Type::Map(_) | Type::Object(_)) => {}
             Type::Object(o) => {
-                attributes.extend(o.attributes.iter().map(|(k, t)| (Arc::clone(k), t.clone())))
+                attributes.extend(o.attributes.iter().map(|(k, t)| (Arc::clone(k), t.clone())));
             }
             Type::Map(element) => match arg.as_entries() {
                 Some(entries) => {
-                    attributes.extend(entries.keys().map(|k| (Arc::clone(k), (*element).clone())))
+                    attributes.extend(entries.keys().map(|k| (Arc::clone(k), (*element).clone())));
                 }
                 None => keys_known = false,
             },

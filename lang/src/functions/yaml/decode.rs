@@ -95,10 +95,7 @@ impl<'a> Reader<'a> {
         }
         let value = match event {
             Event::Scalar(text, style, _, tag) => {
-                match resolve(&tag_name(tag.as_deref()), &text, style)? {
-                    Scalar::Value(value) => value,
-                    Scalar::Merge => Value::string("<<"),
-                }
+                self.scalar(&tag_name(tag.as_deref()), &text, style, &span)?
             }
             Event::SequenceStart(_, _, tag) => self.sequence(&tag_name(tag.as_deref()), &span)?,
             Event::MappingStart(_, _, tag) => self.mapping(&tag_name(tag.as_deref()), &span)?,
@@ -112,6 +109,33 @@ impl<'a> Reader<'a> {
         if let Some(id) = anchor {
             self.anchors
                 .insert(id, Some((value.clone(), self.size - before + 1)));
+        }
+        Ok(value)
+    }
+
+    fn scalar(
+        &self,
+        tag: &str,
+        text: &str,
+        style: ScalarStyle,
+        span: &Span,
+    ) -> Result<Value, String> {
+        let block = matches!(style, ScalarStyle::Literal | ScalarStyle::Folded);
+        // A last line that does not end has no line end to keep.
+        let unended =
+            block && !self.text.ends_with('\n') && span.end.byte_offset() == Some(self.text.len());
+        let text = if unended {
+            text.strip_suffix('\n').unwrap_or(text)
+        } else {
+            text
+        };
+        let value = match resolve(tag, text, style)? {
+            Scalar::Value(value) => value,
+            Scalar::Merge => Value::string("<<"),
+        };
+        if block && tag.is_empty() {
+            // As in the reference, a block is a string, but one of what it looks like: `yes` becomes "true".
+            return convert(&value, &Type::String).map_err(|e| e.message);
         }
         Ok(value)
     }
@@ -172,7 +196,7 @@ impl<'a> Reader<'a> {
                 }
                 Scalar::Value(key) => {
                     if key.is_null() {
-                        return Err(at(&span, "mapping key cannot be null"));
+                        return Err("mapping key cannot be null".into());
                     }
                     let key = convert(&key, &Type::String)
                         .map_err(|_| at(&span, "only strings are allowed as mapping keys"))?;

@@ -93,7 +93,7 @@ impl Emitter {
             Kind::Number(n) => self.plain(&n.to_string(), place),
             Kind::String(s) => self.string(s, place),
             Kind::List(_, items) | Kind::Set(_, items) | Kind::Tuple(items) => {
-                self.sequence(items, place)
+                self.sequence(items, place);
             }
             Kind::Map(_, entries) | Kind::Object(entries) => {
                 self.mapping(entries.iter().map(|(k, v)| (&**k, v)), place);
@@ -167,11 +167,15 @@ impl Emitter {
     }
 
     fn string(&mut self, text: &str, place: Place) {
+        // Further lines of a scalar are indented once more than what it belongs to.
+        let outer = self.indent;
+        self.indent = if outer < 0 { INDENT } else { outer + INDENT };
         if text.contains('\n') && place != Place::SimpleKey && literal_allowed(text) {
             self.literal(text);
         } else {
             self.double_quoted(text, place != Place::SimpleKey);
         }
+        self.indent = outer;
     }
 
     fn double_quoted(&mut self, text: &str, fold: bool) {
@@ -237,13 +241,11 @@ impl Emitter {
         if text.starts_with(|c| c == ' ' || is_break(c)) {
             self.indicator("2", false, false, false);
         }
-        self.open = false;
         let mut end = text.chars().rev();
         match (end.next().is_some_and(is_break), end.next()) {
             (false, _) => self.indicator("-", false, false, false),
             (true, before) if before.is_none_or(is_break) => {
                 self.indicator("+", false, false, false);
-                self.open = true;
             }
             _ => {}
         }
