@@ -1,3 +1,40 @@
 //! The Talos provider: clusters of Talos Linux machines.
+//!
+//! [`machinery`] is pure and knows configurations and secrets; `node` talks to machines; `resources` and `data` are what
+//! people write, with the schemas of `siderolabs/talos` 0.11.
 
+mod api;
+mod blocks;
+mod client;
+mod data;
+mod defaults;
+mod factory_api;
 pub mod machinery;
+mod node;
+mod render;
+mod resources;
+
+use std::sync::Arc;
+
+use stead_sdk::{Dialer, Native, ProviderFactory};
+
+use client::{Client, Config, connect};
+
+/// The provider `siderolabs/talos`; all its connections go through `dialer`.
+pub fn factory(dialer: Dialer) -> Arc<dyn ProviderFactory> {
+    let definition = Native::<Client>::provider::<Config>("talos")
+        .configure(connect)
+        .resource::<resources::MachineSecretsResource>()
+        .resource::<resources::MachineConfigurationApply>()
+        .resource::<resources::MachineBootstrap>()
+        .resource::<resources::ClusterKubeconfig>()
+        .resource::<resources::ImageFactorySchematic>()
+        .data_source::<data::ClientConfigurationData>()
+        .data_source::<data::MachineConfigurationData>()
+        .data_source::<data::ClusterHealth>()
+        .data_source::<data::ImageFactoryUrls>()
+        .data_source::<data::Versions>()
+        .data_source::<data::ExtensionsVersions>()
+        .data_source::<data::OverlaysVersions>();
+    Arc::new(definition.build(&dialer))
+}

@@ -129,6 +129,11 @@ impl Factory {
         format!("{}/schematics", self.base)
     }
 
+    /// An address below the factory's own.
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("{}/{path}", self.base)
+    }
+
     /// Host, with the port if it has one.
     pub fn host(&self) -> &str {
         &self.host

@@ -17,7 +17,7 @@ mod yaml;
 
 pub use config::{
     ConfigError, Contract, ContractError, EndpointError, Input, MachineType, RegistryMirror,
-    canonical, machine_config,
+    canonical, leaves_network_to_user, machine_config,
 };
 pub use image::{Architecture, Factory, ImageTarget, ImageUrls, VANILLA_ID, default_installer};
 pub use kubeconfig::{Kubeconfig, KubeconfigError, KubeconfigUser, kubeconfig_from_archive};

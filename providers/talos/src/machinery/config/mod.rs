@@ -167,6 +167,28 @@ pub fn canonical(config: &str, release: Release) -> Result<String, PatchError> {
     ))
 }
 
+/// Whether a configuration has Talos install no network plugin, so that the user brings one.
+///
+/// What cannot be read is taken to leave nothing to the user.
+pub fn leaves_network_to_user(config: &str) -> bool {
+    let documents = patch::load_config(config, Release::V1_14).unwrap_or_default();
+    let has = |kind: &str| documents.iter().any(|d| d.kind() == kind);
+    let plugin = documents
+        .iter()
+        .filter(|d| d.is_legacy())
+        .filter_map(|d| {
+            d.fields
+                .get("cluster")?
+                .text_at(&["network", "cni", "name"])
+        })
+        .next();
+    match plugin {
+        Some(name) => name == "none",
+        // From 1.14 on the plugin is a document of its own.
+        None => has("KubeNetworkConfig") && !has("KubeFlannelCNIConfig"),
+    }
+}
+
 fn generate(input: &Input<'_>) -> Result<Vec<Document>, ConfigError> {
     for (text, name) in [
         (input.cluster_name, "cluster name"),

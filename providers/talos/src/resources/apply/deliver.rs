@@ -1,0 +1,313 @@
+//! Getting a configuration onto a node, and waiting until the node lives by it.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use stead_sdk::wait::{Poll, until};
+use stead_sdk::{Context, Error};
+
+use crate::api::machine::ApplyMode;
+use crate::api::specs::MachineStage;
+use crate::machinery::Secret;
+use crate::node::{Api, CallError, Contact, Node, polling};
+use crate::render;
+
+/// A configuration on its way.
+pub(super) struct Delivery {
+    pub(super) node: Node,
+    pub(super) config: Secret,
+    /// As configured.
+    pub(super) mode: String,
+    /// The node was configured before: it has to prove itself.
+    pub(super) known: bool,
+}
+
+/// What the node did with the configuration.
+pub(super) struct Accepted {
+    /// The mode that was used, in the spelling of the attribute.
+    pub(super) mode: String,
+    after: After,
+}
+
+enum After {
+    /// It lives by it already, or will with its next start.
+    Nothing,
+    /// It installs itself and starts for the first time.
+    FirstBoot,
+    /// It starts again.
+    Reboot(Before),
+}
+
+/// What the node was before a restart.
+struct Before {
+    boot_id: Option<String>,
+    /// Its services all ran.
+    running: bool,
+}
+
+fn spelled(mode: ApplyMode) -> &'static str {
+    match mode {
+        ApplyMode::Reboot => "reboot",
+        ApplyMode::Auto => "auto",
+        ApplyMode::NoReboot => "no_reboot",
+        ApplyMode::Staged => "staged",
+        ApplyMode::Try => "try",
+    }
+}
+
+impl Delivery {
+    /// Sends the configuration until the node takes or refuses it.
+    pub(super) async fn deliver(&self, cx: &Context) -> Result<Accepted, Error> {
+        let what = format!("{} to take its configuration", self.node.label());
+        // An answer got lost: the node may have the configuration already.
+        let sent = AtomicBool::new(false);
+        until(cx, &what, polling(), || self.attempt(&sent, cx)).await
+    }
+
+    async fn attempt(&self, sent: &AtomicBool, cx: &Context) -> Result<Poll<Accepted>, Error> {
+        let was_sent = sent.load(Ordering::Relaxed);
+        match self.node.contact(cx).await? {
+            Contact::Configured(api) => self.update(&api, sent, cx).await,
+            Contact::Maintenance(..) if self.known => Err(self.reinstalled()),
+            Contact::Maintenance(api, certificate) => {
+                cx.progress(format!(
+                    "configuring {} in maintenance mode; its certificate (SHA-256 {certificate}) cannot be verified yet",
+                    self.node.label()
+                ));
+                self.first(&api, sent, cx).await
+            }
+            // Between maintenance mode and the first start anything may show.
+            Contact::Stranger(error) if was_sent => {
+                Ok(Poll::PendingBecause(error.said().to_owned()))
+            }
+            Contact::Stranger(error) => Err(error),
+            Contact::Away(why) => {
+                if was_sent && self.moved(cx).await? {
+                    return Ok(Poll::Ready(self.accepted_first()));
+                }
+                Ok(Poll::PendingBecause(why))
+            }
+        }
+    }
+
+    fn accepted_first(&self) -> Accepted {
+        Accepted {
+            mode: self.plain_mode().0.to_owned(),
+            after: After::FirstBoot,
+        }
+    }
+
+    fn reinstalled(&self) -> Error {
+        Error::new(
+            format!("configure {}", self.node.label()),
+            "it was configured before, and is in maintenance mode now, where nothing proves which machine it is",
+        )
+        .remedy(
+            "If the node was reset or installed anew on purpose, let stead make its first contact again: \
+             `-replace=ADDRESS`.",
+        )
+        .attribute("node")
+    }
+
+    /// The mode for a node that is not asked first. Never unset: the protocol's default is a reboot.
+    fn plain_mode(&self) -> (&'static str, ApplyMode) {
+        let mode = match self.mode.as_str() {
+            "reboot" => ApplyMode::Reboot,
+            "no_reboot" => ApplyMode::NoReboot,
+            "staged" => ApplyMode::Staged,
+            _ => ApplyMode::Auto,
+        };
+        (spelled(mode), mode)
+    }
+
+    /// The first contact.
+    async fn first(
+        &self,
+        api: &Api,
+        sent: &AtomicBool,
+        cx: &Context,
+    ) -> Result<Poll<Accepted>, Error> {
+        let (_, mode) = self.plain_mode();
+        match api.apply(self.config.expose(), mode, false).await {
+            Ok(reply) => {
+                warn(cx, &reply.warnings);
+                Ok(Poll::Ready(self.accepted_first()))
+            }
+            Err(call) => refused(call, sent),
+        }
+    }
+
+    /// A node that lives by a configuration already.
+    async fn update(
+        &self,
+        api: &Api,
+        sent: &AtomicBool,
+        cx: &Context,
+    ) -> Result<Poll<Accepted>, Error> {
+        if sent.load(Ordering::Relaxed) && self.is_on_disk(api).await {
+            // It restarted, or never had to: either way it has to come up.
+            return Ok(Poll::Ready(self.accepted_first()));
+        }
+        let (mut name, mut mode) = self.plain_mode();
+        if self.mode == "staged_if_needing_reboot" {
+            let preview = match api.apply(self.config.expose(), ApplyMode::Auto, true).await {
+                Ok(preview) => preview,
+                Err(call) if call.is_final() => return Err(rejection(call)),
+                Err(call) => return Ok(Poll::PendingBecause(call.reason())),
+            };
+            if preview.mode() == ApplyMode::Reboot {
+                (name, mode) = (spelled(ApplyMode::Staged), ApplyMode::Staged);
+                cx.warn(
+                    "The configuration is staged",
+                    format!(
+                        "{} has to be restarted to live by it: `talosctl reboot`.",
+                        self.node.label()
+                    ),
+                );
+            }
+        }
+        let before = if matches!(mode, ApplyMode::Auto | ApplyMode::Reboot) {
+            before(api).await
+        } else {
+            Before {
+                boot_id: None,
+                running: false,
+            }
+        };
+        match api.apply(self.config.expose(), mode, false).await {
+            Ok(reply) => {
+                warn(cx, &reply.warnings);
+                let after = if reply.mode() == ApplyMode::Reboot {
+                    After::Reboot(before)
+                } else {
+                    After::Nothing
+                };
+                let mode = name.to_owned();
+                Ok(Poll::Ready(Accepted { mode, after }))
+            }
+            Err(call) => refused(call, sent),
+        }
+    }
+
+    /// Whether the node holds this configuration; an answer that does not come is a no.
+    async fn is_on_disk(&self, api: &Api) -> bool {
+        for id in ["persistent", "v1alpha1"] {
+            if let Ok(Some(found)) = api.machine_config(id).await {
+                return render::same(found.expose(), self.config.expose());
+            }
+        }
+        false
+    }
+
+    /// Whether the configuration has moved the node to its own address, away from the endpoint.
+    async fn moved(&self, cx: &Context) -> Result<bool, Error> {
+        let Some(direct) = self.node.direct() else {
+            return Ok(false);
+        };
+        match direct.contact(cx).await? {
+            Contact::Configured(api) => Ok(self.is_on_disk(&api).await),
+            _ => Ok(false),
+        }
+    }
+
+    /// Waits until the node has done what its configuration made it do.
+    pub(super) async fn settle(&self, accepted: &Accepted, cx: &Context) -> Result<(), Error> {
+        let (what, before) = match &accepted.after {
+            After::Nothing => return Ok(()),
+            After::FirstBoot => ("to start with its configuration", None),
+            After::Reboot(before) => ("to restart with its configuration", Some(before)),
+        };
+        let what = format!("{} {what}", self.node.label());
+        until(cx, &what, polling(), || self.is_up(before, cx)).await
+    }
+
+    async fn is_up(&self, before: Option<&Before>, cx: &Context) -> Result<Poll<()>, Error> {
+        let mut contact = self.node.contact(cx).await?;
+        if let (Contact::Away(_) | Contact::Stranger(_), Some(direct)) =
+            (&contact, self.node.direct())
+        {
+            contact = direct.contact(cx).await?;
+        }
+        let api = match contact {
+            Contact::Configured(api) => api,
+            Contact::Maintenance(..) => {
+                return Ok(Poll::PendingBecause(
+                    "it is still in maintenance mode".to_owned(),
+                ));
+            }
+            Contact::Stranger(error) => return Ok(Poll::PendingBecause(error.said().to_owned())),
+            Contact::Away(why) => return Ok(Poll::PendingBecause(why)),
+        };
+        if let Some(old) = before.and_then(|b| b.boot_id.as_ref()) {
+            match api.boot_id().await {
+                Ok(now) if now == *old => {
+                    return Ok(Poll::PendingBecause("it has not restarted yet".to_owned()));
+                }
+                Ok(_) => {}
+                Err(call) if call.is_final() => return Err(call.into()),
+                Err(call) => return Ok(Poll::PendingBecause(call.reason())),
+            }
+        }
+        match api.machine_status().await {
+            Ok(Some(status)) => {
+                // A control plane node without etcd stays at booting until it is bootstrapped.
+                let booting =
+                    status.stage() == MachineStage::Booting && before.is_none_or(|b| !b.running);
+                if booting || status.stage() == MachineStage::Running {
+                    return Ok(Poll::Ready(()));
+                }
+                let stage = status
+                    .stage()
+                    .as_str_name()
+                    .trim_start_matches("MACHINE_STAGE_");
+                Ok(Poll::PendingBecause(format!(
+                    "it is {}",
+                    stage.to_lowercase().replace('_', " ")
+                )))
+            }
+            Ok(None) => Ok(Poll::PendingBecause("it has no status yet".to_owned())),
+            Err(call) if call.is_final() => Err(call.into()),
+            Err(call) => Ok(Poll::PendingBecause(call.reason())),
+        }
+    }
+}
+
+async fn before(api: &Api) -> Before {
+    let running = match api.machine_status().await {
+        Ok(Some(status)) => status.stage() == MachineStage::Running,
+        _ => false,
+    };
+    // Without it, the stage alone tells when the restart is over.
+    Before {
+        boot_id: api.boot_id().await.ok().filter(|id| !id.is_empty()),
+        running,
+    }
+}
+
+fn warn(cx: &Context, warnings: &[String]) {
+    for warning in warnings {
+        cx.warn("Talos warns about the configuration", warning.clone());
+    }
+}
+
+fn refused(call: CallError, sent: &AtomicBool) -> Result<Poll<Accepted>, Error> {
+    if call.is_final() {
+        return Err(rejection(call));
+    }
+    if call.lost {
+        sent.store(true, Ordering::Relaxed);
+    }
+    Ok(Poll::PendingBecause(call.reason()))
+}
+
+/// What the node has against the configuration.
+fn rejection(call: CallError) -> Error {
+    let invalid = call.code == tonic::Code::InvalidArgument;
+    let error = Error::from(call);
+    if invalid {
+        error
+            .remedy("Correct `machine_configuration_input` or `config_patches`.")
+            .attribute("machine_configuration_input")
+    } else {
+        error
+    }
+}
