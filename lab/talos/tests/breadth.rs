@@ -417,6 +417,11 @@ async fn resources_are_read_listed_and_watched() {
         .await
         .unwrap()
         .into_inner();
+    let ready = events.message().await.unwrap().unwrap();
+    assert!(
+        ready.event.is_empty(),
+        "the first answer only says that the watch is ready"
+    );
     let first = events.message().await.unwrap().unwrap().event.remove(0);
     assert_eq!(first.event_type(), EventType::Created);
     assert!(

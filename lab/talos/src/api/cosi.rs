@@ -92,9 +92,22 @@ impl State for Api {
         let request = request.into_inner();
         readable(&request.r#type, &request.namespace, &caller)?;
         let options = request.options.clone().unwrap_or_default();
-        if options.tail_events > 0 || options.start_from_bookmark.is_some() {
+        if options.tail_events > 0
+            || options.start_from_bookmark.is_some()
+            || options.bootstrap_bookmark
+        {
             return Err(Status::unimplemented(
                 "watching from earlier events is not simulated",
+            ));
+        }
+        if request.id.is_some() && options.bootstrap_contents {
+            return Err(Status::unimplemented(
+                "bootstrap contents is not implemented for resource watch",
+            ));
+        }
+        if request.id.is_some() && !options.label_query.is_empty() {
+            return Err(Status::unimplemented(
+                "label query is not implemented for resource watch",
             ));
         }
         let filter = Filter::of(&options.label_query, options.id_query.as_ref())?;
@@ -127,6 +140,10 @@ type Sender = tokio::sync::mpsc::Sender<Result<WatchResponse, Status>>;
 impl Watcher {
     async fn run(mut self, sender: Sender) {
         let mut revisions = self.api.node.revisions();
+        // An empty answer tells the client that the watch is ready.
+        if sender.send(Ok(WatchResponse::default())).await.is_err() {
+            return;
+        }
         let first = self.first();
         if self.send(&sender, first).await.is_err() {
             return;

@@ -2,11 +2,13 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use rustls::pki_types::CertificateDer;
+use stead_lab_core::faults::Effect;
 use tonic::Status;
 use tonic::body::Body;
 use tonic::codegen::http::{HeaderMap, Request, Response};
@@ -79,9 +81,32 @@ impl Gate {
         caller: Caller,
         request: Request<Incoming>,
     ) -> Response<Body> {
-        match self.routed(caller, request).await {
-            Ok(response) => response,
-            Err(status) => refuse(status),
+        let answer = match self.struck().await {
+            Ok(()) => self.routed(caller, request).await,
+            Err(status) => Err(status),
+        };
+        answer.unwrap_or_else(refuse)
+    }
+
+    /// The lab's latency, and its fault named `talos`.
+    async fn struck(&self) -> Result<(), Status> {
+        let Some(world) = self.node.world() else {
+            return Ok(());
+        };
+        let latency = Duration::from_millis(world.lab.settings.latency_ms);
+        if !latency.is_zero() {
+            tokio::time::sleep(latency).await;
+        }
+        match world.lab.faults.strike("talos") {
+            None => Ok(()),
+            Some(Effect::Delay(millis)) => {
+                tokio::time::sleep(Duration::from_millis(millis)).await;
+                Ok(())
+            }
+            Some(Effect::Status { message, .. }) => Err(Status::unavailable(message)),
+            Some(Effect::Drop | Effect::On) => {
+                Err(Status::unavailable("error reading from server: EOF"))
+            }
         }
     }
 

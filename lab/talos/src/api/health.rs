@@ -296,7 +296,7 @@ impl Check {
             .map(|(n, _)| n)
             .collect();
         self.every(|node| {
-            let name = node.hostname().to_ascii_lowercase();
+            let name = node.node_name();
             match known.contains(&name) {
                 true => Ok(()),
                 false => Err(format!("no Kubernetes node {name:?}")),

@@ -262,7 +262,7 @@ fn node_spec(node: &Node) -> Option<NodeSpec> {
     let config = node.config()?;
     let hardware = node.hardware();
     Some(NodeSpec {
-        name: node.hostname().to_ascii_lowercase(),
+        name: node.node_name(),
         address: node.address()?.to_string(),
         control_plane: config.is_control_plane(),
         kubelet_version: config.kubelet_version(node.line()),

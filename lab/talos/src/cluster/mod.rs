@@ -76,7 +76,8 @@ impl TalosCluster {
             changing: tokio::sync::Mutex::default(),
             wake: Notify::new(),
         });
-        tokio::spawn(look_after(Arc::downgrade(&cluster), Arc::downgrade(world)));
+        let looking = look_after(Arc::downgrade(&cluster), Arc::downgrade(world));
+        world.lab.tasks.spawn(looking);
         cluster
     }
 

@@ -273,10 +273,10 @@ fn devices(config: &Config, machine: &Node, found: &mut Findings) {
         let both = "[networking.os.device.interface], [networking.os.device.deviceSelector]";
         match (name.is_empty(), selector) {
             (true, None) => {
-                found.error(format!("{both}: required either config section to be set"))
+                found.error(format!("{both}: required either config section to be set"));
             }
             (false, Some(_)) => {
-                found.error(format!("{both}: config sections are mutually exclusive"))
+                found.error(format!("{both}: config sections are mutually exclusive"));
             }
             _ => {}
         }

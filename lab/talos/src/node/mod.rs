@@ -209,7 +209,26 @@ impl Node {
         .flatten()
     }
 
+    /// The machine's name, without a domain.
     pub(crate) fn hostname(&self) -> String {
+        let full = self.full_name();
+        full.split('.').next().unwrap_or_default().to_owned()
+    }
+
+    /// The name under which the kubelet registers.
+    pub(crate) fn node_name(&self) -> String {
+        let config = self.config();
+        let full = config.and_then(|c| c.at("machine.kubelet.registerWithFQDN")?.boolean());
+        let name = if full == Some(true) {
+            self.full_name()
+        } else {
+            self.hostname()
+        };
+        name.to_ascii_lowercase()
+    }
+
+    /// The name as it was given or made.
+    fn full_name(&self) -> String {
         let state = self.lock();
         let Some(boot) = &state.boot else {
             return String::new();
@@ -277,7 +296,12 @@ impl Node {
         };
         self.off.send_replace(false);
         let node = self.clone();
-        tokio::spawn(async move { node.run(power, count).await });
+        if let Some(world) = self.world() {
+            world
+                .lab
+                .tasks
+                .spawn(async move { node.run(power, count).await });
+        }
     }
 
     async fn until_off(&self) {

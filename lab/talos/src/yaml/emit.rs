@@ -64,7 +64,7 @@ fn sequence(text: &mut String, items: &[Out], indent: usize, started: bool) {
         text.push_str("- ");
         match item {
             Out::Mapping(inner) if !inner.is_empty() => {
-                mapping(text, inner, indent + 2, indent + 4)
+                mapping(text, inner, indent + 2, indent + 4);
             }
             Out::Sequence(inner) if !inner.is_empty() => sequence(text, inner, indent + 2, true),
             other => inline(text, other, indent + 4),

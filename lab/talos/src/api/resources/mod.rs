@@ -1,21 +1,28 @@
 //! The resources that a node publishes, computed from its state when asked.
 
-use std::net::IpAddr;
+mod block;
+mod definitions;
+mod kubernetes;
+mod network;
+
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use ipnet::IpNet;
 use prost::Message;
 use sha2::{Digest, Sha256};
 
-use super::storage::devices;
 use super::{Api, roles};
 use crate::config::Config;
 use crate::node::{Boot, Node};
-use crate::proto::common::{NetIp, NetIpPrefix};
 use crate::proto::cosi::resource::{Metadata, Resource, Spec};
-use crate::proto::resource::*;
+use crate::proto::resource::{
+    BootIdSpec, ClusterInfoSpec, ControlPlane, ExtensionMetadata, ExtensionStatusSpec,
+    IdentitySpec, MachineConfigSpec, MachineStatusSpec, MachineStatusStatus, MachineTypeSpec,
+    MemberSpec, UnmetCondition, VersionSpec,
+};
 use crate::yaml::{Out, emit};
+use kubernetes::{bootstrap_manifests, kubelet, nodename, static_pods};
+use network::{hostname, net_ip, node_addresses};
 
 /// Types by namespace, and whether only an administrator may read them.
 pub(super) const TYPES: &[(&str, &str, bool)] = &[
@@ -29,6 +36,15 @@ pub(super) const TYPES: &[(&str, &str, bool)] = &[
     ("runtime", "SystemDisks.block.talos.dev", false),
     ("k8s", "StaticPodStatuses.kubernetes.talos.dev", false),
     ("k8s", "Nodenames.kubernetes.talos.dev", false),
+    (
+        "controlplane",
+        "BootstrapManifestsConfigs.kubernetes.talos.dev",
+        false,
+    ),
+    ("k8s", "KubeletConfigs.kubernetes.talos.dev", false),
+    ("runtime", "BootIDs.runtime.talos.dev", false),
+    ("runtime", "Versions.runtime.talos.dev", false),
+    ("meta", "ResourceDefinitions.meta.cosi.dev", false),
     ("cluster", "Members.cluster.talos.dev", false),
     ("cluster", "Infos.cluster.talos.dev", false),
     ("cluster", "Identities.cluster.talos.dev", false),
@@ -119,6 +135,11 @@ impl Api {
             "SystemDisks.block.talos.dev" => self.system_disk_items(),
             "StaticPodStatuses.kubernetes.talos.dev" => static_pods(node),
             "Nodenames.kubernetes.talos.dev" => nodename(node),
+            "BootstrapManifestsConfigs.kubernetes.talos.dev" => bootstrap_manifests(node),
+            "KubeletConfigs.kubernetes.talos.dev" => kubelet(node),
+            "BootIDs.runtime.talos.dev" => node.with_boot(boot_id).into_iter().collect(),
+            "Versions.runtime.talos.dev" => node.with_boot(version).into_iter().collect(),
+            "ResourceDefinitions.meta.cosi.dev" => definitions::definitions(),
             "Members.cluster.talos.dev" => self.members(config.as_ref()),
             "Infos.cluster.talos.dev" => cluster_info(config.as_deref()),
             "Identities.cluster.talos.dev" => identity(node),
@@ -126,107 +147,6 @@ impl Api {
             "HostnameStatuses.net.talos.dev" => hostname(node),
             _ => Vec::new(),
         }
-    }
-
-    fn volumes(&self, configured: bool) -> Vec<Item> {
-        let Some(disk) = self.system_disk().filter(|_| configured) else {
-            return Vec::new();
-        };
-        let devices = devices(&self.node.hardware().disks);
-        let size = devices
-            .iter()
-            .find(|d| d.path == disk)
-            .map_or(0, |d| d.size);
-        const STATE: u64 = 100 << 20;
-        const BOOT: u64 = 2300 << 20;
-        let ephemeral = size.saturating_sub(BOOT + STATE);
-        let volumes = [("STATE", 4_i64, STATE), ("EPHEMERAL", 5, ephemeral)];
-        let separator = if disk.contains("nvme") { "p" } else { "" };
-        volumes
-            .into_iter()
-            .map(|(name, index, size)| {
-                let location = format!("{disk}{separator}{index}");
-                let spec = VolumeStatusSpec {
-                    // Ready; a partition with XFS.
-                    phase: 6,
-                    location: location.clone(),
-                    parent_location: disk.clone(),
-                    partition_index: index,
-                    size,
-                    filesystem: 1,
-                    pretty_size: pretty(size),
-                    r#type: 0,
-                };
-                item(
-                    name,
-                    &spec,
-                    vec![
-                        ("phase", text("ready")),
-                        ("type", text("partition")),
-                        ("location", text(location)),
-                        ("parentLocation", text(disk.clone())),
-                        ("partitionIndex", raw(index)),
-                        ("size", raw(size)),
-                        ("prettySize", text(pretty(size))),
-                        ("filesystem", text("xfs")),
-                    ],
-                )
-            })
-            .collect()
-    }
-
-    fn disks_items(&self) -> Vec<Item> {
-        let devices = devices(&self.node.hardware().disks).into_iter();
-        devices
-            .map(|d| {
-                let id = d.path.trim_start_matches("/dev/").to_owned();
-                let spec = DiskSpec {
-                    size: d.size,
-                    io_size: 512,
-                    sector_size: 512,
-                    readonly: d.removable,
-                    model: d.model.to_owned(),
-                    bus_path: d.bus_path.clone(),
-                    sub_system: d.subsystem.to_owned(),
-                    transport: d.transport.to_owned(),
-                    dev_path: d.path.clone(),
-                    pretty_size: pretty(d.size),
-                };
-                item(
-                    id,
-                    &spec,
-                    vec![
-                        ("dev_path", text(d.path)),
-                        ("size", raw(d.size)),
-                        ("pretty_size", text(pretty(d.size))),
-                        ("io_size", raw(512)),
-                        ("sector_size", raw(512)),
-                        ("readonly", raw(d.removable)),
-                        ("cdrom", raw(d.removable)),
-                        ("model", text(d.model)),
-                        ("bus_path", text(d.bus_path)),
-                        ("sub_system", text(d.subsystem)),
-                        ("transport", text(d.transport)),
-                    ],
-                )
-            })
-            .collect()
-    }
-
-    fn system_disk_items(&self) -> Vec<Item> {
-        let Some(path) = self.system_disk() else {
-            return Vec::new();
-        };
-        let id = path.trim_start_matches("/dev/").to_owned();
-        let spec = SystemDiskSpec {
-            disk_id: id.clone(),
-            dev_path: path.clone(),
-        };
-        vec![item(
-            "system-disk",
-            &spec,
-            vec![("diskID", text(id)), ("devPath", text(path))],
-        )]
     }
 
     /// The nodes that discovery finds, this one among them.
@@ -339,73 +259,6 @@ fn extensions(boot: &Boot) -> Vec<Item> {
     items
 }
 
-fn static_pods(node: &Node) -> Vec<Item> {
-    let runs = node.config().is_some_and(|c| c.is_control_plane())
-        && node.with_boot(|b| b.kubelet_running && b.etcd_healthy) == Some(true);
-    if !runs {
-        return Vec::new();
-    }
-    let name = node.hostname();
-    let string = |s: &str| prost_types::Value {
-        kind: Some(prost_types::value::Kind::StringValue(s.to_owned())),
-    };
-    let object = |fields: Vec<(&str, prost_types::Value)>| prost_types::Value {
-        kind: Some(prost_types::value::Kind::StructValue(prost_types::Struct {
-            fields: fields.into_iter().map(|(k, v)| (k.to_owned(), v)).collect(),
-        })),
-    };
-    let ready = object(vec![("type", string("Ready")), ("status", string("True"))]);
-    let conditions = prost_types::Value {
-        kind: Some(prost_types::value::Kind::ListValue(
-            prost_types::ListValue {
-                values: vec![ready],
-            },
-        )),
-    };
-    let status = prost_types::Struct {
-        fields: [
-            ("phase".to_owned(), string("Running")),
-            ("conditions".to_owned(), conditions),
-        ]
-        .into(),
-    };
-    let spec = StaticPodStatusSpec {
-        pod_status: Some(status),
-    };
-    let components = [
-        "kube-apiserver",
-        "kube-controller-manager",
-        "kube-scheduler",
-    ];
-    components
-        .into_iter()
-        .map(|component| {
-            let condition = map(vec![("status", text("True")), ("type", text("Ready"))]);
-            item(
-                format!("kube-system/{component}-{name}"),
-                &spec,
-                vec![
-                    ("conditions", Out::Sequence(vec![condition])),
-                    ("phase", text("Running")),
-                ],
-            )
-        })
-        .collect()
-}
-
-fn nodename(node: &Node) -> Vec<Item> {
-    if node.config().is_none() {
-        return Vec::new();
-    }
-    let name = node.hostname().to_ascii_lowercase();
-    let spec = NodenameSpec {
-        nodename: name.clone(),
-        hostname_version: "1".to_owned(),
-        skip_node_registration: false,
-    };
-    vec![item("nodename", &spec, vec![("nodename", text(name))])]
-}
-
 fn member(node: &Node) -> Option<Item> {
     let config = node.config()?;
     let kind = config.machine_type()?;
@@ -454,62 +307,23 @@ fn identity(node: &Node) -> Vec<Item> {
     vec![item("local", &spec, vec![("nodeId", text(id))])]
 }
 
-fn node_addresses(node: &Node) -> Vec<Item> {
-    let all = node.addresses();
-    let of = |id: &str, nets: &[IpNet]| {
-        let spec = NodeAddressSpec {
-            addresses: nets.iter().map(net_prefix).collect(),
-        };
-        item(id, &spec, vec![("addresses", list(nets))])
+fn boot_id(boot: &Boot) -> Item {
+    let spec = BootIdSpec {
+        boot_id: boot.id.clone(),
     };
-    let first = all.first().map(std::slice::from_ref).unwrap_or_default();
-    vec![
-        of("accumulative", &all),
-        of("current", &all),
-        of("default", first),
-        of("routed", &all),
-    ]
+    item("boot-id", &spec, vec![("bootID", text(boot.id.clone()))])
 }
 
-fn hostname(node: &Node) -> Vec<Item> {
-    let name = node.hostname();
-    let spec = HostnameStatusSpec {
-        hostname: name.clone(),
-        domainname: String::new(),
+fn version(boot: &Boot) -> Item {
+    let spec = VersionSpec {
+        version: boot.image.version.clone(),
+        name: "Talos".to_owned(),
     };
-    let yaml = vec![("hostname", text(name)), ("domainname", text(""))];
-    vec![item("hostname", &spec, yaml)]
-}
-
-fn net_ip(address: IpAddr) -> NetIp {
-    NetIp {
-        ip: match address {
-            IpAddr::V4(v4) => v4.octets().to_vec(),
-            IpAddr::V6(v6) => v6.octets().to_vec(),
-        },
-    }
-}
-
-fn net_prefix(net: &IpNet) -> NetIpPrefix {
-    NetIpPrefix {
-        ip: net_ip(net.addr()).ip,
-        prefix_length: i32::from(net.prefix_len()),
-    }
-}
-
-/// `21 GB`.
-fn pretty(size: u64) -> String {
-    const UNITS: [(&str, u64); 4] = [
-        ("TB", 1_000_000_000_000),
-        ("GB", 1_000_000_000),
-        ("MB", 1_000_000),
-        ("kB", 1000),
+    let yaml = vec![
+        ("name", text("Talos")),
+        ("version", text(boot.image.version.clone())),
     ];
-    let unit = UNITS.iter().find(|(_, n)| size >= *n);
-    match unit {
-        Some((name, n)) => format!("{} {name}", size / n),
-        None => format!("{size} B"),
-    }
+    item("version", &spec, yaml)
 }
 
 /// What makes two versions of a resource differ.

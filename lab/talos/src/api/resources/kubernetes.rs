@@ -1,0 +1,155 @@
+//! What a node tells of its kubelet and control plane.
+
+use super::{Item, item, list, map, raw, text};
+use crate::config::Config;
+use crate::node::Node;
+use crate::proto::resource::{
+    BootstrapManifestsConfigSpec, KubeletConfigSpec, NodenameSpec, StaticPodStatusSpec,
+};
+use crate::yaml::{Node as YamlNode, Out};
+
+pub(super) fn static_pods(node: &Node) -> Vec<Item> {
+    let runs = node.config().is_some_and(|c| c.is_control_plane())
+        && node.with_boot(|b| b.kubelet_running && b.etcd_healthy) == Some(true);
+    if !runs {
+        return Vec::new();
+    }
+    let name = node.hostname();
+    let string = |s: &str| prost_types::Value {
+        kind: Some(prost_types::value::Kind::StringValue(s.to_owned())),
+    };
+    let object = |fields: Vec<(&str, prost_types::Value)>| prost_types::Value {
+        kind: Some(prost_types::value::Kind::StructValue(prost_types::Struct {
+            fields: fields.into_iter().map(|(k, v)| (k.to_owned(), v)).collect(),
+        })),
+    };
+    let ready = object(vec![("type", string("Ready")), ("status", string("True"))]);
+    let conditions = prost_types::Value {
+        kind: Some(prost_types::value::Kind::ListValue(
+            prost_types::ListValue {
+                values: vec![ready],
+            },
+        )),
+    };
+    let status = prost_types::Struct {
+        fields: [
+            ("phase".to_owned(), string("Running")),
+            ("conditions".to_owned(), conditions),
+        ]
+        .into(),
+    };
+    let spec = StaticPodStatusSpec {
+        pod_status: Some(status),
+    };
+    let components = [
+        "kube-apiserver",
+        "kube-controller-manager",
+        "kube-scheduler",
+    ];
+    components
+        .into_iter()
+        .map(|component| {
+            let condition = map(vec![("status", text("True")), ("type", text("Ready"))]);
+            item(
+                format!("kube-system/{component}-{name}"),
+                &spec,
+                vec![
+                    ("conditions", Out::Sequence(vec![condition])),
+                    ("phase", text("Running")),
+                ],
+            )
+        })
+        .collect()
+}
+
+pub(super) fn nodename(node: &Node) -> Vec<Item> {
+    if node.config().is_none() {
+        return Vec::new();
+    }
+    let name = node.node_name();
+    let spec = NodenameSpec {
+        nodename: name.clone(),
+        hostname_version: "1".to_owned(),
+        skip_node_registration: false,
+    };
+    vec![item("nodename", &spec, vec![("nodename", text(name))])]
+}
+
+/// What the control plane installs by itself; clients read the network plugin's name here.
+pub(super) fn bootstrap_manifests(node: &Node) -> Vec<Item> {
+    let Some(config) = node.config().filter(|c| c.is_control_plane()) else {
+        return Vec::new();
+    };
+    let flannel = !config.needs_cni();
+    let plugin = match config.text_at("cluster.network.cni.name") {
+        Some(name) => name.to_owned(),
+        None if flannel => "flannel".to_owned(),
+        None => "none".to_owned(),
+    };
+    let on = |path: &str| config.at(path).and_then(YamlNode::boolean) != Some(true);
+    let spec = BootstrapManifestsConfigSpec {
+        server: config.endpoint().unwrap_or_default(),
+        cluster_domain: domain(&config),
+        pod_cid_rs: subnets(&config),
+        proxy_enabled: on("cluster.proxy.disabled"),
+        core_dns_enabled: on("cluster.coreDNS.disabled"),
+        flannel_enabled: plugin == "flannel",
+        cni_name: plugin,
+    };
+    let yaml = vec![
+        ("string", text(spec.server.clone())),
+        ("clusterDomain", text(spec.cluster_domain.clone())),
+        ("podCIDRs", list(&spec.pod_cid_rs)),
+        ("proxyEnabled", raw(spec.proxy_enabled)),
+        ("coreDNSEnabled", raw(spec.core_dns_enabled)),
+        ("flannelEnabled", raw(spec.flannel_enabled)),
+        ("cniName", text(spec.cni_name.clone())),
+    ];
+    vec![item("manifests", &spec, yaml)]
+}
+
+pub(super) fn kubelet(node: &Node) -> Vec<Item> {
+    let Some(config) = node.config() else {
+        return Vec::new();
+    };
+    let document = config.doc("KubeletConfig");
+    let image = config
+        .text_at("machine.kubelet.image")
+        .or_else(|| document?.text_at("image"));
+    let spec = KubeletConfigSpec {
+        image: image.unwrap_or_default().to_owned(),
+        cluster_dns: Vec::new(),
+        cluster_domain: domain(&config),
+    };
+    let yaml = vec![
+        ("image", text(spec.image.clone())),
+        ("clusterDNS", list(&spec.cluster_dns)),
+        ("clusterDomain", text(spec.cluster_domain.clone())),
+    ];
+    vec![item("kubelet", &spec, yaml)]
+}
+
+fn domain(config: &Config) -> String {
+    let document = config.doc("KubeNetworkConfig");
+    let found = config
+        .text_at("cluster.network.dnsDomain")
+        .or_else(|| document?.text_at("dnsDomain"));
+    found.unwrap_or("cluster.local").to_owned()
+}
+
+fn subnets(config: &Config) -> Vec<String> {
+    let old = config.items_at("cluster.network.podSubnets");
+    let new = config
+        .doc("KubeNetworkConfig")
+        .map(|d| d.items_at("podSubnets"));
+    let items = if old.is_empty() {
+        new.unwrap_or_default()
+    } else {
+        old
+    };
+    items
+        .iter()
+        .filter_map(YamlNode::text)
+        .map(str::to_owned)
+        .collect()
+}
