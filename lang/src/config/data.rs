@@ -32,12 +32,8 @@ pub(crate) fn resource(block: Block, diagnostics: &mut Diagnostics) -> Option<Re
         block.body.range(type_name.span),
         &format!("{what} type"),
         diagnostics,
-    ) || !check_name(
-        &name.text,
-        block.body.range(name.span),
-        &format!("{what}"),
-        diagnostics,
-    ) {
+    ) || !check_name(&name.text, block.body.range(name.span), what, diagnostics)
+    {
         return None;
     }
     let addr = addr::Resource {

@@ -80,7 +80,7 @@ impl Decoder<'_> {
             && let Some(first) = body
                 .blocks
                 .iter()
-                .find(|b| &*b.kind == &**name || is_dynamic_for(b, name))
+                .find(|b| *b.kind == **name || is_dynamic_for(b, name))
         {
             self.diagnostics
                 .push(super::not_supported(name).at(first.header_range()));

@@ -38,7 +38,7 @@ impl Decoder<'_> {
                 match self.dynamic(block) {
                     Expansion::Known(made) => instances.extend(made),
                     Expansion::Unknown(marks) => {
-                        unknown = Some(unknown.unwrap_or(Marks::NONE).union(marks))
+                        unknown = Some(unknown.unwrap_or(Marks::NONE).union(marks));
                     }
                 }
             }

@@ -64,7 +64,7 @@ fn schema() -> Block {
             (
                 "old".into(),
                 attribute(Type::String, |a| {
-                    a.deprecated = Some("Use \"name\".".into())
+                    a.deprecated = Some("Use \"name\".".into());
                 }),
             ),
             (
@@ -89,7 +89,7 @@ fn schema() -> Block {
                             (
                                 "state".into(),
                                 attribute(Type::String, |a| {
-                                    (a.optional, a.computed) = (false, true)
+                                    (a.optional, a.computed) = (false, true);
                                 }),
                             ),
                         ]),

@@ -350,7 +350,7 @@ fn walk(expr: &Expr, bound: &mut Vec<Arc<str>>, visit: &mut dyn Visit) {
         }
         ExprKind::Call(call) => call.args.iter().for_each(|a| walk(a, bound, visit)),
         ExprKind::Unary { operand: inner, .. } | ExprKind::Parens(inner) => {
-            walk(inner, bound, visit)
+            walk(inner, bound, visit);
         }
         ExprKind::Binary { first, rest } => {
             walk(first, bound, visit);

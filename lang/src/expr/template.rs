@@ -80,7 +80,7 @@ impl Evaluator<'_> {
                     Iteration::Over(value, marks) => {
                         out.marks = out.marks.union(marks);
                         self.each(&value, key_name.as_ref(), value_name, |e| {
-                            e.parts(body, out)
+                            e.parts(body, out);
                         });
                     }
                     Iteration::Unknown(marks) => {

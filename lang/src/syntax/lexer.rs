@@ -27,6 +27,7 @@ pub(crate) fn lex(file: &SourceFile, start: Start) -> (Vec<Token>, Diagnostics) 
         },
         tokens: Vec::with_capacity(file.text().len() / 4),
         diagnostics: Diagnostics::new(),
+        told: Vec::new(),
         modes: vec![match start {
             Start::Config => Mode::Expression { braces: 0 },
             Start::Template => Mode::Template,
@@ -66,6 +67,8 @@ struct Lexer<'a> {
     tokens: Vec<Token>,
     diagnostics: Diagnostics,
     modes: Vec<Mode<'a>>,
+    /// What was said of characters that are no tokens.
+    told: Vec<&'static str>,
 }
 
 impl<'a> Lexer<'a> {
@@ -106,9 +109,10 @@ impl<'a> Lexer<'a> {
         self.push(kind, self.at + length);
     }
 
-    fn invalid(&mut self, length: usize, summary: &str, detail: &str) {
+    fn invalid(&mut self, length: usize, summary: &str, detail: &'static str) {
         // A habit of another language is explained once per file.
-        if !self.diagnostics.iter().any(|d| d.detail == detail) {
+        if !self.told.contains(&detail) {
+            self.told.push(detail);
             let span = Span::new(self.at as u32, (self.at + length) as u32);
             self.diagnostics
                 .push(Diagnostic::error(summary, detail).at(self.file.range(span)));

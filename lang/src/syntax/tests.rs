@@ -350,3 +350,12 @@ proptest! {
         let _ = crate::expr::evaluate_constant(&template);
     }
 }
+
+#[test]
+fn many_errors_take_time_in_step_with_their_number() {
+    // Each line opens what nothing closes; quadratic recovery would take minutes.
+    let (_, diagnostics) = parse_file(&file(&"a = [ 1 2\n".repeat(20_000)));
+    assert_eq!(diagnostics.len(), 20_000);
+    let (_, diagnostics) = parse_file(&file(&"a = \"x\nb = ';'\n".repeat(20_000)));
+    assert!(diagnostics.len() > 40_000);
+}

@@ -324,10 +324,19 @@ impl Parser<'_> {
         }
     }
 
-    fn balanced_end(&self, start: usize, error: usize) -> Option<usize> {
+    fn balanced_end(&mut self, start: usize, error: usize) -> Option<usize> {
         let mut open = Vec::new();
         for (i, token) in self.tokens.iter().enumerate().skip(start) {
             let kind = token.kind;
+            // When the budget is spent, the end of the line has to do.
+            if self.recovery_budget > 0 {
+                self.recovery_budget -= 1;
+                if self.recovery_budget == 0 {
+                    return None;
+                }
+            } else if i >= error && kind == TokenKind::Newline {
+                return Some(i + 1);
+            }
             match kind {
                 TokenKind::Newline if open.is_empty() && i >= error => return Some(i + 1),
                 TokenKind::Eof => return open.is_empty().then_some(i),

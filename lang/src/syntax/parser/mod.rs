@@ -63,6 +63,8 @@ struct Parser<'a> {
     /// Whether newlines are tokens, per open bracket.
     newlines: Vec<bool>,
     depth: u32,
+    /// How many tokens recovery may still look at, so that a file full of errors does not take quadratic time.
+    recovery_budget: usize,
     diagnostics: Diagnostics,
 }
 
@@ -70,12 +72,14 @@ impl<'a> Parser<'a> {
     fn new(file: &'a Arc<SourceFile>, start: Start) -> Parser<'a> {
         let (mut tokens, diagnostics) = lexer::lex(file, start);
         tokens.retain(|t| t.kind != TokenKind::Comment);
+        let recovery_budget = tokens.len().saturating_mul(8);
         Parser {
             file,
             tokens,
             next: 0,
             newlines: Vec::new(),
             depth: 0,
+            recovery_budget,
             diagnostics,
         }
     }

@@ -1,0 +1,2 @@
+provider "null" { alias = "x" }
+provider "null" { alias = "x" }

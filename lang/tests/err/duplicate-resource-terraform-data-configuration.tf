@@ -1,0 +1,6 @@
+resource "terraform_data" "a" {
+  provider = foo
+  input = "x"
+}
+resource "terraform_data" "a" {
+}

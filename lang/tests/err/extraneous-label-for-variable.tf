@@ -1,0 +1,6 @@
+variable "a" "b" {}
+variable {}
+output "x" {
+  value = 1
+  foo = 2
+}

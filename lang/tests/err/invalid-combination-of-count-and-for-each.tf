@@ -1,0 +1,4 @@
+resource "null_resource" "b" {
+  count = 1
+  for_each = 2
+}

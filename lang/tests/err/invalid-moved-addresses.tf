@@ -1,0 +1,4 @@
+moved {
+  from = null_resource.a
+  to = module.x
+}

@@ -1,0 +1,8 @@
+variable "x" {
+  type = strin
+  default = 1
+}
+variable "y" {
+  type = list
+  default = {}
+}

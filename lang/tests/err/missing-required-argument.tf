@@ -1,0 +1,3 @@
+moved {
+  from = null_resource.a
+}

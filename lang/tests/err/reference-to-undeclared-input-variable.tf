@@ -1,0 +1,12 @@
+output "a" { value = var.nope }
+output "b" { value = local.nope }
+output "c" { value = null_resource.x.id }
+output "d" { value = module.x.y }
+output "e" { value = data.a.b.c }
+output "f" { value = each.key }
+output "g" { value = count.index }
+output "h" { value = self.x }
+output "i" { value = path.foo }
+output "j" { value = terraform.foo }
+output "k" { value = foo }
+output "l" { value = data.foo }

@@ -1,0 +1,6 @@
+resource "terraform_data" "a" {
+  lifecycle {
+    foo = 1
+    create_before_destroy = "x"
+  }
+}
