@@ -88,6 +88,8 @@ struct Request {
     lifetime: Duration,
 }
 
+/// No certificate lives longer: a hundred years.
+const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 /// Tolerance of clocks that differ.
 const ALLOWED_SKEW: Duration = Duration::from_secs(10);
 
@@ -100,7 +102,7 @@ impl Request {
             .unwrap_or_default();
         let epoch = date_time_ymd(1970, 1, 1);
         params.not_before = epoch + since_epoch.saturating_sub(ALLOWED_SKEW);
-        params.not_after = epoch + since_epoch + self.lifetime;
+        params.not_after = epoch + since_epoch + self.lifetime.min(LONGEST);
         let mut name = DistinguishedName::new();
         if !self.organisation.is_empty() {
             name.push(DnType::OrganizationName, self.organisation);

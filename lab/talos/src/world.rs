@@ -149,10 +149,19 @@ impl World {
         found
     }
 
-    /// The running node at an address.
+    /// The running node at an address, be it virtual.
     pub(crate) fn node_at(&self, address: IpAddr) -> Option<Arc<Node>> {
+        let holder = self.holder(address);
         let mut nodes = self.nodes().into_iter();
-        nodes.find(|n| n.addresses().iter().any(|a| a.addr() == address))
+        nodes.find(|n| {
+            holder.as_ref() == Some(&n.id) || n.addresses().iter().any(|a| a.addr() == address)
+        })
+    }
+
+    /// The machine that holds a virtual address now.
+    pub(crate) fn holder(&self, address: IpAddr) -> Option<String> {
+        let address = address.to_string();
+        self.clusters().iter().find_map(|c| c.holder(&address))
     }
 
     /// Whether another machine has an address or a lease of it.

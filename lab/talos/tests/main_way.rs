@@ -431,6 +431,16 @@ async fn control_planes_forward_and_join_answers() {
     assert_eq!(reply.messages[0].metadata, None);
 
     let mut request = Request::new(());
+    request
+        .metadata_mut()
+        .insert("node", "10.5.0.10".parse().unwrap());
+    let holder = first.hostname(request).await.unwrap().into_inner();
+    assert!(
+        holder.messages[0].hostname.starts_with("cp-"),
+        "the virtual address is a node's"
+    );
+
+    let mut request = Request::new(());
     for node in ["10.5.0.12", "10.5.0.21", "10.5.0.99"] {
         request
             .metadata_mut()

@@ -192,10 +192,13 @@ impl Watcher {
         let mut events: Vec<Event> = created
             .map(|r| event(EventType::Created, r, None))
             .collect();
-        events.push(Event {
-            event_type: EventType::Bootstrapped.into(),
-            ..Event::default()
-        });
+        // Clients of the protocol's first version do not know this kind of event.
+        if self.request.api_version >= 1 {
+            events.push(Event {
+                event_type: EventType::Bootstrapped.into(),
+                ..Event::default()
+            });
+        }
         events
     }
 

@@ -125,7 +125,8 @@ fn go_duration(text: &str) -> Option<Duration> {
             's' => 1,
             _ => return None,
         };
-        total += Duration::from_secs(number.parse::<u64>().ok()?.checked_mul(unit)?);
+        let part = number.parse::<u64>().ok()?.checked_mul(unit)?;
+        total = total.checked_add(Duration::from_secs(part))?;
         number.clear();
     }
     number.is_empty().then_some(total)

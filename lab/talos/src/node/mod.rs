@@ -304,6 +304,18 @@ impl Node {
         }
     }
 
+    /// The virtual addresses that this node holds now, as the kernel has them: without a subnet.
+    fn held(&self, config: Option<&Config>) -> Vec<(IpAddr, u8)> {
+        let (Some(config), Some(world)) = (config, self.world()) else {
+            return Vec::new();
+        };
+        let wanted = config.network().virtual_addresses.into_iter();
+        wanted
+            .filter(|a| world.holder(*a).as_ref() == Some(&self.id))
+            .map(|a| prefixed(&IpNet::from(a)))
+            .collect()
+    }
+
     async fn until_off(&self) {
         let mut off = self.off.subscribe();
         // The sender lives in `self`, so that waiting cannot fail.
@@ -328,11 +340,11 @@ pub(crate) fn line_of(image: &ImageLabel) -> Line {
 #[async_trait]
 impl Guest for Node {
     fn agent_interfaces(&self) -> Option<Vec<GuestInterface>> {
-        let state = self.lock();
-        let boot = state.boot.as_ref()?;
-        if !state.hardware.agent_channel || !boot.image.guest_agent || !boot.stage.has_network() {
-            return None;
-        }
+        let channel = self.hardware().agent_channel;
+        let (links, config) = self.with_boot(|b| {
+            let answers = channel && b.image.guest_agent && b.stage.has_network();
+            answers.then(|| (b.links.clone(), b.config.clone()))
+        })??;
         let loopback: Vec<(IpAddr, u8)> = vec![
             (IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8),
             (IpAddr::V6(std::net::Ipv6Addr::LOCALHOST), 128),
@@ -342,11 +354,14 @@ impl Guest for Node {
             mac: "00:00:00:00:00:00".to_owned(),
             addresses: loopback,
         }];
-        interfaces.extend(boot.links.iter().map(|link| GuestInterface {
+        interfaces.extend(links.iter().map(|link| GuestInterface {
             name: link.name.clone(),
             mac: link.mac.clone(),
             addresses: link.addresses.iter().map(prefixed).collect(),
         }));
+        if let Some(first) = interfaces.get_mut(1) {
+            first.addresses.extend(self.held(config.as_deref()));
+        }
         Some(interfaces)
     }
 
