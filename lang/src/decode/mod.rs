@@ -109,15 +109,16 @@ impl Decoder<'_> {
     ) -> Value {
         let name = &written.name;
         self.ranges.add_argument(path, &written.expr);
-        if attribute.unsupported {
-            self.diagnostics
-                .push(not_supported(name).at(written.name_range()));
-        }
         if let Some(message) = &attribute.deprecated {
             self.diagnostics
                 .push(deprecated(name, message).at(written.name_range()));
         }
         let value = self.evaluate(&written.expr);
+        // What is null is not configured.
+        if attribute.unsupported && !value.is_null() {
+            self.diagnostics
+                .push(not_supported(name).at(written.name_range()));
+        }
         let want = nested::constraint(&attribute.ty);
         let exact = want.without_optional();
         if attribute.computed && !attribute.optional && !attribute.required {

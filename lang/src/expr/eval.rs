@@ -18,6 +18,7 @@ use crate::syntax::{
 pub fn evaluate(expr: &Expression, scope: &dyn Scope) -> Evaluation {
     let mut evaluator = Evaluator::new(expr.file(), scope);
     let value = evaluator.expr(expr.node());
+    evaluator.explain(expr.node());
     Evaluation {
         value,
         ..evaluator.outcome
@@ -33,6 +34,7 @@ pub(crate) fn evaluate_with(
     let mut evaluator = Evaluator::new(expr.file(), scope);
     evaluator.names = names.to_vec();
     let value = evaluator.expr(expr.node());
+    evaluator.explain(expr.node());
     Evaluation {
         value,
         ..evaluator.outcome
@@ -132,7 +134,7 @@ impl<'a> Evaluator<'a> {
         Value::dynamic()
     }
 
-    fn traversal(&mut self, root: &Name, steps: &[Step], span: Span) -> Value {
+    pub(super) fn traversal(&mut self, root: &Name, steps: &[Step], span: Span) -> Value {
         if let Some((_, value)) = self.names.iter().rev().find(|(name, _)| *name == root.text) {
             let value = value.clone();
             return self.take_steps(value, steps);

@@ -6,6 +6,7 @@ mod call;
 mod comprehension;
 mod conditional;
 mod eval;
+mod explain;
 mod operators;
 mod reference;
 mod scope;

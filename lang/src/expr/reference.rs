@@ -247,30 +247,36 @@ pub(crate) fn literal_text(expr: &Expr) -> Option<String> {
 
 /// The roots of all traversals that are not bound within the expression: `var`, `local`, a resource type…
 pub fn root_names(expr: &Expression) -> BTreeSet<Arc<str>> {
-    roots(expr).into_iter().map(|(name, _)| name).collect()
+    traversals(expr.node())
+        .into_iter()
+        .map(|(root, ..)| Arc::clone(&root.text))
+        .collect()
 }
 
 /// Where a root name is first used.
 pub(crate) fn references_to_names(expr: &Expression, root: &str) -> Option<SourceRange> {
-    let (_, span) = roots(expr).into_iter().find(|(name, _)| &**name == root)?;
-    Some(expr.file().range(span))
+    let (name, ..) = traversals(expr.node())
+        .into_iter()
+        .find(|(name, ..)| *name.text == *root)?;
+    Some(expr.file().range(name.span))
 }
 
-fn roots(expr: &Expression) -> Vec<(Arc<str>, Span)> {
-    struct Roots(Vec<(Arc<str>, Span)>);
-    impl Visit for Roots {
-        fn traversal(&mut self, root: &Name, _: &[Step], _: Span) {
-            self.0.push((Arc::clone(&root.text), root.span));
+/// All traversals whose root is not bound within the expression, in order.
+pub(super) fn traversals(expr: &Expr) -> Vec<(&Name, &[Step], Span)> {
+    struct Found<'a>(Vec<(&'a Name, &'a [Step], Span)>);
+    impl<'a> Visit<'a> for Found<'a> {
+        fn traversal(&mut self, root: &'a Name, steps: &'a [Step], span: Span) {
+            self.0.push((root, steps, span));
         }
     }
-    let mut roots = Roots(Vec::new());
-    walk(expr.node(), &mut Vec::new(), &mut roots);
-    roots.0
+    let mut found = Found(Vec::new());
+    walk(expr, &mut Vec::new(), &mut found);
+    found.0
 }
 
 /// Called for each traversal whose root is not bound by a `for` around it.
-trait Visit {
-    fn traversal(&mut self, root: &Name, steps: &[Step], span: Span);
+trait Visit<'a> {
+    fn traversal(&mut self, root: &'a Name, steps: &'a [Step], span: Span);
 }
 
 struct Finder<'a> {
@@ -287,7 +293,7 @@ impl Finder<'_> {
     }
 }
 
-impl Visit for Finder<'_> {
+impl Visit<'_> for Finder<'_> {
     fn traversal(&mut self, root: &Name, steps: &[Step], span: Span) {
         match static_reference(self.file, root, steps, span) {
             Ok(reference) => self.found.push(reference),
@@ -334,7 +340,7 @@ pub(crate) fn static_reference(
     })
 }
 
-fn walk(expr: &Expr, bound: &mut Vec<Arc<str>>, visit: &mut dyn Visit) {
+fn walk<'a>(expr: &'a Expr, bound: &mut Vec<Arc<str>>, visit: &mut dyn Visit<'a>) {
     match &expr.kind {
         ExprKind::Literal(_) | ExprKind::Invalid => {}
         ExprKind::Template(parts) => walk_parts(parts, bound, visit),
@@ -387,7 +393,7 @@ fn walk(expr: &Expr, bound: &mut Vec<Arc<str>>, visit: &mut dyn Visit) {
     }
 }
 
-fn walk_steps(steps: &[Step], bound: &mut Vec<Arc<str>>, visit: &mut dyn Visit) {
+fn walk_steps<'a>(steps: &'a [Step], bound: &mut Vec<Arc<str>>, visit: &mut dyn Visit<'a>) {
     for step in steps {
         match &step.kind {
             StepKind::Index(key) => walk(key, bound, visit),
@@ -397,7 +403,7 @@ fn walk_steps(steps: &[Step], bound: &mut Vec<Arc<str>>, visit: &mut dyn Visit) 
     }
 }
 
-fn walk_parts(parts: &[TemplatePart], bound: &mut Vec<Arc<str>>, visit: &mut dyn Visit) {
+fn walk_parts<'a>(parts: &'a [TemplatePart], bound: &mut Vec<Arc<str>>, visit: &mut dyn Visit<'a>) {
     for part in parts {
         match part {
             TemplatePart::Literal { .. } => {}

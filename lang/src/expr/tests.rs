@@ -363,3 +363,33 @@ fn template_files() {
     insta::assert_snapshot!(eval(r#"templatestring(local.t, { x = 5 })"#), @r#""<5>""#);
     insta::assert_snapshot!(eval(r#"templatestring("a", {})"#), @r#"1:16-1:19 Invalid function argument: Invalid value for "template" parameter: must be a direct reference to a single string from elsewhere, containing valid template syntax."#);
 }
+
+#[test]
+fn errors_tell_the_values_around_them() {
+    let outcome = evaluate(
+        &expression(
+            "[var.l[5], var.s,\n var.m[\"z\"], upper([var.secret, var.u, var.objs[0].no])]",
+        ),
+        &scope(),
+    );
+    let shown: Vec<String> = outcome
+        .diagnostics
+        .iter()
+        .map(|d| {
+            format!(
+                "{}: {}",
+                d.summary,
+                d.values
+                    .iter()
+                    .map(|(t, s)| format!("{t} {s}"))
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            )
+        })
+        .collect();
+    insta::assert_snapshot!(shown.join("\n"), @r#"
+    Invalid index: var.l is list of string with 2 elements, var.s is "str"
+    Invalid index: var.m is map of number with 1 element, var.secret has a sensitive value, var.u is a string, known only after apply, var.objs[0] is object with 1 attribute
+    Unsupported attribute: var.m is map of number with 1 element, var.secret has a sensitive value, var.u is a string, known only after apply, var.objs[0] is object with 1 attribute
+    "#);
+}
