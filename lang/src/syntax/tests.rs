@@ -303,8 +303,26 @@ fn deep_nesting_is_an_error_and_long_chains_are_not() {
         }
         let blocks = "a {\n".repeat(50_000);
         assert!(tree(&blocks).contains("Nesting too deep"));
-        let nested = format!("{}1{}", "[".repeat(100), "]".repeat(100));
-        assert!(expr(&nested).starts_with("[[["));
+        // The deepest that is read can also be evaluated, and dropped.
+        for (open, close) in [
+            ("[", "]"),
+            ("{a=", "}"),
+            ("\"${", "}\""),
+            ("!", ""),
+            ("[1][", "]"),
+            ("true ? 1 : ", ""),
+            ("[for x in [1]: ", "]"),
+            ("try(", ")"),
+        ] {
+            let deepest = (1..300).rev().find_map(|n| {
+                let text = format!("{}1{}", open.repeat(n), close.repeat(n));
+                let (expr, diagnostics) = parse_expression(&file(&text));
+                diagnostics.is_empty().then_some((n, expr))
+            });
+            let (n, deepest) = deepest.unwrap();
+            assert!(n >= 60, "{open}: {n}");
+            crate::expr::evaluate(&deepest, &crate::testing::TestScope::default());
+        }
         let (long, diagnostics) = parse_expression(&file(&format!("0{}", " + 1".repeat(50_000))));
         assert!(diagnostics.is_empty());
         let value = crate::expr::evaluate_constant(&long).value;
