@@ -242,3 +242,6 @@ fn shown(text: &str, marks: Marks) -> String {
 fn quoted(text: &str) -> String {
     format!("{text:?}")
 }
+
+#[cfg(test)]
+mod tests;

@@ -100,7 +100,11 @@ impl Number {
         if other.is_zero() {
             return Some(self.clone());
         }
-        if let (Repr::Int(a), Repr::Int(b)) = (&self.repr, &other.repr)
+        // Exact only while the quotient is: see below.
+        let ample = self.precision >= 64 && self.precision.max(other.precision) >= 128;
+        if ample
+            && let (Repr::Int(a), Repr::Int(b)) = (&self.repr, &other.repr)
+            && (*a != 0 || *b > 0)
             && let Some(rest) = a.checked_rem(*b)
         {
             return Some(Number {
@@ -108,10 +112,13 @@ impl Number {
                 precision: self.precision,
             });
         }
+        // The quotient is rounded like any other, so that with few bits the remainder may come out odd, as it does in the
+        // reference.
         let times = self
             .checked_div(other)?
             .truncate()
             .with_precision(self.precision);
+        let times = if times.is_zero() { times.abs() } else { times };
         let whole = times.exact_mul(other, self.precision)?;
         match (self.parts(), whole.parts()) {
             (Some(a), Some(b)) => Some(add(

@@ -126,7 +126,8 @@ impl Decimal {
         let middle = if parts.exponent >= unit {
             parts.mantissa << (parts.exponent - unit)
         } else {
-            return Some(decimal);
+            // A whole number: only zeros are lost, since it has no more bits than the precision.
+            parts.mantissa >> (unit - parts.exponent)
         };
         let inclusive = !middle.bit(1);
         let lower = trimmed(&expand(&(&middle - 1u32), unit).0);

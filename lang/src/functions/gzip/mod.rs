@@ -71,6 +71,7 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
         #[test]
         fn everything_comes_back(data in prop::collection::vec(prop_oneof![any::<u8>(), Just(b'x'), Just(b'y')], 0..3000)) {
             prop_assert_eq!(gunzip(&gzip(&data)), data);
