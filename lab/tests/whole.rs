@@ -194,8 +194,16 @@ async fn a_machine_from_a_talos_image_waits_in_maintenance_and_leaves_nothing_be
     let dir = tempfile::tempdir().unwrap();
     let lab = start(dir.path()).await;
     let empty = lab.inventory().unwrap();
-    let image = "https%3A%2F%2Ffactory.talos.dev%2Fimage%2F376567988ad370138ad8b2698212367b8edcb69b5fd68c80be1f2ec7d480ba4b\
-                 %2Fv1.12.0%2Fnocloud-amd64.qcow2";
+    let client = Client::new(lab.lab()).unwrap();
+    let schematic =
+        "customization: {systemExtensions: {officialExtensions: [siderolabs/qemu-guest-agent]}}";
+    let request = Request::post("https://factory.talos.dev/schematics")
+        .body(Bytes::from_static(schematic.as_bytes()));
+    let made: Value =
+        serde_json::from_slice(client.send(request.unwrap()).await.unwrap().body()).unwrap();
+    let id = made["id"].as_str().unwrap();
+    let image =
+        format!("https%3A%2F%2Ffactory.talos.dev%2Fimage%2F{id}%2Fv1.12.0%2Fnocloud-amd64.qcow2");
     let download = format!("content=import&filename=talos.qcow2&url={image}");
     task(
         &lab,
