@@ -35,9 +35,15 @@ pub struct Lab {
     pub faults: Faults,
     /// Cancelled when the lab shuts down; servers stop then.
     pub shutdown: tokio_util::sync::CancellationToken,
-    /// What must end before the process may: servers, and the last saving of each system's state. Spawn such tasks here.
+    /// What must end before the process may: servers, and work whose outcome is to be saved. Spawn such tasks here.
     pub tasks: tokio_util::task::TaskTracker,
+    /// Cancelled when everything else has ended: the time for the last saving.
+    pub(crate) flush: tokio_util::sync::CancellationToken,
+    pub(crate) savers: tokio_util::task::TaskTracker,
 }
+
+/// How long tasks may go on after the lab was told to stop; what takes longer is left behind.
+const STOP_LIMIT: std::time::Duration = std::time::Duration::from_secs(15);
 
 impl Lab {
     /// A lab in this folder: new, or as it was left. No simulation runs yet.
@@ -51,6 +57,8 @@ impl Lab {
             settings: Arc::new(settings),
             shutdown: tokio_util::sync::CancellationToken::new(),
             tasks: tokio_util::task::TaskTracker::new(),
+            flush: tokio_util::sync::CancellationToken::new(),
+            savers: tokio_util::task::TaskTracker::new(),
         })
     }
 
@@ -58,7 +66,15 @@ impl Lab {
     pub async fn stop(&self) {
         self.shutdown.cancel();
         self.tasks.close();
-        self.tasks.wait().await;
+        if tokio::time::timeout(STOP_LIMIT, self.tasks.wait())
+            .await
+            .is_err()
+        {
+            tracing::warn!(left = self.tasks.len(), "tasks of the lab do not end");
+        }
+        self.flush.cancel();
+        self.savers.close();
+        self.savers.wait().await;
     }
 }
 

@@ -14,25 +14,25 @@ pub struct Saver {
 }
 
 impl Saver {
-    /// Saves `snapshot()` as document `system` after every [`Saver::changed`], and a last time when the lab shuts down
-    /// (`lab.tasks` waits for that).
+    /// Saves `snapshot()` as document `system` after every [`Saver::changed`], and a last time when the lab stops
+    /// and all its tasks have ended.
     pub fn start<T: Serialize + Send>(
         lab: &Lab,
         system: &'static str,
         snapshot: impl Fn() -> T + Send + Sync + 'static,
     ) -> Saver {
         let changed = Arc::new(Notify::new());
-        let (store, shutdown, signal) = (lab.store.clone(), lab.shutdown.clone(), changed.clone());
+        let (store, flush, signal) = (lab.store.clone(), lab.flush.clone(), changed.clone());
         let save = move || {
             if let Err(error) = store.save(system, &snapshot()) {
                 tracing::error!(%error, system, "cannot save the lab's state");
             }
         };
-        lab.tasks.spawn(async move {
+        lab.savers.spawn(async move {
             loop {
                 tokio::select! {
                     () = signal.notified() => save(),
-                    () = shutdown.cancelled() => break save(),
+                    () = flush.cancelled() => break save(),
                 }
             }
         });

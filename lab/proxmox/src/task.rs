@@ -84,7 +84,16 @@ impl TaskLog {
     }
 }
 
+/// How long tasks may go on after the lab was told to stop.
+const GRACE: Duration = Duration::from_secs(10);
+
 impl Proxmox {
+    /// Returns when the lab stops and what is under way had time enough to end well.
+    async fn grace_is_over(&self) {
+        self.lab.shutdown.cancelled().await;
+        tokio::time::sleep(GRACE).await;
+    }
+
     /// Starts work of its own; answers its UPID.
     pub(crate) async fn worker<F, W>(
         self: &Arc<Self>,
@@ -119,7 +128,7 @@ impl Proxmox {
             } else {
                 tokio::select! {
                     outcome = work(task.clone()) => outcome,
-                    () = task.proxmox.lab.shutdown.cancelled() => Err("received interrupt".to_owned()),
+                    () = task.proxmox.grace_is_over() => Err("received interrupt".to_owned()),
                 }
             };
             task.finish(outcome);
@@ -166,8 +175,34 @@ impl State {
         }
     }
 
-    /// After a restart nothing works any more on what was running.
+    /// After a restart nothing works any more on what was running. A machine that was half made goes with its disks: the
+    /// lab's process is not the hypervisor's, and nobody could unlock such a machine through the API.
     pub(crate) fn abandon_tasks(&mut self) {
+        let half_made = |vm: &crate::state::Vm| {
+            matches!(
+                vm.config.get("lock").map(String::as_str),
+                Some("create" | "clone")
+            )
+        };
+        let lost: Vec<u32> = self
+            .vms
+            .iter()
+            .filter(|(_, vm)| half_made(vm))
+            .map(|(id, _)| *id)
+            .collect();
+        for vmid in lost {
+            self.vms.remove(&vmid);
+            for volumes in self
+                .storages
+                .values_mut()
+                .flat_map(|storage| storage.volumes.values_mut())
+            {
+                volumes.retain(|_, volume| volume.vmid != Some(vmid));
+            }
+            for pool in self.pools.values_mut() {
+                pool.vms.retain(|id| *id != vmid);
+            }
+        }
         for task in self.tasks.values_mut().filter(|t| t.end.is_none()) {
             task.end = Some(now());
             task.exit = Some("unexpected status".into());

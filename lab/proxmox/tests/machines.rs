@@ -753,3 +753,19 @@ async fn faults_show_as_the_real_failures() {
         200
     );
 }
+
+#[tokio::test]
+async fn a_lab_that_stops_lets_its_tasks_end_and_saves_their_outcome() {
+    let cluster = Cluster::new().await;
+    cluster.import_image().await;
+    cluster
+        .root("POST", "/nodes/abel/qemu", CREATE)
+        .await
+        .data();
+    let again = cluster.restarted().await;
+    let config = again.config(4001).await;
+    assert_eq!(
+        (config.get("lock"), &config["name"]),
+        (None, &json!("ctrl-00"))
+    );
+}
