@@ -77,7 +77,7 @@ impl Api {
                 (None, true, _) => problems.push(Problem::new(name, "Field required")),
                 (None, false, Some(default)) => checked.push(default.clone()),
                 (None, false, None) => {
-                    checked.push(self.default_of(param.get(2).unwrap_or(&Value::Null)))
+                    checked.push(self.default_of(param.get(2).unwrap_or(&Value::Null)));
                 }
             }
         }
@@ -123,7 +123,7 @@ impl Api {
             | ("num", Value::Number(_))
             | ("map", Value::Object(_)) => {}
             ("int", Value::Number(n)) if n.as_i64().is_some() || n.as_u64().is_some() => {
-                integer(n, arg(1), arg(2), &mut wrong)
+                integer(n, arg(1), arg(2), &mut wrong);
             }
             ("str", Value::String(text)) => string(text, kind, &mut wrong),
             ("enum", value) => {
@@ -229,7 +229,7 @@ impl Api {
                     checked.insert(key.clone(), value);
                 }
                 None if entry.get(0).and_then(Value::as_i64) == Some(1) => {
-                    problems.push(Problem::new(&join(key), "Field required"))
+                    problems.push(Problem::new(&join(key), "Field required"));
                 }
                 None => {
                     if let Some(default) = entry.get(2) {

@@ -367,7 +367,7 @@ fn check_volume(
         .and_then(Value::as_str)
         .and_then(bytes)
         .unwrap_or(16_384);
-    if size == 0 || size % block != 0 {
+    if size == 0 || !size.is_multiple_of(block) {
         check.add(
             "volsize",
             "Volume size should be a multiple of volume block size",

@@ -84,7 +84,7 @@ fn check(
 ) -> Result<(), Failure> {
     let mut problems = Vec::new();
     let mut add = |field: &str, message: String| {
-        problems.push(Problem::new(&format!("{schema}.{field}"), message))
+        problems.push(Problem::new(&format!("{schema}.{field}"), message));
     };
     let text = |name: &str| {
         share
@@ -134,7 +134,7 @@ fn check(
                 "This field is required when map group is specified".to_owned(),
             ),
             (Some(user), _) if !accounts::is_user(user) => {
-                add(&format!("{kind}_user"), format!("User not found: {user}"))
+                add(&format!("{kind}_user"), format!("User not found: {user}"));
             }
             _ => {}
         }

@@ -143,7 +143,7 @@ fn human(bytes: u64) -> String {
         unit += 1;
     }
     let name = units.get(unit).copied().unwrap_or_default();
-    if bytes % scale == 0 {
+    if bytes.is_multiple_of(scale) {
         return if unit == 0 {
             format!("{bytes}{name}")
         } else {

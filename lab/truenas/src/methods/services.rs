@@ -91,7 +91,7 @@ pub(super) fn control(system: &System, verb: &Value, name: &Value) -> Outcome {
 pub(super) fn update(system: &System, name: &Value, data: &Value) -> Outcome {
     let enable = data.get("enable").and_then(Value::as_bool);
     let (id, _) = change(system, name, |service| {
-        service.enabled = enable.unwrap_or(service.enabled)
+        service.enabled = enable.unwrap_or(service.enabled);
     })?;
     Ok(json!(id))
 }
