@@ -247,10 +247,13 @@ pub(crate) enum LabCommand {
     Reset(LabArgs),
     /// Show what exists in the lab, as JSON
     Inventory(LabArgs),
-    /// Make something go wrong: NAME=VALUE, such as proxmox.lock_timeout=2; without any, list what is set
+    /// Make something go wrong: NAME, NAME=503, NAME=250ms or NAME=drop, such as proxmox*2=503; lists what is set
     Fault {
         #[command(flatten)]
         lab: LabArgs,
+        /// First take back every fault that is set
+        #[arg(long)]
+        clear: bool,
         faults: Vec<String>,
     },
 }
@@ -263,6 +266,12 @@ pub(crate) struct LabArgs {
     /// How long things take: 0 not at all, 1 as in life
     #[arg(long, value_name = "FACTOR", default_value_t = 0.0)]
     pub(crate) pace: f64,
+    /// Added to every answer, in milliseconds
+    #[arg(long, value_name = "MS", default_value_t = 0)]
+    pub(crate) latency: u64,
+    /// Seed of what is random, so that a run can be repeated
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) seed: u64,
 }
 
 #[derive(Args, Debug)]

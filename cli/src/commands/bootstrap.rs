@@ -48,7 +48,7 @@ async fn in_lab(args: &BootstrapArgs) -> Result<u8> {
         arguments.push("--no-color".into());
     }
     let program = std::env::current_exe()?;
-    let lab = LabArgs { lab_dir: args.lab_dir.clone(), pace: 0.0 };
+    let lab = LabArgs { lab_dir: args.lab_dir.clone(), pace: 0.0, latency: 0, seed: 0 };
     print(&format!("The lab is in {}: nothing outside this machine is touched.\n\n", args.lab_dir.display()));
     super::lab::exec(&lab, program.as_os_str(), &arguments).await
 }

@@ -5,7 +5,6 @@ mod bootstrap;
 mod init;
 mod interrupt;
 mod lab;
-mod lab_stub;
 mod output;
 mod plan;
 mod show;
