@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use stead_lab_azure::Azure;
 use stead_lab_core::machine::GuestKind;
 use stead_lab_core::{Lab, Settings, gateway};
+use stead_lab_hosts::Hosts;
 use stead_lab_kubernetes::Kubernetes;
 use stead_lab_proxmox::Proxmox;
 use stead_lab_talos::Talos;
@@ -20,7 +21,10 @@ use stead_lab_truenas::TrueNas;
 
 pub use crate::control::request;
 pub use crate::folder::{Found, find, reset};
-pub use stead_lab_core as core;
+pub use {
+    stead_lab_azure as azure, stead_lab_core as core, stead_lab_hosts as hosts,
+    stead_lab_kubernetes as kubernetes, stead_lab_proxmox as proxmox, stead_lab_truenas as truenas,
+};
 
 use crate::environment::{Credentials, environment};
 use crate::folder::Claim;
@@ -32,6 +36,7 @@ pub struct Options {
     pub proxmox: stead_lab_proxmox::Options,
     pub truenas: stead_lab_truenas::Options,
     pub azure: stead_lab_azure::Options,
+    pub hosts: stead_lab_hosts::Options,
 }
 
 /// A lab that runs in this process.
@@ -51,6 +56,7 @@ pub(crate) struct Systems {
     kubernetes: Arc<Kubernetes>,
     truenas: Arc<TrueNas>,
     azure: Arc<Azure>,
+    hosts: Arc<Hosts>,
 }
 
 impl RunningLab {
@@ -85,6 +91,7 @@ impl RunningLab {
         let truenas = stead_lab_truenas::start(lab, options.truenas.clone()).await?;
         let kubernetes = stead_lab_kubernetes::start(lab).await?;
         let talos = stead_lab_talos::start(lab, kubernetes.clone()).await?;
+        let hosts = stead_lab_hosts::start(lab, kubernetes.clone(), options.hosts.clone()).await?;
         // Last: machines that ran boot again, and find everything that they need.
         let kinds: Vec<Arc<dyn GuestKind>> = vec![talos.clone()];
         let proxmox = stead_lab_proxmox::start(lab, &options.proxmox, kinds).await?;
@@ -95,6 +102,7 @@ impl RunningLab {
             kubernetes,
             truenas,
             azure,
+            hosts,
         });
         control::start(&systems).await?;
         Ok((systems, gateway::start(lab).await?))
@@ -120,6 +128,16 @@ impl RunningLab {
         self.systems.inventory()
     }
 
+    /// The clusters' simulation, for what only a process beside it can say (which folder stands for a Git repository).
+    pub fn kubernetes(&self) -> &Arc<Kubernetes> {
+        &self.systems.kubernetes
+    }
+
+    /// The public SSH key of a host of the lab, as `known_hosts` holds it.
+    pub fn host_key(&self, name: &str) -> io::Result<String> {
+        self.systems.hosts.host_key(name)
+    }
+
     /// The folder of its state.
     pub fn dir(&self) -> PathBuf {
         self.lab.store.root().to_owned()
@@ -140,6 +158,7 @@ impl Systems {
             "kubernetes": self.kubernetes.inventory(),
             "truenas": serde_json::to_value(self.truenas.inventory())?,
             "azure": serde_json::to_value(self.azure.inventory())?,
+            "hosts": serde_json::to_value(self.hosts.inventory())?,
         }))
     }
 }

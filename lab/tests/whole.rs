@@ -160,6 +160,7 @@ async fn the_gateway_leads_to_every_system_and_nowhere_else() {
         "10.25.150.103:8006",
         "truenas.lab:443",
         "10.25.150.20:443",
+        "10.25.151.11:22",
         "management.azure.com:443",
         "login.microsoftonline.com:443",
         "some.vault.azure.net:443",
