@@ -30,6 +30,7 @@ use stead_lab_core::Lab;
 use stead_lab_core::cluster::{Cluster, ClusterHost, ClusterSpec};
 
 use argocd::Repositories;
+pub use argocd::RepositoryMapping;
 use cluster::SimulatedCluster;
 
 /// Runs the lab's clusters.
@@ -44,7 +45,7 @@ pub async fn start(lab: &Lab) -> io::Result<Arc<Kubernetes>> {
     Ok(Arc::new(Kubernetes {
         lab: lab.clone(),
         clusters: Mutex::new(HashMap::new()),
-        repositories: Repositories::default(),
+        repositories: Repositories::open(&lab.store)?,
     }))
 }
 
@@ -55,6 +56,11 @@ impl Kubernetes {
         let mut all: Vec<Value> = clusters.values().map(|c| c.core.inventory()).collect();
         all.sort_by(|a, b| object::text(a, &["id"]).cmp(object::text(b, &["id"])));
         json!({"clusters": all})
+    }
+
+    /// Lets a local folder stand for repositories, in every cluster; kept in the lab's store (document `git`).
+    pub fn map_repository(&self, mapping: RepositoryMapping) -> io::Result<()> {
+        self.repositories.map(mapping)
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Arc<SimulatedCluster>>> {
