@@ -1,9 +1,11 @@
 //! Single commands: found by name, run with their arguments.
 
 mod core;
+mod paths;
 mod snap;
 mod sudo;
 mod test;
+mod text;
 
 use crate::microk8s;
 use crate::shell::{Input, Output, Shell};
