@@ -10,7 +10,12 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 /// Existing Terraform and OpenTofu configurations and states run as they are. Every flag may be written with one dash
 /// (-auto-approve) or two (--auto-approve).
 #[derive(Debug, Parser)]
-#[command(name = "stead", version, disable_version_flag = true, max_term_width = 120)]
+#[command(
+    name = "stead",
+    version,
+    disable_version_flag = true,
+    max_term_width = 120
+)]
 pub(crate) struct Cli {
     /// Run as if started in this folder
     #[arg(long, global = true, value_name = "DIR")]
@@ -287,7 +292,9 @@ pub(crate) fn with_two_dashes(arguments: impl Iterator<Item = OsString>) -> Vec<
     arguments
         .enumerate()
         .map(|(i, argument)| {
-            let Some(text) = argument.to_str() else { return argument };
+            let Some(text) = argument.to_str() else {
+                return argument;
+            };
             if text == "--" {
                 verbatim = true;
             }
@@ -295,8 +302,15 @@ pub(crate) fn with_two_dashes(arguments: impl Iterator<Item = OsString>) -> Vec<
                 return "version".into();
             }
             let mut chars = text.chars();
-            let single = chars.next() == Some('-') && chars.next().is_some_and(|c| c.is_ascii_alphabetic());
-            if single && !verbatim && text.chars().nth(2).is_some_and(|c| c.is_ascii_alphanumeric() || c == '-') {
+            let single =
+                chars.next() == Some('-') && chars.next().is_some_and(|c| c.is_ascii_alphabetic());
+            if single
+                && !verbatim
+                && text
+                    .chars()
+                    .nth(2)
+                    .is_some_and(|c| c.is_ascii_alphanumeric() || c == '-')
+            {
                 return format!("-{text}").into();
             }
             argument
@@ -309,16 +323,31 @@ mod tests {
     use super::*;
 
     fn two_dashes(arguments: &[&str]) -> Vec<String> {
-        let arguments = std::iter::once("stead").chain(arguments.iter().copied()).map(OsString::from);
-        with_two_dashes(arguments).into_iter().skip(1).map(|a| a.to_string_lossy().into_owned()).collect()
+        let arguments = std::iter::once("stead")
+            .chain(arguments.iter().copied())
+            .map(OsString::from);
+        with_two_dashes(arguments)
+            .into_iter()
+            .skip(1)
+            .map(|a| a.to_string_lossy().into_owned())
+            .collect()
     }
 
     #[test]
     fn single_dashes_become_double() {
-        assert_eq!(two_dashes(&["plan", "-out=x", "-var", "a=-b"]), ["plan", "--out=x", "--var", "a=-b"]);
-        assert_eq!(two_dashes(&["-chdir=a", "plan", "-h"]), ["--chdir=a", "plan", "-h"]);
+        assert_eq!(
+            two_dashes(&["plan", "-out=x", "-var", "a=-b"]),
+            ["plan", "--out=x", "--var", "a=-b"]
+        );
+        assert_eq!(
+            two_dashes(&["-chdir=a", "plan", "-h"]),
+            ["--chdir=a", "plan", "-h"]
+        );
         assert_eq!(two_dashes(&["-version"]), ["version"]);
-        assert_eq!(two_dashes(&["lab", "exec", "--", "ls", "-la"]), ["lab", "exec", "--", "ls", "-la"]);
+        assert_eq!(
+            two_dashes(&["lab", "exec", "--", "ls", "-la"]),
+            ["lab", "exec", "--", "ls", "-la"]
+        );
     }
 
     #[test]
@@ -329,8 +358,11 @@ mod tests {
 
     #[test]
     fn booleans_take_a_value_or_none() {
-        let cli = Cli::try_parse_from(["stead", "plan", "--refresh=false", "--lock"]).expect("parses");
-        let Command::Plan(plan) = cli.command else { panic!("plan") };
+        let cli =
+            Cli::try_parse_from(["stead", "plan", "--refresh=false", "--lock"]).expect("parses");
+        let Command::Plan(plan) = cli.command else {
+            panic!("plan")
+        };
         assert!(!plan.planning.refresh);
         assert!(plan.planning.locking.lock);
     }

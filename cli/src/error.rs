@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 use stead_value::{Diagnostic, Diagnostics};
 
-use crate::render::diagnostics::{Sources, render};
 use crate::render::Style;
+use crate::render::diagnostics::{Sources, render};
 
 /// A command's failure: diagnostics with the files they point into.
 #[derive(Default)]
@@ -32,7 +32,10 @@ impl From<Diagnostic> for CommandError {
 
 impl From<Diagnostics> for CommandError {
     fn from(diagnostics: Diagnostics) -> Self {
-        CommandError { diagnostics, ..CommandError::default() }
+        CommandError {
+            diagnostics,
+            ..CommandError::default()
+        }
     }
 }
 
@@ -46,7 +49,9 @@ impl From<stead_state::Error> for CommandError {
     fn from(error: stead_state::Error) -> Self {
         let summary = match &error {
             stead_state::Error::Locked { .. } => "Error acquiring the state lock",
-            stead_state::Error::Malformed { .. } | stead_state::Error::Version { .. } => "Error loading state",
+            stead_state::Error::Malformed { .. } | stead_state::Error::Version { .. } => {
+                "Error loading state"
+            }
             _ => "Error saving state",
         };
         let mut detail = format!("{error}.");
@@ -64,9 +69,14 @@ impl From<stead_state::Error> for CommandError {
 }
 
 /// Prints a failure on standard error.
-#[expect(clippy::print_stderr, reason = "this is the one place where failures are shown")]
+#[expect(
+    clippy::print_stderr,
+    reason = "this is the one place where failures are shown"
+)]
 pub(crate) fn report(error: &CommandError) -> ExitCode {
-    let style = Style { colour: !error.no_color && colour_wanted(std::io::stderr().is_terminal()) };
+    let style = Style {
+        colour: !error.no_color && colour_wanted(std::io::stderr().is_terminal()),
+    };
     eprint!("{}", render(&error.diagnostics, &error.sources, style));
     ExitCode::FAILURE
 }

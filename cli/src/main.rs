@@ -18,7 +18,10 @@ fn main() -> ExitCode {
     stead_sdk::init_crypto();
     init_logging();
     let cli = args::Cli::parse_from(args::with_two_dashes(std::env::args_os()));
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build();
     let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(error) => return error::report(&error::CommandError::from(error)),
@@ -36,7 +39,11 @@ fn main() -> ExitCode {
 fn init_logging() {
     let level = std::env::var("STEAD_LOG").or_else(|_| std::env::var("TF_LOG"));
     if let Ok(level) = level {
-        let filter = tracing_subscriber::EnvFilter::try_new(level.to_lowercase()).unwrap_or_default();
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+        let filter =
+            tracing_subscriber::EnvFilter::try_new(level.to_lowercase()).unwrap_or_default();
+        tracing_subscriber::fmt()
+            .with_env_filter(filter)
+            .with_writer(std::io::stderr)
+            .init();
     }
 }

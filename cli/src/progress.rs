@@ -70,7 +70,9 @@ impl Progress {
     fn begin(&self, address: &ResourceInstance, action: Option<Action>) {
         let bar = self.display.as_ref().map(|display| {
             let bar = display.add(ProgressBar::new_spinner());
-            if let Ok(style) = ProgressStyle::with_template("  {spinner:.cyan} {msg} {elapsed:.dim}") {
+            if let Ok(style) =
+                ProgressStyle::with_template("  {spinner:.cyan} {msg} {elapsed:.dim}")
+            {
                 bar.set_style(style);
             }
             bar.set_message(format!("{address}: {}", ongoing(action)));
@@ -78,7 +80,13 @@ impl Progress {
             bar
         });
         let now = Instant::now();
-        let running = Running { action, started: now, spoken: now, waits_for: String::new(), bar };
+        let running = Running {
+            action,
+            started: now,
+            spoken: now,
+            waits_for: String::new(),
+            bar,
+        };
         self.lock().insert(address.clone(), running);
     }
 
@@ -90,13 +98,19 @@ impl Progress {
 
     fn waits_for(&self, address: &ResourceInstance, message: String) {
         let mut running = self.lock();
-        let Some(entry) = running.get_mut(address) else { return };
+        let Some(entry) = running.get_mut(address) else {
+            return;
+        };
         if entry.waits_for == message {
             return;
         }
         entry.waits_for = message;
         if let Some(bar) = &entry.bar {
-            bar.set_message(format!("{address}: {} ({})", ongoing(entry.action), entry.waits_for));
+            bar.set_message(format!(
+                "{address}: {} ({})",
+                ongoing(entry.action),
+                entry.waits_for
+            ));
         }
     }
 
@@ -105,9 +119,16 @@ impl Progress {
         for (address, entry) in self.lock().iter_mut() {
             if entry.spoken.elapsed() >= STILL {
                 entry.spoken = Instant::now();
-                let wait =
-                    if entry.waits_for.is_empty() { String::new() } else { format!(", {}", entry.waits_for) };
-                lines.push(format!("{address}: Still {} [{} elapsed{wait}]", ongoing(entry.action).to_lowercase(), seconds(entry.started.elapsed())));
+                let wait = if entry.waits_for.is_empty() {
+                    String::new()
+                } else {
+                    format!(", {}", entry.waits_for)
+                };
+                lines.push(format!(
+                    "{address}: Still {} [{} elapsed{wait}]",
+                    ongoing(entry.action).to_lowercase(),
+                    seconds(entry.started.elapsed())
+                ));
             }
         }
         for line in lines {
@@ -119,27 +140,65 @@ impl Progress {
 impl Observer for Progress {
     fn event(&self, event: Event) {
         let bold = |address: &ResourceInstance| self.style.bold(format!("{address}:"));
-        let id = |id: &Option<String>| id.as_ref().map(|id| format!(" [id={id}]")).unwrap_or_default();
+        let id = |id: &Option<String>| {
+            id.as_ref()
+                .map(|id| format!(" [id={id}]"))
+                .unwrap_or_default()
+        };
         match event {
             Event::RefreshStart { address, id: known } => {
                 if self.verbose {
-                    self.line(&format!("{} Refreshing state...{}", bold(&address), id(&known)));
+                    self.line(&format!(
+                        "{} Refreshing state...{}",
+                        bold(&address),
+                        id(&known)
+                    ));
                 }
                 self.begin(&address, None);
             }
             Event::RefreshDone { address, .. } => self.end(&address),
-            Event::Start { address, action, id: known } => {
-                self.line(&format!("{} {}...{}", bold(&address), ongoing(Some(action)), id(&known)));
+            Event::Start {
+                address,
+                action,
+                id: known,
+            } => {
+                self.line(&format!(
+                    "{} {}...{}",
+                    bold(&address),
+                    ongoing(Some(action)),
+                    id(&known)
+                ));
                 self.begin(&address, Some(action));
             }
             Event::Progress { address, message } => self.waits_for(&address, message),
-            Event::Done { address, action, id: known, elapsed } => {
+            Event::Done {
+                address,
+                action,
+                id: known,
+                elapsed,
+            } => {
                 self.end(&address);
-                self.line(&format!("{} {} complete after {}{}", bold(&address), noun(action), seconds(elapsed), id(&known)));
+                self.line(&format!(
+                    "{} {} complete after {}{}",
+                    bold(&address),
+                    noun(action),
+                    seconds(elapsed),
+                    id(&known)
+                ));
             }
-            Event::Failed { address, action, elapsed } => {
+            Event::Failed {
+                address,
+                action,
+                elapsed,
+            } => {
                 self.end(&address);
-                self.line(&format!("{} {} {} after {}", bold(&address), noun(action), self.style.red("failed"), seconds(elapsed)));
+                self.line(&format!(
+                    "{} {} {} after {}",
+                    bold(&address),
+                    noun(action),
+                    self.style.red("failed"),
+                    seconds(elapsed)
+                ));
             }
             Event::Skipped { .. } | Event::Tally { .. } => {}
         }
@@ -170,5 +229,9 @@ fn noun(action: Action) -> &'static str {
 /// `0s`, `12s`, `2m5s`.
 pub(crate) fn seconds(duration: Duration) -> String {
     let total = duration.as_secs();
-    if total < 60 { format!("{total}s") } else { format!("{}m{}s", total / 60, total % 60) }
+    if total < 60 {
+        format!("{total}s")
+    } else {
+        format!("{}m{}s", total / 60, total % 60)
+    }
 }

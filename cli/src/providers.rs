@@ -14,7 +14,14 @@ use stead_value::addr::ProviderSource;
 pub(crate) fn registry() -> Result<Registry, Diagnostics> {
     let dialer = Dialer::from_env().map_err(stead_value::Diagnostic::from)?;
     let mut registry = Registry::default();
-    let all = [stead_utility::factories(&dialer), stead_truenas::factories(&dialer), vec![("registry.terraform.io/siderolabs/talos", stead_talos::factory(dialer.clone()))]];
+    let all = [
+        stead_utility::factories(&dialer),
+        stead_truenas::factories(&dialer),
+        vec![(
+            "registry.terraform.io/siderolabs/talos",
+            stead_talos::factory(dialer.clone()),
+        )],
+    ];
     for (source, factory) in all.into_iter().flatten() {
         register(&mut registry, source, factory);
     }

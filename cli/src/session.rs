@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use stead_engine::Registry;
 use stead_engine::eval::{Evaluator, GivenVariable, Phase, Settings};
-use stead_lang::config::{ConfigTree, NothingInstalled};
 use stead_lang::Files;
+use stead_lang::config::{ConfigTree, NothingInstalled};
 use stead_lang::functions::World;
 use stead_state::{LocalState, LockInfo};
 use stead_value::{Diagnostic, Diagnostics};
@@ -46,8 +46,15 @@ impl Session {
     }
 
     /// Reads a stack whose files and variables come from elsewhere, such as a plan file.
-    pub(crate) fn load_from(files: &dyn Files, origin: &Path, given: Given<'_>, no_color: bool) -> Result<Session> {
-        let style = Style { colour: !no_color && colour_wanted(std::io::stdout().is_terminal()) };
+    pub(crate) fn load_from(
+        files: &dyn Files,
+        origin: &Path,
+        given: Given<'_>,
+        no_color: bool,
+    ) -> Result<Session> {
+        let style = Style {
+            colour: !no_color && colour_wanted(std::io::stdout().is_terminal()),
+        };
         let (tree, diagnostics) = ConfigTree::load(files, Path::new(""), &NothingInstalled);
         let mut sources = Sources::default();
         for node in tree.nodes() {
@@ -101,12 +108,27 @@ impl Session {
     }
 
     /// Values for root variables, later ones winning: environment, terraform.tfvars, *.auto.tfvars, the command line.
-    fn gather(&mut self, files: &dyn Files, arguments: &VariableArgs) -> Result<BTreeMap<Arc<str>, GivenVariable>> {
+    fn gather(
+        &mut self,
+        files: &dyn Files,
+        arguments: &VariableArgs,
+    ) -> Result<BTreeMap<Arc<str>, GivenVariable>> {
         let declared = &self.tree.root.module.variables;
         let environment: Vec<(String, String)> = std::env::vars_os()
-            .filter_map(|(k, v)| Some((k.to_str()?.strip_prefix("TF_VAR_")?.to_owned(), v.into_string().ok()?)))
+            .filter_map(|(k, v)| {
+                Some((
+                    k.to_str()?.strip_prefix("TF_VAR_")?.to_owned(),
+                    v.into_string().ok()?,
+                ))
+            })
             .collect();
-        let found = variables::gather(files, declared, &environment, &arguments.var_files, &arguments.vars);
+        let found = variables::gather(
+            files,
+            declared,
+            &environment,
+            &arguments.var_files,
+            &arguments.vars,
+        );
         for file in &found.sources {
             self.sources.add(file);
         }
@@ -136,13 +158,21 @@ impl Session {
 
     /// A failure that shows excerpts of this stack's files.
     pub(crate) fn failure(&self, diagnostics: Diagnostics) -> CommandError {
-        CommandError { diagnostics, sources: self.sources.clone(), no_color: !self.style.colour }
+        CommandError {
+            diagnostics,
+            sources: self.sources.clone(),
+            no_color: !self.style.colour,
+        }
     }
 
     /// Shows warnings on standard error at once.
     #[expect(clippy::print_stderr, reason = "warnings go where errors go")]
     pub(crate) fn warn(&self, diagnostics: &Diagnostics) {
-        let warnings: Diagnostics = diagnostics.iter().filter(|d| !d.is_error()).cloned().collect();
+        let warnings: Diagnostics = diagnostics
+            .iter()
+            .filter(|d| !d.is_error())
+            .cloned()
+            .collect();
         if !warnings.is_empty() {
             eprint!("{}", render(&warnings, &self.sources, self.style));
         }
@@ -152,7 +182,9 @@ impl Session {
     pub(crate) fn files(&self) -> BTreeMap<String, String> {
         let nodes = self.tree.nodes();
         let files = nodes.iter().flat_map(|node| node.module.files.iter());
-        files.map(|f| (f.name().to_string(), f.text().to_owned())).collect()
+        files
+            .map(|f| (f.name().to_string(), f.text().to_owned()))
+            .collect()
     }
 }
 
@@ -198,16 +230,27 @@ pub(crate) async fn open_state(locking: &LockArgs, operation: &str) -> Result<Lo
 }
 
 fn who() -> String {
-    let user = std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).unwrap_or_else(|_| "unknown".into());
+    let user = std::env::var("USER")
+        .or_else(|_| std::env::var("LOGNAME"))
+        .unwrap_or_else(|_| "unknown".into());
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let host = host.trim();
-    if host.is_empty() { user } else { format!("{user}@{host}") }
+    if host.is_empty() {
+        user
+    } else {
+        format!("{user}@{host}")
+    }
 }
 
 /// `30s`, `5m`, `1h30m`, `0`.
 pub(crate) fn duration(text: &str) -> Result<Duration> {
     let wrong = || {
-        CommandError::new("Invalid duration", format!("\"{text}\" is not a duration: write a number with a unit, such as 30s, 5m or 1h30m."))
+        CommandError::new(
+            "Invalid duration",
+            format!(
+                "\"{text}\" is not a duration: write a number with a unit, such as 30s, 5m or 1h30m."
+            ),
+        )
     };
     if text == "0" {
         return Ok(Duration::ZERO);
@@ -232,9 +275,15 @@ pub(crate) fn duration(text: &str) -> Result<Duration> {
             'h' => Duration::from_secs(3600),
             _ => return Err(wrong()),
         };
-        total += unit.checked_mul(u32::try_from(count).map_err(|_| wrong())?).ok_or_else(wrong)?;
+        total += unit
+            .checked_mul(u32::try_from(count).map_err(|_| wrong())?)
+            .ok_or_else(wrong)?;
         digits.clear();
         any = true;
     }
-    if any && digits.is_empty() { Ok(total) } else { Err(wrong()) }
+    if any && digits.is_empty() {
+        Ok(total)
+    } else {
+        Err(wrong())
+    }
 }

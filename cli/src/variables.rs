@@ -33,7 +33,11 @@ pub(crate) fn gather(
     for (name, text) in environment {
         // The environment is shared with other stacks: what is not declared here is not meant for us.
         if let Some(variable) = declared.get(name.as_str()) {
-            gathered.text(variable, text, &format!("the environment variable TF_VAR_{name}"));
+            gathered.text(
+                variable,
+                text,
+                &format!("the environment variable TF_VAR_{name}"),
+            );
         }
     }
     for name in ["terraform.tfvars", "terraform.tfvars.json"] {
@@ -42,7 +46,10 @@ pub(crate) fn gather(
         }
     }
     let automatic = files.list(Path::new("")).unwrap_or_default();
-    for name in automatic.iter().filter(|n| n.ends_with(".auto.tfvars") || n.ends_with(".auto.tfvars.json")) {
+    for name in automatic
+        .iter()
+        .filter(|n| n.ends_with(".auto.tfvars") || n.ends_with(".auto.tfvars.json"))
+    {
         gathered.file(files, declared, Path::new(name));
     }
     for path in var_files {
@@ -59,7 +66,10 @@ impl Gathered {
         let (value, diagnostics) = value_from_text(variable, text, origin);
         self.diagnostics.extend(diagnostics);
         if let Some(given) = value {
-            let given = GivenVariable { value: given.value, origin: origin.to_owned() };
+            let given = GivenVariable {
+                value: given.value,
+                origin: origin.to_owned(),
+            };
             self.values.insert(Arc::clone(&variable.name), given);
         }
     }
@@ -85,7 +95,13 @@ impl Gathered {
         for (name, given) in values {
             if declared.contains_key(&name) {
                 let origin = path.display().to_string();
-                self.values.insert(name, GivenVariable { value: given.value, origin });
+                self.values.insert(
+                    name,
+                    GivenVariable {
+                        value: given.value,
+                        origin,
+                    },
+                );
             } else {
                 let mut warning = undeclared(&name, &format!("The file {}", path.display()));
                 warning.severity = stead_value::Severity::Warning;
@@ -99,6 +115,8 @@ impl Gathered {
 fn undeclared(name: &str, origin: &str) -> Diagnostic {
     Diagnostic::error(
         "Value for undeclared variable",
-        format!("{origin} gives a value to \"{name}\", but the root module does not declare a variable of that name. Declare it with a variable \"{name}\" {{}} block, or take the value out."),
+        format!(
+            "{origin} gives a value to \"{name}\", but the root module does not declare a variable of that name. Declare it with a variable \"{name}\" {{}} block, or take the value out."
+        ),
     )
 }

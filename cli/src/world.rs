@@ -41,7 +41,9 @@ impl Files for Disk {
                 let kind = entry.file_type()?;
                 if kind.is_dir() {
                     pending.push(path);
-                } else if kind.is_file() || std::fs::metadata(entry.path()).is_ok_and(|m| m.is_file()) {
+                } else if kind.is_file()
+                    || std::fs::metadata(entry.path()).is_ok_and(|m| m.is_file())
+                {
                     found.push(path.to_string_lossy().into_owned());
                 }
             }
@@ -53,7 +55,11 @@ impl Files for Disk {
 
 /// The empty path means the current folder.
 fn here(path: &Path) -> &Path {
-    if path.as_os_str().is_empty() { Path::new(".") } else { path }
+    if path.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        path
+    }
 }
 
 /// The clock and the chance of this machine.
@@ -72,7 +78,9 @@ impl World for Here {
 
 /// The time, in UTC and RFC 3339 with whole seconds.
 pub(crate) fn now() -> String {
-    jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+    jiff::Timestamp::now()
+        .strftime("%Y-%m-%dT%H:%M:%SZ")
+        .to_string()
 }
 
 /// The configuration files of a saved plan; everything else (templates, keys) comes from the disk.
@@ -82,7 +90,12 @@ pub(crate) struct PlannedFiles {
 
 impl PlannedFiles {
     pub(crate) fn new(files: BTreeMap<String, String>) -> PlannedFiles {
-        PlannedFiles { files: files.into_iter().map(|(name, text)| (PathBuf::from(name), text)).collect() }
+        PlannedFiles {
+            files: files
+                .into_iter()
+                .map(|(name, text)| (PathBuf::from(name), text))
+                .collect(),
+        }
     }
 }
 
@@ -95,10 +108,18 @@ impl Files for PlannedFiles {
     }
 
     fn list(&self, directory: &Path) -> io::Result<Vec<String>> {
-        let here = self.files.keys().filter(|p| p.parent().unwrap_or(Path::new("")) == directory);
-        let names: Vec<String> =
-            here.filter_map(|p| Some(p.file_name()?.to_string_lossy().into_owned())).collect();
-        if names.is_empty() { Disk.list(directory) } else { Ok(names) }
+        let here = self
+            .files
+            .keys()
+            .filter(|p| p.parent().unwrap_or(Path::new("")) == directory);
+        let names: Vec<String> = here
+            .filter_map(|p| Some(p.file_name()?.to_string_lossy().into_owned()))
+            .collect();
+        if names.is_empty() {
+            Disk.list(directory)
+        } else {
+            Ok(names)
+        }
     }
 
     fn exists(&self, path: &Path) -> bool {

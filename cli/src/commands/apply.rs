@@ -29,50 +29,111 @@ pub(crate) async fn run(args: ApplyArgs, origin: &Path, destroy: bool) -> Result
     let cancel = super::interrupt::token();
     if let Some(path) = &args.plan_file {
         if destroy {
-            return Err(CommandError::new("Invalid arguments", "destroy takes no plan file: use `stead apply` with a plan made by `stead plan -destroy`."));
+            return Err(CommandError::new(
+                "Invalid arguments",
+                "destroy takes no plan file: use `stead apply` with a plan made by `stead plan -destroy`.",
+            ));
         }
         return apply_saved(&args, path, origin, cancel).await;
     }
     let destroy = destroy || args.planning.destroy;
-    let session = Session::load(origin, &args.planning.variables, args.planning.display.no_color)?;
+    let session = Session::load(
+        origin,
+        &args.planning.variables,
+        args.planning.display.no_color,
+    )?;
     let mut state = open_state(&args.planning.locking, "OperationTypeApply").await?;
     let progress: Arc<dyn Observer> = Progress::new(session.style);
-    let Prepared { planned, .. } =
-        prepare(&session, &mut state, &args.planning, destroy, Arc::clone(&progress), cancel.clone()).await?;
+    let Prepared { planned, .. } = prepare(
+        &session,
+        &mut state,
+        &args.planning,
+        destroy,
+        Arc::clone(&progress),
+        cancel.clone(),
+    )
+    .await?;
     show(&session, &planned.plan);
     if planned.plan.has_changes() && !args.auto_approve {
-        approve(&session, destroy, args.planning.display.input.unwrap_or(true))?;
+        approve(
+            &session,
+            destroy,
+            args.planning.display.input.unwrap_or(true),
+        )?;
     }
-    let applied = execute(&session, planned, &mut state, args.planning.parallelism, progress, cancel).await;
+    let applied = execute(
+        &session,
+        planned,
+        &mut state,
+        args.planning.parallelism,
+        progress,
+        cancel,
+    )
+    .await;
     conclude(&session, applied, destroy)
 }
 
-async fn apply_saved(args: &ApplyArgs, path: &Path, origin: &Path, cancel: CancellationToken) -> Result<u8> {
+async fn apply_saved(
+    args: &ApplyArgs,
+    path: &Path,
+    origin: &Path,
+    cancel: CancellationToken,
+) -> Result<u8> {
     let given = &args.planning.variables;
     if !given.vars.is_empty() || !given.var_files.is_empty() {
-        return Err(CommandError::new("Can't set variables when applying a saved plan", "The -var and -var-file options cannot be used when applying a saved plan file, because a saved plan includes the variable values that were set when it was created."));
+        return Err(CommandError::new(
+            "Can't set variables when applying a saved plan",
+            "The -var and -var-file options cannot be used when applying a saved plan file, because a saved plan includes the variable values that were set when it was created.",
+        ));
     }
     let file = planfile::read(path)?;
     let variables: BTreeMap<Arc<str>, GivenVariable> = file
         .plan
         .variables
         .iter()
-        .map(|(name, value)| (Arc::clone(name), GivenVariable { value: value.clone(), origin: "the saved plan".into() }))
+        .map(|(name, value)| {
+            (
+                Arc::clone(name),
+                GivenVariable {
+                    value: value.clone(),
+                    origin: "the saved plan".into(),
+                },
+            )
+        })
         .collect();
     let files = PlannedFiles::new(file.files);
-    let session = Session::load_from(&files, origin, Given::Saved(variables), args.planning.display.no_color)?;
+    let session = Session::load_from(
+        &files,
+        origin,
+        Given::Saved(variables),
+        args.planning.display.no_color,
+    )?;
     let mut state = open_state(&args.planning.locking, "OperationTypeApply").await?;
     let current = state.read()?.unwrap_or_else(State::new);
     if current.lineage != file.lineage || current.serial != file.serial {
         return Err(CommandError::new(
             "Saved plan is stale",
-            format!("The given plan file can no longer be applied because the state was changed by another operation after the plan was created: it was made from serial {} and the state is at serial {}. Plan again.", file.serial, current.serial),
+            format!(
+                "The given plan file can no longer be applied because the state was changed by another operation after the plan was created: it was made from serial {} and the state is at serial {}. Plan again.",
+                file.serial, current.serial
+            ),
         ));
     }
     let destroy = file.plan.mode == PlanMode::Destroy;
     let progress: Arc<dyn Observer> = Progress::new(session.style);
-    let planned = Planned { plan: file.plan, pool: Pool::new() };
-    let applied = execute(&session, planned, &mut state, args.planning.parallelism, progress, cancel).await;
+    let planned = Planned {
+        plan: file.plan,
+        pool: Pool::new(),
+    };
+    let applied = execute(
+        &session,
+        planned,
+        &mut state,
+        args.planning.parallelism,
+        progress,
+        cancel,
+    )
+    .await;
     conclude(&session, applied, destroy)
 }
 
@@ -89,7 +150,11 @@ pub(crate) fn approve(session: &Session, destroy: bool, input: bool) -> Result<(
     } else {
         "Do you want to perform these actions?\n  stead will perform the actions described above.\n  Only 'yes' will be accepted to approve."
     };
-    print(&format!("\n{}\n\n  {} ", session.style.bold(question), session.style.bold("Enter a value:")));
+    print(&format!(
+        "\n{}\n\n  {} ",
+        session.style.bold(question),
+        session.style.bold("Enter a value:")
+    ));
     std::io::stdout().flush()?;
     let mut answer = String::new();
     std::io::stdin().lock().read_line(&mut answer)?;
@@ -97,7 +162,14 @@ pub(crate) fn approve(session: &Session, destroy: bool, input: bool) -> Result<(
         print("\n");
         return Ok(());
     }
-    Err(CommandError::new(if destroy { "Destroy cancelled." } else { "Apply cancelled." }, ""))
+    Err(CommandError::new(
+        if destroy {
+            "Destroy cancelled."
+        } else {
+            "Apply cancelled."
+        },
+        "",
+    ))
 }
 
 /// Executes a plan and keeps its state.
@@ -110,7 +182,11 @@ pub(crate) async fn execute(
     cancel: CancellationToken,
 ) -> Applied {
     let evaluator = session.evaluator(Phase::Apply);
-    let mut sink = Checkpoints { file: state, last: None, cost: Duration::ZERO };
+    let mut sink = Checkpoints {
+        file: state,
+        last: None,
+        cost: Duration::ZERO,
+    };
     stead_engine::apply::apply(
         &evaluator,
         &session.registry,
@@ -160,15 +236,24 @@ pub(crate) fn conclude(session: &Session, applied: Applied, destroy: bool) -> Re
     if applied.diagnostics.has_errors() {
         let done = applied.added + applied.changed + applied.destroyed;
         if done > 0 {
-            print(&format!("\n{done} operations were completed and are recorded; {} were not started.\n", applied.skipped));
+            print(&format!(
+                "\n{done} operations were completed and are recorded; {} were not started.\n",
+                applied.skipped
+            ));
         }
         return Err(session.failure(applied.diagnostics));
     }
     session.warn(&applied.diagnostics);
     let headline = if destroy {
-        format!("Destroy complete! Resources: {} destroyed.", applied.destroyed)
+        format!(
+            "Destroy complete! Resources: {} destroyed.",
+            applied.destroyed
+        )
     } else {
-        format!("Apply complete! Resources: {} added, {} changed, {} destroyed.", applied.added, applied.changed, applied.destroyed)
+        format!(
+            "Apply complete! Resources: {} added, {} changed, {} destroyed.",
+            applied.added, applied.changed, applied.destroyed
+        )
     };
     print(&format!("\n{}\n", session.style.bold_green(headline)));
     print(&outputs(&applied.state).map_err(|d| session.failure(Diagnostics::from(d)))?);
@@ -181,7 +266,10 @@ fn outputs(state: &State) -> Result<String, Diagnostic> {
     }
     let mut text = String::from("\nOutputs:\n\n");
     for (name, output) in &state.outputs {
-        text.push_str(&format!("{name} = {}\n", render_value(&stead_engine::outputs::decode(output)?, 0)));
+        text.push_str(&format!(
+            "{name} = {}\n",
+            render_value(&stead_engine::outputs::decode(output)?, 0)
+        ));
     }
     Ok(text)
 }

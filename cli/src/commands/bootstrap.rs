@@ -21,15 +21,26 @@ use crate::session::{Session, open_state};
 
 pub(crate) async fn run(args: BootstrapArgs, origin: &Path) -> Result<u8> {
     if !args.dir.is_dir() {
-        return Err(CommandError::new("No such stack", format!("{} is not a folder.", args.dir.display())));
+        return Err(CommandError::new(
+            "No such stack",
+            format!("{} is not a folder.", args.dir.display()),
+        ));
     }
-    if args.lab { in_lab(&args).await } else { bootstrap(&args, origin).await }
+    if args.lab {
+        in_lab(&args).await
+    } else {
+        bootstrap(&args, origin).await
+    }
 }
 
 /// In the lab the same command runs as a child with the lab's environment, so that what is measured and seen is just what a
 /// real run is.
 async fn in_lab(args: &BootstrapArgs) -> Result<u8> {
-    let mut arguments: Vec<OsString> = vec!["bootstrap".into(), args.dir.clone().into(), "--auto-approve".into()];
+    let mut arguments: Vec<OsString> = vec![
+        "bootstrap".into(),
+        args.dir.clone().into(),
+        "--auto-approve".into(),
+    ];
     arguments.push(format!("--parallelism={}", args.parallelism).into());
     let own_secrets = args.dir.join("lab.tfvars");
     if own_secrets.is_file() {
@@ -48,8 +59,16 @@ async fn in_lab(args: &BootstrapArgs) -> Result<u8> {
         arguments.push("--no-color".into());
     }
     let program = std::env::current_exe()?;
-    let lab = LabArgs { lab_dir: args.lab_dir.clone(), pace: 0.0, latency: 0, seed: 0 };
-    print(&format!("The lab is in {}: nothing outside this machine is touched.\n\n", args.lab_dir.display()));
+    let lab = LabArgs {
+        lab_dir: args.lab_dir.clone(),
+        pace: 0.0,
+        latency: 0,
+        seed: 0,
+    };
+    print(&format!(
+        "The lab is in {}: nothing outside this machine is touched.\n\n",
+        args.lab_dir.display()
+    ));
     super::lab::exec(&lab, program.as_os_str(), &arguments).await
 }
 
@@ -59,12 +78,27 @@ fn absolute(path: &Path) -> Result<PathBuf> {
 
 async fn bootstrap(args: &BootstrapArgs, origin: &Path) -> Result<u8> {
     let started = Instant::now();
-    let var_files = args.variables.var_files.iter().map(|f| absolute(f)).collect::<Result<_>>()?;
+    let var_files = args
+        .variables
+        .var_files
+        .iter()
+        .map(|f| absolute(f))
+        .collect::<Result<_>>()?;
     std::env::set_current_dir(&args.dir)?;
     let planning = PlanningArgs {
-        variables: VariableArgs { vars: args.variables.vars.clone(), var_files },
-        display: DisplayArgs { no_color: args.no_color, ..DisplayArgs::default() },
-        locking: LockArgs { lock: true, lock_timeout: "0s".into(), state: None },
+        variables: VariableArgs {
+            vars: args.variables.vars.clone(),
+            var_files,
+        },
+        display: DisplayArgs {
+            no_color: args.no_color,
+            ..DisplayArgs::default()
+        },
+        locking: LockArgs {
+            lock: true,
+            lock_timeout: "0s".into(),
+            state: None,
+        },
         destroy: false,
         refresh: true,
         replace: Vec::new(),
@@ -75,19 +109,41 @@ async fn bootstrap(args: &BootstrapArgs, origin: &Path) -> Result<u8> {
     let cancel = super::interrupt::token();
     let session = Session::load(origin, &planning.variables, args.no_color)?;
     let style = session.style;
-    stage(style, "Preflight", "the configuration, the providers and what is there already");
+    stage(
+        style,
+        "Preflight",
+        "the configuration, the providers and what is there already",
+    );
     let mut state = open_state(&planning.locking, "OperationTypeApply").await?;
     let progress: Arc<dyn Observer> = Progress::new(style);
-    let Prepared { planned, .. } =
-        prepare(&session, &mut state, &planning, false, Arc::clone(&progress), cancel.clone()).await?;
+    let Prepared { planned, .. } = prepare(
+        &session,
+        &mut state,
+        &planning,
+        false,
+        Arc::clone(&progress),
+        cancel.clone(),
+    )
+    .await?;
     let preflight = started.elapsed();
     show(&session, &planned.plan);
     if planned.plan.has_changes() && !args.auto_approve {
         super::apply::approve(&session, false, true)?;
     }
-    stage(style, "Apply", "longest paths first; what depends on nothing runs at once");
-    let applied =
-        super::apply::execute(&session, planned, &mut state, planning.parallelism, progress, cancel).await;
+    stage(
+        style,
+        "Apply",
+        "longest paths first; what depends on nothing runs at once",
+    );
+    let applied = super::apply::execute(
+        &session,
+        planned,
+        &mut state,
+        planning.parallelism,
+        progress,
+        cancel,
+    )
+    .await;
     let report = report(&applied, preflight, started.elapsed(), style);
     let code = super::apply::conclude(&session, applied, false)?;
     print(&report);
@@ -95,7 +151,11 @@ async fn bootstrap(args: &BootstrapArgs, origin: &Path) -> Result<u8> {
 }
 
 fn stage(style: Style, name: &str, what: &str) {
-    print(&format!("\n{} {}\n\n", style.bold(style.cyan(format!("== {name}:"))), what));
+    print(&format!(
+        "\n{} {}\n\n",
+        style.bold(style.cyan(format!("== {name}:"))),
+        what
+    ));
 }
 
 /// Which part of the job a resource type belongs to, in the order in which the parts come.
@@ -117,17 +177,31 @@ fn report(applied: &Applied, preflight: Duration, total: Duration, style: Style)
     for timing in &applied.timings {
         let (name, order) = part(&timing.address.resource.type_name);
         let end = timing.started + timing.elapsed;
-        let entry = parts.entry((order, name)).or_insert((0, timing.started, end));
+        let entry = parts
+            .entry((order, name))
+            .or_insert((0, timing.started, end));
         entry.0 += 1;
         entry.1 = entry.1.min(timing.started);
         entry.2 = entry.2.max(end);
     }
     let mut text = format!("\n{}\n\n", style.bold(style.cyan("== Report")));
-    text.push_str(&format!("  {:<32} {:>6}\n", "preflight and plan", seconds_exact(preflight)));
+    text.push_str(&format!(
+        "  {:<32} {:>6}\n",
+        "preflight and plan",
+        seconds_exact(preflight)
+    ));
     for ((_, name), (count, start, end)) in &parts {
-        text.push_str(&format!("  {name:<32} {:>6}  {count} operations\n", seconds_exact(end.saturating_sub(*start))));
+        text.push_str(&format!(
+            "  {name:<32} {:>6}  {count} operations\n",
+            seconds_exact(end.saturating_sub(*start))
+        ));
     }
-    text.push_str(&format!("  {:<32} {:>6}  ({} wall time)\n", "in all", seconds_exact(total), seconds(total)));
+    text.push_str(&format!(
+        "  {:<32} {:>6}  ({} wall time)\n",
+        "in all",
+        seconds_exact(total),
+        seconds(total)
+    ));
     let facts = facts(&applied.state);
     if !facts.machines.is_empty() {
         text.push_str(&format!("\n{}\n", style.bold("Machines")));
@@ -146,7 +220,9 @@ fn report(applied: &Applied, preflight: Duration, total: Duration, style: Style)
         for line in &facts.applications {
             text.push_str(&format!("  {line}\n"));
         }
-        text.push_str("  stead reports no drift on these and does not destroy them: change them in Git.\n");
+        text.push_str(
+            "  stead reports no drift on these and does not destroy them: change them in Git.\n",
+        );
     }
     text
 }
@@ -166,8 +242,11 @@ struct Facts {
 fn facts(state: &State) -> Facts {
     let mut facts = Facts::default();
     for (address, object, _) in state.current_objects() {
-        let json: serde_json::Value = serde_json::from_str(object.attributes.get()).unwrap_or_default();
-        let Ok(value) = stead_value::json::from_json_implied(&json) else { continue };
+        let json: serde_json::Value =
+            serde_json::from_str(object.attributes.get()).unwrap_or_default();
+        let Ok(value) = stead_value::json::from_json_implied(&json) else {
+            continue;
+        };
         let text = |name: &str| value.get(name).and_then(|v| v.as_str().map(str::to_owned));
         match &*address.resource.type_name {
             "proxmox_virtual_environment_vm" => {
@@ -175,12 +254,20 @@ fn facts(state: &State) -> Facts {
                 facts.machines.push((name, addresses(&value)));
             }
             "microk8s_node" => {
-                let name = text("name").or_else(|| text("host")).unwrap_or_else(|| address.to_string());
-                facts.machines.push((name, text("host").into_iter().collect()));
+                let name = text("name")
+                    .or_else(|| text("host"))
+                    .unwrap_or_else(|| address.to_string());
+                facts
+                    .machines
+                    .push((name, text("host").into_iter().collect()));
             }
             "local_sensitive_file" | "local_file" => {
-                if let Some(path) = text("filename").filter(|f| f.contains("kubeconfig") || f.ends_with("kube-config")) {
-                    facts.kubeconfigs.push(std::path::absolute(&path).map_or(path, |p| p.display().to_string()));
+                if let Some(path) = text("filename")
+                    .filter(|f| f.contains("kubeconfig") || f.ends_with("kube-config"))
+                {
+                    facts
+                        .kubeconfigs
+                        .push(std::path::absolute(&path).map_or(path, |p| p.display().to_string()));
                 }
             }
             "gitops_application" => facts.applications.extend(applications(&value)),
@@ -193,7 +280,10 @@ fn facts(state: &State) -> Facts {
 /// The addresses that a guest agent told of, loopback left out.
 fn addresses(vm: &Value) -> Vec<String> {
     let lists = vm.get("ipv4_addresses");
-    let lists = lists.as_ref().and_then(Value::as_sequence).unwrap_or_default();
+    let lists = lists
+        .as_ref()
+        .and_then(Value::as_sequence)
+        .unwrap_or_default();
     lists
         .iter()
         .flat_map(|list| list.as_sequence().unwrap_or_default())
@@ -206,12 +296,25 @@ fn addresses(vm: &Value) -> Vec<String> {
 /// One line for each application that the handoff waited for.
 fn applications(value: &Value) -> Vec<String> {
     let listed = value.get("applications");
-    let listed = listed.as_ref().and_then(Value::as_sequence).unwrap_or_default();
+    let listed = listed
+        .as_ref()
+        .and_then(Value::as_sequence)
+        .unwrap_or_default();
     listed
         .iter()
         .map(|application| {
-            let text = |name: &str| application.get(name).and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default();
-            format!("{:<32} {}, {}", text("name"), text("sync_status"), text("health_status"))
+            let text = |name: &str| {
+                application
+                    .get(name)
+                    .and_then(|v| v.as_str().map(str::to_owned))
+                    .unwrap_or_default()
+            };
+            format!(
+                "{:<32} {}, {}",
+                text("name"),
+                text("sync_status"),
+                text("health_status")
+            )
         })
         .collect()
 }

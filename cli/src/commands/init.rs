@@ -32,7 +32,12 @@ pub(crate) fn run(args: InitArgs, origin: &Path) -> Result<u8> {
     for source in &sources {
         text.push_str(&format!("- {source}\n"));
     }
-    text.push_str(&format!("\n{}\n\nTry `stead plan` next.\n", session.style.bold_green("stead has been successfully initialized!")));
+    text.push_str(&format!(
+        "\n{}\n\nTry `stead plan` next.\n",
+        session
+            .style
+            .bold_green("stead has been successfully initialized!")
+    ));
     print(&text);
     Ok(0)
 }

@@ -17,13 +17,19 @@ pub(crate) async fn run(command: LabCommand) -> Result<u8> {
         LabCommand::Up(args) => up(&args).await,
         LabCommand::Exec { lab, command } => {
             let (program, arguments) = command.split_first().ok_or_else(|| {
-                CommandError::new("No command", "Write what to run behind two dashes: stead lab exec -- CMD.")
+                CommandError::new(
+                    "No command",
+                    "Write what to run behind two dashes: stead lab exec -- CMD.",
+                )
             })?;
             exec(&lab, program, arguments).await
         }
         LabCommand::Reset(args) => {
             stead_lab::reset(&args.lab_dir).map_err(|e| failure(&args.lab_dir, &e))?;
-            print(&format!("The lab in {} is empty again.\n", args.lab_dir.display()));
+            print(&format!(
+                "The lab in {} is empty again.\n",
+                args.lab_dir.display()
+            ));
             Ok(0)
         }
         LabCommand::Inventory(args) => {
@@ -38,7 +44,10 @@ pub(crate) async fn run(command: LabCommand) -> Result<u8> {
 }
 
 fn failure(dir: &Path, error: &std::io::Error) -> CommandError {
-    CommandError::new("The lab could not be started", format!("{}: {error}.", dir.display()))
+    CommandError::new(
+        "The lab could not be started",
+        format!("{}: {error}.", dir.display()),
+    )
 }
 
 /// The lab of a folder: the one that runs there already, or one started here for as long as it is needed.
@@ -49,12 +58,23 @@ enum Attached {
 
 impl Attached {
     async fn to(args: &LabArgs) -> Result<Attached> {
-        if let Some(found) = stead_lab::find(&args.lab_dir).map_err(|e| failure(&args.lab_dir, &e))? {
+        if let Some(found) =
+            stead_lab::find(&args.lab_dir).map_err(|e| failure(&args.lab_dir, &e))?
+        {
             return Ok(Attached::Elsewhere(found));
         }
-        let settings = Settings { pace: args.pace, latency_ms: args.latency, seed: args.seed };
-        let options = Options { settings, ..Options::default() };
-        let running = RunningLab::start(&args.lab_dir, options).await.map_err(|e| failure(&args.lab_dir, &e))?;
+        let settings = Settings {
+            pace: args.pace,
+            latency_ms: args.latency,
+            seed: args.seed,
+        };
+        let options = Options {
+            settings,
+            ..Options::default()
+        };
+        let running = RunningLab::start(&args.lab_dir, options)
+            .await
+            .map_err(|e| failure(&args.lab_dir, &e))?;
         Ok(Attached::Here(Box::new(running)))
     }
 
@@ -72,7 +92,12 @@ impl Attached {
         }
     }
 
-    async fn request(&self, verb: &str, path: &str, body: Option<&serde_json::Value>) -> Result<serde_json::Value> {
+    async fn request(
+        &self,
+        verb: &str,
+        path: &str,
+        body: Option<&serde_json::Value>,
+    ) -> Result<serde_json::Value> {
         stead_lab::request(self.gateway(), verb, path, body)
             .await
             .map_err(|e| CommandError::new("The lab refused", format!("{verb} {path}: {e}.")))
@@ -93,12 +118,22 @@ async fn up(args: &LabArgs) -> Result<u8> {
     if let Attached::Elsewhere(found) = &lab {
         return Err(CommandError::new(
             "The lab is up already",
-            format!("Process {} runs the lab in {}. `stead lab exec -- CMD` uses it.", found.pid, args.lab_dir.display()),
+            format!(
+                "Process {} runs the lab in {}. `stead lab exec -- CMD` uses it.",
+                found.pid,
+                args.lab_dir.display()
+            ),
         ));
     }
-    let mut text = format!("# The lab in {} is up. Set this in another shell:\n", args.lab_dir.display());
+    let mut text = format!(
+        "# The lab in {} is up. Set this in another shell:\n",
+        args.lab_dir.display()
+    );
     for (name, value) in lab.environment() {
-        text.push_str(&format!("export {name}='{}'\n", value.replace('\'', "'\\''")));
+        text.push_str(&format!(
+            "export {name}='{}'\n",
+            value.replace('\'', "'\\''")
+        ));
     }
     text.push_str("# Ctrl-C stops it; what it holds stays until `stead lab reset`.\n");
     print(&text);
@@ -111,16 +146,24 @@ async fn up(args: &LabArgs) -> Result<u8> {
 pub(crate) async fn exec(args: &LabArgs, program: &OsStr, arguments: &[OsString]) -> Result<u8> {
     let lab = Attached::to(args).await?;
     let mut command = tokio::process::Command::new(program);
-    command.args(arguments).envs(lab.environment().iter().map(|(k, v)| (k, v)));
+    command
+        .args(arguments)
+        .envs(lab.environment().iter().map(|(k, v)| (k, v)));
     let outcome = match command.spawn() {
         Ok(mut child) => wait(&mut child).await,
         Err(error) => Err(error),
     };
     lab.leave().await?;
     let status = outcome.map_err(|e| {
-        CommandError::new("The command could not be run", format!("{}: {e}.", program.to_string_lossy()))
+        CommandError::new(
+            "The command could not be run",
+            format!("{}: {e}.", program.to_string_lossy()),
+        )
     })?;
-    Ok(status.code().and_then(|c| u8::try_from(c).ok()).unwrap_or(1))
+    Ok(status
+        .code()
+        .and_then(|c| u8::try_from(c).ok())
+        .unwrap_or(1))
 }
 
 /// Waits for the command. A terminal sends Ctrl-C to both of us: the command decides, the lab stays until it has ended.
@@ -151,7 +194,8 @@ async fn fault(args: &LabArgs, faults: &[String], clear: bool) -> Result<u8> {
         lab.request("DELETE", "/faults", None).await?;
     }
     for text in faults {
-        lab.request("POST", "/faults", Some(&parse_fault(text)?)).await?;
+        lab.request("POST", "/faults", Some(&parse_fault(text)?))
+            .await?;
     }
     let listed = lab.request("GET", "/faults", None).await?;
     lab.leave().await?;
@@ -161,18 +205,36 @@ async fn fault(args: &LabArgs, faults: &[String], clear: bool) -> Result<u8> {
 
 /// `NAME[*TIMES][=EFFECT]`.
 fn parse_fault(text: &str) -> Result<serde_json::Value> {
-    let wrong = |why: &str| CommandError::new("Invalid fault", format!("{text}: {why}. Write NAME, NAME=503, NAME=250ms or NAME=drop, and *N behind the name for at most N times."));
-    let (name, effect) = text.split_once('=').map_or((text, None), |(n, e)| (n, Some(e)));
+    let wrong = |why: &str| {
+        CommandError::new(
+            "Invalid fault",
+            format!(
+                "{text}: {why}. Write NAME, NAME=503, NAME=250ms or NAME=drop, and *N behind the name for at most N times."
+            ),
+        )
+    };
+    let (name, effect) = text
+        .split_once('=')
+        .map_or((text, None), |(n, e)| (n, Some(e)));
     let (name, times) = match name.split_once('*') {
-        Some((name, times)) => (name, Some(times.parse::<u64>().map_err(|_| wrong("the count is not a number"))?)),
+        Some((name, times)) => (
+            name,
+            Some(
+                times
+                    .parse::<u64>()
+                    .map_err(|_| wrong("the count is not a number"))?,
+            ),
+        ),
         None => (name, None),
     };
     let effect = match effect {
         None | Some("on") => serde_json::json!("on"),
         Some("drop") => serde_json::json!("drop"),
         Some(delay) if delay.ends_with("ms") => {
-            let milliseconds: u64 =
-                delay.trim_end_matches("ms").parse().map_err(|_| wrong("the delay is not a number"))?;
+            let milliseconds: u64 = delay
+                .trim_end_matches("ms")
+                .parse()
+                .map_err(|_| wrong("the delay is not a number"))?;
             serde_json::json!({ "delay": milliseconds })
         }
         Some(code) => {

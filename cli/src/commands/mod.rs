@@ -22,7 +22,10 @@ pub(crate) async fn run(cli: Cli) -> Result<u8> {
     let origin = std::env::current_dir()?;
     if let Some(dir) = &cli.chdir {
         std::env::set_current_dir(dir).map_err(|e| {
-            CommandError::new("Error handling -chdir option", format!("{}: {e}.", dir.display()))
+            CommandError::new(
+                "Error handling -chdir option",
+                format!("{}: {e}.", dir.display()),
+            )
         })?;
     }
     match cli.command {
@@ -47,7 +50,10 @@ pub(crate) async fn run(cli: Cli) -> Result<u8> {
 }
 
 /// Writes a command's result to standard output.
-#[expect(clippy::print_stdout, reason = "results are printed here and nowhere else")]
+#[expect(
+    clippy::print_stdout,
+    reason = "results are printed here and nowhere else"
+)]
 pub(crate) fn print(text: &str) {
     print!("{text}");
 }

@@ -14,8 +14,12 @@ use crate::render::value::render;
 use crate::session::state_path;
 
 pub(crate) fn run(args: OutputArgs) -> Result<u8> {
-    let _style = Style { colour: !args.no_color && colour_wanted(std::io::stdout().is_terminal()) };
-    let state = LocalState::at(state_path(args.state.as_deref())).read()?.unwrap_or_default();
+    let _style = Style {
+        colour: !args.no_color && colour_wanted(std::io::stdout().is_terminal()),
+    };
+    let state = LocalState::at(state_path(args.state.as_deref()))
+        .read()?
+        .unwrap_or_default();
     match &args.name {
         Some(name) => {
             let output = state.outputs.get(name).ok_or_else(|| {
@@ -29,7 +33,8 @@ pub(crate) fn run(args: OutputArgs) -> Result<u8> {
         None if args.json => {
             let mut all = serde_json::Map::new();
             for (name, output) in &state.outputs {
-                let value: serde_json::Value = serde_json::from_str(output.value.get()).map_err(malformed)?;
+                let value: serde_json::Value =
+                    serde_json::from_str(output.value.get()).map_err(malformed)?;
                 all.insert(
                     name.clone(),
                     serde_json::json!({"sensitive": output.sensitive, "type": output.ty, "value": value}),
@@ -61,7 +66,8 @@ pub(crate) fn run(args: OutputArgs) -> Result<u8> {
 
 fn one(name: &str, output: &OutputValue, args: &OutputArgs) -> Result<u8> {
     if args.json {
-        let value: serde_json::Value = serde_json::from_str(output.value.get()).map_err(malformed)?;
+        let value: serde_json::Value =
+            serde_json::from_str(output.value.get()).map_err(malformed)?;
         print(&pretty(&value)?);
         return Ok(0);
     }
@@ -93,5 +99,7 @@ fn malformed(error: serde_json::Error) -> CommandError {
 }
 
 fn pretty(value: &serde_json::Value) -> Result<String> {
-    serde_json::to_string_pretty(value).map(|s| s + "\n").map_err(malformed)
+    serde_json::to_string_pretty(value)
+        .map(|s| s + "\n")
+        .map_err(malformed)
 }

@@ -19,20 +19,45 @@ use crate::session::{Session, open_state};
 
 pub(crate) async fn run(args: PlanArgs, origin: &Path) -> Result<u8> {
     let cancel = super::interrupt::token();
-    let session = Session::load(origin, &args.planning.variables, args.planning.display.no_color)?;
+    let session = Session::load(
+        origin,
+        &args.planning.variables,
+        args.planning.display.no_color,
+    )?;
     let mut state = open_state(&args.planning.locking, "OperationTypePlan").await?;
     let progress: Arc<dyn Observer> = Progress::new(session.style);
-    let Prepared { planned, serial, lineage, .. } =
-        prepare(&session, &mut state, &args.planning, args.planning.destroy, progress, cancel).await?;
+    let Prepared {
+        planned,
+        serial,
+        lineage,
+        ..
+    } = prepare(
+        &session,
+        &mut state,
+        &args.planning,
+        args.planning.destroy,
+        progress,
+        cancel,
+    )
+    .await?;
     let plan = planned.plan;
     show(&session, &plan);
     if let Some(path) = &args.out {
         save(&session, &plan, serial, lineage, path)?;
-        print(&format!("\nSaved the plan to: {0}\n\nTo perform exactly these actions, run the following command to apply:\n    stead apply \"{0}\"\n", path.display()));
+        print(&format!(
+            "\nSaved the plan to: {0}\n\nTo perform exactly these actions, run the following command to apply:\n    stead apply \"{0}\"\n",
+            path.display()
+        ));
     } else if plan.has_changes() {
-        print("\nNote: You didn't use the -out option to save this plan, so stead can't guarantee to take exactly these actions if you run `stead apply` now.\n");
+        print(
+            "\nNote: You didn't use the -out option to save this plan, so stead can't guarantee to take exactly these actions if you run `stead apply` now.\n",
+        );
     }
-    Ok(if args.detailed_exitcode && plan.has_changes() { 2 } else { 0 })
+    Ok(if args.detailed_exitcode && plan.has_changes() {
+        2
+    } else {
+        0
+    })
 }
 
 /// A plan with what an apply in the same run needs.
@@ -59,21 +84,39 @@ pub(crate) async fn prepare(
         .iter()
         .map(|text| {
             parse_resource_instance(text).ok_or_else(|| {
-                CommandError::new("Invalid address", format!("-replace={text} is not the address of a resource instance."))
+                CommandError::new(
+                    "Invalid address",
+                    format!("-replace={text} is not the address of a resource instance."),
+                )
             })
         })
         .collect::<Result<Vec<_>>>()?;
     let options = Options {
-        mode: if destroy { PlanMode::Destroy } else { PlanMode::Normal },
+        mode: if destroy {
+            PlanMode::Destroy
+        } else {
+            PlanMode::Normal
+        },
         refresh: args.refresh,
         replace,
         parallelism: args.parallelism,
     };
     let evaluator = session.evaluator(Phase::Plan);
-    let planned = stead_engine::plan::plan(&evaluator, &session.registry, prior, options, progress, cancel)
-        .await
-        .map_err(|diagnostics| session.failure(diagnostics))?;
-    Ok(Prepared { planned, serial, lineage })
+    let planned = stead_engine::plan::plan(
+        &evaluator,
+        &session.registry,
+        prior,
+        options,
+        progress,
+        cancel,
+    )
+    .await
+    .map_err(|diagnostics| session.failure(diagnostics))?;
+    Ok(Prepared {
+        planned,
+        serial,
+        lineage,
+    })
 }
 
 fn refuse_unsupported(args: &PlanningArgs) -> Result<()> {
@@ -84,17 +127,30 @@ fn refuse_unsupported(args: &PlanningArgs) -> Result<()> {
     } else {
         return Ok(());
     };
-    Err(CommandError::new("Option not supported yet", format!("stead does not support {flag} yet.")))
+    Err(CommandError::new(
+        "Option not supported yet",
+        format!("stead does not support {flag} yet."),
+    ))
 }
 
 /// Prints a plan and its warnings.
 pub(crate) fn show(session: &Session, plan: &Plan) {
-    print(&render::plan::render(plan, &session.registry, session.style));
+    print(&render::plan::render(
+        plan,
+        &session.registry,
+        session.style,
+    ));
     session.warn(&plan.warnings);
 }
 
 fn save(session: &Session, plan: &Plan, serial: u64, lineage: String, path: &Path) -> Result<()> {
     let workspace = std::env::current_dir()?.display().to_string();
-    let file = PlanFile { plan: plan.clone(), serial, lineage, files: session.files(), workspace };
+    let file = PlanFile {
+        plan: plan.clone(),
+        serial,
+        lineage,
+        files: session.files(),
+        workspace,
+    };
     Ok(planfile::write(path, &file)?)
 }

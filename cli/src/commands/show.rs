@@ -17,7 +17,9 @@ use crate::session::{Given, Session, state_path};
 use crate::world::PlannedFiles;
 
 pub(crate) fn run(args: ShowArgs, origin: &Path) -> Result<u8> {
-    let style = Style { colour: !args.no_color && colour_wanted(std::io::stdout().is_terminal()) };
+    let style = Style {
+        colour: !args.no_color && colour_wanted(std::io::stdout().is_terminal()),
+    };
     if let Some(path) = args.file.as_deref().filter(|p| planfile::is_plan(p)) {
         return plan(path, &args, origin);
     }
@@ -25,7 +27,10 @@ pub(crate) fn run(args: ShowArgs, origin: &Path) -> Result<u8> {
     let path = state_path(args.file.as_deref());
     let state = LocalState::at(&path).read()?;
     if state.is_none() && args.file.is_some() {
-        return Err(CommandError::new("Failed to read the given file", format!("{} is not there.", path.display())));
+        return Err(CommandError::new(
+            "Failed to read the given file",
+            format!("{} is not there.", path.display()),
+        ));
     }
     if args.json {
         let json = render::json::state(&state.unwrap_or_else(State::new), &registry)?;
@@ -45,7 +50,15 @@ fn plan(path: &Path, args: &ShowArgs, origin: &Path) -> Result<u8> {
         .plan
         .variables
         .iter()
-        .map(|(name, value)| (Arc::clone(name), GivenVariable { value: value.clone(), origin: "the saved plan".into() }))
+        .map(|(name, value)| {
+            (
+                Arc::clone(name),
+                GivenVariable {
+                    value: value.clone(),
+                    origin: "the saved plan".into(),
+                },
+            )
+        })
         .collect();
     let files = PlannedFiles::new(file.files);
     let session = Session::load_from(&files, origin, Given::Saved(variables), args.no_color)?;

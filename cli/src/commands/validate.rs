@@ -17,12 +17,19 @@ pub(crate) async fn run(args: ValidateArgs, origin: &Path) -> Result<u8> {
     if !args.json {
         let (session, warnings) = checked?;
         session.warn(&warnings);
-        print(&format!("{} The configuration is valid.\n", session.style.bold_green("Success!")));
+        print(&format!(
+            "{} The configuration is valid.\n",
+            session.style.bold_green("Success!")
+        ));
         return Ok(0);
     }
     let (found, sources) = match checked {
         Ok((session, warnings)) => (warnings, session.sources),
-        Err(CommandError { diagnostics, sources, .. }) => (diagnostics, sources),
+        Err(CommandError {
+            diagnostics,
+            sources,
+            ..
+        }) => (diagnostics, sources),
     };
     let count = |severity| found.iter().filter(|d| d.severity == severity).count();
     let json = serde_json::json!({

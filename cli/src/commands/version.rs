@@ -7,7 +7,10 @@ use crate::providers;
 
 pub(crate) fn run(args: &VersionArgs) -> Result<u8> {
     let version = env!("CARGO_PKG_VERSION");
-    let mut sources: Vec<String> = providers::registry()?.sources().map(ToString::to_string).collect();
+    let mut sources: Vec<String> = providers::registry()?
+        .sources()
+        .map(ToString::to_string)
+        .collect();
     sources.sort();
     if args.json {
         let builtin: serde_json::Map<String, serde_json::Value> =
@@ -23,7 +26,11 @@ pub(crate) fn run(args: &VersionArgs) -> Result<u8> {
         print(&format!("{json:#}\n"));
         return Ok(0);
     }
-    let mut text = format!("stead v{version}\non {}_{}\n", std::env::consts::OS, std::env::consts::ARCH);
+    let mut text = format!(
+        "stead v{version}\non {}_{}\n",
+        std::env::consts::OS,
+        std::env::consts::ARCH
+    );
     text.push_str("\nProviders built in:\n");
     for source in sources {
         text.push_str(&format!("  {source}\n"));

@@ -89,8 +89,14 @@ fn excerpt(text: &mut String, range: &SourceRange, sources: &Sources, style: Sty
     } else {
         source.chars().count()
     };
-    let width = end.saturating_sub(start).clamp(1, source.chars().count().saturating_sub(start).max(1));
+    let width = end
+        .saturating_sub(start)
+        .clamp(1, source.chars().count().saturating_sub(start).max(1));
     // Tabs stay tabs, so that the marks stand under what they mean.
-    let indent: String = source.chars().take(start).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
+    let indent: String = source
+        .chars()
+        .take(start)
+        .map(|c| if c == '\t' { '\t' } else { ' ' })
+        .collect();
     let _ = writeln!(text, "      {indent}{}", style.red("^".repeat(width)));
 }

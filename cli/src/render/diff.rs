@@ -8,8 +8,8 @@ use stead_value::addr::quote;
 use stead_value::schema::{Block, NestedBlock};
 use stead_value::{Kind, Path, Value};
 
-use super::value::{is_identifier, null, render};
 use super::Style;
+use super::value::{is_identifier, null, render};
 
 /// What happens to one line's subject.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -61,7 +61,15 @@ pub(crate) struct Differ<'a> {
 
 impl Differ<'_> {
     /// The attributes and nested blocks of a block, each line indented by `indent`.
-    pub(crate) fn block(&self, out: &mut String, block: &Block, before: &Value, after: &Value, at: &Path, indent: usize) {
+    pub(crate) fn block(
+        &self,
+        out: &mut String,
+        block: &Block,
+        before: &Value,
+        after: &Value,
+        at: &Path,
+        indent: usize,
+    ) {
         let mut lines = Vec::new();
         let mut hidden = 0;
         for name in block.attributes.keys() {
@@ -79,12 +87,24 @@ impl Differ<'_> {
         }
         self.lines(out, &lines, indent);
         if hidden > 0 {
-            let noun = if hidden == 1 { "attribute" } else { "attributes" };
+            let noun = if hidden == 1 {
+                "attribute"
+            } else {
+                "attributes"
+            };
             self.comment(out, &format!("({hidden} unchanged {noun} hidden)"), indent);
         }
         let mut hidden = 0;
         for (name, nested) in &block.blocks {
-            hidden += self.nested(out, name, nested, &field(before, name), &field(after, name), &at.attr(Arc::clone(name)), indent);
+            hidden += self.nested(
+                out,
+                name,
+                nested,
+                &field(before, name),
+                &field(after, name),
+                &at.attr(Arc::clone(name)),
+                indent,
+            );
         }
         if hidden > 0 {
             let noun = if hidden == 1 { "block" } else { "blocks" };
@@ -94,22 +114,40 @@ impl Differ<'_> {
     }
 
     fn comment(&self, out: &mut String, text: &str, indent: usize) {
-        let _ = writeln!(out, "{}{}", " ".repeat(indent), self.style.dim(format!("# {text}")));
+        let _ = writeln!(
+            out,
+            "{}{}",
+            " ".repeat(indent),
+            self.style.dim(format!("# {text}"))
+        );
     }
 
     /// Named values, their equals signs aligned.
     fn lines(&self, out: &mut String, lines: &[(String, Value, Value, Path)], indent: usize) {
-        let width = lines.iter().map(|(name, ..)| name.chars().count()).max().unwrap_or(0);
+        let width = lines
+            .iter()
+            .map(|(name, ..)| name.chars().count())
+            .max()
+            .unwrap_or(0);
         for (name, old, new, path) in lines {
             let gap = " ".repeat(width - name.chars().count());
             let text = self.change(old, new, path, indent);
             let sign = sign(old, new).narrow(self.style);
-            let _ = writeln!(out, "{}{sign} {name}{gap} = {text}{}", " ".repeat(indent.saturating_sub(2)), self.forces(path));
+            let _ = writeln!(
+                out,
+                "{}{sign} {name}{gap} = {text}{}",
+                " ".repeat(indent.saturating_sub(2)),
+                self.forces(path)
+            );
         }
     }
 
     fn forces(&self, path: &Path) -> String {
-        if self.replace.contains(path) { self.style.red(" # forces replacement") } else { String::new() }
+        if self.replace.contains(path) {
+            self.style.red(" # forces replacement")
+        } else {
+            String::new()
+        }
     }
 
     /// The right-hand side of a line.
@@ -138,10 +176,20 @@ impl Differ<'_> {
     fn whole(&self, value: &Value, indent: usize, sign: Sign) -> String {
         if let Some(json) = as_json(value) {
             let inner = self.whole(&json, indent + 4, sign);
-            return format!("jsonencode(\n{}{inner}\n{})", " ".repeat(indent + 4), " ".repeat(indent));
+            return format!(
+                "jsonencode(\n{}{inner}\n{})",
+                " ".repeat(indent + 4),
+                " ".repeat(indent)
+            );
         }
         let null = null();
-        let pair = |v: &Value| if sign == Sign::Add { (null.clone(), v.clone()) } else { (v.clone(), null.clone()) };
+        let pair = |v: &Value| {
+            if sign == Sign::Add {
+                (null.clone(), v.clone())
+            } else {
+                (v.clone(), null.clone())
+            }
+        };
         match value.kind() {
             _ if value.is_sensitive() => "(sensitive value)".into(),
             Kind::Map(_, entries) | Kind::Object(entries) if !entries.is_empty() => {
@@ -151,7 +199,12 @@ impl Differ<'_> {
                     .filter(|(_, v)| is_map || !v.is_null())
                     .map(|(k, v)| {
                         let (old, new) = pair(v);
-                        (key(k, is_map), old, new, Path::root().index(Value::bool(false)))
+                        (
+                            key(k, is_map),
+                            old,
+                            new,
+                            Path::root().index(Value::bool(false)),
+                        )
                     })
                     .collect();
                 let mut out = String::from("{\n");
@@ -160,11 +213,18 @@ impl Differ<'_> {
                 out.push('}');
                 out
             }
-            Kind::List(_, items) | Kind::Set(_, items) | Kind::Tuple(items) if !items.is_empty() => {
+            Kind::List(_, items) | Kind::Set(_, items) | Kind::Tuple(items)
+                if !items.is_empty() =>
+            {
                 let mut out = String::from("[\n");
                 for item in items.iter() {
                     let text = self.whole(item, indent + 4, sign);
-                    let _ = writeln!(out, "{}{} {text},", " ".repeat(indent + 2), sign.narrow(self.style));
+                    let _ = writeln!(
+                        out,
+                        "{}{} {text},",
+                        " ".repeat(indent + 2),
+                        sign.narrow(self.style)
+                    );
                 }
                 out.push_str(&" ".repeat(indent));
                 out.push(']');
@@ -180,7 +240,11 @@ impl Differ<'_> {
         if let (Some(a), Some(b)) = (as_json(old), as_json(new)) {
             let inner = self.inside(&a, &b, &Path::root(), indent + 4)?;
             let sign = Sign::Change.narrow(self.style);
-            return Some(format!("jsonencode(\n{}{sign} {inner}\n{})", " ".repeat(indent + 2), " ".repeat(indent)));
+            return Some(format!(
+                "jsonencode(\n{}{sign} {inner}\n{})",
+                " ".repeat(indent + 2),
+                " ".repeat(indent)
+            ));
         }
         match (old.kind(), new.kind()) {
             (Kind::Map(_, a) | Kind::Object(a), Kind::Map(_, b) | Kind::Object(b)) => {
@@ -189,12 +253,19 @@ impl Differ<'_> {
                 let mut lines = Vec::new();
                 let mut hidden = 0;
                 for name in names {
-                    let (x, y) = (a.get(name).cloned().unwrap_or_else(null), b.get(name).cloned().unwrap_or_else(null));
+                    let (x, y) = (
+                        a.get(name).cloned().unwrap_or_else(null),
+                        b.get(name).cloned().unwrap_or_else(null),
+                    );
                     if same(&x, &y) && !self.show_all {
                         hidden += usize::from(!x.is_null());
                         continue;
                     }
-                    let path = if is_map { at.index(Value::string(name)) } else { at.attr(Arc::clone(name)) };
+                    let path = if is_map {
+                        at.index(Value::string(name))
+                    } else {
+                        at.attr(Arc::clone(name))
+                    };
                     lines.push((key(name, is_map), x, y, path));
                 }
                 let mut out = String::from("{\n");
@@ -206,15 +277,23 @@ impl Differ<'_> {
                         (false, 1) => "attribute",
                         (false, _) => "attributes",
                     };
-                    self.comment(&mut out, &format!("({hidden} unchanged {noun} hidden)"), indent + 4);
+                    self.comment(
+                        &mut out,
+                        &format!("({hidden} unchanged {noun} hidden)"),
+                        indent + 4,
+                    );
                 }
                 out.push_str(&" ".repeat(indent));
                 out.push('}');
                 Some(out)
             }
-            (Kind::List(_, a) | Kind::Tuple(a), Kind::List(_, b) | Kind::Tuple(b)) => Some(self.sequences(a, b, at, indent)),
+            (Kind::List(_, a) | Kind::Tuple(a), Kind::List(_, b) | Kind::Tuple(b)) => {
+                Some(self.sequences(a, b, at, indent))
+            }
             (Kind::Set(_, a), Kind::Set(_, b)) => Some(self.sequences(a, b, at, indent)),
-            (Kind::String(a), Kind::String(b)) if a.contains('\n') || b.contains('\n') => Some(self.texts(a, b, indent)),
+            (Kind::String(a), Kind::String(b)) if a.contains('\n') || b.contains('\n') => {
+                Some(self.texts(a, b, indent))
+            }
             _ => None,
         }
     }
@@ -224,7 +303,12 @@ impl Differ<'_> {
         let mut out = String::from("[\n");
         let pad = " ".repeat(indent + 2);
         let mut hidden = 0;
-        let keys = |items: &[Value]| items.iter().map(|v| format!("{:?}", v.kind())).collect::<Vec<_>>();
+        let keys = |items: &[Value]| {
+            items
+                .iter()
+                .map(|v| format!("{:?}", v.kind()))
+                .collect::<Vec<_>>()
+        };
         let (a, b) = (keys(old), keys(new));
         let ops = similar::capture_diff_slices(similar::Algorithm::Myers, &a, &b);
         let line = |out: &mut String, sign: Sign, text: String| {
@@ -238,12 +322,20 @@ impl Differ<'_> {
             } else if paired {
                 for (i, j) in was.zip(is) {
                     if let (Some(x), Some(y)) = (old.get(i), new.get(j)) {
-                        line(&mut out, Sign::Change, self.change(x, y, &at.index_number(j), indent + 4));
+                        line(
+                            &mut out,
+                            Sign::Change,
+                            self.change(x, y, &at.index_number(j), indent + 4),
+                        );
                     }
                 }
             } else {
                 for item in old.get(was).unwrap_or_default() {
-                    line(&mut out, Sign::Remove, self.whole(item, indent + 4, Sign::Remove));
+                    line(
+                        &mut out,
+                        Sign::Remove,
+                        self.whole(item, indent + 4, Sign::Remove),
+                    );
                 }
                 for item in new.get(is).unwrap_or_default() {
                     line(&mut out, Sign::Add, self.whole(item, indent + 4, Sign::Add));
@@ -252,7 +344,11 @@ impl Differ<'_> {
         }
         if hidden > 0 {
             let noun = if hidden == 1 { "element" } else { "elements" };
-            self.comment(&mut out, &format!("({hidden} unchanged {noun} hidden)"), indent + 4);
+            self.comment(
+                &mut out,
+                &format!("({hidden} unchanged {noun} hidden)"),
+                indent + 4,
+            );
         }
         out.push_str(&" ".repeat(indent));
         out.push(']');
@@ -270,7 +366,12 @@ impl Differ<'_> {
                 similar::ChangeTag::Delete => Sign::Remove,
                 similar::ChangeTag::Insert => Sign::Add,
             };
-            let _ = writeln!(out, "{pad}{} {}", sign.narrow(self.style), change.value().trim_end_matches('\n'));
+            let _ = writeln!(
+                out,
+                "{pad}{} {}",
+                sign.narrow(self.style),
+                change.value().trim_end_matches('\n')
+            );
         }
         out.push_str(&" ".repeat(indent));
         out.push_str("EOT");
@@ -278,7 +379,16 @@ impl Differ<'_> {
     }
 
     /// The blocks of one type; returns how many did not change and were not shown.
-    fn nested(&self, out: &mut String, name: &str, nested: &NestedBlock, before: &Value, after: &Value, at: &Path, indent: usize) -> usize {
+    fn nested(
+        &self,
+        out: &mut String,
+        name: &str,
+        nested: &NestedBlock,
+        before: &Value,
+        after: &Value,
+        at: &Path,
+        indent: usize,
+    ) -> usize {
         let mut hidden = 0;
         for (label, old, new, path) in pairs(before, after, at) {
             if old.is_null() && new.is_null() {
@@ -289,11 +399,25 @@ impl Differ<'_> {
                 continue;
             }
             if old.is_sensitive() || new.is_sensitive() {
-                let _ = writeln!(out, "\n{}{} {name} {{\n{}# At least one attribute in this block is (or was) sensitive,\n{}# so its contents will not be displayed.\n{}}}", " ".repeat(indent.saturating_sub(2)), sign(&old, &new).narrow(self.style), " ".repeat(indent + 4), " ".repeat(indent + 4), " ".repeat(indent));
+                let _ = writeln!(
+                    out,
+                    "\n{}{} {name} {{\n{}# At least one attribute in this block is (or was) sensitive,\n{}# so its contents will not be displayed.\n{}}}",
+                    " ".repeat(indent.saturating_sub(2)),
+                    sign(&old, &new).narrow(self.style),
+                    " ".repeat(indent + 4),
+                    " ".repeat(indent + 4),
+                    " ".repeat(indent)
+                );
                 continue;
             }
             let label = label.map(|l| format!(" {}", quote(&l))).unwrap_or_default();
-            let _ = writeln!(out, "\n{}{} {name}{label} {{{}", " ".repeat(indent.saturating_sub(2)), sign(&old, &new).narrow(self.style), self.forces(&path));
+            let _ = writeln!(
+                out,
+                "\n{}{} {name}{label} {{{}",
+                " ".repeat(indent.saturating_sub(2)),
+                sign(&old, &new).narrow(self.style),
+                self.forces(&path)
+            );
             self.block(out, &nested.block, &old, &new, &path, indent + 4);
             let _ = writeln!(out, "{}}}", " ".repeat(indent));
         }
@@ -302,11 +426,19 @@ impl Differ<'_> {
 }
 
 fn key(name: &str, is_map: bool) -> String {
-    if is_map || !is_identifier(name) { quote(name) } else { name.to_owned() }
+    if is_map || !is_identifier(name) {
+        quote(name)
+    } else {
+        name.to_owned()
+    }
 }
 
 fn field(value: &Value, name: &str) -> Value {
-    if value.is_known() { value.get(name).unwrap_or_else(null) } else { Value::dynamic() }
+    if value.is_known() {
+        value.get(name).unwrap_or_else(null)
+    } else {
+        Value::dynamic()
+    }
 }
 
 fn same(old: &Value, new: &Value) -> bool {
@@ -340,10 +472,16 @@ fn pairs(before: &Value, after: &Value, at: &Path) -> Vec<(Option<String>, Value
             let (old, new) = (items(before), items(after));
             let gone = old.iter().filter(|o| !new.iter().any(|n| same(o, n)));
             let here = new.iter().map(|n| {
-                let was = old.iter().find(|o| same(o, n)).cloned().unwrap_or_else(null);
+                let was = old
+                    .iter()
+                    .find(|o| same(o, n))
+                    .cloned()
+                    .unwrap_or_else(null);
                 (None, was, n.clone(), at.clone())
             });
-            gone.map(|o| (None, o.clone(), null(), at.clone())).chain(here).collect()
+            gone.map(|o| (None, o.clone(), null(), at.clone()))
+                .chain(here)
+                .collect()
         }
         (Kind::List(..), _) | (_, Kind::List(..)) => {
             let (old, new) = (items(before), items(after));
@@ -355,13 +493,22 @@ fn pairs(before: &Value, after: &Value, at: &Path) -> Vec<(Option<String>, Value
                 .collect()
         }
         (Kind::Map(..), _) | (_, Kind::Map(..)) => {
-            let keys = |v: &Value| v.as_entries().map(|e| e.keys().cloned().collect::<Vec<_>>()).unwrap_or_default();
+            let keys = |v: &Value| {
+                v.as_entries()
+                    .map(|e| e.keys().cloned().collect::<Vec<_>>())
+                    .unwrap_or_default()
+            };
             let names: BTreeSet<Arc<str>> = keys(before).into_iter().chain(keys(after)).collect();
             names
                 .into_iter()
                 .map(|k| {
                     let get = |v: &Value| v.get(&k).unwrap_or_else(null);
-                    (Some(k.to_string()), get(before), get(after), at.index(Value::string(&k)))
+                    (
+                        Some(k.to_string()),
+                        get(before),
+                        get(after),
+                        at.index(Value::string(&k)),
+                    )
                 })
                 .collect()
         }

@@ -21,16 +21,24 @@ pub(crate) fn diagnostic(diagnostic: &Diagnostic, sources: &Sources) -> Json {
     }
     if let Some(range) = &diagnostic.subject {
         let pos = |p: &stead_value::diag::SourcePos| json!({"line": p.line, "column": p.column, "byte": p.byte});
-        out["range"] = json!({"filename": &*range.file, "start": pos(&range.start), "end": pos(&range.end)});
+        out["range"] =
+            json!({"filename": &*range.file, "start": pos(&range.start), "end": pos(&range.end)});
         out["snippet"] = snippet(range, sources);
     }
     out
 }
 
 fn snippet(range: &SourceRange, sources: &Sources) -> Json {
-    let Some(file) = sources.get(&range.file) else { return Json::Null };
+    let Some(file) = sources.get(&range.file) else {
+        return Json::Null;
+    };
     let code = file.line(range.start.line).trim_end().to_owned();
-    let line_start = range.start.byte as usize - file.text().get(..range.start.byte as usize).and_then(|t| t.rfind('\n').map(|i| i + 1)).unwrap_or(0);
+    let line_start = range.start.byte as usize
+        - file
+            .text()
+            .get(..range.start.byte as usize)
+            .and_then(|t| t.rfind('\n').map(|i| i + 1))
+            .unwrap_or(0);
     let end = if range.end.line == range.start.line {
         line_start + (range.end.byte - range.start.byte) as usize
     } else {
@@ -73,7 +81,10 @@ fn state_values(state: &State, registry: &Registry) -> Result<Json, Diagnostics>
         let mut outputs = Map::new();
         for (name, output) in &state.outputs {
             let value: Json = serde_json::from_str(output.value.get()).map_err(malformed)?;
-            outputs.insert(name.clone(), json!({"sensitive": output.sensitive, "value": value, "type": output.ty}));
+            outputs.insert(
+                name.clone(),
+                json!({"sensitive": output.sensitive, "value": value, "type": output.ty}),
+            );
         }
         values.insert("outputs".into(), outputs.into());
     }
@@ -144,7 +155,9 @@ impl ModuleTree {
         for (name, key) in module.0.iter() {
             path = path.child(name.clone(), key.clone());
             let entry = tree.children.entry(path.to_string());
-            tree = &mut entry.or_insert_with(|| (path.clone(), ModuleTree::default())).1;
+            tree = &mut entry
+                .or_insert_with(|| (path.clone(), ModuleTree::default()))
+                .1;
         }
         tree.resources.push(resource);
     }
@@ -158,8 +171,11 @@ impl ModuleTree {
             out.insert("address".into(), json!(address));
         }
         if !self.children.is_empty() {
-            let children: Vec<Json> =
-                self.children.into_values().map(|(path, tree)| tree.json(Some(path.to_string()))).collect();
+            let children: Vec<Json> = self
+                .children
+                .into_values()
+                .map(|(path, tree)| tree.json(Some(path.to_string())))
+                .collect();
             out.insert("child_modules".into(), children.into());
         }
         out.into()
@@ -210,11 +226,22 @@ pub(crate) fn plan(plan: &Plan, registry: &Registry) -> Result<Json, Diagnostics
 
 fn planned_values(plan: &Plan, registry: &Registry) -> Json {
     let mut tree = ModuleTree::default();
-    for planned in plan.changes.iter().filter(|c| c.deposed.is_none() && !c.after.is_null()) {
+    for planned in plan
+        .changes
+        .iter()
+        .filter(|c| c.deposed.is_none() && !c.after.is_null())
+    {
         let mut resource = head(&planned.address, &planned.provider);
         let address = &planned.address;
-        let schema = registry.resource_schema(&planned.provider.source, address.resource.mode, &address.resource.type_name);
-        resource.insert("schema_version".into(), json!(schema.map(|s| s.version).unwrap_or(0)));
+        let schema = registry.resource_schema(
+            &planned.provider.source,
+            address.resource.mode,
+            &address.resource.type_name,
+        );
+        resource.insert(
+            "schema_version".into(),
+            json!(schema.map(|s| s.version).unwrap_or(0)),
+        );
         resource.insert("values".into(), known(&planned.after));
         resource.insert("sensitive_values".into(), sensitive(&planned.after));
         tree.add(&address.module, resource.into());
@@ -242,7 +269,10 @@ fn change(planned: &ResourceChange) -> Json {
         out.insert("previous_address".into(), json!(previous.to_string()));
     }
     if !planned.address.module.is_root() {
-        out.insert("module_address".into(), json!(planned.address.module.to_string()));
+        out.insert(
+            "module_address".into(),
+            json!(planned.address.module.to_string()),
+        );
     }
     if let Some(key) = &planned.deposed {
         out.insert("deposed".into(), json!(key));
@@ -256,7 +286,12 @@ fn change(planned: &ResourceChange) -> Json {
         "after_sensitive": if planned.after.is_null() { json!(false) } else { sensitive(&planned.after) },
     });
     if !planned.replace_paths.is_empty() {
-        inner["replace_paths"] = planned.replace_paths.iter().map(path).collect::<Vec<_>>().into();
+        inner["replace_paths"] = planned
+            .replace_paths
+            .iter()
+            .map(path)
+            .collect::<Vec<_>>()
+            .into();
     }
     out.insert("change".into(), inner);
     if let Some(reason) = planned.reason {
@@ -278,7 +313,10 @@ fn known(value: &Value) -> Json {
     match value.kind() {
         Kind::Null(_) | Kind::Unknown(..) => Json::Null,
         Kind::Bool(b) => json!(b),
-        Kind::Number(n) => n.to_string().parse::<serde_json::Number>().map_or(Json::Null, Json::Number),
+        Kind::Number(n) => n
+            .to_string()
+            .parse::<serde_json::Number>()
+            .map_or(Json::Null, Json::Number),
         Kind::String(s) => json!(&**s),
         Kind::List(_, items) | Kind::Set(_, items) | Kind::Tuple(items) => {
             items.iter().map(known).collect::<Vec<_>>().into()
@@ -313,7 +351,13 @@ fn flags(value: &Value, is_set: &dyn Fn(&Value) -> bool) -> Option<Json> {
         Kind::List(_, items) | Kind::Set(_, items) | Kind::Tuple(items) => {
             let inner: Vec<Option<Json>> = items.iter().map(|v| flags(v, is_set)).collect();
             // Containers keep their shape, so that a reader can walk both trees together.
-            Some(inner.into_iter().map(|f| f.unwrap_or(json!(false))).collect::<Vec<_>>().into())
+            Some(
+                inner
+                    .into_iter()
+                    .map(|f| f.unwrap_or(json!(false)))
+                    .collect::<Vec<_>>()
+                    .into(),
+            )
         }
         Kind::Map(_, entries) | Kind::Object(entries) => Some(
             entries

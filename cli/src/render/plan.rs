@@ -3,20 +3,23 @@
 use std::fmt::Write as _;
 
 use stead_engine::{Action, ActionReason, OutputChange, Plan, PlanMode, Registry, ResourceChange};
+use stead_value::Path;
 use stead_value::addr::{InstanceKey, ResourceMode};
 use stead_value::schema::Block;
-use stead_value::Path;
 
+use super::Style;
 use super::diff::{Differ, Sign};
 use super::value::render as render_value;
-use super::Style;
 
 /// The whole plan: drift, actions, outputs, summary.
 pub(crate) fn render(plan: &Plan, registry: &Registry, style: Style) -> String {
     let mut out = String::new();
     drift(&mut out, plan, registry, style);
-    let shown: Vec<&ResourceChange> =
-        plan.changes.iter().filter(|c| c.action != Action::NoOp || c.previous_address.is_some()).collect();
+    let shown: Vec<&ResourceChange> = plan
+        .changes
+        .iter()
+        .filter(|c| c.action != Action::NoOp || c.previous_address.is_some())
+        .collect();
     if !plan.has_changes() {
         no_changes(&mut out, plan, style);
         return out;
@@ -34,9 +37,17 @@ pub(crate) fn render(plan: &Plan, registry: &Registry, style: Style) -> String {
     if !shown.is_empty() {
         let (add, update, destroy) = plan.counts();
         let late = shown.iter().filter(|c| c.late).count();
-        let _ = write!(out, "\n{} {add} to add, {update} to change, {destroy} to destroy.", style.bold("Plan:"));
+        let _ = write!(
+            out,
+            "\n{} {add} to add, {update} to change, {destroy} to destroy.",
+            style.bold("Plan:")
+        );
         if late > 0 {
-            let _ = write!(out, " {late} of them {} decided during apply, when their provider can be configured.", if late == 1 { "is" } else { "are" });
+            let _ = write!(
+                out,
+                " {late} of them {} decided during apply, when their provider can be configured.",
+                if late == 1 { "is" } else { "are" }
+            );
         }
         out.push('\n');
     }
@@ -47,8 +58,14 @@ pub(crate) fn render(plan: &Plan, registry: &Registry, style: Style) -> String {
 fn no_changes(out: &mut String, plan: &Plan, style: Style) {
     let headline = style.bold_green("No changes.");
     let (title, detail) = match plan.mode {
-        PlanMode::Destroy => ("No objects need to be destroyed.", "Either you have not created any objects yet or the existing objects were already deleted outside of stead."),
-        _ => ("Your infrastructure matches the configuration.", "stead has compared your real infrastructure against your configuration and found no differences, so no changes are needed."),
+        PlanMode::Destroy => (
+            "No objects need to be destroyed.",
+            "Either you have not created any objects yet or the existing objects were already deleted outside of stead.",
+        ),
+        _ => (
+            "Your infrastructure matches the configuration.",
+            "stead has compared your real infrastructure against your configuration and found no differences, so no changes are needed.",
+        ),
     };
     let _ = writeln!(out, "\n{headline} {}\n\n{detail}", style.bold(title));
 }
@@ -57,14 +74,32 @@ fn drift(out: &mut String, plan: &Plan, registry: &Registry, style: Style) {
     if plan.drift.is_empty() || plan.mode == PlanMode::Destroy {
         return;
     }
-    let _ = writeln!(out, "{}\n\nThese objects have changed outside of stead since the last apply:", style.bold(style.cyan("Note: Objects have changed outside of stead")));
+    let _ = writeln!(
+        out,
+        "{}\n\nThese objects have changed outside of stead since the last apply:",
+        style.bold(style.cyan("Note: Objects have changed outside of stead"))
+    );
     for change in &plan.drift {
-        let what = if change.action == Action::Delete { "has been deleted" } else { "has changed" };
-        let _ = writeln!(out, "\n  {}", style.bold(format!("# {} {what}", change.address)));
-        let sign = if change.action == Action::Delete { Sign::Remove } else { Sign::Change };
+        let what = if change.action == Action::Delete {
+            "has been deleted"
+        } else {
+            "has changed"
+        };
+        let _ = writeln!(
+            out,
+            "\n  {}",
+            style.bold(format!("# {} {what}", change.address))
+        );
+        let sign = if change.action == Action::Delete {
+            Sign::Remove
+        } else {
+            Sign::Change
+        };
         body(out, change, sign, registry, style);
     }
-    out.push_str("\n─────────────────────────────────────────────────────────────────────────────\n\n");
+    out.push_str(
+        "\n─────────────────────────────────────────────────────────────────────────────\n\n",
+    );
 }
 
 fn legend(out: &mut String, shown: &[&ResourceChange], style: Style) {
@@ -73,8 +108,14 @@ fn legend(out: &mut String, shown: &[&ResourceChange], style: Style) {
         (Action::Create, "create"),
         (Action::Update, "update in-place"),
         (Action::Delete, "destroy"),
-        (Action::DeleteThenCreate, "destroy and then create replacement"),
-        (Action::CreateThenDelete, "create replacement and then destroy"),
+        (
+            Action::DeleteThenCreate,
+            "destroy and then create replacement",
+        ),
+        (
+            Action::CreateThenDelete,
+            "create replacement and then destroy",
+        ),
         (Action::Read, "read (data resources)"),
     ] {
         if shown.iter().any(|c| c.action == action) {
@@ -103,7 +144,11 @@ fn resource(out: &mut String, change: &ResourceChange, registry: &Registry, styl
     let what = match (change.action, change.reason) {
         (Action::NoOp, _) => match &change.previous_address {
             Some(old) => {
-                let _ = writeln!(out, "  {}", style.bold(format!("# {old} has moved to {address}")));
+                let _ = writeln!(
+                    out,
+                    "  {}",
+                    style.bold(format!("# {old} has moved to {address}"))
+                );
                 return body(out, change, Sign::None, registry, style);
             }
             None => return,
@@ -112,10 +157,19 @@ fn resource(out: &mut String, change: &ResourceChange, registry: &Registry, styl
         (Action::Read, _) => "will be read during apply".into(),
         (Action::Update, _) => format!("will be {}", style.yellow("updated in-place")),
         (Action::Delete, _) => format!("will be {}", style.red("destroyed")),
-        (Action::Forget, _) => "will no longer be managed by stead, but will not be destroyed".into(),
-        (_, Some(ActionReason::ReplaceBecauseTainted)) => format!("is tainted, so must be {}", style.red("replaced")),
-        (_, Some(ActionReason::ReplaceByRequest)) => format!("will be {}, as requested", style.red("replaced")),
-        (_, Some(ActionReason::ReplaceByTriggers)) => format!("will be {} due to changes in replace_triggered_by", style.red("replaced")),
+        (Action::Forget, _) => {
+            "will no longer be managed by stead, but will not be destroyed".into()
+        }
+        (_, Some(ActionReason::ReplaceBecauseTainted)) => {
+            format!("is tainted, so must be {}", style.red("replaced"))
+        }
+        (_, Some(ActionReason::ReplaceByRequest)) => {
+            format!("will be {}, as requested", style.red("replaced"))
+        }
+        (_, Some(ActionReason::ReplaceByTriggers)) => format!(
+            "will be {} due to changes in replace_triggered_by",
+            style.red("replaced")
+        ),
         _ => format!("must be {}", style.red("replaced")),
     };
     let _ = writeln!(out, "  {}", style.bold(format!("# {address} {what}")));
@@ -126,10 +180,20 @@ fn resource(out: &mut String, change: &ResourceChange, registry: &Registry, styl
         let _ = writeln!(out, "  # ({reason})");
     }
     if change.late {
-        let _ = writeln!(out, "  # (planned from its schema alone: the provider can be configured only during the apply)");
+        let _ = writeln!(
+            out,
+            "  # (planned from its schema alone: the provider can be configured only during the apply)"
+        );
     }
     for because in &change.because {
-        let _ = writeln!(out, "  # {}", style.dim(format!("{} because of {} ({}:{})", because.attribute, because.expression, because.range.file, because.range.start.line)));
+        let _ = writeln!(
+            out,
+            "  # {}",
+            style.dim(format!(
+                "{} because of {} ({}:{})",
+                because.attribute, because.expression, because.range.file, because.range.start.line
+            ))
+        );
     }
     for note in &change.notes {
         let _ = writeln!(out, "  # {}", style.yellow(note));
@@ -140,18 +204,31 @@ fn resource(out: &mut String, change: &ResourceChange, registry: &Registry, styl
 fn reason(change: &ResourceChange) -> Option<String> {
     let resource = &change.address.resource;
     Some(match change.reason? {
-        ActionReason::DeleteBecauseNoResourceConfig => format!("because {resource} is not in configuration"),
-        ActionReason::DeleteBecauseNoModule => format!("because {} is not in configuration", change.address.module),
+        ActionReason::DeleteBecauseNoResourceConfig => {
+            format!("because {resource} is not in configuration")
+        }
+        ActionReason::DeleteBecauseNoModule => {
+            format!("because {} is not in configuration", change.address.module)
+        }
         ActionReason::DeleteBecauseWrongRepetition => match &change.address.key {
             InstanceKey::None => "because resource uses count or for_each".into(),
             InstanceKey::Int(_) => "because resource does not use count".into(),
             InstanceKey::String(_) => "because resource does not use for_each".into(),
         },
-        ActionReason::DeleteBecauseCountIndex => format!("because index {} is out of range for count", change.address.key),
-        ActionReason::DeleteBecauseEachKey => format!("because key {} is not in for_each map", change.address.key),
-        ActionReason::DeleteBecauseNoMoveTarget => "because the target of its move is not in configuration".into(),
+        ActionReason::DeleteBecauseCountIndex => format!(
+            "because index {} is out of range for count",
+            change.address.key
+        ),
+        ActionReason::DeleteBecauseEachKey => {
+            format!("because key {} is not in for_each map", change.address.key)
+        }
+        ActionReason::DeleteBecauseNoMoveTarget => {
+            "because the target of its move is not in configuration".into()
+        }
         ActionReason::ReadBecauseConfigUnknown => "config refers to values not yet known".into(),
-        ActionReason::ReadBecauseDependencyPending => "depends on a resource or a module with changes pending".into(),
+        ActionReason::ReadBecauseDependencyPending => {
+            "depends on a resource or a module with changes pending".into()
+        }
         ActionReason::ReplaceBecauseTainted
         | ActionReason::ReplaceBecauseCannotUpdate
         | ActionReason::ReplaceByRequest
@@ -165,10 +242,21 @@ fn body(out: &mut String, change: &ResourceChange, sign: Sign, registry: &Regist
         ResourceMode::Managed => "resource",
         ResourceMode::Data => "data",
     };
-    let _ = writeln!(out, "{} {keyword} \"{}\" \"{}\" {{", sign.wide(style), resource.type_name, resource.name);
-    let schema = registry.resource_schema(&change.provider.source, resource.mode, &resource.type_name);
+    let _ = writeln!(
+        out,
+        "{} {keyword} \"{}\" \"{}\" {{",
+        sign.wide(style),
+        resource.type_name,
+        resource.name
+    );
+    let schema =
+        registry.resource_schema(&change.provider.source, resource.mode, &resource.type_name);
     if let Ok(schema) = schema {
-        let differ = Differ { style, replace: &change.replace_paths, show_all: false };
+        let differ = Differ {
+            style,
+            replace: &change.replace_paths,
+            show_all: false,
+        };
         let block: &Block = &schema.block;
         differ.block(out, block, &change.before, &change.after, &Path::root(), 8);
     }
@@ -176,8 +264,12 @@ fn body(out: &mut String, change: &ResourceChange, sign: Sign, registry: &Regist
 }
 
 fn outputs(out: &mut String, plan: &Plan, style: Style) {
-    let changed: Vec<(&str, &OutputChange)> =
-        plan.outputs.iter().filter(|(_, o)| o.action != Action::NoOp).map(|(n, o)| (&**n, o)).collect();
+    let changed: Vec<(&str, &OutputChange)> = plan
+        .outputs
+        .iter()
+        .filter(|(_, o)| o.action != Action::NoOp)
+        .map(|(n, o)| (&**n, o))
+        .collect();
     if changed.is_empty() {
         return;
     }

@@ -7,11 +7,15 @@ use stead_state::{Object, ObjectStatus, ProviderConfigRef, State};
 use stead_value::addr::{ResourceInstance, ResourceMode};
 use stead_value::{Diagnostics, Value};
 
-use super::value::render as render_value;
 use super::Style;
+use super::value::render as render_value;
 
 /// Everything in a state.
-pub(crate) fn whole(state: &State, registry: &Registry, style: Style) -> Result<String, Diagnostics> {
+pub(crate) fn whole(
+    state: &State,
+    registry: &Registry,
+    style: Style,
+) -> Result<String, Diagnostics> {
     let mut out = String::new();
     for (address, recorded, provider) in state.current_objects() {
         if !out.is_empty() {
@@ -22,7 +26,11 @@ pub(crate) fn whole(state: &State, registry: &Registry, style: Style) -> Result<
     if !state.outputs.is_empty() {
         out.push_str("\n\nOutputs:\n\n");
         for (name, output) in &state.outputs {
-            let _ = writeln!(out, "{name} = {}", render_value(&outputs::decode(output)?, 0));
+            let _ = writeln!(
+                out,
+                "{name} = {}",
+                render_value(&outputs::decode(output)?, 0)
+            );
         }
     }
     if out.is_empty() {
@@ -40,22 +48,36 @@ pub(crate) fn object(
     style: Style,
 ) -> Result<String, Diagnostics> {
     let value = recorded_value(registry, address, &provider.source, recorded)?;
-    let tainted = if recorded.status == ObjectStatus::Tainted { " (tainted)" } else { "" };
+    let tainted = if recorded.status == ObjectStatus::Tainted {
+        " (tainted)"
+    } else {
+        ""
+    };
     let keyword = match address.resource.mode {
         ResourceMode::Managed => "resource",
         ResourceMode::Data => "data",
     };
     let mut out = format!("{}\n", style.bold(format!("# {address}:{tainted}")));
-    let _ = writeln!(out, "{keyword} \"{}\" \"{}\" {{", address.resource.type_name, address.resource.name);
+    let _ = writeln!(
+        out,
+        "{keyword} \"{}\" \"{}\" {{",
+        address.resource.type_name, address.resource.name
+    );
     attributes(&mut out, &value);
     out.push_str("}\n");
     Ok(out)
 }
 
 fn attributes(out: &mut String, value: &Value) {
-    let Some(entries) = value.as_entries() else { return };
+    let Some(entries) = value.as_entries() else {
+        return;
+    };
     let shown: Vec<_> = entries.iter().filter(|(_, v)| !v.is_null()).collect();
-    let width = shown.iter().map(|(k, _)| k.chars().count()).max().unwrap_or(0);
+    let width = shown
+        .iter()
+        .map(|(k, _)| k.chars().count())
+        .max()
+        .unwrap_or(0);
     for (name, inner) in shown {
         let gap = " ".repeat(width - name.chars().count());
         let _ = writeln!(out, "    {name}{gap} = {}", render_value(inner, 4));

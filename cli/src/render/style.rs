@@ -10,7 +10,11 @@ pub(crate) struct Style {
 
 impl Style {
     fn paint(self, code: &str, text: impl Display) -> String {
-        if self.colour { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_string() }
+        if self.colour {
+            format!("\u{1b}[{code}m{text}\u{1b}[0m")
+        } else {
+            text.to_string()
+        }
     }
 
     pub(crate) fn bold(self, text: impl Display) -> String {

@@ -22,8 +22,16 @@ pub(crate) fn render(value: &Value, indent: usize) -> String {
             if entries.is_empty() {
                 return "{}".into();
             }
-            let keys: Vec<String> =
-                entries.keys().map(|k| if is_map || !is_identifier(k) { quote(k) } else { k.to_string() }).collect();
+            let keys: Vec<String> = entries
+                .keys()
+                .map(|k| {
+                    if is_map || !is_identifier(k) {
+                        quote(k)
+                    } else {
+                        k.to_string()
+                    }
+                })
+                .collect();
             let width = keys.iter().map(|k| k.chars().count()).max().unwrap_or(0);
             let pad = " ".repeat(indent + 2);
             let mut out = String::from("{\n");

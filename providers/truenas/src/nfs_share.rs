@@ -158,7 +158,7 @@ impl Resource for NfsShare {
         client: &Client,
         prior: Self,
         planned: Self,
-        _config: &Value,
+        config: &Value,
         cx: &Context,
     ) -> Result<Self, Failure<Self>> {
         let entry = client
@@ -167,8 +167,13 @@ impl Resource for NfsShare {
                 &json!([prior.number()?, planned.data()]),
                 cx,
             )
-            .await?;
-        Ok(NfsShare::read_entry(&entry))
+            .await;
+        match entry {
+            Ok(entry) => Ok(NfsShare::read_entry(&entry)),
+            // Shares go with the dataset that they export: one that was replaced in this apply took its share along.
+            Err(error) if error.is_not_found() => Self::create(client, planned, config, cx).await,
+            Err(error) => Err(error.into()),
+        }
     }
 
     async fn delete(client: &Client, prior: Self, _cx: &Context) -> Result<(), Error> {
