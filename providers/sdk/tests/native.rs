@@ -231,6 +231,10 @@ struct Lookup {
     name: String,
     #[attr(computed)]
     upper: Option<String>,
+    #[attr(computed)]
+    found: Vec<String>,
+    #[attr(optional)]
+    wanted: Vec<String>,
 }
 
 #[async_trait]
@@ -692,6 +696,8 @@ async fn warnings_belong_to_the_operation_that_gave_them() {
         let config = Value::object_from([
             ("name", Value::string(name)),
             ("upper", Value::null(Type::String)),
+            ("found", Value::null(Type::list(Type::String))),
+            ("wanted", Value::null(Type::list(Type::String))),
         ]);
         acme.provider()
             .read_data("acme_lookup", config, &acme.cx)
@@ -709,4 +715,18 @@ async fn warnings_belong_to_the_operation_that_gave_them() {
     );
     assert!(!warnings.has_errors());
     assert!(looked_up("even").await.is_empty());
+}
+
+#[tokio::test]
+async fn an_empty_list_that_was_found_is_not_null() {
+    let read = acme()
+        .await
+        .data("acme_lookup", json!({ "name": "even" }))
+        .await
+        .unwrap();
+    assert_eq!(
+        read.get("found"),
+        Some(Value::list(Type::String, Vec::new()))
+    );
+    assert!(read.get("wanted").unwrap().is_null());
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use stead_value::schema::Block;
 use stead_value::{Diagnostic, Diagnostics, Type, Value};
 use tokio::sync::OnceCell;
 
@@ -204,6 +205,22 @@ fn unchanged(prior: Value, private: Vec<u8>, diagnostic: Diagnostic) -> ApplyRes
     }
 }
 
+/// A data source's configuration, with what was computed in the place of what it leaves out: an empty list that was found
+/// is not null.
+fn configured_or_computed(block: &Block, config: &Value, found: &Value) -> Value {
+    let Some(entries) = config.as_entries() else {
+        return config.clone();
+    };
+    let computed = |name: &str| block.attributes.get(name).is_some_and(|a| a.computed);
+    let entries = entries.iter().map(|(name, value)| {
+        let found = found
+            .get(name)
+            .filter(|_| value.is_null() && computed(name));
+        (Arc::clone(name), found.unwrap_or_else(|| value.clone()))
+    });
+    Value::object(entries.collect())
+}
+
 /// An environment variable's text as a value of the attribute's type. The text may be a secret: no message shows it.
 fn from_variable(text: &str, ty: &Type, variable: &str) -> Result<Value, Diagnostic> {
     let value = match ty {
@@ -398,7 +415,11 @@ impl<C: Send + Sync + 'static> Provider for NativeProvider<C> {
         let entry = self.data_source(type_name)?;
         let cx = cx.for_operation();
         let value = entry.operations.read(self.client()?, &config, &cx).await?;
-        Ok((align(value, &config, Leniency::Empty), cx.take_warnings()))
+        let reference = configured_or_computed(&entry.schema.block, &config, &value);
+        Ok((
+            align(value, &reference, Leniency::Empty),
+            cx.take_warnings(),
+        ))
     }
 
     fn concurrency(&self, operation: Operation) -> usize {
