@@ -13,6 +13,8 @@ pub mod machinery;
 mod node;
 mod render;
 mod resources;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 

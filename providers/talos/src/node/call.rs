@@ -191,8 +191,10 @@ fn deepest(error: &(dyn StdError + 'static)) -> Cause {
         if let Some(error) = layer.downcast_ref::<Error>() {
             return Cause::Dialer(error.clone());
         }
-        if let Some(rustls::Error::AlertReceived(_)) = layer.downcast_ref::<rustls::Error>() {
-            return Cause::Alert(layer.to_string());
+        // HTTP/2 keeps no more than the text of what TLS says.
+        let said = layer.to_string();
+        if said.contains("received fatal alert") {
+            return Cause::Alert(said);
         }
         // An I/O error hides its cause from `source`.
         let hidden = layer
@@ -205,7 +207,7 @@ fn deepest(error: &(dyn StdError + 'static)) -> Cause {
                 found => found,
             };
         }
-        text = layer.to_string();
+        text = said;
         next = layer.source();
     }
     Cause::Other(text)

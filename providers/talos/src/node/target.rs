@@ -12,14 +12,14 @@ use crate::blocks::{ClientConfiguration, decode_pem};
 /// The port of the Talos API.
 const PORT: u16 = 50000;
 
-/// How nodes are polled: they take seconds to restart, and simulated ones milliseconds.
+/// How nodes are polled: they take seconds to restart, and simulated ones milliseconds. An error ends the wait: what may pass
+/// is a reason to wait on.
 pub(crate) fn polling() -> Polling {
     Polling {
         first: Duration::from_millis(25),
         ..Polling::default()
     }
     .cap(Duration::from_millis(500))
-    .tolerating_transient()
 }
 
 /// A node of the Talos API, reached at an endpoint that may pass requests on to it.

@@ -121,7 +121,8 @@ impl Resource for MachineSecretsResource {
                 RENEWAL,
             )?
         {
-            for part in ["ca_certificate", "client_certificate", "client_key"] {
+            // The authority stays.
+            for part in ["client_certificate", "client_key"] {
                 plan.set_unknown(&client.attr(part))?;
             }
             plan.note("client_configuration: the certificate ends within 30 days and is renewed");

@@ -4,12 +4,11 @@
 
 use serde_json::Value as Json;
 use stead_sdk::value::Sensitive;
-use stead_sdk::wait::{Poll, until};
+use stead_sdk::wait::{Poll, Polling, until};
 use stead_sdk::{ClientIdentity, Context, Dialer, Error, HttpOptions, Roots, TlsOptions};
 
 use super::nodes::{Cluster, attempt};
 use crate::machinery::{Kubeconfig, leaves_network_to_user};
-use crate::node::polling;
 use crate::resources::fetch_kubeconfig;
 
 /// The label of control plane nodes.
@@ -19,6 +18,11 @@ const STATIC_PODS: [&str; 3] = [
     "kube-controller-manager",
     "kube-scheduler",
 ];
+
+/// Kubernetes may be away while it starts.
+fn polling() -> Polling {
+    crate::node::polling().tolerating_transient()
+}
 
 /// The Kubernetes API, as the cluster's administrator.
 struct Kubernetes<'a> {
