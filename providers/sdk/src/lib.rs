@@ -150,7 +150,7 @@
 //! # Connections, waits, errors
 //!
 //! Every connection comes from the [`Dialer`]: [`Dialer::http`] and [`Dialer::send`], [`Dialer::grpc_channel`],
-//! [`Dialer::websocket`], [`Dialer::ssh`], or [`Dialer::tls`] and [`Dialer::tcp`] beneath them. Wait with [`wait::until`],
+//! [`Dialer::websocket`], [`Dialer::ssh`], `kube::Cluster` (feature `kube`), or [`Dialer::tls`] and [`Dialer::tcp`] beneath them. Wait with [`wait::until`],
 //! try again with [`retry::with_backoff`]. What does not stop an operation is a [`Context::warn`]. An [`Error`] says what
 //! was asked, what the server said and what to do.
 
@@ -162,6 +162,8 @@ mod context;
 mod dial;
 mod error;
 mod field;
+#[cfg(feature = "kube")]
+pub mod kube;
 mod native;
 mod plan;
 mod private;
