@@ -39,14 +39,23 @@ pub(crate) struct Core {
 }
 
 /// The cluster's document in the store.
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 struct Saved {
     id: String,
-    name: String,
     version: u64,
     token_key_pem: String,
     /// `(resource key, object)`.
     objects: Vec<(String, Value)>,
+}
+
+/// The same, as it is written.
+#[derive(Serialize)]
+struct ToSave<'a> {
+    id: &'a str,
+    name: &'a str,
+    version: u64,
+    token_key_pem: String,
+    objects: Vec<(&'a str, &'a Value)>,
 }
 
 /// The store's name for a cluster's document; ids may hold slashes.
@@ -64,6 +73,7 @@ impl Core {
         repositories: Repositories,
     ) -> io::Result<Arc<Core>> {
         let saved: Option<Saved> = lab.store.load(&document_name(&spec.id))?;
+        let saved = saved.filter(|s| s.id == spec.id);
         let tokens = Tokens::new(saved.as_ref().map(|s| s.token_key_pem.as_str()))?;
         let mut state = State::new(
             saved.as_ref().map_or(1, |s| s.version),
@@ -128,26 +138,26 @@ impl Core {
     }
 
     fn save(&self) {
-        let saved = {
-            let state = self.lock();
-            let objects = state.everything().flat_map(|(key, objects)| {
-                objects
-                    .values()
-                    .map(move |o| (key.clone(), Value::clone(o)))
-            });
-            let token_key_pem = match self.tokens.save() {
-                Ok(pem) => pem,
-                Err(error) => {
-                    return tracing::error!(%error, cluster = self.id, "cannot save the cluster");
-                }
-            };
-            Saved {
-                id: self.id.clone(),
-                name: self.name.clone(),
-                version: state.version(),
-                token_key_pem,
-                objects: objects.collect(),
+        let token_key_pem = match self.tokens.save() {
+            Ok(pem) => pem,
+            Err(error) => {
+                return tracing::error!(%error, cluster = self.id, "cannot save the cluster");
             }
+        };
+        let (version, objects) = {
+            let state = self.lock();
+            let all = state.everything();
+            let objects: Vec<(String, Arc<Value>)> = all
+                .flat_map(|(key, objects)| objects.values().map(move |o| (key.clone(), o.clone())))
+                .collect();
+            (state.version(), objects)
+        };
+        let saved = ToSave {
+            id: &self.id,
+            name: &self.name,
+            version,
+            token_key_pem,
+            objects: objects.iter().map(|(k, o)| (k.as_str(), &**o)).collect(),
         };
         if let Err(error) = self.lab.store.save(&document_name(&self.id), &saved) {
             tracing::error!(%error, cluster = self.id, "cannot save the cluster");
@@ -169,7 +179,10 @@ impl Core {
                 () = self.stop.cancelled() => break,
             }
             changed.mark_unchanged();
-            self.save();
+            let core = self.clone();
+            if let Err(error) = tokio::task::spawn_blocking(move || core.save()).await {
+                tracing::error!(%error, cluster = self.id, "cannot save the cluster");
+            }
         }
         // A destroyed cluster is stopped while the lab goes on: nothing to keep.
         if self.lab.shutdown.is_cancelled() {

@@ -18,6 +18,15 @@ pub(crate) fn documents(text: &str) -> Result<Vec<Value>, YamlError> {
     Builder::default().run(text)
 }
 
+/// The same, with only `true` and `false` as booleans, as Kustomize reads.
+pub(crate) fn documents_strict_booleans(text: &str) -> Result<Vec<Value>, YamlError> {
+    let builder = Builder {
+        strict_booleans: true,
+        ..Builder::default()
+    };
+    builder.run(text)
+}
+
 /// The one document of a text; `Null` for an empty text.
 pub(crate) fn document(text: &str) -> Result<Value, YamlError> {
     let mut all = documents(text)?;
@@ -45,6 +54,7 @@ struct Builder {
     anchors: HashMap<usize, Value>,
     line: usize,
     root: Option<Value>,
+    strict_booleans: bool,
 }
 
 impl Builder {
@@ -163,16 +173,30 @@ impl Builder {
         if let Some(tag) = tag {
             return match tag.core_suffix() {
                 Some("str") => Ok(Value::String(text.to_owned())),
-                Some(_) => Ok(plain(text)),
+                Some(_) => Ok(self.plain(text)),
                 None if tag.suffix() == "binary" => Ok(Value::String(text.to_owned())),
                 None => Err(self.error(&format!("unknown tag {:?}", tag.suffix()))),
             };
         }
         Ok(if style == ScalarStyle::Plain {
-            plain(text)
+            self.plain(text)
         } else {
             Value::String(text.to_owned())
         })
+    }
+
+    /// What an unquoted scalar means.
+    fn plain(&self, text: &str) -> Value {
+        match text {
+            "" | "~" | "null" | "Null" | "NULL" => return Value::Null,
+            "true" | "True" | "TRUE" => return Value::Bool(true),
+            "false" | "False" | "FALSE" => return Value::Bool(false),
+            _ if self.strict_booleans => {}
+            "yes" | "Yes" | "YES" | "on" | "On" | "ON" | "y" | "Y" => return Value::Bool(true),
+            "no" | "No" | "NO" | "off" | "Off" | "OFF" | "n" | "N" => return Value::Bool(false),
+            _ => {}
+        }
+        number(text).map_or_else(|| Value::String(text.to_owned()), Value::Number)
     }
 
     fn error(&self, message: &str) -> YamlError {
@@ -181,21 +205,6 @@ impl Builder {
             message: message.to_owned(),
         }
     }
-}
-
-/// What an unquoted scalar means.
-fn plain(text: &str) -> Value {
-    match text {
-        "" | "~" | "null" | "Null" | "NULL" => return Value::Null,
-        "true" | "True" | "TRUE" | "yes" | "Yes" | "YES" | "on" | "On" | "ON" => {
-            return Value::Bool(true);
-        }
-        "false" | "False" | "FALSE" | "no" | "No" | "NO" | "off" | "Off" | "OFF" => {
-            return Value::Bool(false);
-        }
-        _ => {}
-    }
-    number(text).map_or_else(|| Value::String(text.to_owned()), Value::Number)
 }
 
 fn number(text: &str) -> Option<Number> {
@@ -268,6 +277,15 @@ mod tests {
                 json!({"c": "text\n"})
             ]
         );
+    }
+
+    #[test]
+    fn kustomize_knows_only_two_booleans() {
+        assert_eq!(
+            documents_strict_booleans("a: yes\nb: true\n").unwrap(),
+            vec![json!({"a": "yes", "b": true})]
+        );
+        assert_eq!(document("a: y\n").unwrap(), json!({"a": true}));
     }
 
     #[test]

@@ -457,3 +457,112 @@ async fn nodes_wait_for_the_network_plugin_and_all_survives_a_restart() {
     );
     lab.lab.stop().await;
 }
+
+#[tokio::test]
+async fn lists_come_in_pages_and_old_watches_are_told_so() {
+    let lab = Environment::new(false).await;
+    let client = lab.admin().await;
+    let maps: Api<ConfigMap> = Api::namespaced(client.clone(), "kube-public");
+    for index in 0..5 {
+        let map = json!({"metadata": {"name": format!("m{index}"), "labels": {"page": "yes"}}});
+        maps.create(
+            &PostParams::default(),
+            &serde_json::from_value(map).unwrap(),
+        )
+        .await
+        .unwrap();
+    }
+    let mut found = Vec::new();
+    let mut params = ListParams::default().labels("page=yes").limit(2);
+    loop {
+        let page = maps.list(&params).await.unwrap();
+        assert!(page.items.len() <= 2);
+        found.extend(page.items.into_iter().map(|m| m.metadata.name.unwrap()));
+        match page.metadata.continue_.filter(|c| !c.is_empty()) {
+            Some(token) => params = params.continue_token(&token),
+            None => break,
+        }
+    }
+    assert_eq!(found, ["m0", "m1", "m2", "m3", "m4"]);
+    // A restart forgets the changes: a watch from before must list again.
+    let lab = lab.restart().await;
+    let maps: Api<ConfigMap> = Api::namespaced(lab.admin().await, "kube-public");
+    let mut events = maps
+        .watch(&WatchParams::default().timeout(60), "1")
+        .await
+        .unwrap()
+        .boxed();
+    match events.try_next().await.unwrap() {
+        Some(WatchEvent::Error(status)) => {
+            assert_eq!((status.code, status.reason.as_str()), (410, "Expired"));
+        }
+        other => panic!("{other:?}"),
+    }
+    lab.lab.stop().await;
+}
+
+#[tokio::test]
+async fn owners_take_their_dependents_along_and_finalizers_hold_them() {
+    let lab = Environment::new(false).await;
+    let maps: Api<ConfigMap> = Api::namespaced(lab.admin().await, "default");
+    let create = |map: serde_json::Value| {
+        let maps = maps.clone();
+        async move {
+            maps.create(
+                &PostParams::default(),
+                &serde_json::from_value(map).unwrap(),
+            )
+            .await
+            .unwrap()
+        }
+    };
+    let owner = create(json!({"metadata": {"name": "owner"}})).await;
+    let reference = json!([{"apiVersion": "v1", "kind": "ConfigMap", "name": "owner", "uid": owner.metadata.uid}]);
+    create(json!({"metadata": {"name": "dependent", "ownerReferences": reference, "finalizers": ["example.com/wait"]}})).await;
+    maps.delete("owner", &DeleteParams::default())
+        .await
+        .unwrap();
+    let waiting = until(&maps, "dependent", |m| {
+        m.metadata.deletion_timestamp.is_some()
+    })
+    .await;
+    assert_eq!(waiting.metadata.finalizers.unwrap(), ["example.com/wait"]);
+    let patch = json!({"metadata": {"finalizers": null}});
+    maps.patch("dependent", &PatchParams::default(), &Patch::Merge(patch))
+        .await
+        .unwrap();
+    assert!(maps.get_opt("dependent").await.unwrap().is_none());
+    lab.lab.stop().await;
+}
+
+#[tokio::test]
+async fn the_description_says_what_clients_look_for() {
+    let lab = Environment::new(false).await;
+    let client = lab.admin().await;
+    let get = |path: &str| {
+        let request = axum::http::Request::get(path).body(Vec::new()).unwrap();
+        let client = client.clone();
+        async move { client.request::<serde_json::Value>(request).await.unwrap() }
+    };
+    let index = get("/openapi/v3").await;
+    assert!(index["paths"]["apis/apps/v1"]["serverRelativeURL"].is_string());
+    let apps = get("/openapi/v3/apis/apps/v1").await;
+    let patch = &apps["paths"]["/apis/apps/v1/namespaces/{namespace}/deployments/{name}"]["patch"];
+    assert_eq!(
+        patch["x-kubernetes-group-version-kind"]["kind"],
+        "Deployment"
+    );
+    assert!(
+        patch["parameters"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|p| p["name"] == "fieldValidation")
+    );
+    let schemas = &apps["components"]["schemas"];
+    assert_eq!(
+        schemas["core.v1.PodSpec"]["properties"]["containers"]["x-kubernetes-list-map-keys"],
+        json!(["name"])
+    );
+    lab.lab.stop().await;
+}

@@ -59,8 +59,8 @@ pub(crate) fn spec_changed(resource: &Resource, old: &Value, new: &Value) -> boo
     all.extend(keys(new));
     all.iter()
         .filter(|k| {
-            !matches!(k.as_str(), "metadata" | "apiVersion" | "kind")
-                && !(has_status && *k == "status")
+            !(matches!(k.as_str(), "metadata" | "apiVersion" | "kind")
+                || has_status && *k == "status")
         })
         .any(|k| old.get(k) != new.get(k))
 }

@@ -28,7 +28,7 @@ pub(crate) fn validate(resource: &Resource, new: &Value, old: Option<&Value>) ->
     }
     match resource.key.as_str() {
         "deployments.apps" | "statefulsets.apps" | "daemonsets.apps" | "replicasets.apps" => {
-            workload(resource, new, old, &mut causes)
+            workload(resource, new, old, &mut causes);
         }
         "jobs.batch" => immutable(
             new,

@@ -6,6 +6,7 @@ use axum::body::Body;
 use axum::http::{Method, Response, StatusCode, header};
 use serde_json::{Value, json};
 
+use super::openapi;
 use super::request::{Form, accepted};
 use super::serve::{Call, json_answer, plain_answer};
 use crate::cluster::Core;
@@ -68,13 +69,22 @@ pub(super) fn answer(core: &Core, call: &Call) -> Result<Response<Body>, ApiErro
             Ok(ok(&body))
         }
         ["apis", group, version] => Ok(ok(&resource_list(&state, group, version)?)),
-        // The descriptions are not generated; clients go on without them, as with a server that has them disabled.
+        ["openapi", "v3"] => Ok(ok(&openapi::index(&state))),
+        ["openapi", "v3", "api", version] => described(&state, "", version),
+        ["openapi", "v3", "apis", group, version] => described(&state, group, version),
+        // OpenAPI v2 is not made; clients of today read v3.
         _ => Err(ApiError::no_such_path()),
     }
 }
 
 fn ok(body: &Value) -> Response<Body> {
     json_answer(StatusCode::OK, body, &Form::Json)
+}
+
+fn described(state: &State, group: &str, version: &str) -> Result<Response<Body>, ApiError> {
+    openapi::document(state, group, version)
+        .map(|d| ok(&d))
+        .ok_or_else(ApiError::no_such_path)
 }
 
 fn version(git_version: &str) -> Value {

@@ -1,6 +1,7 @@
 //! The REST API: paths and verbs to operations, bodies and answers.
 
 mod discovery;
+mod openapi;
 mod request;
 mod review;
 mod serve;

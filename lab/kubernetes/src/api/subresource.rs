@@ -51,7 +51,7 @@ pub(super) fn answer(
                     o,
                     &["spec", "finalizers"],
                     at(&body, &["spec", "finalizers"]).clone(),
-                )
+                );
             });
             let object =
                 object.ok_or_else(|| ApiError::not_found("", &resource.plural, &path.name))?;

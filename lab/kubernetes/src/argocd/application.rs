@@ -37,6 +37,8 @@ pub(super) struct Memory {
     /// Its resources: a change of one calls for another look.
     pub(super) ids: BTreeSet<Id>,
     pub(super) looked: Option<Instant>,
+    /// What the sources were at the last look that went well.
+    revisions: Vec<String>,
     operation: Option<Operation>,
     /// A failed attempt: what it was about, how often, and when the next may be.
     failed: Option<(Vec<String>, u64, Instant)>,
@@ -54,6 +56,32 @@ impl Memory {
             .as_ref()
             .is_some_and(|(_, _, at)| *at <= Instant::now())
     }
+}
+
+/// Asks Git only; true when the sources are as at the last look. For looks for which nothing else gives cause.
+pub(super) async fn is_unchanged(
+    core: &Core,
+    home: &str,
+    application: &Value,
+    memory: &mut Memory,
+) -> bool {
+    let sources = sources(application);
+    if memory.revisions.len() != sources.len() {
+        return false;
+    }
+    let secrets = credentials::of(&core.lock(), home);
+    for (source, known) in sources.iter().zip(&memory.revisions) {
+        let url = text(source, &["repoURL"]);
+        let found = core
+            .repositories
+            .resolve(url, text(source, &["targetRevision"]), secrets.fit(url))
+            .await;
+        if found.as_ref() != Ok(known) {
+            return false;
+        }
+    }
+    memory.looked = Some(Instant::now());
+    true
 }
 
 fn id_of(application: &Value) -> Id {
@@ -128,6 +156,10 @@ pub(super) async fn reconcile(
     }
     let manifests =
         source::manifests(&core.repositories, &sources, &|url: &str| secrets.fit(url)).await;
+    memory.revisions = manifests
+        .as_ref()
+        .map(|m| m.revisions.clone())
+        .unwrap_or_default();
     match manifests {
         Err(why) => look.comparison_error(&why),
         Ok(manifests) => look.at_manifests(

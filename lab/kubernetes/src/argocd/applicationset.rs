@@ -25,7 +25,7 @@ pub(super) async fn reconcile(core: &Core, home: &str, application_set: &Value) 
     let mut state = core.lock();
     match outcome {
         Err((reason, message)) => {
-            write_status(&mut state, application_set, Err((reason, &message)))
+            write_status(&mut state, application_set, Err((reason, &message)));
         }
         Ok(wanted) => {
             let outcome = bring(&mut state, application_set, &wanted);

@@ -75,7 +75,7 @@ pub(super) fn settle(
         .by_kind(text(&object, &["apiVersion"]), &kind);
     match known {
         Some(resource) if !resource.namespaced => {
-            drop(remove(&mut object, &["metadata", "namespace"]))
+            drop(remove(&mut object, &["metadata", "namespace"]));
         }
         // A kind that is not known yet is taken as namespaced when Git says so.
         Some(_) if namespace(&object).is_empty() => set(

@@ -180,22 +180,30 @@ impl ArgoCd {
                 || e.id.key == crate::controllers::CRDS
                 || e.id.key == "namespaces" && e.change != Change::Modified
         });
-        let due: Vec<Arc<Value>> = all
-            .into_iter()
-            .filter(|application| {
-                let id = Id::of(APPLICATIONS, application);
-                let Some(memory) = self.memories.get(&id) else {
-                    return true;
-                };
-                let changed = events.iter().any(|e| {
-                    (e.id == id && !only_status(e))
-                        || memory.ids.contains(&e.id)
-                        || tracked_by(&e.object, application, &home.namespace)
-                });
-                let polled = memory.looked.is_none_or(|at| at.elapsed() >= self.poll);
-                everything || changed || shared || polled || memory.is_busy() || memory.is_due()
-            })
-            .collect();
+        let mut due = Vec::new();
+        for application in all {
+            let id = Id::of(APPLICATIONS, &application);
+            let memory = self.memories.entry(id.clone()).or_default();
+            let changed = events.iter().any(|e| {
+                (e.id == id && !only_status(e))
+                    || memory.ids.contains(&e.id)
+                    || tracked_by(&e.object, &application, &home.namespace)
+            });
+            let cause = everything
+                || changed
+                || shared
+                || memory.looked.is_none()
+                || memory.is_busy()
+                || memory.is_due();
+            let polled = memory.looked.is_some_and(|at| at.elapsed() >= self.poll);
+            if cause
+                || polled
+                    && !application::is_unchanged(&self.core, &home.namespace, &application, memory)
+                        .await
+            {
+                due.push(application);
+            }
+        }
         if due.is_empty() {
             return;
         }
@@ -301,6 +309,33 @@ fn alive(state: &State) -> Option<Home> {
         serves: ready("argocd-server", &home).is_some(),
         namespace: home,
     })
+}
+
+/// What the one init container of Argo CD's that matters does: `argocd admin redis-initial-password` makes the Secret
+/// that Redis and its clients read their password from.
+pub(crate) fn init_container(state: &mut State, namespace: &str, container: &Value) {
+    let mut words = ["command", "args"]
+        .iter()
+        .flat_map(|f| list(container, &[f]))
+        .filter_map(Value::as_str);
+    if !words.any(|w| w == "redis-initial-password")
+        || state.find("secrets", namespace, "argocd-redis").is_some()
+    {
+        return;
+    }
+    let Some(secrets) = state.registry.by_key("secrets") else {
+        return;
+    };
+    let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "argocd-redis", "namespace": namespace},
+        "stringData": {"auth": uuid::Uuid::new_v4().simple().to_string()}});
+    if let Err(error) = state.create(
+        &secrets,
+        namespace,
+        secret,
+        &WriteOptions::component("argocd"),
+    ) {
+        tracing::warn!(%error, "the Secret of Argo CD's Redis cannot be made");
+    }
 }
 
 /// What argocd-server makes at its first start: the default project, its signing key, the first password.

@@ -31,7 +31,7 @@ fn collect(state: &mut State, id: &Id) {
         delete(state, id);
     } else if let Some(resource) = state.registry.by_key(&id.key) {
         state.adjust(&resource, id, |o| {
-            crate::object::set(o, &["metadata", "ownerReferences"], present.into())
+            crate::object::set(o, &["metadata", "ownerReferences"], present.into());
         });
     }
 }

@@ -41,7 +41,7 @@ pub(super) fn reconcile(state: &mut State, id: &Id, namespace: &Value) {
     if content.is_empty() {
         if let Some(resource) = state.registry.by_key("namespaces") {
             state.adjust(&resource, id, |o| {
-                set(o, &["spec", "finalizers"], json!([]))
+                set(o, &["spec", "finalizers"], json!([]));
             });
         }
         return;

@@ -23,7 +23,7 @@ impl Controllers {
             self.started.remove(uid(pod));
             if let Some(resource) = state.registry.by_key("pods") {
                 state.adjust(&resource, id, |p| {
-                    set(p, &["metadata", "deletionGracePeriodSeconds"], 0.into())
+                    set(p, &["metadata", "deletionGracePeriodSeconds"], 0.into());
                 });
             }
             return;
@@ -43,7 +43,19 @@ impl Controllers {
             let reporting = self.core.reporting().contains_key(node_name);
             return self.keep_running(state, id, pod, reporting);
         }
-        if let Some(why) = obstacle(state, pod, &node) {
+        let why = obstacle(state, pod, &node).or_else(|| {
+            // What init containers do comes before the others need it.
+            for container in list(pod, &["spec", "initContainers"]) {
+                if let Some(why) = missing_environment(state, &id.namespace, container) {
+                    return Some(why);
+                }
+                crate::argocd::init_container(state, &id.namespace, container);
+            }
+            list(pod, &["spec", "containers"])
+                .iter()
+                .find_map(|c| missing_environment(state, &id.namespace, c))
+        });
+        if let Some(why) = why {
             let status = creating(pod, &node, &why);
             return write_status(state, id, status);
         }
@@ -168,7 +180,7 @@ fn tolerates(toleration: &Value, taint: &Value) -> bool {
     key_fits && value_fits && (effect.is_empty() || effect == text(taint, &["effect"]))
 }
 
-/// What the pod's containers wait for: the network, or a Secret, ConfigMap or claim that is not there.
+/// What keeps all of a pod's containers waiting: the network, or a volume whose Secret, ConfigMap or claim is not there.
 fn obstacle(state: &State, pod: &Value, node: &Value) -> Option<String> {
     let place = crate::object::namespace(pod);
     let host = at(pod, &["spec", "hostNetwork"]).as_bool() == Some(true);
@@ -196,48 +208,46 @@ fn obstacle(state: &State, pod: &Value, node: &Value) -> Option<String> {
             ));
         }
     }
-    let containers = ["initContainers", "containers"]
-        .iter()
-        .flat_map(|k| list(pod, &["spec", k]));
-    for container in containers {
-        for variable in list(container, &["env"]) {
-            let from = at(variable, &["valueFrom"]);
-            let keyed = [
-                ("secrets", "secret", at(from, &["secretKeyRef"])),
-                ("configmaps", "configmap", at(from, &["configMapKeyRef"])),
-            ];
-            for (key, word, reference) in keyed {
-                if let Some(missing) = missing_object(state, place, key, word, reference, &["name"])
-                {
-                    return Some(missing);
-                }
-                if let Some(found) = state.find(key, place, text(reference, &["name"]))
-                    && !optional(reference)
-                    && at(found, &["data", text(reference, &["key"])]).is_null()
-                {
-                    return Some(format!(
-                        "couldn't find key {} in {} {place}/{}",
-                        text(reference, &["key"]),
-                        if word == "secret" {
-                            "Secret"
-                        } else {
-                            "ConfigMap"
-                        },
-                        text(reference, &["name"])
-                    ));
-                }
+    None
+}
+
+/// What keeps one container from being made: a Secret, ConfigMap or key that its environment needs.
+fn missing_environment(state: &State, place: &str, container: &Value) -> Option<String> {
+    for variable in list(container, &["env"]) {
+        let from = at(variable, &["valueFrom"]);
+        let keyed = [
+            ("secrets", "secret", at(from, &["secretKeyRef"])),
+            ("configmaps", "configmap", at(from, &["configMapKeyRef"])),
+        ];
+        for (key, word, reference) in keyed {
+            if let Some(missing) = missing_object(state, place, key, word, reference, &["name"]) {
+                return Some(missing);
+            }
+            if let Some(found) = state.find(key, place, text(reference, &["name"]))
+                && !optional(reference)
+                && at(found, &["data", text(reference, &["key"])]).is_null()
+            {
+                return Some(format!(
+                    "couldn't find key {} in {} {place}/{}",
+                    text(reference, &["key"]),
+                    if word == "secret" {
+                        "Secret"
+                    } else {
+                        "ConfigMap"
+                    },
+                    text(reference, &["name"])
+                ));
             }
         }
-        for from in list(container, &["envFrom"]) {
-            let sources = [
-                ("secrets", "secret", at(from, &["secretRef"])),
-                ("configmaps", "configmap", at(from, &["configMapRef"])),
-            ];
-            for (key, word, reference) in sources {
-                if let Some(missing) = missing_object(state, place, key, word, reference, &["name"])
-                {
-                    return Some(missing);
-                }
+    }
+    for from in list(container, &["envFrom"]) {
+        let sources = [
+            ("secrets", "secret", at(from, &["secretRef"])),
+            ("configmaps", "configmap", at(from, &["configMapRef"])),
+        ];
+        for (key, word, reference) in sources {
+            if let Some(missing) = missing_object(state, place, key, word, reference, &["name"]) {
+                return Some(missing);
             }
         }
     }

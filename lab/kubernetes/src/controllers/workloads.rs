@@ -366,7 +366,7 @@ pub(super) fn daemon_set(state: &mut State, id: &Id, object: &Value) {
             Some(pod)
                 if label(pod, "controller-revision-hash") != revision && !is_deleting(pod) =>
             {
-                delete(state, &Id::of("pods", pod))
+                delete(state, &Id::of("pods", pod));
             }
             Some(_) => {}
         }

@@ -42,7 +42,12 @@ fn read(types: &'static str, defaults: &'static str) -> HashMap<&'static str, Sc
             ..
         }) = all.get_mut(current)
         {
-            add_field(object, line);
+            match line.strip_prefix("+#").and_then(|l| l.split_once(' ')) {
+                Some((number, inner)) => object
+                    .inlined
+                    .extend(number.parse().ok().map(|n| (n, inner))),
+                None => add_field(object, line),
+            }
         }
     }
     for line in defaults
@@ -59,6 +64,9 @@ fn add_field(object: &mut Object, line: &'static str) {
     let (Some(name), Some(kind)) = (words.next(), words.next()) else {
         return;
     };
+    let (name, number) = name
+        .split_once('#')
+        .map_or((name, 0), |(n, i)| (n, i.parse().unwrap_or(0)));
     let (name, required) = name.strip_suffix('!').map_or((name, false), |n| (n, true));
     let (mut list, mut atomic, mut patch) = (ListType::Atomic, false, Patch::default());
     for mark in words {
@@ -91,6 +99,7 @@ fn add_field(object: &mut Object, line: &'static str) {
             schema,
             default: None,
             patch,
+            number,
         },
     );
 }

@@ -23,6 +23,7 @@ pub(crate) fn compile(openapi: &Value) -> Schema {
                 schema: reference,
                 default: None,
                 patch: Patch::default(),
+                number: 0,
             };
             object.properties.insert(name.to_owned(), field);
         }
@@ -76,6 +77,7 @@ fn object(node: &Value) -> Kind {
             schema: Ref::Here(Arc::new(convert(inner))),
             default: inner.get("default").cloned(),
             patch: Patch::default(),
+            number: 0,
         };
         properties.insert(name.clone(), field);
     }
@@ -95,6 +97,7 @@ fn object(node: &Value) -> Kind {
         required,
         additional,
         atomic,
+        inlined: Vec::new(),
     })
 }
 
@@ -179,7 +182,7 @@ pub(crate) fn check_structural(node: &Value, path: &str, causes: &mut Vec<Cause>
     if text(node, &["type"]) == "array" {
         match node.get("items") {
             Some(items) if items.is_object() => {
-                check_structural(items, &format!("{path}.items"), causes)
+                check_structural(items, &format!("{path}.items"), causes);
             }
             _ => causes.push(Cause::required(
                 format!("{path}.items"),

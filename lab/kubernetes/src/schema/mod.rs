@@ -4,6 +4,7 @@
 mod builtin;
 mod custom;
 mod decode;
+mod protobuf;
 mod quantity;
 mod validate;
 
@@ -15,6 +16,7 @@ use serde_json::Value;
 pub(crate) use builtin::builtin;
 pub(crate) use custom::{check_structural, compile};
 pub(crate) use decode::{decode_builtin, prune_custom};
+pub(crate) use protobuf::decode_protobuf;
 pub(crate) use validate::{required_builtin, validate_custom};
 
 /// The type of a value.
@@ -53,6 +55,8 @@ pub(crate) struct Object {
     pub(crate) additional: Option<Ref>,
     /// Owned as a whole by server-side apply.
     pub(crate) atomic: bool,
+    /// In protobuf: messages (by number and type) whose fields are this object's own in JSON.
+    pub(crate) inlined: Vec<(u32, &'static str)>,
 }
 
 #[derive(Debug)]
@@ -60,6 +64,8 @@ pub(crate) struct Field {
     pub(crate) schema: Ref,
     pub(crate) default: Option<Value>,
     pub(crate) patch: Patch,
+    /// The field's number in protobuf; 0 for none.
+    pub(crate) number: u32,
 }
 
 /// How a strategic merge patch treats a field.

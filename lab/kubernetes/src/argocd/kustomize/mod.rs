@@ -195,7 +195,8 @@ fn load(tree: &Tree, path: &str, open: &mut Vec<String>) -> Result<Vec<Resource>
             return accumulate(tree, path, open, Vec::new());
         }
     }
-    let documents = yaml::documents(&read(tree, path)?).map_err(|e| format!("{path}: {e}"))?;
+    let documents =
+        yaml::documents_strict_booleans(&read(tree, path)?).map_err(|e| format!("{path}: {e}"))?;
     let mut out = Vec::new();
     for document in documents {
         let items = match document.get("items") {

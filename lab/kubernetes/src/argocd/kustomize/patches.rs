@@ -60,7 +60,7 @@ fn one(
     options: &Value,
     resources: &mut Vec<Resource>,
 ) -> Result<(), String> {
-    let documents = yaml::documents(content).map_err(|e| {
+    let documents = yaml::documents_strict_booleans(content).map_err(|e| {
         format!(
             "unable to parse SM or JSON patch from [{}]: {e}",
             content.trim()

@@ -156,7 +156,7 @@ fn follow(
             }
         }
         (["*", rest @ ..], Value::Array(items)) => {
-            items.iter_mut().for_each(|i| follow(i, rest, kind, rename))
+            items.iter_mut().for_each(|i| follow(i, rest, kind, rename));
         }
         ([step, rest @ ..], Value::Object(map)) => {
             if let Some(inner) = map.get_mut(*step) {

@@ -164,17 +164,17 @@ fn labels(resource: &mut Resource, pairs: &Value, selectors: bool, templates: bo
     }
     match kind.as_str() {
         "Deployment" | "StatefulSet" | "DaemonSet" | "ReplicaSet" => {
-            add(object, &["spec", "selector", "matchLabels"], pairs)
+            add(object, &["spec", "selector", "matchLabels"], pairs);
         }
         "Service" => add(object, &["spec", "selector"], pairs),
         "ReplicationController" => add(object, &["spec", "selector"], pairs),
         "PodDisruptionBudget" | "Job"
             if at(object, &["spec", "selector", "matchLabels"]).is_object() =>
         {
-            add(object, &["spec", "selector", "matchLabels"], pairs)
+            add(object, &["spec", "selector", "matchLabels"], pairs);
         }
         "NetworkPolicy" if at(object, &["spec", "podSelector", "matchLabels"]).is_object() => {
-            add(object, &["spec", "podSelector", "matchLabels"], pairs)
+            add(object, &["spec", "podSelector", "matchLabels"], pairs);
         }
         _ => {}
     }

@@ -96,7 +96,7 @@ impl Scope<'_> {
             match node {
                 Node::Text(text) => out.push_str(text),
                 Node::Print(pipeline) => {
-                    out.push_str(&functions::print(&self.evaluate(pipeline, dot)?))
+                    out.push_str(&functions::print(&self.evaluate(pipeline, dot)?));
                 }
                 Node::Assign(name, pipeline) => {
                     let value = self.evaluate(pipeline, dot)?;
@@ -121,7 +121,7 @@ impl Scope<'_> {
                     }
                 }
                 Node::Range(names, pipeline, body, otherwise) => {
-                    self.range(names, pipeline, (body, otherwise), dot, out)?
+                    self.range(names, pipeline, (body, otherwise), dot, out)?;
                 }
             }
         }
