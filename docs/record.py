@@ -202,7 +202,10 @@ def chosen(lines, options):
 def runs(line):
     """Stretches of one style: (column, text, style)."""
     found = []
-    for column, (c, style) in enumerate(line):
+    end = len(line)
+    while end and not line[end - 1][0].strip() and not line[end - 1][1].underline:
+        end -= 1
+    for column, (c, style) in enumerate(line[:end]):
         if found and found[-1][2].key() == style.key():
             found[-1][1].append(c)
         else:
