@@ -55,7 +55,12 @@ struct Builder {
     line: usize,
     root: Option<Value>,
     strict_booleans: bool,
+    /// Values that aliases brought in so far.
+    aliased: usize,
 }
+
+/// How many values aliases may bring in: a short text must not become gigabytes.
+const ALIASED_LIMIT: usize = 100_000;
 
 impl Builder {
     fn run(mut self, text: &str) -> Result<Vec<Value>, YamlError> {
@@ -106,6 +111,10 @@ impl Builder {
             Event::Alias(id) => {
                 let value = self.anchors.get(&id).cloned();
                 let value = value.ok_or_else(|| self.error("unknown anchor"))?;
+                self.aliased = self.aliased.saturating_add(count(&value));
+                if self.aliased > ALIASED_LIMIT {
+                    return Err(self.error("document contains excessive aliasing"));
+                }
                 self.put(value, 0)?;
             }
             _ => {}
@@ -207,6 +216,14 @@ impl Builder {
     }
 }
 
+fn count(value: &Value) -> usize {
+    match value {
+        Value::Array(items) => 1 + items.iter().map(count).sum::<usize>(),
+        Value::Object(map) => 1 + map.values().map(count).sum::<usize>(),
+        _ => 1,
+    }
+}
+
 fn number(text: &str) -> Option<Number> {
     let (negative, digits) = match text.strip_prefix('-') {
         Some(rest) => (true, rest),
@@ -277,6 +294,16 @@ mod tests {
                 json!({"c": "text\n"})
             ]
         );
+    }
+
+    #[test]
+    fn aliases_cannot_blow_up() {
+        let mut text = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
+        for level in 1..9 {
+            let items = vec![format!("*a{}", level - 1); 10].join(", ");
+            text.push_str(&format!("a{level}: &a{level} [{items}]\n"));
+        }
+        assert!(document(&text).unwrap_err().message.contains("excessive"));
     }
 
     #[test]

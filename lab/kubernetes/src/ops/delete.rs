@@ -6,9 +6,7 @@ use serde_json::{Value, json};
 
 use super::{DeleteOptions, same};
 use crate::error::{ApiError, Cause};
-use crate::object::{
-    entry, finalizers, integer, is_deleting, map_at, name, now, set, text, uid,
-};
+use crate::object::{entry, finalizers, integer, is_deleting, map_at, name, now, set, text, uid};
 use crate::resources::Resource;
 use crate::state::{Id, State};
 

@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 use crate::admission;
 use crate::error::{ApiError, Cause};
 use crate::object::{
-    at, entry, finalizers, integer, is_deleting, name, namespace, now, random_suffix,
-    remove, set, text, uid,
+    at, entry, finalizers, integer, is_deleting, name, namespace, now, random_suffix, remove, set,
+    text, uid,
 };
 use crate::ownership::{self, Writer};
 use crate::patch::{json_patch, merge_patch};
