@@ -17,6 +17,7 @@ pub(crate) fn registry() -> Result<Registry, Diagnostics> {
     let all = [
         stead_utility::factories(&dialer),
         stead_truenas::factories(&dialer),
+        stead_microk8s::factories(&dialer),
         vec![(
             "registry.terraform.io/siderolabs/talos",
             stead_talos::factory(dialer.clone()),

@@ -1,6 +1,6 @@
 //! The lab's own web site, `http://lab.stead` behind the gateway: what exists, and faults.
 //!
-//! `GET /inventory`; `GET /faults`, `POST /faults` with a fault, `DELETE /faults` or `DELETE /faults/NAME`.
+//! `POST /repositories` lets a folder stand for a Git repository; `GET /inventory`; `GET /faults`, `POST /faults` with a fault, `DELETE /faults` or `DELETE /faults/NAME`.
 
 use std::io;
 use std::net::SocketAddr;
@@ -9,13 +9,14 @@ use std::sync::Arc;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::{Request, StatusCode};
-use axum::routing::{delete, get};
+use axum::routing::{delete, get, post};
 use axum::{Json, Router};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use stead_lab_core::faults::Fault;
 use stead_lab_core::serve;
+use stead_lab_kubernetes::RepositoryMapping;
 use tokio::net::TcpStream;
 
 use crate::Systems;
@@ -32,6 +33,7 @@ pub(crate) async fn start(systems: &Arc<Systems>) -> io::Result<()> {
         .route("/inventory", get(inventory))
         .route("/faults", get(faults).post(set_fault).delete(clear_faults))
         .route("/faults/{name}", delete(clear_fault))
+        .route("/repositories", post(map_repository))
         .with_state(systems.clone());
     serve(&systems.lab, "control", listener, None, router);
     Ok(())
@@ -64,6 +66,18 @@ async fn set_fault(
     let name = fault.name.clone();
     systems.lab.faults.set(fault).map_err(failed)?;
     Ok(Json(json!({ "set": name })))
+}
+
+/// Lets a folder of this machine stand for a Git repository, in every cluster.
+async fn map_repository(
+    State(systems): State<Arc<Systems>>,
+    body: Bytes,
+) -> Result<Json<Value>, Failed> {
+    let mapping: RepositoryMapping =
+        serde_json::from_slice(&body).map_err(|e| (StatusCode::BAD_REQUEST, e.to_string()))?;
+    let prefix = mapping.url_prefix.clone();
+    systems.kubernetes.map_repository(mapping).map_err(failed)?;
+    Ok(Json(json!({ "mapped": prefix })))
 }
 
 async fn clear_faults(State(systems): State<Arc<Systems>>) -> Result<Json<Value>, Failed> {

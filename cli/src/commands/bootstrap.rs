@@ -11,6 +11,7 @@ use stead_engine::apply::Applied;
 use stead_state::State;
 use stead_value::Value;
 
+use super::lab::Repository;
 use super::plan::{Prepared, prepare, show};
 use super::print;
 use crate::args::{BootstrapArgs, DisplayArgs, LabArgs, LockArgs, PlanningArgs, VariableArgs};
@@ -69,7 +70,17 @@ async fn in_lab(args: &BootstrapArgs) -> Result<u8> {
         "The lab is in {}: nothing outside this machine is touched.\n\n",
         args.lab_dir.display()
     ));
-    super::lab::exec(&lab, program.as_os_str(), &arguments).await
+    let folder = args.dir.join("gitops");
+    let name = absolute(&args.dir)?
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
+    let repository = folder.is_dir().then(|| Repository {
+        url: format!("https://git.lab.stead/{name}.git"),
+        folder: &folder,
+    });
+    super::lab::exec_with(&lab, repository, program.as_os_str(), &arguments).await
 }
 
 fn absolute(path: &Path) -> Result<PathBuf> {

@@ -144,7 +144,30 @@ async fn up(args: &LabArgs) -> Result<u8> {
 
 /// Runs a command with the lab beside it; its exit code is ours.
 pub(crate) async fn exec(args: &LabArgs, program: &OsStr, arguments: &[OsString]) -> Result<u8> {
+    exec_with(args, None, program, arguments).await
+}
+
+/// A Git repository's URL, and the folder that stands for it in the lab.
+pub(crate) struct Repository<'a> {
+    pub(crate) url: String,
+    pub(crate) folder: &'a Path,
+}
+
+/// As [`exec`], with a folder standing for a repository from now on. The lab reads the files as they lie there, committed or
+/// not, so that a clone without its history will do.
+pub(crate) async fn exec_with(
+    args: &LabArgs,
+    repository: Option<Repository<'_>>,
+    program: &OsStr,
+    arguments: &[OsString],
+) -> Result<u8> {
     let lab = Attached::to(args).await?;
+    if let Some(Repository { url, folder }) = repository {
+        let mapping = serde_json::json!({
+            "url_prefix": url, "folder": std::path::absolute(folder)?, "worktree": true, "private": false,
+        });
+        lab.request("POST", "/repositories", Some(&mapping)).await?;
+    }
     let mut command = tokio::process::Command::new(program);
     command
         .args(arguments)

@@ -4,7 +4,7 @@ use serde_json::{Map, Value as Json, json};
 use stead_engine::{Plan, Registry, ResourceChange, recorded_value};
 use stead_state::{Object, ProviderConfigRef, State};
 use stead_value::addr::{InstanceKey, ModuleInstance, ResourceInstance, ResourceMode};
-use stead_value::{Diagnostic, Diagnostics, Kind, Path, Severity, SourceRange, Step, Value};
+use stead_value::{Diagnostic, Diagnostics, Kind, Path, Severity, SourceRange, Step, Type, Value};
 
 use super::diagnostics::Sources;
 use crate::session::TERRAFORM_VERSION;
@@ -198,7 +198,7 @@ pub(crate) fn plan(plan: &Plan, registry: &Registry) -> Result<Json, Diagnostics
                 "actions": output.action.words(),
                 "before": known(&output.before),
                 "after": known(&output.after),
-                "after_unknown": unknown(&output.after).unwrap_or(json!(false)),
+                "after_unknown": if output.after.is_wholly_known() { json!(false) } else { unknown(&output.after).unwrap_or(json!(false)) },
                 "before_sensitive": output.sensitive,
                 "after_sensitive": output.sensitive,
             }),
@@ -281,7 +281,7 @@ fn change(planned: &ResourceChange) -> Json {
         "actions": planned.action.words(),
         "before": known(&planned.before),
         "after": known(&planned.after),
-        "after_unknown": unknown(&planned.after).unwrap_or_else(|| json!({})),
+        "after_unknown": if planned.after.is_wholly_known() { json!({}) } else { unknown(&planned.after).unwrap_or_else(|| json!({})) },
         "before_sensitive": if planned.before.is_null() { json!(false) } else { sensitive(&planned.before) },
         "after_sensitive": if planned.after.is_null() { json!(false) } else { sensitive(&planned.after) },
     });
@@ -366,6 +366,9 @@ fn flags(value: &Value, is_set: &dyn Fn(&Value) -> bool) -> Option<Json> {
                 .collect::<Map<_, _>>()
                 .into(),
         ),
+        // An unknown container has a shape too, with nothing in it.
+        Kind::Unknown(Type::List(_) | Type::Set(_) | Type::Tuple(_), _) => Some(json!([])),
+        Kind::Unknown(Type::Map(_) | Type::Object(..), _) => Some(json!({})),
         _ => None,
     }
 }
