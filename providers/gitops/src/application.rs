@@ -323,29 +323,29 @@ impl Resource for Application {
         plan: &mut PlanDraft,
         _cx: &Context,
     ) -> Result<(), Diagnostics> {
-        // Another object in the manifest is another object in the cluster.
-        let identity = |manifest: Option<Value>| {
-            let manifest = manifest.filter(|m| !m.is_null())?;
-            let of = |path: &[&str]| {
-                let end = path
-                    .iter()
-                    .try_fold(manifest.clone(), |at, name| at.get(name))?;
-                end.as_str().map(str::to_owned)
-            };
-            Some([
-                of(&["kind"]),
-                of(&["metadata", "namespace"]),
-                of(&["metadata", "name"]),
-            ])
+        // Another object in the manifest is another object in the cluster. What is not known yet is taken to stay.
+        let part = |manifest: Option<Value>, path: &[&str]| {
+            let end = path.iter().try_fold(manifest?, |at, name| at.get(name))?;
+            end.as_str().map(str::to_owned)
         };
-        if !plan.is_create() && plan.changes("manifest") {
-            let (before, after) = (
-                identity(plan.prior().get("manifest")),
-                identity(plan.attribute("manifest")),
-            );
-            if before != after {
-                plan.replace(Path::root().attr("manifest"));
-            }
+        if plan.is_create() || !plan.changes("manifest") {
+            return Ok(());
+        }
+        let (before, after) = (plan.prior().get("manifest"), plan.attribute("manifest"));
+        let moved = [
+            &["kind"][..],
+            &["metadata", "namespace"],
+            &["metadata", "name"],
+        ]
+        .iter()
+        .any(
+            |path| match (part(before.clone(), path), part(after.clone(), path)) {
+                (Some(before), Some(after)) => before != after,
+                _ => false,
+            },
+        );
+        if moved {
+            plan.replace(Path::root().attr("manifest"));
         }
         Ok(())
     }
@@ -381,6 +381,14 @@ impl Resource for Application {
         _config: &Value,
         cx: &Context,
     ) -> Result<Self, Failure<Self>> {
+        let (before, after) = (prior.object()?, planned.object()?);
+        if before != after {
+            let said = format!("it was {before}, and the configuration says {after}");
+            return Err(Error::new("change the object in place", said)
+                .attribute("manifest")
+                .remedy("Replace it: `-replace=ADDRESS`.")
+                .into());
+        }
         planned.released = prior.released;
         planned.write(true, client, cx).await
     }

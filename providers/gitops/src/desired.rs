@@ -120,7 +120,7 @@ pub(crate) fn project(live: &Json, wanted: &Json) -> Json {
 
 /// The attributes as the live object has them. Drift of a typed Application shows in its attributes, that of a manifest in
 /// `manifest`.
-pub(crate) fn read_back(application: Application, live: &Json) -> Result<Application, Error> {
+pub(crate) fn read_back(mut application: Application, live: &Json) -> Result<Application, Error> {
     let wanted = object(&application)?;
     let found = project(live, &wanted);
     if found == wanted {
@@ -131,37 +131,40 @@ pub(crate) fn read_back(application: Application, live: &Json) -> Result<Applica
         let value = value_json::from_json(&found, &ty)
             .or_else(|_| value_json::from_json_implied(&found))
             .map_err(|e| Error::new("read the object", e.to_string()))?;
-        return Ok(Application {
-            manifest: value,
-            ..application
-        });
+        application.manifest = value;
+        return Ok(application);
     }
     let spec = |path: &[&str]| {
         let at: Vec<&str> = ["spec"].iter().chain(path).copied().collect();
         Some(text(&found, &at).to_owned()).filter(|t| !t.is_empty())
     };
-    let mut read = Application {
-        project: spec(&["project"]).unwrap_or_default(),
-        repo_url: spec(&["source", "repoURL"]),
-        path: spec(&["source", "path"]),
-        target_revision: spec(&["source", "targetRevision"]).unwrap_or_default(),
-        ..application
-    };
-    if let Some(destination) = &mut read.destination {
+    application.project = spec(&["project"]).unwrap_or_default();
+    application.repo_url = spec(&["source", "repoURL"]);
+    application.path = spec(&["source", "path"]);
+    application.target_revision = spec(&["source", "targetRevision"]).unwrap_or_default();
+    if let Some(destination) = &mut application.destination {
         destination.namespace = spec(&["destination", "namespace"]);
         destination.name = spec(&["destination", "name"]);
         if destination.server.is_some() {
             destination.server = spec(&["destination", "server"]);
         }
     }
-    if let Some(policy) = &mut read.sync_policy {
+    if let Some(policy) = &mut application.sync_policy {
         let automated = find(&found, &["spec", "syncPolicy", "automated"]);
         let flag = |name: &str| automated.and_then(|a| a.get(name)).and_then(Json::as_bool);
         policy.automated = policy.automated.map(|_| automated.is_some());
         policy.prune = policy.prune.and_then(|_| flag("prune"));
         policy.self_heal = policy.self_heal.and_then(|_| flag("selfHeal"));
+        let options = find(&found, &["spec", "syncPolicy", "syncOptions"]).and_then(Json::as_array);
+        let options = options.map(|o| {
+            o.iter()
+                .filter_map(Json::as_str)
+                .map(str::to_owned)
+                .collect()
+        });
+        policy.sync_options = policy.sync_options.as_ref().and(options);
     }
-    Ok(read)
+    Ok(application)
 }
 
 #[cfg(test)]
