@@ -27,8 +27,16 @@ impl Sources {
 pub(crate) fn render(diagnostics: &Diagnostics, sources: &Sources, style: Style) -> String {
     let mut out = String::new();
     for severity in [Severity::Warning, Severity::Error] {
+        // The same problem of several instances of one object is told once.
+        let mut told = std::collections::HashSet::new();
         for diagnostic in diagnostics.iter().filter(|d| d.severity == severity) {
-            out.push_str(&render_one(diagnostic, sources, style));
+            let place = diagnostic
+                .subject
+                .as_ref()
+                .map(|r| (&*r.file, r.start.byte, r.end.byte));
+            if place.is_none() || told.insert((&diagnostic.summary, &diagnostic.detail, place)) {
+                out.push_str(&render_one(diagnostic, sources, style));
+            }
         }
     }
     out

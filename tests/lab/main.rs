@@ -1,0 +1,5 @@
+//! The main job, end to end in the lab: from an empty homelab to a cluster that Git owns, and back to empty.
+
+mod env;
+mod interrupted;
+mod stacks;
