@@ -1,0 +1,7 @@
+terraform {
+  required_providers {
+    truenas = {
+      source = "truenas/truenas"
+    }
+  }
+}
