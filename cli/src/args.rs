@@ -1,9 +1,12 @@
 //! The command line: Terraform's commands and flags, with one dash or two.
 
 use std::ffi::OsString;
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
+
+use crate::error::CommandError;
 
 /// Provisions a homelab or a small platform, from bare hypervisor to a cluster that GitOps owns.
 ///
@@ -72,7 +75,7 @@ pub(crate) struct DisplayArgs {
     /// No colours
     #[arg(long)]
     pub(crate) no_color: bool,
-    /// Ask for missing variables on a terminal
+    /// Ask for approval on a terminal
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value = "true", default_missing_value = "true")]
     pub(crate) input: Option<bool>,
     /// Show warnings as one line each
@@ -284,6 +287,70 @@ pub(crate) struct VersionArgs {
     /// Print as JSON
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// Why there is nothing to run.
+pub(crate) enum Refused {
+    /// Help was asked for.
+    Help(String),
+    Usage(CommandError),
+}
+
+/// Terraform's commands that stead does not have yet: named, rather than taken for a misspelling.
+const NOT_YET: [&str; 17] = [
+    "console",
+    "fmt",
+    "force-unlock",
+    "get",
+    "graph",
+    "import",
+    "login",
+    "logout",
+    "metadata",
+    "modules",
+    "providers",
+    "query",
+    "refresh",
+    "taint",
+    "test",
+    "untaint",
+    "workspace",
+];
+
+/// Reads a command line.
+pub(crate) fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Cli, Refused> {
+    let arguments = with_two_dashes(arguments);
+    let command = arguments
+        .iter()
+        .skip(1)
+        .filter_map(|a| a.to_str())
+        .find(|a| !a.starts_with('-'));
+    if let Some(command) = command.filter(|c| NOT_YET.contains(c)) {
+        return Err(Refused::Usage(CommandError::new(
+            "Command not supported yet",
+            format!(
+                "Terraform's command \"{command}\" is not in stead yet. `stead --help` lists what is."
+            ),
+        )));
+    }
+    Cli::try_parse_from(arguments).map_err(|error| {
+        if error.use_stderr() {
+            let text = error.render().to_string();
+            let (summary, rest) = text
+                .trim_start_matches("error: ")
+                .split_once('\n')
+                .unwrap_or((&text, ""));
+            Refused::Usage(CommandError::new(summary.trim(), rest.trim()))
+        } else {
+            let help = error.render();
+            let colour = crate::error::colour_wanted(std::io::stdout().is_terminal());
+            Refused::Help(if colour {
+                help.ansi().to_string()
+            } else {
+                help.to_string()
+            })
+        }
+    })
 }
 
 /// Gives `-flag` its second dash. What stands behind `--`, negative numbers and short flags of one letter stay.

@@ -3,6 +3,7 @@
 mod args;
 mod commands;
 mod error;
+mod modules;
 mod progress;
 mod providers;
 mod render;
@@ -12,12 +13,18 @@ mod world;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
-
 fn main() -> ExitCode {
     stead_sdk::init_crypto();
     init_logging();
-    let cli = args::Cli::parse_from(args::with_two_dashes(std::env::args_os()));
+    let cli = match args::parse(std::env::args_os()) {
+        Ok(cli) => cli,
+        Err(args::Refused::Help(help)) => {
+            commands::print(&help);
+            return ExitCode::SUCCESS;
+        }
+        // Not clap's 2: `plan -detailed-exitcode` means changes by that.
+        Err(args::Refused::Usage(error)) => return error::report(&error),
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()

@@ -9,13 +9,14 @@ use std::time::{Duration, Instant};
 use stead_engine::Registry;
 use stead_engine::eval::{Evaluator, GivenVariable, Phase, Settings};
 use stead_lang::Files;
-use stead_lang::config::{ConfigTree, NothingInstalled};
+use stead_lang::config::ConfigTree;
 use stead_lang::functions::World;
 use stead_state::{LocalState, LockInfo};
 use stead_value::{Diagnostic, Diagnostics};
 
 use crate::args::{LockArgs, VariableArgs};
 use crate::error::{CommandError, Result, colour_wanted};
+use crate::modules::FetchedModules;
 use crate::render::Style;
 use crate::render::diagnostics::{Sources, render};
 use crate::variables;
@@ -33,6 +34,7 @@ pub(crate) struct Session {
     pub(crate) sources: Sources,
     pub(crate) registry: Registry,
     pub(crate) style: Style,
+    compact_warnings: bool,
     variables: BTreeMap<Arc<str>, GivenVariable>,
     origin: PathBuf,
     /// When this command began, in RFC 3339 with whole seconds.
@@ -55,7 +57,7 @@ impl Session {
         let style = Style {
             colour: !no_color && colour_wanted(std::io::stdout().is_terminal()),
         };
-        let (tree, diagnostics) = ConfigTree::load(files, Path::new(""), &NothingInstalled);
+        let (tree, diagnostics) = ConfigTree::load(files, Path::new(""), &FetchedModules::read());
         let mut sources = Sources::default();
         for node in tree.nodes() {
             for file in &node.module.files {
@@ -67,6 +69,7 @@ impl Session {
             sources,
             registry: crate::providers::registry()?,
             style,
+            compact_warnings: false,
             variables: BTreeMap::new(),
             origin: origin.to_owned(),
             started: crate::world::now(),
@@ -76,6 +79,7 @@ impl Session {
         }
         session.warn(&diagnostics);
         session.check_backend()?;
+        check_workspace()?;
         session.variables = match given {
             Given::Nothing => BTreeMap::new(),
             Given::Saved(values) => values,
@@ -173,9 +177,24 @@ impl Session {
             .filter(|d| !d.is_error())
             .cloned()
             .collect();
-        if !warnings.is_empty() {
-            eprint!("{}", render(&warnings, &self.sources, self.style));
+        if warnings.is_empty() {
+            return;
         }
+        if self.compact_warnings {
+            eprintln!("\nWarnings:\n");
+            for warning in warnings.iter() {
+                eprintln!("- {}", warning.summary);
+            }
+            return;
+        }
+        eprint!("{}", render(&warnings, &self.sources, self.style));
+    }
+
+    /// Shows warnings as one line each from now on (`-compact-warnings`).
+    #[must_use]
+    pub(crate) fn with_compact_warnings(mut self, compact: bool) -> Session {
+        self.compact_warnings = compact;
+        self
     }
 
     /// The configuration's files, for a plan file.
@@ -186,6 +205,24 @@ impl Session {
             .map(|f| (f.name().to_string(), f.text().to_owned()))
             .collect()
     }
+}
+
+/// There is one workspace so far; another one must not be taken for it.
+fn check_workspace() -> Result<()> {
+    let wanted = std::env::var("TF_WORKSPACE")
+        .ok()
+        .or_else(|| std::fs::read_to_string(".terraform/environment").ok())
+        .map(|w| w.trim().to_owned())
+        .unwrap_or_default();
+    if wanted.is_empty() || wanted == "default" {
+        return Ok(());
+    }
+    Err(CommandError::new(
+        "Workspaces not supported yet",
+        format!(
+            "The workspace \"{wanted}\" is selected (TF_WORKSPACE, or .terraform/environment), and stead has only \"default\" so far. Give the state's file with -state=terraform.tfstate.d/{wanted}/terraform.tfstate, and unset the workspace."
+        ),
+    ))
 }
 
 /// Where root variables come from.

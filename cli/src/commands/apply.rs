@@ -41,7 +41,8 @@ pub(crate) async fn run(args: ApplyArgs, origin: &Path, destroy: bool) -> Result
         origin,
         &args.planning.variables,
         args.planning.display.no_color,
-    )?;
+    )?
+    .with_compact_warnings(args.planning.display.compact_warnings);
     let mut state = open_state(&args.planning.locking, "OperationTypeApply").await?;
     let progress: Arc<dyn Observer> = Progress::new(session.style);
     let Prepared { planned, .. } = prepare(

@@ -23,7 +23,8 @@ pub(crate) async fn run(args: PlanArgs, origin: &Path) -> Result<u8> {
         origin,
         &args.planning.variables,
         args.planning.display.no_color,
-    )?;
+    )?
+    .with_compact_warnings(args.planning.display.compact_warnings);
     let mut state = open_state(&args.planning.locking, "OperationTypePlan").await?;
     let progress: Arc<dyn Observer> = Progress::new(session.style);
     let Prepared {

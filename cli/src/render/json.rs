@@ -293,6 +293,9 @@ fn change(planned: &ResourceChange) -> Json {
             .collect::<Vec<_>>()
             .into();
     }
+    if let Some(id) = &planned.importing {
+        inner["importing"] = json!({ "id": id });
+    }
     out.insert("change".into(), inner);
     if let Some(reason) = planned.reason {
         out.insert("action_reason".into(), json!(reason.word()));

@@ -192,8 +192,9 @@ impl Loader<'_> {
                     self.diagnostics.push(
                         Diagnostic::error(
                             "Module not installed",
-                            "This module is not yet installed. Run \"stead init\" to install all modules required by this \
-                             configuration.",
+                            "stead does not fetch modules yet. Let `terraform get` (or `tofu get`) fetch it once: stead reads \
+                             what lies in .terraform/modules. Or copy the module beside this configuration and call it \
+                             by its path.",
                         )
                         .at(call.source_range.clone()),
                     );
