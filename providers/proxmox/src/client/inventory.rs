@@ -1,0 +1,130 @@
+//! What many objects ask at the same time and the server is asked once: guests and storages.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde_json::Value as Json;
+use stead_sdk::{Context, Error};
+
+use crate::client::{Client, Params, flag, number, params, text};
+
+/// Long enough for one refresh to share an answer, short enough for the next to see what changed.
+const FRESH: Duration = Duration::from_secs(2);
+
+/// A guest as the cluster knows it.
+#[derive(Clone, Debug)]
+pub(crate) struct Guest {
+    pub(crate) id: i64,
+    pub(crate) node: String,
+    pub(crate) running: bool,
+    pub(crate) pool: String,
+    pub(crate) template: bool,
+    /// A container, which takes identifiers from the same range.
+    pub(crate) is_container: bool,
+}
+
+/// A storage as one node sees it.
+#[derive(Clone, Debug)]
+pub(crate) struct Storage {
+    pub(crate) name: String,
+    pub(crate) content: Vec<String>,
+    pub(crate) active: bool,
+    /// Bytes.
+    pub(crate) available: Option<i64>,
+}
+
+type Kept<T> = tokio::sync::Mutex<Option<(Instant, Arc<Vec<T>>)>>;
+
+#[derive(Default)]
+pub(crate) struct Inventory {
+    guests: Kept<Guest>,
+    storages: tokio::sync::Mutex<std::collections::HashMap<String, (Instant, Arc<Vec<Storage>>)>>,
+}
+
+impl Client {
+    /// All guests of the cluster. Concurrent callers share one request.
+    pub(crate) async fn guests(&self, cx: &Context) -> Result<Arc<Vec<Guest>>, Error> {
+        let mut kept = self.inventory.guests.lock().await;
+        if let Some((since, guests)) = kept.as_ref()
+            && since.elapsed() < FRESH
+        {
+            return Ok(Arc::clone(guests));
+        }
+        let query = params([("type", "vm".to_owned())]);
+        let found = self
+            .get(cx, "list the guests", "/cluster/resources", &query)
+            .await?;
+        let guests: Vec<_> = found
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(guest)
+            .collect();
+        let guests = Arc::new(guests);
+        *kept = Some((Instant::now(), Arc::clone(&guests)));
+        Ok(guests)
+    }
+
+    /// The guest, wherever it runs.
+    pub(crate) async fn guest(&self, cx: &Context, id: i64) -> Result<Option<Guest>, Error> {
+        Ok(self.guests(cx).await?.iter().find(|g| g.id == id).cloned())
+    }
+
+    /// A guest changed: the next reader asks again.
+    pub(crate) async fn guests_changed(&self) {
+        *self.inventory.guests.lock().await = None;
+    }
+
+    /// The storages that a node sees.
+    pub(crate) async fn storages(
+        &self,
+        cx: &Context,
+        node: &str,
+    ) -> Result<Arc<Vec<Storage>>, Error> {
+        let mut kept = self.inventory.storages.lock().await;
+        if let Some((since, storages)) = kept.get(node)
+            && since.elapsed() < FRESH
+        {
+            return Ok(Arc::clone(storages));
+        }
+        let path = format!("/nodes/{node}/storage");
+        let found = self
+            .get(
+                cx,
+                &format!("list the storages of {node}"),
+                &path,
+                &Params::new(),
+            )
+            .await?;
+        let storages: Vec<_> = found
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(storage)
+            .collect();
+        let storages = Arc::new(storages);
+        kept.insert(node.to_owned(), (Instant::now(), Arc::clone(&storages)));
+        Ok(storages)
+    }
+}
+
+fn guest(row: &Json) -> Option<Guest> {
+    Some(Guest {
+        id: number(row, "vmid")?,
+        node: text(row, "node")?,
+        running: text(row, "status").as_deref() == Some("running"),
+        pool: text(row, "pool").unwrap_or_default(),
+        template: flag(row, "template").unwrap_or(false),
+        is_container: text(row, "type").as_deref() == Some("lxc"),
+    })
+}
+
+fn storage(row: &Json) -> Option<Storage> {
+    let content = text(row, "content").unwrap_or_default();
+    Some(Storage {
+        name: text(row, "storage")?,
+        content: content.split(',').map(|c| c.trim().to_owned()).collect(),
+        active: flag(row, "active").unwrap_or(true),
+        available: number(row, "avail"),
+    })
+}

@@ -1,0 +1,180 @@
+//! The API client: one call, its authentication, and what many objects read at once.
+
+mod answer;
+mod inventory;
+mod session;
+mod task;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde_json::Value as Json;
+use stead_sdk::retry::{Backoff, with_backoff};
+use stead_sdk::{Context, Dialer, Error, HttpOptions, TlsOptions, redact_url};
+
+pub(crate) use answer::{flag, number, text};
+pub(crate) use inventory::Guest;
+pub(crate) use session::Credentials;
+pub(crate) use task::is_lock_timeout;
+
+use inventory::Inventory;
+use session::Session;
+
+/// Form fields or query parameters.
+pub(crate) type Params = Vec<(String, String)>;
+
+/// Joins names and values to parameters.
+pub(crate) fn params<const N: usize>(pairs: [(&str, String); N]) -> Params {
+    pairs.into_iter().map(|(k, v)| (k.to_owned(), v)).collect()
+}
+
+pub(crate) struct Client {
+    dialer: Dialer,
+    http: reqwest::Client,
+    /// Ends in `/api2/json`.
+    base: String,
+    session: Session,
+    inventory: Inventory,
+    /// One at a time per storage or template, where the server would let them run into a lock's timeout.
+    queues: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
+}
+
+impl Client {
+    pub(crate) fn new(
+        dialer: Dialer,
+        endpoint: &str,
+        credentials: Credentials,
+        insecure: bool,
+    ) -> Result<Client, Error> {
+        let base = endpoint
+            .trim_end_matches('/')
+            .trim_end_matches("/api2/json")
+            .trim_end_matches('/');
+        let is_loopback =
+            |host: Option<&str>| matches!(host, Some("127.0.0.1" | "localhost" | "[::1]"));
+        let url = reqwest::Url::parse(base).ok();
+        let good = url.as_ref().is_some_and(|u| {
+            u.scheme() == "https" || (u.scheme() == "http" && is_loopback(u.host_str()))
+        });
+        if !good {
+            return Err(Error::new(
+                format!("use the endpoint {}", redact_url(base)),
+                "it is not an https address",
+            )
+            .remedy("Write the node's address as `https://HOST:8006`.")
+            .attribute("endpoint"));
+        }
+        let options = HttpOptions {
+            tls: TlsOptions {
+                insecure,
+                ..TlsOptions::default()
+            },
+            // The server gives up after 30 s on requests to other nodes; its own may queue for a lock before that.
+            timeout: Some(std::time::Duration::from_secs(120)),
+            http1_only: true,
+            ..HttpOptions::default()
+        };
+        Ok(Client {
+            http: dialer.http(&options)?,
+            dialer,
+            base: format!("{base}/api2/json"),
+            session: Session::new(credentials),
+            inventory: Inventory::default(),
+            queues: Mutex::default(),
+        })
+    }
+
+    /// Whether requests come from root@pam itself: some settings are for nobody else, not even for root's tokens.
+    pub(crate) fn is_root(&self) -> bool {
+        self.session.is_root()
+    }
+
+    /// The queue of a storage or template.
+    pub(crate) fn queue(&self, name: &str) -> Arc<tokio::sync::Mutex<()>> {
+        let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(queues.entry(name.to_owned()).or_default())
+    }
+
+    /// Reads; tried again when the connection fails. `what` completes "could not …".
+    pub(crate) async fn get(
+        &self,
+        cx: &Context,
+        what: &str,
+        path: &str,
+        query: &Params,
+    ) -> Result<Json, Error> {
+        let policy = Backoff {
+            attempts: 3,
+            ..Backoff::default()
+        };
+        with_backoff(
+            cx,
+            policy,
+            |e| e.is_transient(),
+            || self.call(reqwest::Method::GET, what, path, query),
+        )
+        .await
+    }
+
+    /// Changes something; tried again only when the server says that it did nothing for want of a lock or a worker.
+    pub(crate) async fn change(
+        &self,
+        cx: &Context,
+        method: reqwest::Method,
+        what: &str,
+        path: &str,
+        form: &Params,
+    ) -> Result<Json, Error> {
+        with_backoff(cx, Backoff::default(), answer::did_nothing, || {
+            self.call(method.clone(), what, path, form)
+        })
+        .await
+    }
+
+    /// One request, logged in; a ticket that has expired is renewed once.
+    async fn call(
+        &self,
+        method: reqwest::Method,
+        what: &str,
+        path: &str,
+        params: &Params,
+    ) -> Result<Json, Error> {
+        let asked = format!("{what} ({method} {path})");
+        let first = self.exchange(&method, &asked, path, params).await;
+        match first {
+            Err(error) if error.status() == Some(401) && self.session.forget().await => {
+                self.exchange(&method, &asked, path, params).await
+            }
+            other => other,
+        }
+    }
+
+    async fn exchange(
+        &self,
+        method: &reqwest::Method,
+        asked: &str,
+        path: &str,
+        params: &Params,
+    ) -> Result<Json, Error> {
+        let mut request = self
+            .http
+            .request(method.clone(), format!("{}{path}", self.base));
+        request = match *method {
+            reqwest::Method::GET | reqwest::Method::DELETE => request.query(params),
+            _ => request.form(params),
+        };
+        let request = self.session.sign(request, self).await?;
+        answer::read(asked, self.dialer.send(request).await?).await
+    }
+
+    /// A request without a login: for logging in.
+    async fn exchange_unsigned(
+        &self,
+        asked: &str,
+        path: &str,
+        form: &Params,
+    ) -> Result<Json, Error> {
+        let request = self.http.post(format!("{}{path}", self.base)).form(form);
+        answer::read(asked, self.dialer.send(request).await?).await
+    }
+}

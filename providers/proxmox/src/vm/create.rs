@@ -1,0 +1,285 @@
+//! Making a machine: new or as a clone; its disks, its cloud-init drive, its first start.
+
+use reqwest::Method;
+use serde_json::Value as Json;
+use stead_sdk::{Context, Error, Failure};
+
+use crate::client::{Client, Params, params};
+use crate::vm::encode::Settings;
+use crate::vm::power::seconds;
+use crate::vm::schema::{EfiDisk, Initialization, TpmState, Vm};
+use crate::vm::{agent, config, disk, encode, power, reread, update};
+
+/// How often another takes the identifier first before stead gives up.
+const RACES: u32 = 8;
+
+pub(crate) async fn create(client: &Client, planned: Vm, cx: &Context) -> Result<Vm, Failure<Vm>> {
+    let mut vm = planned;
+    let id = if vm.clone.is_some() {
+        copy(client, cx, &vm).await?
+    } else {
+        make(client, cx, &vm).await?
+    };
+    vm.id = id.to_string();
+    vm.vm_id = Some(id);
+    client.guests_changed().await;
+    // From here on the machine exists: whatever fails, it is handed over.
+    match finish(client, cx, &mut vm, id).await {
+        Ok(()) => {}
+        Err(error) => {
+            vm.started = false;
+            return Err(Failure::partial(error, vm));
+        }
+    }
+    let mut vm = reread(client, cx, vm, id).await?;
+    if vm.started
+        && !vm.template
+        && let Err(error) = agent::await_addresses(client, cx, &mut vm, id).await
+    {
+        return Err(Failure::partial(error, vm));
+    }
+    Ok(vm)
+}
+
+/// Disks to their size, the template mark, the start.
+async fn finish(client: &Client, cx: &Context, vm: &mut Vm, id: i64) -> Result<(), Error> {
+    if vm.clone.is_some() {
+        update::configure(client, cx, vm, id, None).await?;
+    }
+    if let Some(found) = config(client, cx, &vm.node_name, id).await? {
+        disk::grow(client, cx, vm, id, &found).await?;
+    }
+    if vm.template {
+        let path = format!("/nodes/{}/qemu/{id}/template", vm.node_name);
+        let what = format!("make a template of VM {id}");
+        return client
+            .run(
+                cx,
+                Method::POST,
+                &what,
+                &path,
+                &Params::new(),
+                seconds(vm.timeout_create),
+            )
+            .await;
+    }
+    if vm.started {
+        power::start(client, cx, vm, id).await?;
+        if vm.reboot {
+            power::restart(client, cx, vm, id).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn next_id(client: &Client, cx: &Context) -> Result<i64, Error> {
+    let what = "find a free VM identifier";
+    let found = client
+        .get(cx, what, "/cluster/nextid", &Params::new())
+        .await?;
+    let id = found.as_i64().or_else(|| found.as_str()?.parse().ok());
+    id.ok_or_else(|| Error::new(what, "the answer is not a number"))
+}
+
+fn is_taken(error: &Error) -> bool {
+    [
+        "already exists",
+        "config file already exists",
+        "can't lock file",
+    ]
+    .iter()
+    .any(|w| error.said().contains(w))
+}
+
+/// Runs `attempt` with the wanted identifier, or with free ones until no other is faster.
+async fn with_id<F>(
+    client: &Client,
+    cx: &Context,
+    wanted: Option<i64>,
+    mut attempt: impl FnMut(i64) -> F,
+) -> Result<i64, Error>
+where
+    F: Future<Output = Result<(), Error>>,
+{
+    if let Some(id) = wanted {
+        return attempt(id).await.map(|()| id).map_err(|e| match is_taken(&e) {
+            true => e.remedy(format!(
+                "Choose another `vm_id`, leave it out for the next free one, or import the machine: `NODE/{id}`."
+            )),
+            false => e,
+        });
+    }
+    // Two who ask at the same time are told the same number: those of this process ask one after the other.
+    let queue = client.queue("nextid");
+    let _turn = queue.lock().await;
+    let mut races = 0;
+    loop {
+        let id = next_id(client, cx).await?;
+        match attempt(id).await {
+            Err(e) if is_taken(&e) && races < RACES && !cx.is_cancelled() => races += 1,
+            other => return other.map(|()| id),
+        }
+    }
+}
+
+async fn make(client: &Client, cx: &Context, vm: &Vm) -> Result<i64, Error> {
+    let mut settings = encode::settings(vm);
+    for (index, d) in vm.disk.iter().enumerate() {
+        let source = disk::import_from(client, cx, index, d).await?;
+        settings.insert(d.interface.clone(), disk::allocation(d, source.as_deref()));
+    }
+    drives(vm, &mut settings);
+    if vm.boot_order.is_empty() {
+        let order = boot_order(vm);
+        if !order.is_empty() {
+            settings.insert("boot".into(), format!("order={order}"));
+        }
+    }
+    if !vm.pool_id.is_empty() {
+        settings.insert("pool".into(), vm.pool_id.clone());
+    }
+    let path = format!("/nodes/{}/qemu", vm.node_name);
+    let (settings, path) = (&settings, &path);
+    with_id(client, cx, vm.vm_id, |id| async move {
+        let mut form = params([("vmid", id.to_string())]);
+        form.extend(settings.iter().map(|(k, v)| (k.clone(), v.clone())));
+        client
+            .run(
+                cx,
+                Method::POST,
+                &format!("create VM {id}"),
+                path,
+                &form,
+                seconds(vm.timeout_create),
+            )
+            .await
+    })
+    .await
+}
+
+/// The disks that are not `disk` blocks.
+pub(crate) fn drives(vm: &Vm, settings: &mut Settings) {
+    if let Some(efi) = &vm.efi_disk {
+        settings.insert("efidisk0".into(), efi_disk(efi));
+    }
+    if let Some(tpm) = &vm.tpm_state {
+        settings.insert("tpmstate0".into(), tpm_state(tpm));
+    }
+    if let Some(init) = &vm.initialization {
+        settings.insert(cloud_init_slot(init).to_owned(), cloud_init_drive(init));
+    }
+}
+
+fn efi_disk(efi: &EfiDisk) -> String {
+    let file =
+        crate::property::Properties::default().with("file", format!("{}:1", efi.datastore_id));
+    file.text("format", efi.file_format.as_deref().unwrap_or_default())
+        .with("efitype", &efi.r#type)
+        .switch("pre-enrolled-keys", efi.pre_enrolled_keys)
+        .encode("file")
+}
+
+fn tpm_state(tpm: &TpmState) -> String {
+    format!("{}:1,version={}", tpm.datastore_id, tpm.version)
+}
+
+pub(crate) fn cloud_init_slot(init: &Initialization) -> &str {
+    if init.interface.is_empty() {
+        "ide2"
+    } else {
+        &init.interface
+    }
+}
+
+pub(crate) fn cloud_init_drive(init: &Initialization) -> String {
+    let format = init.file_format.as_deref().unwrap_or_default();
+    let drive = crate::property::Properties::default()
+        .with("file", format!("{}:cloudinit", init.datastore_id));
+    drive
+        .with("media", "cdrom")
+        .text("format", format)
+        .encode("file")
+}
+
+/// What boots when people do not say: the disc, the first disk of each controller, the first network card.
+fn boot_order(vm: &Vm) -> String {
+    let disc = vm.cdrom.as_ref().map(|c| c.interface.as_str());
+    let first = ["ide0", "sata0", "scsi0", "virtio0"];
+    let disks = first
+        .into_iter()
+        .filter(|slot| vm.disk.iter().any(|d| d.interface == *slot));
+    let card = vm
+        .network_device
+        .iter()
+        .flatten()
+        .any(|n| n.enabled.unwrap_or(true))
+        .then_some("net0");
+    disc.into_iter()
+        .chain(disks)
+        .chain(card)
+        .collect::<Vec<_>>()
+        .join(";")
+}
+
+async fn copy(client: &Client, cx: &Context, vm: &Vm) -> Result<i64, Error> {
+    let Some(from) = &vm.clone else {
+        return Err(Error::new("clone a VM", "the plan has no `clone` block"));
+    };
+    let template = client.guest(cx, from.vm_id).await?;
+    let template = template.ok_or_else(|| {
+        Error::not_found(
+            format!("clone VM {}", from.vm_id),
+            "there is no such VM in the cluster",
+        )
+        .attribute("clone")
+    })?;
+    let node = if from.node_name.is_empty() {
+        template.node
+    } else {
+        from.node_name.clone()
+    };
+    let mut form = params([("full", i32::from(from.full).to_string())]);
+    let mut set = |key: &str, value: &str| {
+        if !value.is_empty() {
+            form.push((key.to_owned(), value.to_owned()));
+        }
+    };
+    set("name", &vm.name);
+    set("description", &vm.description);
+    set("pool", &vm.pool_id);
+    if from.full {
+        set("storage", &from.datastore_id);
+    }
+    if node != vm.node_name {
+        set("target", &vm.node_name);
+    }
+    let path = format!("/nodes/{node}/qemu/{}/clone", from.vm_id);
+    // Copies of one template wait for its lock, and give up: so they queue here.
+    let queue = client.queue(&format!("clone {}", from.vm_id));
+    let _turn = queue.lock().await;
+    let (form, path) = (&form, &path);
+    with_id(client, cx, vm.vm_id, |id| async move {
+        let mut form = form.clone();
+        form.push(("newid".into(), id.to_string()));
+        let what = format!("clone VM {} to {id}", from.vm_id);
+        client
+            .run(
+                cx,
+                Method::POST,
+                &what,
+                path,
+                &form,
+                seconds(vm.timeout_clone),
+            )
+            .await
+    })
+    .await
+}
+
+/// The value of a volume in the configuration that the server has.
+pub(crate) fn volume(config: &Json, slot: &str) -> Option<String> {
+    let value = crate::client::text(config, slot)?;
+    crate::property::Properties::parse(&value, "file")
+        .get("file")
+        .map(str::to_owned)
+}

@@ -1,0 +1,241 @@
+//! Machines and files through their lives, against a small stand-in for the API.
+
+mod fake;
+
+use fake::Fake;
+use serde_json::{Value as Json, json};
+use stead_sdk::Dialer;
+use stead_sdk::testing::Harness;
+
+const VM: &str = "proxmox_virtual_environment_vm";
+const FILE: &str = "proxmox_virtual_environment_download_file";
+
+async fn provider(fake: &Fake) -> Harness {
+    let factory = stead_proxmox::factory(&Dialer::direct());
+    let config = json!({ "endpoint": fake.url, "api_token": "root@pam!t=very-secret" });
+    Harness::configured(&factory, config).await.unwrap()
+}
+
+fn talos(memory: i64) -> Json {
+    json!({
+        "node_name": "pve", "name": "cp-1", "tags": ["talos", "k8s"],
+        "agent": [{ "enabled": true }],
+        "cpu": [{ "cores": 4, "type": "x86-64-v2-AES" }],
+        "memory": [{ "dedicated": memory }],
+        "disk": [{ "datastore_id": "local-lvm", "interface": "scsi0", "import_from": "local:import/talos.qcow2",
+                   "size": 20, "iothread": true, "discard": "on", "ssd": true }],
+        "network_device": [{ "bridge": "vmbr0" }],
+        "operating_system": [{ "type": "l26" }],
+        "serial_device": [{}],
+        "initialization": [{ "datastore_id": "local-lvm", "dns": [{ "servers": ["10.0.0.1"] }],
+                             "ip_config": [{ "ipv4": [{ "address": "10.0.0.5/24", "gateway": "10.0.0.1" }] }] }],
+    })
+}
+
+#[tokio::test]
+async fn a_talos_machine_is_made_changed_and_destroyed() {
+    let fake = Fake::start().await;
+    let proxmox = provider(&fake).await;
+    let vm = proxmox.apply(VM, None, talos(4096)).await.unwrap();
+    assert_eq!(vm.text("id"), "100");
+    assert_eq!(
+        vm.attribute("ipv4_addresses").as_sequence().unwrap().len(),
+        2
+    );
+    let sent = fake.changes("POST", "/nodes/pve/qemu").remove(0);
+    assert_eq!(
+        sent["scsi0"],
+        "local-lvm:0,import-from=local:import/talos.qcow2,aio=io_uring,discard=on,iothread=1,ssd=1"
+    );
+    assert_eq!(sent["ipconfig0"], "gw=10.0.0.1,ip=10.0.0.5/24");
+    assert_eq!(sent["ide2"], "local-lvm:cloudinit,media=cdrom");
+    assert_eq!(sent["net0"], "model=virtio,bridge=vmbr0,firewall=0");
+    assert_eq!(sent["tags"], "k8s;talos");
+    assert_eq!(
+        fake.changes("PUT", "/nodes/pve/qemu/100/resize")[0]["size"],
+        "20G"
+    );
+
+    let again = proxmox.read(VM, &vm).await.unwrap().unwrap();
+    let config = proxmox.config(VM, talos(4096)).unwrap();
+    let plan = proxmox.plan(VM, Some(&again), &config).await.unwrap();
+    assert_eq!(
+        plan.planned, again.value,
+        "nothing changed, and yet there is a plan"
+    );
+
+    let config = proxmox.config(VM, talos(8192)).unwrap();
+    let plan = proxmox.plan(VM, Some(&again), &config).await.unwrap();
+    assert_eq!(plan.notes, ["memory: restarts now"]);
+    let bigger = proxmox
+        .apply_planned(VM, Some(&again), plan, config)
+        .await
+        .unwrap();
+    let sent = fake.changes("PUT", "/nodes/pve/qemu/100/config");
+    assert_eq!(sent.len(), 1);
+    assert_eq!(sent[0].keys().collect::<Vec<_>>(), ["digest", "memory"]);
+    assert_eq!(
+        fake.changes("POST", "/nodes/pve/qemu/100/status/reboot")
+            .len(),
+        1
+    );
+
+    proxmox.delete(VM, &bigger).await.unwrap();
+    assert!(fake.state.lock().unwrap().vms.is_empty());
+    assert_eq!(
+        fake.changes("POST", "/nodes/pve/qemu/100/status/shutdown")
+            .len(),
+        1
+    );
+    assert!(proxmox.read(VM, &bigger).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_refresh_asks_at_most_two_things_of_each_machine() {
+    let fake = Fake::start().await;
+    let proxmox = provider(&fake).await;
+    let vm = proxmox.apply(VM, None, talos(4096)).await.unwrap();
+    proxmox.read(VM, &vm).await.unwrap().unwrap();
+    fake.state.lock().unwrap().requests.clear();
+    for _ in 0..2 {
+        proxmox.read(VM, &vm).await.unwrap().unwrap();
+    }
+    let requests = fake.state.lock().unwrap().requests.clone();
+    let shared = requests
+        .iter()
+        .filter(|r| r.ends_with("/cluster/resources"))
+        .count();
+    assert!(shared <= 1, "{requests:?}");
+    assert_eq!(requests.len() - shared, 4, "{requests:?}");
+}
+
+#[tokio::test]
+async fn a_task_that_a_lock_stopped_is_started_again() {
+    let fake = Fake::start().await;
+    let lock = "can't lock file '/var/lock/qemu-server/lock-100.conf' - got timeout";
+    fake.state.lock().unwrap().failures = vec![lock.to_owned()];
+    let proxmox = provider(&fake).await;
+    proxmox
+        .apply(VM, None, json!({ "node_name": "pve" }))
+        .await
+        .unwrap();
+    assert_eq!(fake.changes("POST", "/nodes/pve/qemu").len(), 2);
+}
+
+#[tokio::test]
+async fn a_machine_that_does_not_start_is_not_lost() {
+    let fake = Fake::start().await;
+    fake.state.lock().unwrap().failures = vec!["OK".to_owned(), "no KVM here".to_owned()];
+    let proxmox = provider(&fake).await;
+    let failed = proxmox
+        .apply(VM, None, json!({ "node_name": "pve" }))
+        .await
+        .unwrap_err();
+    assert_eq!(failed.kept.unwrap().text("id"), "100");
+    let said = format!("{:?}", failed.diagnostics);
+    assert!(
+        said.contains("no KVM here") && said.contains("start VM 100"),
+        "{said}"
+    );
+    assert!(!said.contains("very-secret"));
+}
+
+#[tokio::test]
+async fn an_iso_image_needs_root_and_is_refused_before_anything_is_made() {
+    let fake = Fake::start().await;
+    let proxmox = provider(&fake).await;
+    let config = json!({ "node_name": "pve", "disk": [{ "interface": "scsi0", "file_id": "local:iso/talos.img" }] });
+    let value = proxmox.config(VM, config.clone()).unwrap();
+    let refused = format!("{:?}", proxmox.plan(VM, None, &value).await.unwrap_err());
+    assert!(refused.contains("import_from"), "{refused}");
+    assert!(fake.state.lock().unwrap().changes.is_empty());
+
+    let factory = stead_proxmox::factory(&Dialer::direct());
+    let ticket = json!({ "endpoint": fake.url, "auth_ticket": "PVE:root@pam:00::x", "csrf_prevention_token": "y" });
+    let root = Harness::configured(&factory, ticket).await.unwrap();
+    root.apply(VM, None, config).await.unwrap();
+    let sent = fake.changes("POST", "/nodes/pve/qemu").remove(0);
+    assert!(
+        sent["scsi0"].starts_with("local-lvm:0,import-from=/var/lib/vz/template/iso/talos.img"),
+        "{sent:?}"
+    );
+}
+
+#[tokio::test]
+async fn what_cannot_work_is_told_at_plan_time() {
+    let fake = Fake::start().await;
+    let proxmox = provider(&fake).await;
+    let vm = proxmox.apply(VM, None, talos(4096)).await.unwrap();
+    let mut smaller = talos(4096);
+    smaller["disk"][0]["size"] = json!(10);
+    let smaller = proxmox.config(VM, smaller).unwrap();
+    let refused = format!(
+        "{:?}",
+        proxmox.plan(VM, Some(&vm), &smaller).await.unwrap_err()
+    );
+    assert!(refused.contains("cannot shrink"), "{refused}");
+
+    let taken = proxmox
+        .config(VM, json!({ "node_name": "pve", "vm_id": 100 }))
+        .unwrap();
+    let refused = format!("{:?}", proxmox.plan(VM, None, &taken).await.unwrap_err());
+    assert!(refused.contains("taken"), "{refused}");
+
+    let wrong =
+        json!({ "node_name": "pve", "disk": [{ "interface": "scsi0", "datastore_id": "local" }] });
+    let wrong = proxmox.config(VM, wrong).unwrap();
+    let refused = format!("{:?}", proxmox.plan(VM, None, &wrong).await.unwrap_err());
+    assert!(
+        refused.contains("pvesm set local --content iso,import,images"),
+        "{refused}"
+    );
+}
+
+#[tokio::test]
+async fn an_imported_machine_has_nothing_to_change() {
+    let fake = Fake::start().await;
+    let proxmox = provider(&fake).await;
+    proxmox.apply(VM, None, talos(4096)).await.unwrap();
+    let imported = proxmox.import(VM, "pve/100").await.unwrap();
+    let imported = proxmox.read(VM, &imported).await.unwrap().unwrap();
+    let config = proxmox.config(VM, talos(4096)).unwrap();
+    let plan = proxmox.plan(VM, Some(&imported), &config).await.unwrap();
+    assert!(
+        plan.requires_replace.is_empty(),
+        "{:?}",
+        plan.requires_replace
+    );
+    let before = fake.state.lock().unwrap().changes.len();
+    proxmox
+        .apply_planned(VM, Some(&imported), plan, config)
+        .await
+        .unwrap();
+    assert_eq!(
+        fake.state.lock().unwrap().changes.len(),
+        before,
+        "an import must not change the machine"
+    );
+}
+
+#[tokio::test]
+async fn a_file_is_downloaded_read_and_deleted() {
+    let fake = Fake::start().await;
+    let proxmox = provider(&fake).await;
+    let config = json!({ "node_name": "pve", "datastore_id": "local", "content_type": "import",
+                         "url": "https://factory.talos.dev/image/x/v1.9.0/nocloud-amd64.qcow2" });
+    let file = proxmox.apply(FILE, None, config.clone()).await.unwrap();
+    assert_eq!(file.text("id"), "local:import/nocloud-amd64.qcow2");
+    // Another size in the storage than at the source is no reason to replace.
+    fake.state
+        .lock()
+        .unwrap()
+        .files
+        .values_mut()
+        .for_each(|s| *s = 8192);
+    let file = proxmox.read(FILE, &file).await.unwrap().unwrap();
+    let value = proxmox.config(FILE, config).unwrap();
+    let plan = proxmox.plan(FILE, Some(&file), &value).await.unwrap();
+    assert_eq!(plan.planned, file.value);
+    proxmox.delete(FILE, &file).await.unwrap();
+    assert!(fake.state.lock().unwrap().files.is_empty());
+}
