@@ -3,10 +3,13 @@
 //! Schemas are those of the published provider (3.x). It connects at the first request: a cluster that does not exist yet
 //! is planned by the schemas alone.
 
+mod fields;
+mod manifest;
 mod metadata;
 mod namespace;
 mod provider;
 mod secret;
+mod waiting;
 
 use std::sync::Arc;
 

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use regex::Regex;
 use serde_json::{Map, Value as Json, json};
 use stead_sdk::kube::{find, text};
-use stead_sdk::{Block, Error};
+use stead_sdk::value::{Diagnostics, Path};
+use stead_sdk::{Block, Error, PlanDraft};
 
 use crate::provider::Ignored;
 
@@ -174,6 +175,20 @@ impl Metadata {
             uid: text(object, &["metadata", "uid"]).to_owned(),
         }
     }
+}
+
+/// A change of the object gives it another version.
+pub(crate) fn plan_version(plan: &mut PlanDraft) -> Result<(), Diagnostics> {
+    if plan.is_create() || !plan.has_changes() {
+        return Ok(());
+    }
+    let block = Path::root().attr("metadata").index_number(0);
+    for name in ["resource_version", "generation"] {
+        if plan.get(&block.attr(name)).is_some() {
+            plan.set_unknown(&block.attr(name))?;
+        }
+    }
+    Ok(())
 }
 
 /// Keys that the cluster itself writes.

@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use serde_json::{Value as Json, json};
 use stead_sdk::kube::{ObjectRef, Propagation, text};
-use stead_sdk::value::Value;
+use stead_sdk::value::{Diagnostics, Value};
 use stead_sdk::wait::{self, Poll, Polling, parse_duration};
 use stead_sdk::{
-    Block, Context, Error, ErrorKind, Failure, Resource, ResourceSchema as _, async_trait,
+    Block, Context, Error, ErrorKind, Failure, PlanDraft, Resource, ResourceSchema as _,
+    async_trait,
 };
 
-use crate::metadata::Metadata;
+use crate::metadata::{Metadata, plan_version};
 use crate::provider::Client;
 
 /// The field manager of what the published provider writes.
@@ -79,6 +80,14 @@ impl Namespace {
 #[async_trait]
 impl Resource for Namespace {
     type Client = Client;
+
+    async fn plan(
+        _client: Option<&Client>,
+        plan: &mut PlanDraft,
+        _cx: &Context,
+    ) -> Result<(), Diagnostics> {
+        plan_version(plan)
+    }
 
     async fn create(
         client: &Client,

@@ -8,6 +8,7 @@ use stead_sdk::kube::{Cluster, ClusterSettings};
 use stead_sdk::value::{Diagnostics, Path, Sensitive};
 use stead_sdk::{Block, Context, Dialer, Error, Native, ProviderConfig, ProviderFactory};
 
+use crate::manifest::Manifest;
 use crate::namespace::Namespace;
 use crate::secret::Secret;
 
@@ -187,5 +188,6 @@ pub fn factory(dialer: &Dialer) -> impl ProviderFactory + use<> {
         .resource_as::<Namespace>("kubernetes_namespace")
         .resource::<Secret>()
         .resource_as::<Secret>("kubernetes_secret")
+        .resource::<Manifest>()
         .build(dialer)
 }

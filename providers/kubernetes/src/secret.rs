@@ -11,7 +11,7 @@ use stead_sdk::value::{Diagnostic, Diagnostics, Path, Sensitive, Value};
 use stead_sdk::wait::{self, Poll, Polling};
 use stead_sdk::{Block, Context, Error, Failure, PlanDraft, Resource, async_trait, codec};
 
-use crate::metadata::{Metadata, NamespacedMetadata};
+use crate::metadata::{Metadata, NamespacedMetadata, plan_version};
 use crate::namespace::{MANAGER, exists_already, timeout};
 use crate::provider::Client;
 
@@ -256,7 +256,7 @@ impl Resource for Secret {
                 }
             }
         }
-        Ok(())
+        plan_version(plan)
     }
 
     async fn create(
