@@ -239,3 +239,97 @@ async fn a_file_is_downloaded_read_and_deleted() {
     proxmox.delete(FILE, &file).await.unwrap();
     assert!(fake.state.lock().unwrap().files.is_empty());
 }
+
+#[tokio::test]
+async fn disks_belong_to_their_slots_wherever_they_are_listed() {
+    let fake = Fake::start().await;
+    let proxmox = provider(&fake).await;
+    let vm = proxmox.apply(VM, None, talos(4096)).await.unwrap();
+    let mut two = talos(4096);
+    let first = two["disk"][0].clone();
+    two["disk"] = json!([{ "interface": "scsi1", "size": 50 }, first]);
+    let both = proxmox.apply(VM, Some(&vm), two).await.unwrap();
+    let sent = fake.changes("PUT", "/nodes/pve/qemu/100/config").remove(0);
+    assert_eq!(sent.keys().collect::<Vec<_>>(), ["digest", "scsi1"]);
+    assert_eq!(sent["scsi1"], "local-lvm:50,aio=io_uring");
+    let mut back = talos(4096);
+    back["disk"][0]["ssd"] = json!(false);
+    proxmox.apply(VM, Some(&both), back).await.unwrap();
+    let sent = fake.changes("PUT", "/nodes/pve/qemu/100/config").remove(1);
+    assert_eq!(sent["delete"], "scsi1");
+    assert_eq!(
+        sent["scsi0"],
+        "local-lvm:vm-100-disk-0,aio=io_uring,discard=on,iothread=1"
+    );
+}
+
+#[tokio::test]
+async fn a_state_of_the_published_provider_has_nothing_to_change() {
+    let fake = Fake::start().await;
+    let proxmox = provider(&fake).await;
+    proxmox
+        .apply(
+            VM,
+            None,
+            json!({ "node_name": "pve", "name": "a", "disk": [{ "interface": "scsi0" }] }),
+        )
+        .await
+        .unwrap();
+    let state = json!({
+        "acpi": true, "agent": [], "bios": "seabios", "boot_order": ["scsi0"], "cdrom": [], "clone": [], "cpu": [],
+        "description": "", "disk": [{ "aio": "io_uring", "backup": true, "cache": "none", "datastore_id": "local-lvm",
+            "discard": "ignore", "file_format": "raw", "file_id": "", "import_from": "", "interface": "scsi0",
+            "iothread": false, "path_in_datastore": "vm-100-disk-0", "queues": 0, "replicate": true, "serial": "",
+            "size": 8, "speed": [], "ssd": false }],
+        "hook_script_file_id": null, "id": "100", "initialization": [], "ipv4_addresses": [], "ipv6_addresses": [],
+        "keyboard_layout": "en-us", "kvm_arguments": "", "mac_addresses": [], "machine": "", "memory": [],
+        "migrate": false, "name": "a", "network_device": [], "network_interface_names": [], "node_name": "pve",
+        "on_boot": true, "pool_id": null, "protection": false, "reboot": false, "scsi_hardware": "virtio-scsi-pci",
+        "started": true, "stop_on_destroy": false, "tablet_device": true, "tags": [], "template": false, "vm_id": 100,
+        "timeout_create": 1800, "vga": [],
+    });
+    let stored = proxmox.stored(VM, 0, &state).unwrap();
+    let read = proxmox.read(VM, &stored).await.unwrap().unwrap();
+    let config = json!({ "node_name": "pve", "name": "a", "disk": [{ "interface": "scsi0" }] });
+    let config = proxmox.config(VM, config).unwrap();
+    let plan = proxmox.plan(VM, Some(&read), &config).await.unwrap();
+    assert!(plan.requires_replace.is_empty());
+    let before = fake.state.lock().unwrap().changes.len();
+    for name in [
+        "description",
+        "pool_id",
+        "boot_order",
+        "network_device",
+        "disk",
+        "tags",
+        "machine",
+    ] {
+        assert_eq!(plan.planned.get(name), read.value.get(name), "{name}");
+    }
+    proxmox
+        .apply_planned(VM, Some(&read), plan, config)
+        .await
+        .unwrap();
+    assert_eq!(fake.state.lock().unwrap().changes.len(), before);
+}
+
+#[tokio::test]
+async fn a_clone_gets_its_configuration_in_one_request() {
+    let fake = Fake::start().await;
+    let proxmox = provider(&fake).await;
+    let template = json!({ "node_name": "pve", "vm_id": 900, "started": false,
+                           "disk": [{ "interface": "scsi0" }], "network_device": [{}, {}] });
+    proxmox.apply(VM, None, template).await.unwrap();
+    let config = json!({ "node_name": "pve", "name": "copy", "clone": [{ "vm_id": 900 }],
+                         "memory": [{ "dedicated": 2048 }], "network_device": [{ "bridge": "vmbr1" }] });
+    let vm = proxmox.apply(VM, None, config).await.unwrap();
+    assert_eq!(
+        fake.changes("POST", "/nodes/pve/qemu/900/clone")[0]["full"],
+        "1"
+    );
+    let sent = fake.changes("PUT", "/nodes/pve/qemu/100/config");
+    assert_eq!(sent.len(), 1);
+    assert_eq!(sent[0]["delete"], "net1");
+    assert_eq!(sent[0]["memory"], "2048");
+    assert_eq!(vm.text("id"), "100");
+}

@@ -1,6 +1,6 @@
 //! The schemas are the published ones: names, types, flags, nesting, versions.
 //!
-//! `published.txt` is written by `providers/sdk/tools/schema_table.py bpg/proxmox NAMES…`.
+//! `published.txt` is written by `providers/sdk/tools/schema_table.py bpg/proxmox NAMES…`, without the data sources that stead does not have.
 
 use stead_sdk::testing::provider_table;
 use stead_sdk::{Dialer, ProviderFactory};

@@ -45,9 +45,9 @@ impl Resource for Vm {
         create::create(client, planned, cx).await
     }
 
-    async fn read(client: &Client, prior: Self, cx: &Context) -> Result<Option<Self>, Error> {
+    async fn read(client: &Client, mut prior: Self, cx: &Context) -> Result<Option<Self>, Error> {
         let id = prior.identifier()?;
-        let importing = prior.timeout_create == 0;
+        let importing = prior.imported.take() == Some(true);
         let Some(guest) = client.guest(cx, id).await?.filter(|g| !g.is_container) else {
             return Ok(None);
         };
@@ -88,11 +88,11 @@ impl Resource for Vm {
         let guest = client.guest(cx, number).await?.filter(|g| !g.is_container);
         let guest =
             guest.ok_or_else(|| Error::not_found(asked, "there is no such VM in the cluster"))?;
-        // The read that follows takes in everything, as nothing is managed yet: see `take_defaults`.
         Ok(Vm {
             id: number.to_string(),
             vm_id: Some(number),
             node_name: guest.node,
+            imported: Some(true),
             ..Vm::default()
         })
     }

@@ -101,6 +101,16 @@ pub(crate) async fn plan(
         };
     }
     tag_order(draft)?;
+    volumes(draft)?;
+    // It says how the machine came to be: nothing that can be read, and so nothing that an import finds.
+    let clone = Path::root().attr("clone");
+    if draft
+        .prior()
+        .get("clone")
+        .is_none_or(|c| c.as_sequence().is_none_or(<[Value]>::is_empty))
+    {
+        draft.keep(&clone);
+    }
     if !draft.has_changes() {
         return Ok(());
     }
@@ -182,6 +192,43 @@ fn tag_order(draft: &mut PlanDraft) -> Result<(), Diagnostic> {
     Ok(())
 }
 
+/// What the server chose for a disk belongs to its slot, not to its place in the list.
+fn volumes(draft: &mut PlanDraft) -> Result<(), Diagnostic> {
+    let list = |value: Option<Value>| {
+        value
+            .and_then(|v| v.as_sequence().map(<[Value]>::to_vec))
+            .unwrap_or_default()
+    };
+    let (old, new) = (
+        list(draft.prior().get("disk")),
+        list(draft.attribute("disk")),
+    );
+    let config = list(draft.config().get("disk"));
+    for (index, disk) in new.iter().enumerate() {
+        let before = old
+            .iter()
+            .find(|o| o.get("interface") == disk.get("interface"));
+        let before = before.filter(|b| b.get("datastore_id") == disk.get("datastore_id"));
+        for name in ["file_format", "path_in_datastore"] {
+            if config
+                .get(index)
+                .and_then(|c| c.get(name))
+                .is_some_and(|v| !v.is_null())
+            {
+                continue;
+            }
+            let value = before
+                .and_then(|b| b.get(name))
+                .unwrap_or_else(|| Value::unknown(Type::String));
+            draft.set(
+                &Path::root().attr("disk").index_number(index).attr(name),
+                value,
+            )?;
+        }
+    }
+    Ok(())
+}
+
 /// The planned machine, as far as it is known: unknown parts count as absent.
 fn known(value: &Value) -> Option<Vm> {
     Vm::decode(&known_only(value), &Path::root()).ok()
@@ -221,7 +268,8 @@ fn disks(draft: &mut PlanDraft) -> Result<(), Diagnostics> {
             continue;
         };
         let place = Path::root().attr("disk").index_number(index);
-        if disk.file_id != before.file_id {
+        // A machine that was imported does not know what its disks were made of.
+        if disk.file_id != before.file_id && !before.file_id.is_empty() {
             draft.replace(place.attr("file_id"));
         }
         if disk.size < before.size {
@@ -277,6 +325,21 @@ fn effects(draft: &mut PlanDraft) -> Result<(), Diagnostics> {
             (true, false) => "at the next restart",
         };
         draft.note(format!("{key}: {effect}"));
+    }
+    // The server adds new drives to the order, and takes removed ones out.
+    let slots = |vm: &Vm| {
+        let disc = vm.cdrom.iter().map(|c| c.interface.clone());
+        let mut slots: Vec<_> = vm
+            .disk
+            .iter()
+            .map(|d| d.interface.clone())
+            .chain(disc)
+            .collect();
+        slots.sort();
+        slots
+    };
+    if slots(&old) != slots(&new) && draft.config().get("boot_order").is_none_or(|b| b.is_null()) {
+        draft.set_unknown(&Path::root().attr("boot_order"))?;
     }
     let restart = running && new.reboot_after_update && restarts(&old, &new);
     let storage = |vm: &Vm| {

@@ -136,6 +136,9 @@ pub(crate) struct Vm {
     pub(crate) virtiofs: Vec<Virtiofs>,
     #[attr(block(list, max = 1), unsupported)]
     pub(crate) watchdog: Option<Watchdog>,
+    /// Imported and not read yet: the next read takes in everything there is.
+    #[attr(private)]
+    pub(crate) imported: Option<bool>,
 }
 
 /// A plain object of the attribute `network_device`; people may write it as blocks.

@@ -18,6 +18,9 @@ pub(crate) async fn update(
 ) -> Result<Vm, Failure<Vm>> {
     let id = prior.identifier()?;
     let mut vm = planned;
+    if vm.boot_order.is_empty() {
+        vm.boot_order.clone_from(&prior.boot_order);
+    }
     // Until the move succeeds it is where it was.
     let target = std::mem::replace(&mut vm.node_name, prior.node_name.clone());
     if target != vm.node_name {

@@ -8,26 +8,26 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 #[derive(Default)]
-pub struct State {
-    pub vms: BTreeMap<i64, (BTreeMap<String, String>, bool)>,
-    pub files: BTreeMap<String, i64>,
+pub(crate) struct State {
+    pub(crate) vms: BTreeMap<i64, (BTreeMap<String, String>, bool)>,
+    pub(crate) files: BTreeMap<String, i64>,
     /// Method, path and parameters of every change.
-    pub changes: Vec<(String, String, BTreeMap<String, String>)>,
+    pub(crate) changes: Vec<(String, String, BTreeMap<String, String>)>,
     /// Every request, as `METHOD /path`.
-    pub requests: Vec<String>,
+    pub(crate) requests: Vec<String>,
     /// How the next tasks end.
-    pub failures: Vec<String>,
+    pub(crate) failures: Vec<String>,
     ended: BTreeMap<String, String>,
     tasks: u32,
 }
 
-pub struct Fake {
-    pub url: String,
-    pub state: Arc<Mutex<State>>,
+pub(crate) struct Fake {
+    pub(crate) url: String,
+    pub(crate) state: Arc<Mutex<State>>,
 }
 
 impl Fake {
-    pub async fn start() -> Fake {
+    pub(crate) async fn start() -> Fake {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let state = Arc::new(Mutex::new(State::default()));
@@ -54,7 +54,7 @@ impl Fake {
         Fake { url, state }
     }
 
-    pub fn changes(&self, method: &str, path: &str) -> Vec<BTreeMap<String, String>> {
+    pub(crate) fn changes(&self, method: &str, path: &str) -> Vec<BTreeMap<String, String>> {
         let state = self.state.lock().unwrap();
         let found = state
             .changes
@@ -285,6 +285,11 @@ impl State {
                   "ip-addresses": [{ "ip-address": "127.0.0.1", "ip-address-type": "ipv4" }] },
                 { "name": "eth0", "hardware-address": "bc:24:11:00:00:01",
                   "ip-addresses": [{ "ip-address": "10.0.0.5", "ip-address-type": "ipv4" }] }] })),
+            ("POST", ["clone"]) => {
+                let copy = (vm.0.clone(), false);
+                self.vms.insert(parameters["newid"].parse().unwrap(), copy);
+                Ok(self.task("qmclone"))
+            }
             ("DELETE", []) => {
                 if vm.1 {
                     return Err(format!("500 VM {id} is running - destroy failed"));
