@@ -1,0 +1,7 @@
+terraform {
+  required_providers {
+    gitops = {
+      source = "stead-iac/gitops"
+    }
+  }
+}

@@ -1,0 +1,7 @@
+variable "repo_url" {
+  type = string
+}
+
+variable "revision" {
+  type = string
+}
