@@ -18,6 +18,10 @@ pub(crate) fn registry() -> Result<Registry, Diagnostics> {
         stead_utility::factories(&dialer),
         stead_truenas::factories(&dialer),
         stead_microk8s::factories(&dialer),
+        stead_proxmox::factories(&dialer),
+        stead_azure::factories(&dialer),
+        stead_kubernetes::factories(&dialer),
+        stead_gitops::factories(&dialer),
         vec![(
             "registry.terraform.io/siderolabs/talos",
             stead_talos::factory(dialer.clone()),
