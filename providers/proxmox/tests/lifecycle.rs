@@ -331,5 +331,23 @@ async fn a_clone_gets_its_configuration_in_one_request() {
     assert_eq!(sent.len(), 1);
     assert_eq!(sent[0]["delete"], "net1");
     assert_eq!(sent[0]["memory"], "2048");
+    assert!(
+        !sent[0].contains_key("cores"),
+        "the template's processors were not asked to change"
+    );
     assert_eq!(vm.text("id"), "100");
+}
+
+#[tokio::test]
+async fn machines_made_at_the_same_time_get_identifiers_of_their_own() {
+    let fake = Fake::start().await;
+    let proxmox = provider(&fake).await;
+    let one = |name: &str| json!({ "node_name": "pve", "name": name });
+    let (a, b) = tokio::join!(
+        proxmox.apply(VM, None, one("a")),
+        proxmox.apply(VM, None, one("b"))
+    );
+    let mut ids = [a.unwrap().text("id"), b.unwrap().text("id")];
+    ids.sort();
+    assert_eq!(ids, ["100", "101"]);
 }

@@ -35,6 +35,8 @@ pub(crate) struct Client {
     base: String,
     session: Session,
     inventory: Inventory,
+    /// VM identifiers that machines of this process were given or that turned out to be taken.
+    pub(crate) identifiers: tokio::sync::Mutex<std::collections::HashSet<i64>>,
     /// One at a time per storage or template, where the server would let them run into a lock's timeout.
     queues: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
 }
@@ -80,6 +82,7 @@ impl Client {
             base: format!("{base}/api2/json"),
             session: Session::new(credentials),
             inventory: Inventory::default(),
+            identifiers: tokio::sync::Mutex::default(),
             queues: Mutex::default(),
         })
     }

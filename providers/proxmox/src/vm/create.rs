@@ -72,13 +72,31 @@ async fn finish(client: &Client, cx: &Context, vm: &mut Vm, id: i64) -> Result<(
     Ok(())
 }
 
+/// A free identifier that nobody else in this process was given: the server reserves none, and tells two who ask at the
+/// same time the same one.
 async fn next_id(client: &Client, cx: &Context) -> Result<i64, Error> {
     let what = "find a free VM identifier";
+    let mut given = client.identifiers.lock().await;
     let found = client
         .get(cx, what, "/cluster/nextid", &Params::new())
         .await?;
     let id = found.as_i64().or_else(|| found.as_str()?.parse().ok());
-    id.ok_or_else(|| Error::new(what, "the answer is not a number"))
+    let mut id = id.ok_or_else(|| Error::new(what, "the answer is not a number"))?;
+    while given.contains(&id) {
+        id += 1;
+        let probe = params([("vmid", id.to_string())]);
+        match client.get(cx, what, "/cluster/nextid", &probe).await {
+            // Taken.
+            Err(e) if e.status() == Some(400) => {
+                given.insert(id);
+            }
+            other => {
+                other?;
+            }
+        }
+    }
+    given.insert(id);
+    Ok(id)
 }
 
 fn is_taken(error: &Error) -> bool {
@@ -109,9 +127,6 @@ where
             false => e,
         });
     }
-    // Two who ask at the same time are told the same number: those of this process ask one after the other.
-    let queue = client.queue("nextid");
-    let _turn = queue.lock().await;
     let mut races = 0;
     loop {
         let id = next_id(client, cx).await?;

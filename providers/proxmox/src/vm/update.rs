@@ -235,6 +235,7 @@ pub(crate) async fn configure(
     );
     if prior.is_none() {
         surplus(vm, &now, &mut change);
+        inherit(vm, &mut change);
     }
     for (index, d) in vm.disk.iter().enumerate() {
         let old = prior.and_then(|p| p.disk.iter().find(|o| o.interface == d.interface));
@@ -324,6 +325,32 @@ fn surplus(vm: &Vm, now: &Json, change: &mut Change) {
         let serial = !vm.serial_device.is_empty() && beyond("serial", vm.serial_device.len());
         if net || serial {
             change.delete.push(key.clone());
+        }
+    }
+}
+
+/// A clone keeps what its template has where the configuration is silent on a whole block, and loses what attributes
+/// planned at their defaults contradict.
+fn inherit(vm: &Vm, change: &mut Change) {
+    let silent: [(bool, &[&str]); 3] = [
+        (vm.cpu.is_none(), &["cores", "sockets", "cpu"]),
+        (vm.memory.is_none(), &["memory"]),
+        (vm.operating_system.is_none(), &["ostype"]),
+    ];
+    for key in silent.iter().filter(|s| s.0).flat_map(|s| s.1) {
+        change.set.remove(*key);
+    }
+    for key in [
+        "acpi",
+        "tablet",
+        "protection",
+        "tags",
+        "hookscript",
+        "args",
+        "description",
+    ] {
+        if !change.set.contains_key(key) {
+            change.delete.push(key.to_owned());
         }
     }
 }
