@@ -39,17 +39,18 @@ pub(crate) enum Phase {
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// The context with the deadline of one phase: what is configured, else five minutes to read and 30 for the rest.
+/// The context with the deadline of one phase: what is configured, else five minutes to read and, for the
+/// rest, the longest of azurerm's own defaults.
 pub(crate) fn bounded(
     cx: &Context,
     timeouts: Option<&Timeouts>,
     phase: Phase,
 ) -> Result<Context, Error> {
     let (text, default) = match (phase, timeouts) {
-        (Phase::Create, t) => (t.and_then(|t| t.create.as_deref()), 30 * MINUTE),
+        (Phase::Create, t) => (t.and_then(|t| t.create.as_deref()), 90 * MINUTE),
         (Phase::Read, t) => (t.and_then(|t| t.read.as_deref()), 5 * MINUTE),
-        (Phase::Update, t) => (t.and_then(|t| t.update.as_deref()), 30 * MINUTE),
-        (Phase::Delete, t) => (t.and_then(|t| t.delete.as_deref()), 30 * MINUTE),
+        (Phase::Update, t) => (t.and_then(|t| t.update.as_deref()), 90 * MINUTE),
+        (Phase::Delete, t) => (t.and_then(|t| t.delete.as_deref()), 90 * MINUTE),
     };
     deadline(cx, text, default)
 }

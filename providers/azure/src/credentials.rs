@@ -72,7 +72,6 @@ pub(crate) fn credential(
         application("client_id", &wanted.client_id, "ARM_CLIENT_ID")?;
         let options = ClientAssertionCredentialOptions {
             client_options: options,
-            ..ClientAssertionCredentialOptions::default()
         };
         let assertion = Assertion {
             source,

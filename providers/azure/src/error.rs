@@ -41,6 +41,15 @@ impl ApiError {
             codes => format!("{status} {}: {message}", codes.join("/")),
         };
         let error = Error::http(status, asked, said);
+        // A 404 of the subscription does not mean that the object is gone: it cannot be seen from here.
+        let hidden = |code: &String| {
+            ["SubscriptionNotFound", "InvalidSubscriptionId"].contains(&code.as_str())
+        };
+        let error = if codes.iter().any(hidden) {
+            error.with_kind(stead_sdk::ErrorKind::Denied)
+        } else {
+            error
+        };
         let error = match remedy(&codes, message, who) {
             Some(remedy) => error.remedy(remedy),
             None => error,
@@ -269,9 +278,13 @@ mod tests {
 
     #[test]
     fn a_missing_role_is_named_with_its_scope() {
-        let body = br#"{"error": {"code": "AuthorizationFailed", "message": "The client 'a' does not have authorization to
-            perform action 'Microsoft.Authorization/roleAssignments/write' over scope '/subscriptions/s' or it is invalid."}}"#;
-        let error: Error = ApiError::answered("assign a role", 403, body, "app").into();
+        let body = serde_json::json!({"error": {
+            "code": "AuthorizationFailed",
+            "message": "The client 'a' does not have authorization to perform action \
+                'Microsoft.Authorization/roleAssignments/write' over scope '/subscriptions/s' or it is invalid.",
+        }});
+        let body = body.to_string();
+        let error: Error = ApiError::answered("assign a role", 403, body.as_bytes(), "app").into();
         let text = error.to_string();
         assert!(text.contains("--assignee app"), "{text}");
         assert!(
@@ -280,6 +293,21 @@ mod tests {
         );
         assert!(text.contains("--scope /subscriptions/s`"), "{text}");
         assert_eq!(error.kind(), stead_sdk::ErrorKind::Denied);
+    }
+
+    #[test]
+    fn a_hidden_subscription_is_not_a_missing_object() {
+        let body =
+            br#"{"error": {"code": "SubscriptionNotFound", "message": "could not be found"}}"#;
+        let error = ApiError::answered("read", 404, body, "app");
+        assert!(!error.is_not_found());
+        assert!(
+            Error::from(error)
+                .to_string()
+                .contains("ARM_SUBSCRIPTION_ID")
+        );
+        let body = br#"{"error": {"code": "ResourceGroupNotFound", "message": "gone"}}"#;
+        assert!(ApiError::answered("read", 404, body, "app").is_not_found());
     }
 
     #[test]

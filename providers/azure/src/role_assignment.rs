@@ -231,9 +231,14 @@ impl Resource for RoleAssignment {
         {
             return Err(common::exists(<Self as ResourceSchema>::NAME, &id).into());
         }
+        let role_definition_id = match planned.role_definition_id.as_str() {
+            "" => definition.clone(),
+            configured => configured.to_owned(),
+        };
         let planned = RoleAssignment {
             id,
             name,
+            role_definition_id,
             ..planned
         };
         let body = planned.put(client, &definition, &doing, cx).await?;

@@ -69,11 +69,12 @@ impl Properties<'_> {
             };
             seconds.map(read).transpose()
         };
-        let mut attributes = SecretAttributes::default();
-        attributes.enabled = Some(true);
-        attributes.not_before = time(self.not_before)?;
-        attributes.expires = time(self.expires)?;
-        Ok(attributes)
+        Ok(SecretAttributes {
+            enabled: Some(true),
+            not_before: time(self.not_before)?,
+            expires: time(self.expires)?,
+            ..SecretAttributes::default()
+        })
     }
 
     fn tags(&self) -> std::collections::HashMap<String, String> {
