@@ -94,6 +94,8 @@ pub struct ResourceChange {
     pub previous_address: Option<ResourceInstance>,
     /// Set when the object is one that create-before-destroy set aside.
     pub deposed: Option<String>,
+    /// Set when the object is taken over by an `import` block: its id.
+    pub importing: Option<String>,
     pub provider: ProviderConfigRef,
     pub action: Action,
     pub reason: Option<ActionReason>,
@@ -167,7 +169,7 @@ pub struct Plan {
 impl Plan {
     /// Whether an apply would do anything, the state's outputs and moves included.
     pub fn has_changes(&self) -> bool {
-        self.changes.iter().any(|c| c.action != Action::NoOp || c.previous_address.is_some())
+        self.changes.iter().any(|c| c.action != Action::NoOp || c.previous_address.is_some() || c.importing.is_some())
             || self.outputs.values().any(|o| o.action != Action::NoOp)
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::value::RawValue;
 use stead_sdk::Provider;
 use stead_state::{Object, ObjectStatus};
-use stead_value::addr::{ProviderSource, ResourceInstance};
+use stead_value::addr::{ProviderSource, Resource, ResourceInstance, ResourceMode};
 use stead_value::schema::{Attribute, AttributeType, Block, Schema};
 use stead_value::{Diagnostic, Diagnostics, Marks, Path, Value};
 
@@ -23,7 +23,7 @@ pub fn recorded_value(
     if let (Ok(schema), Ok(factory)) =
         (registry.resource_schema(source, address.resource.mode, type_name), registry.factory(source))
     {
-        return decode(&*factory.instantiate(), type_name, schema, object);
+        return decode(&*factory.instantiate(), &address.resource, schema, object);
     }
     let broken = |e: String| Diagnostic::error("Malformed state", format!("{address}: {e}."));
     let json: serde_json::Value =
@@ -37,10 +37,11 @@ pub fn recorded_value(
 /// The object's attributes as a value of the present schema, with its sensitive paths marked.
 pub(crate) fn decode(
     provider: &dyn Provider,
-    type_name: &str,
+    resource: &Resource,
     schema: &Schema,
     object: &Object,
 ) -> Result<Value, Diagnostics> {
+    let type_name = &resource.type_name;
     let json: serde_json::Value = serde_json::from_str(object.attributes.get())
         .map_err(|e| Diagnostic::error("Malformed state", format!("The attributes of a {type_name}: {e}.")))?;
     if object.schema_version > schema.version {
@@ -50,8 +51,21 @@ pub(crate) fn decode(
         )
         .into());
     }
-    let value = provider.upgrade(type_name, object.schema_version, &json)?;
+    let value = match resource.mode {
+        ResourceMode::Managed => provider.upgrade(type_name, object.schema_version, &json)?,
+        ResourceMode::Data => decode_data(schema, &json)
+            .map_err(|e| Diagnostic::error("Malformed state", format!("The attributes of a data.{type_name}: {e}.")))?,
+    };
     Ok(value.apply_marks(&object.sensitive_attributes, Marks::SENSITIVE))
+}
+
+/// A data source's record. Its schema may have grown since; what the record lacks is null until the next read.
+fn decode_data(schema: &Schema, json: &serde_json::Value) -> Result<Value, stead_value::json::JsonError> {
+    let ty = schema.block.value_type();
+    let names = schema.block.attributes.keys().chain(schema.block.blocks.keys());
+    let complete: serde_json::Map<String, serde_json::Value> =
+        names.map(|name| (name.to_string(), json.get(&**name).cloned().unwrap_or_default())).collect();
+    stead_value::json::from_json(&complete.into(), &ty)
 }
 
 /// What state records of a value; write-only attributes are null in it already.

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
+use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
 use serde::{Deserialize, Serialize};
 
@@ -47,11 +48,22 @@ impl StateLock {
     pub fn acquire(path: &Path, info: &LockInfo) -> Result<StateLock> {
         let note = note_path(path);
         let existed = path.exists();
-        let file = open_private(path).map_err(Error::io("opening for the lock", path))?;
-        if fcntl(file.as_fd(), FcntlArg::F_OFD_SETLK(&write_lock())).is_err() {
-            let holder = std::fs::read(&note).ok().and_then(|b| serde_json::from_slice(&b).ok());
-            return Err(Error::Locked { path: path.to_owned(), holder });
-        }
+        let file = loop {
+            let file = open_private(path).map_err(Error::io("opening for the lock", path))?;
+            match fcntl(file.as_fd(), FcntlArg::F_OFD_SETLK(&write_lock())) {
+                Ok(_) => {}
+                Err(Errno::EAGAIN | Errno::EACCES) => {
+                    let holder = std::fs::read(&note).ok().and_then(|b| serde_json::from_slice(&b).ok());
+                    return Err(Error::Locked { path: path.to_owned(), holder });
+                }
+                Err(errno) => return Err(Error::io("locking", path)(errno.into())),
+            }
+            // The one who held the lock may have renamed a new file over this one between our opening and locking it:
+            // then our lock is on a file that nobody will see again.
+            if is_at(&file, path).map_err(Error::io("looking at", path))? {
+                break file;
+            }
+        };
         let text = serde_json::to_vec(info)
             .map_err(|e| Error::Malformed { path: note.clone(), reason: e.to_string() })?;
         std::fs::write(&note, text).map_err(Error::io("writing", &note))?;
@@ -86,6 +98,17 @@ impl Drop for StateLock {
 fn note_path(state: &Path) -> PathBuf {
     let name = state.file_name().unwrap_or_default().to_string_lossy();
     state.with_file_name(format!(".{name}.lock.info"))
+}
+
+/// Whether a path still leads to this open file.
+fn is_at(file: &File, path: &Path) -> std::io::Result<bool> {
+    use std::os::unix::fs::MetadataExt as _;
+    let ours = file.metadata()?;
+    match std::fs::metadata(path) {
+        Ok(there) => Ok((ours.dev(), ours.ino()) == (there.dev(), there.ino())),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        Err(e) => Err(e),
+    }
 }
 
 fn open_private(path: &Path) -> std::io::Result<File> {

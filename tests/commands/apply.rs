@@ -54,13 +54,24 @@ fn applies_once_and_then_has_nothing_to_do() {
     let env = chain();
     assert_eq!(env.stead(&["plan", "-detailed-exitcode"]).code, 2);
     let out = env.ok(&["apply", "-auto-approve"]);
-    assert!(out.contains("Resources: 5 added, 0 changed, 0 destroyed."), "{out}");
+    assert!(
+        out.contains("Resources: 5 added, 0 changed, 0 destroyed."),
+        "{out}"
+    );
     let again = env.stead(&["plan", "-detailed-exitcode"]);
     assert_eq!(again.code, 0, "{}", again.stdout);
-    assert!(again.stdout.contains("No changes. Your infrastructure matches the configuration."));
+    assert!(
+        again
+            .stdout
+            .contains("No changes. Your infrastructure matches the configuration.")
+    );
     let serial = env.state()["serial"].clone();
     env.ok(&["apply", "-auto-approve"]);
-    assert_eq!(env.state()["serial"], serial, "an apply without changes must not raise the serial");
+    assert_eq!(
+        env.state()["serial"],
+        serial,
+        "an apply without changes must not raise the serial"
+    );
 }
 
 #[test]
@@ -68,12 +79,30 @@ fn create_before_destroy_spreads_to_what_it_depends_on() {
     let env = chain();
     env.ok(&["apply", "-auto-approve"]);
     let out = env.ok(&["apply", "-auto-approve", "-var", "v=3"]);
-    let at = |text: &str| out.find(text).unwrap_or_else(|| panic!("no {text:?} in\n{out}"));
-    assert!(at("terraform_data.base: Creation complete") < at("terraform_data.dependent: Creating..."));
-    assert!(at("terraform_data.dependent: Creation complete") < at("terraform_data.dependent: Destroying..."));
-    assert!(at("terraform_data.dependent: Destruction complete") < at("terraform_data.base: Destroying..."));
-    assert!(out.contains("Resources: 4 added, 2 changed, 2 destroyed."), "{out}");
-    assert_eq!(env.ok(&["output", "-json", "sizes"]).replace(char::is_whitespace, ""), r#"{"a":"a-3","b":"b-3"}"#);
+    let at = |text: &str| {
+        out.find(text)
+            .unwrap_or_else(|| panic!("no {text:?} in\n{out}"))
+    };
+    assert!(
+        at("terraform_data.base: Creation complete") < at("terraform_data.dependent: Creating...")
+    );
+    assert!(
+        at("terraform_data.dependent: Creation complete")
+            < at("terraform_data.dependent: Destroying...")
+    );
+    assert!(
+        at("terraform_data.dependent: Destruction complete")
+            < at("terraform_data.base: Destroying...")
+    );
+    assert!(
+        out.contains("Resources: 4 added, 2 changed, 2 destroyed."),
+        "{out}"
+    );
+    assert_eq!(
+        env.ok(&["output", "-json", "sizes"])
+            .replace(char::is_whitespace, ""),
+        r#"{"a":"a-3","b":"b-3"}"#
+    );
 }
 
 #[test]
@@ -81,8 +110,14 @@ fn destroy_goes_in_reverse_and_leaves_an_empty_state() {
     let env = chain();
     env.ok(&["apply", "-auto-approve"]);
     let out = env.ok(&["destroy", "-auto-approve"]);
-    let at = |text: &str| out.find(text).unwrap_or_else(|| panic!("no {text:?} in\n{out}"));
-    assert!(at("terraform_data.dependent: Destruction complete") < at("terraform_data.base: Destroying..."));
+    let at = |text: &str| {
+        out.find(text)
+            .unwrap_or_else(|| panic!("no {text:?} in\n{out}"))
+    };
+    assert!(
+        at("terraform_data.dependent: Destruction complete")
+            < at("terraform_data.base: Destroying...")
+    );
     let state = env.state();
     assert_eq!(state["resources"], serde_json::json!([]));
     assert_eq!(state["outputs"], serde_json::json!({}));
@@ -92,7 +127,8 @@ fn destroy_goes_in_reverse_and_leaves_an_empty_state() {
 fn a_saved_plan_needs_only_itself_and_is_refused_when_stale() {
     let env = chain();
     env.ok(&["plan", "-out", "p", "-var", "v=2"]);
-    let json: serde_json::Value = serde_json::from_str(&env.ok(&["show", "-json", "p"])).expect("JSON");
+    let json: serde_json::Value =
+        serde_json::from_str(&env.ok(&["show", "-json", "p"])).expect("JSON");
     assert_eq!(json["resource_changes"].as_array().map(Vec::len), Some(6));
     assert_eq!(json["format_version"], "1.2");
     // What is on disk by now does not matter.
@@ -112,13 +148,25 @@ fn moved_objects_keep_their_life() {
         "main.tf",
         "module \"m\" { source = \"./m\" }\nmoved {\n  from = terraform_data.a\n  to = module.m.terraform_data.b[\"k\"]\n}",
     );
-    env.write("m/main.tf", "resource \"terraform_data\" \"b\" {\n  for_each = toset([\"k\"])\n  input = 1\n}");
+    env.write(
+        "m/main.tf",
+        "resource \"terraform_data\" \"b\" {\n  for_each = toset([\"k\"])\n  input = 1\n}",
+    );
     let plan = env.ok(&["plan"]);
-    assert!(plan.contains("terraform_data.a has moved to module.m.terraform_data.b[\"k\"]"), "{plan}");
-    assert!(plan.contains("0 to add, 0 to change, 0 to destroy"), "{plan}");
+    assert!(
+        plan.contains("terraform_data.a has moved to module.m.terraform_data.b[\"k\"]"),
+        "{plan}"
+    );
+    assert!(
+        plan.contains("0 to add, 0 to change, 0 to destroy"),
+        "{plan}"
+    );
     env.ok(&["apply", "-auto-approve"]);
     let state = env.state();
-    assert_eq!(state["resources"][0]["instances"][0]["attributes"]["id"], id);
+    assert_eq!(
+        state["resources"][0]["instances"][0]["attributes"]["id"],
+        id
+    );
     assert_eq!(state["resources"][0]["module"], "module.m");
 }
 
@@ -163,9 +211,27 @@ resource "terraform_data" "beside" { input = 1 }
     )]);
     let output = env.stead(&["apply", "-auto-approve"]);
     assert_eq!(output.code, 1);
-    assert!(output.stdout.contains("terraform_data.beside: Creation complete"), "{}", output.stdout);
-    assert!(!output.stdout.contains("terraform_data.behind: Creating"), "{}", output.stdout);
-    assert!(output.stderr.contains("with local_file.bad"), "{}", output.stderr);
+    assert!(
+        output
+            .stdout
+            .contains("terraform_data.beside: Creation complete"),
+        "{}",
+        output.stdout
+    );
+    assert!(
+        !output.stdout.contains("terraform_data.behind: Creating"),
+        "{}",
+        output.stdout
+    );
+    assert!(
+        output.stderr.contains("with local_file.bad"),
+        "{}",
+        output.stderr
+    );
     let state = env.state();
-    assert_eq!(state["resources"].as_array().map(Vec::len), Some(1), "{state}");
+    assert_eq!(
+        state["resources"].as_array().map(Vec::len),
+        Some(1),
+        "{state}"
+    );
 }

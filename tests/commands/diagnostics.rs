@@ -8,37 +8,62 @@ fn check(source: &str, expected: &[&str]) {
     for text in expected {
         assert!(error.contains(text), "no {text:?} in\n{error}");
     }
-    assert!(!env.path().join("terraform.tfstate").exists(), "a failed plan leaves no state");
+    assert!(
+        !env.path().join("terraform.tfstate").exists(),
+        "a failed plan leaves no state"
+    );
 }
 
 #[test]
 fn syntax_errors_name_their_place() {
-    check("resource \"terraform_data\" \"a\" {\n  input = [1, 2\n}\n", &["main.tf line"]);
+    check(
+        "resource \"terraform_data\" \"a\" {\n  input = [1, 2\n}\n",
+        &["main.tf line"],
+    );
 }
 
 #[test]
 fn several_problems_come_in_one_run() {
     check(
         "locals {\n  a = var.nope\n  b = local.nope\n}\noutput \"a\" { value = [local.a, local.b] }\n",
-        &["Reference to undeclared input variable", "Reference to undeclared local value", "main.tf line 2", "main.tf line 3"],
+        &[
+            "Reference to undeclared input variable",
+            "Reference to undeclared local value",
+            "main.tf line 2",
+            "main.tf line 3",
+        ],
     );
 }
 
 #[test]
 fn unknown_attributes_are_refused_with_a_suggestion() {
-    check("resource \"terraform_data\" \"a\" {\n  inptu = 1\n}\n", &["Unsupported argument", "Did you mean \"input\"?", "main.tf line 2"]);
+    check(
+        "resource \"terraform_data\" \"a\" {\n  inptu = 1\n}\n",
+        &[
+            "Unsupported argument",
+            "Did you mean \"input\"?",
+            "main.tf line 2",
+        ],
+    );
 }
 
 #[test]
 fn missing_variables_say_how_to_set_them() {
-    check("variable \"region\" {}\noutput \"r\" { value = var.region }\n", &["No value for required variable", "TF_VAR_region"]);
+    check(
+        "variable \"region\" {}\noutput \"r\" { value = var.region }\n",
+        &["No value for required variable", "TF_VAR_region"],
+    );
 }
 
 #[test]
 fn wrong_types_say_what_was_wanted() {
     check(
         "variable \"n\" {\n  type = number\n  default = \"many\"\n}\n",
-        &["Invalid default value for variable", "number", "main.tf line 3"],
+        &[
+            "Invalid default value for variable",
+            "number",
+            "main.tf line 3",
+        ],
     );
 }
 
@@ -74,7 +99,10 @@ fn unknown_keys_for_for_each_are_explained() {
 fn providers_that_are_not_there_are_named() {
     check(
         "terraform {\n  required_providers {\n    x = { source = \"acme/rocket\" }\n  }\n}\nresource \"x_y\" \"a\" {}\n",
-        &["Provider not available", "registry.terraform.io/acme/rocket"],
+        &[
+            "Provider not available",
+            "registry.terraform.io/acme/rocket",
+        ],
     );
 }
 
@@ -93,7 +121,10 @@ fn prevent_destroy_stops_a_replacement() {
 
 #[test]
 fn a_state_of_something_else_is_not_overwritten() {
-    let env = TestEnv::new(&[("main.tf", "resource \"terraform_data\" \"a\" {}"), ("terraform.tfstate", "{\"version\": 4, \"broken\"")]);
+    let env = TestEnv::new(&[
+        ("main.tf", "resource \"terraform_data\" \"a\" {}"),
+        ("terraform.tfstate", "{\"version\": 4, \"broken\""),
+    ]);
     let error = env.fails(&["plan"]);
     assert!(error.contains("Error loading state"), "{error}");
     assert_eq!(env.read("terraform.tfstate"), "{\"version\": 4, \"broken\"");

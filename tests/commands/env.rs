@@ -18,7 +18,9 @@ pub(crate) struct Output {
 impl TestEnv {
     /// A folder with these files.
     pub(crate) fn new(files: &[(&str, &str)]) -> TestEnv {
-        let env = TestEnv { dir: tempfile::tempdir().expect("a temporary folder") };
+        let env = TestEnv {
+            dir: tempfile::tempdir().expect("a temporary folder"),
+        };
         for (name, text) in files {
             env.write(name, text);
         }
@@ -68,14 +70,22 @@ impl TestEnv {
     /// Runs stead, which must succeed; its standard output.
     pub(crate) fn ok(&self, arguments: &[&str]) -> String {
         let output = self.stead(arguments);
-        assert_eq!(output.code, 0, "{arguments:?}\n{}{}", output.stdout, output.stderr);
+        assert_eq!(
+            output.code, 0,
+            "{arguments:?}\n{}{}",
+            output.stdout, output.stderr
+        );
         output.stdout
     }
 
     /// Runs stead, which must fail with exit code 1; its standard error.
     pub(crate) fn fails(&self, arguments: &[&str]) -> String {
         let output = self.stead(arguments);
-        assert_eq!(output.code, 1, "{arguments:?}\n{}{}", output.stdout, output.stderr);
+        assert_eq!(
+            output.code, 1,
+            "{arguments:?}\n{}{}",
+            output.stdout, output.stderr
+        );
         output.stderr
     }
 }

@@ -2,5 +2,6 @@
 
 mod apply;
 mod diagnostics;
+mod differential;
 mod env;
 mod terraform;

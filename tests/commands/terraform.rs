@@ -37,29 +37,42 @@ fn terraform(env: &TestEnv, arguments: &[&str]) -> Option<Output> {
 }
 
 fn text(output: &Output) -> String {
-    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+    format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
 }
 
 #[test]
 fn terraform_reads_the_state_and_plans_no_changes() {
     let env = TestEnv::new(&[("main.tf", STACK)]);
     env.ok(&["apply", "-auto-approve"]);
-    let Some(init) = terraform(&env, &["init", "-no-color"]) else { return };
+    let Some(init) = terraform(&env, &["init", "-no-color"]) else {
+        return;
+    };
     assert!(init.status.success(), "{}", text(&init));
     let list = terraform(&env, &["state", "list"]).expect("terraform is there");
-    assert_eq!(String::from_utf8_lossy(&list.stdout), env.ok(&["state", "list"]));
+    assert_eq!(
+        String::from_utf8_lossy(&list.stdout),
+        env.ok(&["state", "list"])
+    );
     let show = terraform(&env, &["show", "-no-color"]).expect("terraform is there");
     assert!(text(&show).contains("w2-4096-1"), "{}", text(&show));
-    let plan = terraform(&env, &["plan", "-no-color", "-detailed-exitcode"]).expect("terraform is there");
+    let plan =
+        terraform(&env, &["plan", "-no-color", "-detailed-exitcode"]).expect("terraform is there");
     assert_eq!(plan.status.code(), Some(0), "{}", text(&plan));
 }
 
 #[test]
 fn a_state_of_terraform_goes_on_without_changes() {
     let env = TestEnv::new(&[("main.tf", STACK)]);
-    let Some(init) = terraform(&env, &["init", "-no-color"]) else { return };
+    let Some(init) = terraform(&env, &["init", "-no-color"]) else {
+        return;
+    };
     assert!(init.status.success(), "{}", text(&init));
-    let apply = terraform(&env, &["apply", "-no-color", "-auto-approve"]).expect("terraform is there");
+    let apply =
+        terraform(&env, &["apply", "-no-color", "-auto-approve"]).expect("terraform is there");
     assert!(apply.status.success(), "{}", text(&apply));
     let plan = env.stead(&["plan", "-detailed-exitcode"]);
     assert_eq!(plan.code, 0, "{}{}", plan.stdout, plan.stderr);

@@ -214,7 +214,7 @@ impl<'e, 'c> Executor<'e, 'c> {
         let factory = self.registry.factory(&provider.source)?;
         let opened = self.pool.get(provider).map(|o| Arc::clone(o.provider()));
         let provider = opened.unwrap_or_else(|| factory.instantiate());
-        object::decode(&*provider, type_name, schema, recorded)
+        object::decode(&*provider, &address.resource, schema, recorded)
     }
 
     fn make_ready(&mut self, id: OpId) {

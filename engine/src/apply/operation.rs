@@ -90,7 +90,10 @@ impl Executor<'_, '_> {
             Op::Join => Ok(Started::Done { changed: false }),
             Op::Depose { .. } => Ok(self.depose(index, &change)),
             Op::Forget { .. } => {
-                self.state.set_current(&change.address, &change.provider, None);
+                match &change.deposed {
+                    Some(key) => self.state.set_deposed(&change.address, &change.provider, key, None),
+                    None => self.state.set_current(&change.address, &change.provider, None),
+                }
                 Ok(Started::Done { changed: true })
             }
             Op::Delete { .. } | Op::DeleteDeposed { .. } => self.start_delete(id, index, &change),

@@ -177,10 +177,22 @@ impl<'c> Evaluator<'c> {
     }
 }
 
-enum Refusal {
+/// Why a value does not say which instances there are.
+pub(super) enum Refusal {
     Unknown(Diagnostic),
     Wrong(Diagnostic),
 }
+
+impl Refusal {
+    pub(super) fn into_diagnostic(self) -> Diagnostic {
+        match self {
+            Refusal::Unknown(diagnostic) | Refusal::Wrong(diagnostic) => diagnostic,
+        }
+    }
+}
+
+/// More instances of one resource than this are taken for a mistake, before they fill the memory.
+const MAX_COUNT: i64 = 1_000_000;
 
 fn at(mut diagnostic: Diagnostic, range: SourceRange) -> Diagnostic {
     diagnostic.subject.get_or_insert(range);
@@ -210,6 +222,7 @@ fn read_count(value: &Value) -> Result<Expansion, Refusal> {
         )));
     }
     match number.as_i64() {
+        Some(n) if n > MAX_COUNT => Err(wrong(&format!("The given \"count\" argument value is unsuitable: stead makes at most {MAX_COUNT} instances."))),
         Some(n) if n >= 0 => Ok(Expansion::Count(n as u64)),
         Some(_) => Err(wrong("The given \"count\" argument value is unsuitable: must be greater than or equal to zero.")),
         None => Err(wrong("The given \"count\" argument value is unsuitable: a whole number is required.")),
@@ -237,7 +250,7 @@ fn read_enabled(value: &Value) -> Result<Expansion, Refusal> {
     }
 }
 
-fn read_for_each(value: &Value) -> Result<Expansion, Refusal> {
+pub(super) fn read_for_each(value: &Value) -> Result<Expansion, Refusal> {
     let wrong = |detail: String| Refusal::Wrong(Diagnostic::error("Invalid for_each argument", detail));
     let (value, marks) = value.clone().unmark();
     if marks.contains(Marks::SENSITIVE) {

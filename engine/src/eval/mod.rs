@@ -6,6 +6,7 @@
 
 mod checks;
 mod expand;
+mod imports;
 mod instance;
 mod provider;
 mod scope;
@@ -24,6 +25,7 @@ use stead_state::ProviderConfigRef;
 use stead_value::addr::{ModuleInstance, Resource, ResourceInstance};
 use stead_value::{Diagnostic, Diagnostics, Value};
 
+pub use imports::{ImportTarget, import_resource};
 pub use expand::{Expansion, Repeated};
 pub use instance::InstanceConfig;
 pub use scope::{EvalScope, Repetition};
@@ -53,6 +55,8 @@ pub enum Object {
     Declare(ModuleId, Resource),
     Enter(ModuleId, Arc<str>),
     Checks(ModuleId),
+    /// An `import` block of the root module, by its position.
+    Import(u32),
 }
 
 /// A number for an [`Object`], unique in its evaluator.
@@ -300,7 +304,7 @@ impl<'c> Evaluator<'c> {
             for waiter in waiting {
                 let mut memos = self.memos.borrow_mut();
                 let Some(Memo::Waiting(count)) = memos.get_mut(&waiter) else { continue };
-                *count -= 1;
+                *count = count.saturating_sub(1);
                 if *count > 0 {
                     continue;
                 }
@@ -312,7 +316,8 @@ impl<'c> Evaluator<'c> {
                         | Object::Provider(_)
                         | Object::Declare(..)
                         | Object::Enter(..)
-                        | Object::Checks(_),
+                        | Object::Checks(_)
+                        | Object::Import(_),
                     ) => ready.push(waiter),
                     // An output is the planner's and a value at once; computing it again does no harm.
                     Some(Object::Output(module, _)) if module == ROOT => {
@@ -389,7 +394,8 @@ impl<'c> Evaluator<'c> {
             | Object::Provider(_)
             | Object::Declare(..)
             | Object::Enter(..)
-            | Object::Checks(_) => Outcome::Pending,
+            | Object::Checks(_)
+            | Object::Import(_) => Outcome::Pending,
             Object::Variable(module, name) => self.remember(id, || self.variable(*module, name)),
             Object::Local(module, name) => self.remember(id, || self.local(*module, name)),
             Object::Output(module, name) => self.remember(id, || self.output(*module, name)),
@@ -471,6 +477,7 @@ impl<'c> Evaluator<'c> {
             Object::Instance(address) => address.to_string(),
             Object::Provider(provider) => provider.to_string(),
             Object::Checks(m) => within(*m, "checks".into()),
+            Object::Import(index) => format!("import[{index}]"),
         }
     }
 }

@@ -60,6 +60,7 @@ impl Planner<'_, '_> {
             address: prepared.address.clone(),
             previous_address: None,
             deposed: None,
+            importing: None,
             provider: prepared.provider,
             action: Action::Read,
             reason: Some(reason),

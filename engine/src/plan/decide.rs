@@ -4,7 +4,7 @@ use stead_lang::config::IgnoreChanges;
 use stead_sdk::{Context, PlanRequest, PlanResponse, Provider, proposed_new};
 use stead_value::addr::ResourceInstance;
 use stead_value::schema::Schema;
-use stead_value::{Diagnostic, Diagnostics, Path, Type, Value};
+use stead_value::{Diagnostic, Diagnostics, Kind, Path, Step, Type, Value};
 
 use super::refresh::Prior;
 use crate::{Action, ActionReason};
@@ -173,11 +173,38 @@ pub(crate) fn ignore_changes(ignore: &IgnoreChanges, schema: &Schema, prior: &Va
         IgnoreChanges::Paths(paths) => {
             let mut config = config.clone();
             for (path, _) in paths {
-                if let Some(old) = prior.at(path) {
-                    config = crate::object::replace_at(&config, path, &old);
-                }
+                config = ignore_path(&config, prior, path);
             }
             config
         }
     }
+}
+
+/// The configuration with what is at `path` as it was. A key of a map is put back when it was taken out, and taken out when
+/// it was put in; elsewhere only what both have is ignored.
+fn ignore_path(config: &Value, prior: &Value, path: &Path) -> Value {
+    if let Some((Step::Index(key), outer)) = path.steps().split_last() {
+        let outer = Path(outer.to_vec());
+        let maps = (config.at(&outer), prior.at(&outer));
+        if let (Some(key), (Some(configured), Some(old))) = (key.as_str(), &maps) {
+            if let (Kind::Map(ty, entries), Kind::Map(old_ty, old_entries)) = (configured.kind(), old.kind()) {
+                let mut entries = (**entries).clone();
+                match old_entries.get(key) {
+                    // An old entry that does not fit the map's new type cannot be kept.
+                    Some(entry) if ty == old_ty => drop(entries.insert(key.into(), entry.clone())),
+                    Some(_) => return config.clone(),
+                    None => drop(entries.remove(key)),
+                }
+                let map = Value::map(ty.clone(), entries).with_marks(configured.marks());
+                return crate::object::replace_at(config, &outer, &map);
+            }
+        }
+    }
+    let (Some(configured), Some(old)) = (config.at(path), prior.at(path)) else { return config.clone() };
+    // Within a list, set or map all elements have one type.
+    let inside_collection = path.steps().iter().any(|step| matches!(step, Step::Index(_)));
+    if inside_collection && configured.ty() != old.ty() {
+        return config.clone();
+    }
+    crate::object::replace_at(config, path, &old)
 }

@@ -70,7 +70,7 @@ impl Planner<'_, '_> {
             return self.recorded_instance(id, address, provider);
         }
         self.want_refresh(&address, &provider);
-        let Some(attempt) = self.evaluator.run(id, || self.evaluate(&config, &provider, &schema.block)) else {
+        let Some(attempt) = self.evaluator.run(id, || self.evaluate(&address, &config, &provider, &schema.block)) else {
             return;
         };
         let Evaluated { decoded, depends_on, preconditions, triggered } = attempt.value;
@@ -107,8 +107,15 @@ impl Planner<'_, '_> {
     }
 
     /// Evaluates what an instance says; everything it lacks makes it wait.
-    fn evaluate(&self, config: &InstanceConfig<'_>, provider: &ProviderConfigRef, schema: &Block) -> Evaluated {
+    fn evaluate(
+        &self,
+        address: &ResourceInstance,
+        config: &InstanceConfig<'_>,
+        provider: &ProviderConfigRef,
+        schema: &Block,
+    ) -> Evaluated {
         self.evaluator.demand_declaration(config);
+        self.demand_imports(address);
         self.evaluator.demand(Object::Provider(provider.clone()));
         let depends_on = self.evaluator.demand_depends_on(config);
         let triggered = self.is_triggered(config);
@@ -179,7 +186,12 @@ impl Planner<'_, '_> {
             let value = value.filter(|v| !v.is_null()).unwrap_or_else(Value::dynamic);
             return self.publish(prepared.id, value);
         }
-        match address.resource.mode {
+        match prepared.address.resource.mode {
+            ResourceMode::Managed if !recorded => {
+                if let Some(prepared) = self.start_import(prepared) {
+                    self.plan_managed(prepared);
+                }
+            }
             ResourceMode::Managed => self.plan_managed(prepared),
             ResourceMode::Data => self.plan_data(prepared),
         }
@@ -222,7 +234,7 @@ impl Planner<'_, '_> {
     }
 
     pub(super) fn take_planned(&mut self, prepared: Prepared, result: Result<decide::Decision, Diagnostics>) {
-        let decision = match result {
+        let mut decision = match result {
             Ok(decision) => decision,
             Err(errors) => {
                 self.diagnostics.extend(locate(errors, &prepared.ranges, &prepared.address.to_string()));
@@ -239,7 +251,16 @@ impl Planner<'_, '_> {
             self.diagnostics.push(prevented(&prepared.address, &config.resource.range));
             return self.publish_failed(prepared.id);
         }
-        let after = self.mark(&prepared, decision.after);
+        let after = self.mark(&prepared, decision.after.clone());
+        // A value that becomes or ceases to be sensitive is written anew, although it stays the same.
+        let marked = |value: &Value| {
+            let mut paths = value.marked_paths(Marks::SENSITIVE);
+            paths.sort_by_cached_key(ToString::to_string);
+            paths
+        };
+        if decision.action == Action::NoOp && marked(&decision.before) != marked(&after) {
+            decision.action = Action::Update;
+        }
         let conditions = self.evaluator.check(
             &lifecycle.postconditions,
             &self.evaluator.condition_scope(config.module, &config.repetition, Some(after.clone())),
@@ -261,6 +282,7 @@ impl Planner<'_, '_> {
         let change = crate::ResourceChange {
             previous_address: self.moved_from.get(&prepared.address).cloned(),
             deposed: None,
+            importing: self.imports.done.get(&prepared.address).cloned(),
             provider: prepared.provider.clone(),
             action: decision.action,
             reason: decision.reason,

@@ -6,11 +6,13 @@
 mod because;
 mod data;
 mod decide;
+mod imports;
 mod instance;
 mod moves;
 mod ordering;
 mod orphans;
 mod refresh;
+mod removed;
 mod replace_triggers;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
@@ -72,7 +74,13 @@ pub async fn plan(
     let kind = if options.mode == PlanMode::Destroy { Kind::Destroy } else { Kind::Plan };
     let mut planner = Planner::new(evaluator, registry, prior, options, observer, cancel, kind);
     planner.move_objects();
+    planner.check_removed();
+    if kind == Kind::Plan {
+        planner.want_imports();
+    }
     planner.walk().await;
+    planner.check_moves();
+    planner.check_imports();
     planner.retire_orphans().await;
     planner.finish()
 }
@@ -111,6 +119,11 @@ enum Finished {
     Opened { address: ProviderConfigRef, result: Result<Diagnostics, Diagnostics> },
     Refreshed { address: ResourceInstance, result: refresh::Refreshed },
     DeposedRefreshed { address: ResourceInstance, key: String, result: refresh::Refreshed },
+    Imported {
+        prepared: Box<instance::Prepared>,
+        target: crate::eval::ImportTarget,
+        result: Result<(Value, Vec<u8>, Diagnostics), Diagnostics>,
+    },
     Planned { prepared: Box<instance::Prepared>, result: Result<decide::Decision, Diagnostics> },
     DataRead { prepared: Box<instance::Prepared>, result: Result<(Value, Diagnostics), Diagnostics> },
 }
@@ -141,6 +154,9 @@ struct Planner<'e, 'c> {
     changes: BTreeMap<(ResourceInstance, Option<String>), ResourceChange>,
     drift: Vec<ResourceChange>,
     moved_from: HashMap<ResourceInstance, ResourceInstance>,
+    /// Orphans that are dropped from the state and left alone.
+    forgotten: HashSet<ResourceInstance>,
+    imports: imports::Imports,
     diagnostics: Diagnostics,
 }
 
@@ -176,6 +192,8 @@ impl<'e, 'c> Planner<'e, 'c> {
             changes: BTreeMap::new(),
             drift: Vec::new(),
             moved_from: HashMap::new(),
+            forgotten: HashSet::new(),
+            imports: imports::Imports::default(),
             diagnostics: Diagnostics::new(),
         }
     }
@@ -267,6 +285,7 @@ impl<'e, 'c> Planner<'e, 'c> {
             Some(output @ Object::Output(..)) => {
                 self.evaluator.demand(output);
             }
+            Some(Object::Import(index)) => self.evaluate_import(id, index),
             Some(Object::Instance(address)) => self.instance(id, address),
             Some(Object::Provider(address)) => self.open(id, &address),
             Some(
@@ -379,6 +398,7 @@ impl<'e, 'c> Planner<'e, 'c> {
             },
             Finished::Refreshed { address, result } => self.take_refreshed(address, result),
             Finished::DeposedRefreshed { address, key, result } => self.retire_deposed(address, key, result),
+            Finished::Imported { prepared, target, result } => self.take_imported(prepared, target, result),
             Finished::Planned { prepared, result } => self.take_planned(*prepared, result),
             Finished::DataRead { prepared, result } => self.take_data(*prepared, result),
         }

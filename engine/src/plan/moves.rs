@@ -1,53 +1,136 @@
 //! `moved`: objects that keep their life under a new address.
 
+use std::collections::{BTreeSet, HashMap};
+
+use petgraph::graph::{DiGraph, NodeIndex};
 use stead_lang::config::ObjectAddress;
 use stead_state::{ResourceId, State};
-use stead_value::Diagnostic;
-use stead_value::addr::{InstanceKey, Module, ModuleInstance, Resource, ResourceInstance};
+use stead_value::addr::{ConfigResource, InstanceKey, Module, ModuleInstance, Resource, ResourceInstance, ResourceMode};
+use stead_value::{Diagnostic, SourceRange};
 
 use super::Planner;
 use crate::eval::{Expansion, ModuleId};
 
 /// One statement, with the module that it stands in.
-struct Move {
+#[derive(Clone, Debug)]
+pub(super) struct Move {
     module: Module,
     from: ObjectAddress,
     to: ObjectAddress,
+    range: SourceRange,
 }
 
 impl Planner<'_, '_> {
     /// Applies every `moved` block to the prior state, following chains.
     pub(super) fn move_objects(&mut self) {
+        let moves = self.statements();
+        if !self.statements_are_sound(&moves) {
+            return;
+        }
+        let Some(order) = in_order(&moves) else {
+            let range = moves.first().map(|m| m.range.clone());
+            let diagnostic = Diagnostic::error(
+                "Cyclic dependency in move statements",
+                "The \"moved\" blocks lead in a circle: what one of them moves comes back to where it began. Take one of them out, or move by way of a third address in an apply of its own.",
+            );
+            return self.diagnostics.push(match range {
+                Some(range) => diagnostic.at(range),
+                None => diagnostic,
+            });
+        };
+        let mut index = Index::of(&self.state);
+        for step in order {
+            for address in index.candidates(step) {
+                let Some(target) = target(step, &address) else { continue };
+                if self.move_object(&address, &target) {
+                    index.moved(&address, &target);
+                }
+            }
+        }
+    }
+
+    fn statements(&self) -> Vec<Move> {
         let mut moves = Vec::new();
         for node in self.evaluator.tree().nodes() {
             moves.extend(node.module.moved.iter().map(|moved| Move {
                 module: node.path.clone(),
                 from: moved.from.clone(),
                 to: moved.to.clone(),
+                range: moved.range.clone(),
             }));
         }
-        // A chain of n statements needs at most n rounds, whatever their order.
-        for _ in 0..=moves.len() {
-            let mut moved = false;
-            for step in &moves {
-                moved |= self.apply_move(step);
-            }
-            if !moved {
-                break;
-            }
-        }
+        moves
     }
 
-    fn apply_move(&mut self, step: &Move) -> bool {
-        let addresses: Vec<ResourceInstance> =
-            self.state.current_objects().map(|(address, _, _)| address).collect();
-        let mut moved = false;
-        for address in addresses {
-            if let Some(target) = target(step, &address) {
-                moved |= self.move_object(&address, &target);
+    /// What can be said of the statements without any object: each stands for itself, and no two contradict each other.
+    fn statements_are_sound(&mut self, moves: &[Move]) -> bool {
+        let before = self.diagnostics.len();
+        let mut sources: HashMap<String, &Move> = HashMap::new();
+        let mut targets: HashMap<String, &Move> = HashMap::new();
+        for step in moves {
+            let (from, to) = (describe(&step.module, &step.from), describe(&step.module, &step.to));
+            if from == to {
+                self.diagnostics.push(
+                    Diagnostic::error("Redundant move statement", format!("This statement declares a move from {from} to the same address, which is the same as not declaring this move at all."))
+                        .at(step.range.clone()),
+                );
+            }
+            if let Some(diagnostic) = unsuitable(step, &from, &to) {
+                self.diagnostics.push(diagnostic.at(step.range.clone()));
+            }
+            for (seen, key, other, what) in
+                [(&mut sources, &from, &to, "moves"), (&mut targets, &to, &from, "is moved to")]
+            {
+                let Some(earlier) = seen.insert(key.clone(), step) else { continue };
+                let end = if what == "moves" { &earlier.to } else { &earlier.from };
+                let end = describe(&earlier.module, end);
+                if end != *other {
+                    let detail = if what == "moves" {
+                        format!("A statement at {}:{} declared that {from} moved to {end}, but this statement instead declares that it moved to {to}.\n\nEach resource can move to only one destination resource.", earlier.range.file, earlier.range.start.line)
+                    } else {
+                        format!("A statement at {}:{} declared that {end} moved to {to}, but this statement instead declares that {from} moved there.\n\nEach resource can have moved from only one source resource.", earlier.range.file, earlier.range.start.line)
+                    };
+                    self.diagnostics.push(Diagnostic::error("Ambiguous move statements", detail).at(step.range.clone()));
+                }
             }
         }
-        moved
+        self.diagnostics.len() == before
+    }
+
+    /// After the walk: what a statement moves away must not be wanted at its old address as well.
+    pub(super) fn check_moves(&mut self) {
+        let moves = self.statements();
+        if moves.is_empty() {
+            return;
+        }
+        let mut wanted: HashMap<ConfigResource, Vec<&ResourceInstance>> = HashMap::new();
+        for address in &self.desired {
+            wanted.entry(address.config()).or_default().push(address);
+        }
+        let mut found = Vec::new();
+        for step in &moves {
+            let clash = match &step.from.resource {
+                Some((resource, _)) => {
+                    let mut module = step.module.clone();
+                    module.0.extend(step.from.module.iter().map(|(name, _)| name.clone()));
+                    let config = ConfigResource { module, resource: resource.clone() };
+                    let declared = wanted.get(&config).into_iter().flatten();
+                    declared.into_iter().any(|address| target(step, address).is_some())
+                }
+                None => self.desired.iter().any(|address| target(step, address).is_some()),
+            };
+            if clash {
+                let from = describe(&step.module, &step.from);
+                found.push(
+                    Diagnostic::error(
+                        "Moved object still exists",
+                        format!("This statement declares a move from {from}, but that object is still declared in the configuration.\n\nChange your configuration so that this object is declared as {} instead.", describe(&step.module, &step.to)),
+                    )
+                    .at(step.range.clone()),
+                );
+            }
+        }
+        self.diagnostics.extend(found);
     }
 
     /// Moves one object unless its new place is taken.
@@ -55,7 +138,7 @@ impl Planner<'_, '_> {
         if from == to {
             return false;
         }
-        if self.state.current(to).is_some() {
+        if self.state.instance(to).is_some() {
             self.diagnostics.push(Diagnostic::warning(
                 "Unresolved resource instance address changes",
                 format!("{from} could not be moved to {to}, because there is an object at that address already. It is planned as if it had not been moved."),
@@ -66,12 +149,17 @@ impl Planner<'_, '_> {
             return false;
         }
         let origin = self.moved_from.remove(from).unwrap_or_else(|| from.clone());
-        self.moved_from.insert(to.clone(), origin);
+        if origin != *to {
+            self.moved_from.insert(to.clone(), origin);
+        }
         true
     }
 
     /// Adding or removing `count` moves `a` to `a[0]` and back.
     pub(super) fn imply_moves(&mut self, module: ModuleId, resource: &Resource, expansion: &Expansion) {
+        if resource.mode != ResourceMode::Managed {
+            return;
+        }
         let at = |key: InstanceKey| ResourceInstance {
             module: self.evaluator.module_address(module),
             resource: resource.clone(),
@@ -83,10 +171,150 @@ impl Planner<'_, '_> {
             Expansion::Count(n) if *n > 0 => (single, first),
             _ => return,
         };
-        if self.state.current(&from).is_some() && self.state.current(&to).is_none() {
+        if self.state.current(&from).is_some() && self.state.instance(&to).is_none() {
             self.move_object(&from, &to);
         }
     }
+}
+
+/// Moves that no object can make.
+fn unsuitable(step: &Move, from: &str, to: &str) -> Option<Diagnostic> {
+    let (Some((old, _)), Some((new, _))) = (&step.from.resource, &step.to.resource) else { return None };
+    if old.mode != ResourceMode::Managed || new.mode != ResourceMode::Managed {
+        return Some(Diagnostic::error(
+            "Invalid \"moved\" addresses",
+            "Data sources cannot be moved: they are read anew under their new address.",
+        ));
+    }
+    (old.type_name != new.type_name).then(|| {
+        Diagnostic::error(
+            "Move between resource types not supported",
+            format!("This statement declares a move from {from} to {to}, which is of another type. stead does not support moves between types yet: write a \"removed\" block with destroy = false for the old object, and import the new one."),
+        )
+    })
+}
+
+/// An endpoint as messages name it, seen from the root; statements with equal texts mean the same objects.
+fn describe(module: &Module, address: &ObjectAddress) -> String {
+    let mut parts: Vec<String> = module.0.iter().map(|name| format!("module.{name}")).collect();
+    let key = |key: &Option<InstanceKey>| key.as_ref().map(ToString::to_string).unwrap_or_default();
+    parts.extend(address.module.iter().map(|(name, k)| format!("module.{name}{}", key(k))));
+    if let Some((resource, k)) = &address.resource {
+        parts.push(format!("{resource}{}", key(k)));
+    }
+    parts.join(".")
+}
+
+/// Where the objects of a state are, so that a statement looks only at those that it can mean.
+struct Index {
+    by_config: HashMap<ConfigResource, BTreeSet<ResourceInstance>>,
+}
+
+impl Index {
+    fn of(state: &State) -> Index {
+        let mut index = Index { by_config: HashMap::new() };
+        for (id, resource) in &state.resources {
+            for key in resource.instances.keys() {
+                index.insert(id.instance(key.clone()));
+            }
+        }
+        index
+    }
+
+    fn insert(&mut self, address: ResourceInstance) {
+        self.by_config.entry(address.config()).or_default().insert(address);
+    }
+
+    fn moved(&mut self, from: &ResourceInstance, to: &ResourceInstance) {
+        if let Some(instances) = self.by_config.get_mut(&from.config()) {
+            instances.remove(from);
+        }
+        self.insert(to.clone());
+    }
+
+    fn candidates(&self, step: &Move) -> Vec<ResourceInstance> {
+        let mut module = step.module.clone();
+        module.0.extend(step.from.module.iter().map(|(name, _)| name.clone()));
+        match &step.from.resource {
+            Some((resource, _)) => {
+                let config = ConfigResource { module, resource: resource.clone() };
+                self.by_config.get(&config).into_iter().flatten().cloned().collect()
+            }
+            None => {
+                let mut found: Vec<ResourceInstance> = self
+                    .by_config
+                    .iter()
+                    .filter(|(config, _)| config.module.0.starts_with(&module.0))
+                    .flat_map(|(_, instances)| instances.iter().cloned())
+                    .collect();
+                found.sort();
+                found
+            }
+        }
+    }
+}
+
+/// The statements so that one whose objects another goes on with comes first; `None` when they lead in a circle.
+fn in_order(moves: &[Move]) -> Option<Vec<&Move>> {
+    let mut graph: DiGraph<usize, ()> = DiGraph::new();
+    let nodes: Vec<NodeIndex> = (0..moves.len()).map(|i| graph.add_node(i)).collect();
+    for (first, a) in moves.iter().zip(&nodes) {
+        let reached = Reach::of(&first.module, &first.to, &first.from);
+        for (then, b) in moves.iter().zip(&nodes) {
+            if a != b && reached.meets(&Reach::of(&then.module, &then.from, &then.to)) {
+                graph.add_edge(*a, *b, ());
+            }
+        }
+    }
+    let order = petgraph::algo::toposort(&graph, None).ok()?;
+    order.into_iter().map(|node| moves.get(*graph.node_weight(node)?)).collect()
+}
+
+/// The objects that an endpoint stands for. A key of `None` stands for every instance.
+struct Reach<'a> {
+    modules: Vec<(&'a str, Option<InstanceKey>)>,
+    resource: Option<(&'a Resource, Option<InstanceKey>)>,
+}
+
+impl<'a> Reach<'a> {
+    fn of(base: &'a Module, end: &'a ObjectAddress, other: &ObjectAddress) -> Reach<'a> {
+        let whole = is_whole(end, other);
+        let exact = |key: &Option<InstanceKey>| Some(key.clone().unwrap_or(InstanceKey::None));
+        let mut modules: Vec<_> = base.0.iter().map(|name| (&**name, None)).collect();
+        let last = end.module.len().saturating_sub(1);
+        for (i, (name, key)) in end.module.iter().enumerate() {
+            let any = whole && end.resource.is_none() && i == last;
+            modules.push((&**name, if any { None } else { exact(key) }));
+        }
+        let resource = end.resource.as_ref().map(|(r, key)| (r, if whole { None } else { exact(key) }));
+        Reach { modules, resource }
+    }
+
+    fn meets(&self, other: &Reach<'_>) -> bool {
+        let fits = |a: &Option<InstanceKey>, b: &Option<InstanceKey>| match (a, b) {
+            (Some(a), Some(b)) => a == b,
+            _ => true,
+        };
+        let along = self.modules.iter().zip(&other.modules).all(|((a, ka), (b, kb))| a == b && fits(ka, kb));
+        along
+            && match (&self.resource, &other.resource) {
+                (Some((a, ka)), Some((b, kb))) => {
+                    self.modules.len() == other.modules.len() && a == b && fits(ka, kb)
+                }
+                (Some(_), None) => self.modules.len() >= other.modules.len(),
+                (None, Some(_)) => self.modules.len() <= other.modules.len(),
+                (None, None) => true,
+            }
+    }
+}
+
+/// Without a key on both sides, a statement means all instances; each keeps its key.
+fn is_whole(a: &ObjectAddress, b: &ObjectAddress) -> bool {
+    let keyless = |end: &ObjectAddress| match &end.resource {
+        Some((_, key)) => key.is_none(),
+        None => end.module.last().is_none_or(|(_, key)| key.is_none()),
+    };
+    keyless(a) && keyless(b)
 }
 
 /// Where an object goes by a statement, if the statement is about it.
@@ -98,48 +326,40 @@ fn target(step: &Move, address: &ResourceInstance) -> Option<ResourceInstance> {
         return None;
     }
     let (base, inner) = calls.split_at(depth);
-    let from = &step.from;
+    let (from, to) = (&step.from, &step.to);
     if inner.len() < from.module.len() {
         return None;
     }
     let (matched, rest) = inner.split_at(from.module.len());
-    let mut keys = Vec::new();
-    for ((name, key), (wanted, wanted_key)) in matched.iter().zip(&from.module) {
-        let key_fits = wanted_key.as_ref().is_none_or(|w| w == key);
-        if name != wanted || !key_fits {
+    let whole = is_whole(from, to);
+    let whole_module = whole && from.resource.is_none();
+    let last = from.module.len().saturating_sub(1);
+    for (i, ((name, key), (wanted, wanted_key))) in matched.iter().zip(&from.module).enumerate() {
+        let any = whole_module && i == last;
+        if name != wanted || !(any || *key == wanted_key.clone().unwrap_or(InstanceKey::None)) {
             return None;
         }
-        keys.push(key.clone());
     }
-    let rename_calls = |tail: &[(std::sync::Arc<str>, InstanceKey)]| {
-        let renamed = step.to.module.iter().enumerate().map(|(i, (name, key))| {
-            // Without a key on both sides all instances move, each keeping its key.
-            let kept = from.module.get(i).and_then(|(_, k)| k.as_ref()).is_none();
-            let old = keys.get(i).cloned().unwrap_or(InstanceKey::None);
-            let key = key.clone().unwrap_or(if kept { old } else { InstanceKey::None });
-            (std::sync::Arc::clone(name), key)
-        });
-        ModuleInstance(base.iter().cloned().chain(renamed).chain(tail.iter().cloned()).collect())
-    };
-    match (&from.resource, &step.to.resource) {
+    let kept = matched.last().map(|(_, key)| key.clone());
+    let last = to.module.len().saturating_sub(1);
+    let renamed = to.module.iter().enumerate().map(|(i, (name, key))| {
+        let key = if whole_module && i == last { kept.clone() } else { key.clone() };
+        (name.clone(), key.unwrap_or(InstanceKey::None))
+    });
+    let module: Vec<_> = base.iter().cloned().chain(renamed).collect();
+    match (&from.resource, &to.resource) {
         (None, None) => Some(ResourceInstance {
-            module: rename_calls(rest),
+            module: ModuleInstance(module.into_iter().chain(rest.iter().cloned()).collect()),
             resource: address.resource.clone(),
             key: address.key.clone(),
         }),
         (Some((resource, key)), Some((to_resource, to_key))) => {
-            if !rest.is_empty() || *resource != address.resource {
+            let fits = whole || address.key == key.clone().unwrap_or(InstanceKey::None);
+            if !rest.is_empty() || *resource != address.resource || !fits {
                 return None;
             }
-            if key.as_ref().is_some_and(|k| *k != address.key) {
-                return None;
-            }
-            let key = match (key, to_key) {
-                (_, Some(to)) => to.clone(),
-                (Some(_), None) => InstanceKey::None,
-                (None, None) => address.key.clone(),
-            };
-            Some(ResourceInstance { module: rename_calls(&[]), resource: to_resource.clone(), key })
+            let key = if whole { address.key.clone() } else { to_key.clone().unwrap_or(InstanceKey::None) };
+            Some(ResourceInstance { module: ModuleInstance(module.into_iter().collect()), resource: to_resource.clone(), key })
         }
         _ => None,
     }
@@ -161,4 +381,67 @@ fn rename(state: &mut State, from: &ResourceInstance, to: &ResourceInstance) -> 
         state.set_deposed(to, &provider, &key, Some(object));
     }
     true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use stead_state::parse_resource_instance;
+
+    fn end(text: &str) -> ObjectAddress {
+        let file = std::sync::Arc::new(stead_lang::syntax::SourceFile::new("t.tf", text));
+        let (expr, diagnostics) = stead_lang::syntax::parse_expression(&file);
+        assert!(!diagnostics.has_errors(), "{text}");
+        stead_lang::config::object_address(&expr).expect(text)
+    }
+
+    fn file_range() -> SourceRange {
+        let file = stead_lang::syntax::SourceFile::new("t.tf", "moved {}");
+        file.range(stead_lang::syntax::Span::default())
+    }
+
+    fn statement(module: &[&str], from: &str, to: &str) -> Move {
+        let module = Module(module.iter().map(|m| (*m).into()).collect());
+        Move { module, from: end(from), to: end(to), range: file_range() }
+    }
+
+    #[track_caller]
+    fn check(module: &[&str], from: &str, to: &str, address: &str, expected: Option<&str>) {
+        let step = statement(module, from, to);
+        let address = parse_resource_instance(address).expect("an address");
+        assert_eq!(target(&step, &address).map(|a| a.to_string()).as_deref(), expected);
+    }
+
+    #[test]
+    fn a_whole_resource_keeps_its_keys_and_an_instance_goes_alone() {
+        check(&[], "t.a", "t.b", "t.a[1]", Some("t.b[1]"));
+        check(&[], "t.a", "t.b[\"k\"]", "t.a", Some("t.b[\"k\"]"));
+        check(&[], "t.a", "t.b[\"k\"]", "t.a[1]", None);
+        check(&[], "t.a[1]", "t.b", "t.a[1]", Some("t.b"));
+        check(&[], "t.a[1]", "t.b", "t.a", None);
+        check(&[], "t.a", "t.b", "module.m.t.a", None);
+    }
+
+    #[test]
+    fn modules_take_what_is_in_them_along() {
+        check(&[], "module.m", "module.n", "module.m[0].module.x.t.a[1]", Some("module.n[0].module.x.t.a[1]"));
+        check(&[], "module.m", "module.n[\"k\"]", "module.m.t.a", Some("module.n[\"k\"].t.a"));
+        check(&[], "module.m", "module.n[\"k\"]", "module.m[0].t.a", None);
+        check(&["m"], "t.a", "t.b", "module.m[\"k\"].t.a", Some("module.m[\"k\"].t.b"));
+        check(&[], "module.m[0].t.a", "t.b", "module.m[0].t.a", Some("t.b"));
+        check(&[], "t.b", "module.m[0].t.a[2]", "t.b", Some("module.m[0].t.a[2]"));
+    }
+
+    #[test]
+    fn chains_run_from_their_beginning_in_whatever_order_they_stand() {
+        let moves = [statement(&[], "t.b", "t.c"), statement(&[], "t.a", "t.b"), statement(&["n"], "t.x", "t.y"), statement(&[], "module.m", "module.n")];
+        let order: Vec<String> = in_order(&moves).expect("no circle").iter().map(|m| describe(&m.module, &m.from)).collect();
+        let at = |what: &str| order.iter().position(|o| o == what).expect("there");
+        assert!(at("t.a") < at("t.b"));
+        assert!(at("module.m") < at("module.n.t.x"));
+        let circle = [statement(&[], "t.b", "t.a"), statement(&[], "t.a", "t.b")];
+        assert!(in_order(&circle).is_none());
+        let shift = [statement(&[], "t.a[0]", "t.a[1]"), statement(&[], "t.a[1]", "t.b")];
+        assert!(in_order(&shift).is_some());
+    }
 }

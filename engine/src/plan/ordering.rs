@@ -52,7 +52,7 @@ fn dependencies(
     destroy: bool,
     cache: &mut Cache,
 ) -> Rc<BTreeSet<ConfigResource>> {
-    if change.action != Action::Delete && !destroy {
+    if !matches!(change.action, Action::Delete | Action::Forget) && !destroy {
         let id = evaluator.id(Object::Instance(change.address.clone()));
         return evaluator.resource_dependencies(id, cache);
     }

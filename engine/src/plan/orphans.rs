@@ -30,8 +30,16 @@ impl Planner<'_, '_> {
             .deposed_objects()
             .map(|(address, key, _, provider)| (address, key.to_owned(), provider.clone()))
             .collect();
+        if !destroy && self.forgets() {
+            self.forgotten = orphans
+                .iter()
+                .map(|(address, _)| address)
+                .filter(|address| Self::is_managed(address) && self.is_forgotten(address))
+                .cloned()
+                .collect();
+        }
         for (address, provider) in &orphans {
-            if Self::is_managed(address) {
+            if Self::is_managed(address) && !self.forgotten.contains(address) {
                 self.want_provider(provider);
                 self.want_refresh(address, provider);
             }
@@ -58,6 +66,9 @@ impl Planner<'_, '_> {
             // A data source leaves nothing behind: it is only dropped from the state.
             self.state.set_current(&address, &provider, None);
             return;
+        }
+        if self.forgotten.contains(&address) {
+            return self.forget(address, provider);
         }
         let Some(prior) = self.refreshed.get(&address) else { return };
         if prior.value.is_null() {
@@ -86,6 +97,7 @@ impl Planner<'_, '_> {
         let change = ResourceChange {
             previous_address: self.moved_from.get(&address).cloned(),
             deposed: None,
+            importing: None,
             provider,
             action: Action::Delete,
             reason,
@@ -104,6 +116,36 @@ impl Planner<'_, '_> {
         self.changes.insert((address, None), change);
     }
 
+    /// Drops an object from the state; its provider is not asked, and need not be there any more.
+    fn forget(&mut self, address: ResourceInstance, provider: ProviderConfigRef) {
+        let Some((recorded, _)) = self.state.current(&address) else { return };
+        let before = match object::recorded_value(self.registry, &address, &provider.source, recorded) {
+            Ok(value) => value,
+            Err(errors) => return self.diagnostics.extend(errors),
+        };
+        let private = recorded.private.clone();
+        let change = ResourceChange {
+            previous_address: self.moved_from.get(&address).cloned(),
+            deposed: None,
+            importing: None,
+            provider,
+            action: Action::Forget,
+            reason: Some(self.reason(&address)),
+            after: Value::null(before.ty()),
+            before,
+            replace_paths: Vec::new(),
+            because: Vec::new(),
+            notes: Vec::new(),
+            late: false,
+            private: private.clone(),
+            prior_private: private,
+            create_before_destroy: recorded.create_before_destroy,
+            dependencies: Vec::new(),
+            address: address.clone(),
+        };
+        self.changes.insert((address, None), change);
+    }
+
     fn declared(&self, address: &ResourceInstance) -> Option<&stead_lang::config::Resource> {
         let module = self.evaluator.module(&address.module)?;
         self.evaluator.config(module).resources.get(&address.resource)
@@ -111,13 +153,20 @@ impl Planner<'_, '_> {
 
     /// Why nothing wants the object any more.
     fn reason(&self, address: &ResourceInstance) -> ActionReason {
+        let config = address.config();
+        let declared = self.evaluator.tree().get(&config.module);
+        if !declared.is_some_and(|node| node.module.resources.contains_key(&config.resource)) {
+            let moved = self.moved_from.contains_key(address);
+            return if moved {
+                ActionReason::DeleteBecauseNoMoveTarget
+            } else {
+                ActionReason::DeleteBecauseNoResourceConfig
+            };
+        }
         if !self.module_is_entered(&address.module) {
             return ActionReason::DeleteBecauseNoModule;
         }
         let module = self.evaluator.module(&address.module).unwrap_or(ROOT);
-        if self.declared(address).is_none() {
-            return ActionReason::DeleteBecauseNoResourceConfig;
-        }
         let keys = self.evaluator.id(Object::ResourceKeys(module, address.resource.clone()));
         match (self.evaluator.expansion(keys).as_deref(), &address.key) {
             (Some(Expansion::Count(_)), InstanceKey::Int(_)) => ActionReason::DeleteBecauseCountIndex,
@@ -133,7 +182,7 @@ impl Planner<'_, '_> {
             self.registry.resource_schema(&provider.source, address.resource.mode, &address.resource.type_name);
         let (Some(recorded), Ok(schema)) = (recorded, schema) else { return };
         let value =
-            match object::decode(&**opened.provider(), &address.resource.type_name, schema, &recorded) {
+            match object::decode(&**opened.provider(), &address.resource, schema, &recorded) {
                 Ok(value) => value,
                 Err(errors) => return self.diagnostics.extend(errors),
             };
@@ -176,6 +225,7 @@ impl Planner<'_, '_> {
             address: address.clone(),
             previous_address: None,
             deposed: Some(key.clone()),
+            importing: None,
             provider,
             action: Action::Delete,
             reason: None,

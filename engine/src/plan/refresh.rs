@@ -62,7 +62,7 @@ impl Planner<'_, '_> {
             }
         };
         let value =
-            match object::decode(&**opened.provider(), &address.resource.type_name, schema, &recorded) {
+            match object::decode(&**opened.provider(), &address.resource, schema, &recorded) {
                 Ok(value) => value,
                 Err(errors) => {
                     self.diagnostics.extend(errors.into_iter().map(|d| d.address(address.to_string())));
@@ -137,6 +137,7 @@ impl Planner<'_, '_> {
                 address: address.clone(),
                 previous_address: None,
                 deposed: None,
+                importing: None,
                 provider: provider.clone(),
                 action: if value.is_null() { Action::Delete } else { Action::Update },
                 reason: None,

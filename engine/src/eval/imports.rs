@@ -1,0 +1,189 @@
+//! `import` blocks: which object is to be taken under which address.
+
+use std::sync::Arc;
+
+use stead_lang::config::Import;
+use stead_lang::expr::{Evaluation, evaluate};
+use stead_lang::syntax::{ExprKind, Expression, Step, StepKind};
+use stead_value::addr::{ConfigResource, InstanceKey, Module, ModuleInstance, Resource, ResourceInstance, ResourceMode};
+use stead_value::{Diagnostic, Diagnostics, SourceRange, Type, Value};
+
+use super::expand::read_for_each;
+use super::{EvalScope, Evaluator, Expansion, ROOT, Repetition};
+
+/// One object to import.
+#[derive(Clone, Debug)]
+pub struct ImportTarget {
+    pub to: ResourceInstance,
+    /// As the provider names it.
+    pub id: String,
+    pub range: SourceRange,
+}
+
+/// The words of a `to` address, with the expressions of its keys.
+type Words<'a> = Vec<(Arc<str>, Option<&'a Step>)>;
+
+/// Splits `module.a["x"].t.b[each.key]` into names with their keys; `None` when it is no such address.
+fn words(expr: &Expression) -> Option<Words<'_>> {
+    let ExprKind::Traversal { root, steps } = &expr.node().kind else { return None };
+    let mut words: Words<'_> = vec![(Arc::clone(&root.text), None)];
+    for step in steps {
+        match &step.kind {
+            StepKind::Attr(name) => words.push((Arc::clone(name), None)),
+            StepKind::Index(_) | StepKind::LegacyIndex(_) => match words.last_mut() {
+                Some((_, key)) if key.is_none() => *key = Some(step),
+                _ => return None,
+            },
+            StepKind::AttrSplat(_) | StepKind::FullSplat(_) => return None,
+        }
+    }
+    Some(words)
+}
+
+/// The calls on the way, the resource, and its key.
+struct Target<'a> {
+    calls: Vec<(Arc<str>, Option<&'a Step>)>,
+    resource: Resource,
+    key: Option<&'a Step>,
+}
+
+fn target(expr: &Expression) -> Option<Target<'_>> {
+    let words = words(expr)?;
+    let mut rest = words.as_slice();
+    let mut calls = Vec::new();
+    while let [(prefix, None), (name, key), after @ ..] = rest {
+        if &**prefix != "module" {
+            break;
+        }
+        calls.push((Arc::clone(name), *key));
+        rest = after;
+    }
+    let [(type_name, None), (name, key)] = rest else { return None };
+    let (type_name, name) = (Arc::clone(type_name), Arc::clone(name));
+    Some(Target { calls, resource: Resource { mode: ResourceMode::Managed, type_name, name }, key: *key })
+}
+
+/// The resource that an import block is about, without evaluating its keys.
+pub fn import_resource(import: &Import) -> Option<ConfigResource> {
+    let target = target(&import.to)?;
+    let module = Module(target.calls.into_iter().map(|(name, _)| name).collect());
+    Some(ConfigResource { module, resource: target.resource })
+}
+
+impl Evaluator<'_> {
+    /// Evaluates one import block of the root module. Must run within [`Evaluator::run`].
+    pub fn import_targets(&self, import: &Import) -> (Vec<ImportTarget>, Diagnostics) {
+        let mut diagnostics = Diagnostics::new();
+        let mut repetitions = vec![Repetition::default()];
+        if let Some(for_each) = &import.for_each {
+            let Some(value) = settle(evaluate(for_each, &self.scope(ROOT, Repetition::default())), &mut diagnostics)
+            else {
+                return (Vec::new(), diagnostics);
+            };
+            match read_for_each(&value) {
+                Ok(Expansion::ForEach(entries)) => {
+                    repetitions = entries
+                        .into_iter()
+                        .map(|(k, v)| Repetition { each: Some((Value::string(&k), v)), ..Repetition::default() })
+                        .collect();
+                }
+                Ok(_) => repetitions.clear(),
+                Err(refusal) => {
+                    diagnostics.push(refusal.into_diagnostic().at(for_each.range()));
+                    return (Vec::new(), diagnostics);
+                }
+            }
+        }
+        let mut targets = Vec::new();
+        for repetition in repetitions {
+            let scope = self.scope(ROOT, repetition);
+            targets.extend(import_target(import, &scope, &mut diagnostics));
+        }
+        (targets, diagnostics)
+    }
+}
+
+fn import_target(import: &Import, scope: &EvalScope<'_, '_>, diagnostics: &mut Diagnostics) -> Option<ImportTarget> {
+    let Some(target) = target(&import.to) else {
+        diagnostics.push(
+            Diagnostic::error("Invalid import address", "The address of a managed resource instance is required here, such as module.a[\"k\"].null_resource.b.")
+                .at(import.to.range()),
+        );
+        return None;
+    };
+    let mut module = ModuleInstance::root();
+    for (name, key) in &target.calls {
+        module = module.child(Arc::clone(name), instance_key(import, *key, scope, diagnostics)?);
+    }
+    let key = instance_key(import, target.key, scope, diagnostics)?;
+    let expr = import.id.as_ref()?;
+    let wrong = |detail: &str| Diagnostic::error("Invalid import id argument", detail).at(expr.range());
+    let value = settle(evaluate(expr, scope), diagnostics)?;
+    let (value, marks) = value.unmark_deep();
+    if !marks.is_empty() {
+        diagnostics.push(wrong("The import ID value is derived from a sensitive or ephemeral value, and would be shown in the plan."));
+        return None;
+    }
+    let text = match stead_value::convert::convert(&value, &Type::String) {
+        Ok(text) => text,
+        Err(e) => {
+            diagnostics.push(wrong(&format!("The import ID value is unsuitable: {}.", e.message)));
+            return None;
+        }
+    };
+    if !text.is_known() {
+        diagnostics.push(wrong("The import block \"id\" argument depends on resource attributes that cannot be determined until apply. It must be known now."));
+        return None;
+    }
+    match text.as_str() {
+        Some(id) if !id.is_empty() => {
+            let to = ResourceInstance { module, resource: target.resource, key };
+            Some(ImportTarget { to, id: id.to_owned(), range: import.range.clone() })
+        }
+        Some(_) => {
+            diagnostics.push(wrong("The import ID value evaluates to an empty string, please provide a non-empty value."));
+            None
+        }
+        None => {
+            diagnostics.push(wrong("The import ID cannot be null."));
+            None
+        }
+    }
+}
+
+fn instance_key(
+    import: &Import,
+    step: Option<&Step>,
+    scope: &EvalScope<'_, '_>,
+    diagnostics: &mut Diagnostics,
+) -> Option<InstanceKey> {
+    let value = match step.map(|s| &s.kind) {
+        None => return Some(InstanceKey::None),
+        Some(StepKind::LegacyIndex(value)) => value.clone(),
+        Some(StepKind::Index(expr)) => {
+            let expr = Expression::new(Arc::clone(import.to.file()), expr.clone());
+            settle(evaluate(&expr, scope), diagnostics)?
+        }
+        Some(_) => return None,
+    };
+    let key = match (value.as_str(), value.as_i64()) {
+        _ if !value.marks_deep().is_empty() => None,
+        (Some(text), _) => Some(InstanceKey::String(text.into())),
+        (None, Some(n)) => u64::try_from(n).ok().map(InstanceKey::Int),
+        (None, None) => None,
+    };
+    if key.is_none() {
+        diagnostics.push(
+            Diagnostic::error("Invalid import address", "An instance key must be a known string or whole number, and must not be sensitive.")
+                .at(import.to.range()),
+        );
+    }
+    key
+}
+
+/// The value of a finished evaluation; its diagnostics are taken in any case.
+fn settle(evaluation: Evaluation, diagnostics: &mut Diagnostics) -> Option<Value> {
+    let settled = evaluation.is_settled() && !evaluation.diagnostics.has_errors();
+    diagnostics.extend(evaluation.diagnostics);
+    settled.then_some(evaluation.value)
+}

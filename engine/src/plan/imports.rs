@@ -1,0 +1,200 @@
+//! `import`: objects that exist and come under an address in the same run.
+
+use std::collections::HashMap;
+
+use stead_sdk::Provider;
+use stead_state::ObjectStatus;
+use stead_value::addr::{ConfigResource, ResourceInstance};
+use stead_value::{Diagnostic, Diagnostics, Marks, Value};
+
+use super::instance::Prepared;
+use super::refresh::Prior;
+use super::{Finished, Planner};
+use crate::eval::{ImportTarget, Object, ObjectId, ROOT, import_resource};
+use crate::object;
+
+/// The import blocks of the root module.
+#[derive(Default)]
+pub(super) struct Imports {
+    /// Which blocks are about a resource.
+    by_resource: HashMap<ConfigResource, Vec<u32>>,
+    /// What the blocks that have been evaluated want.
+    wanted: HashMap<ResourceInstance, ImportTarget>,
+    /// What has been imported, with its id.
+    pub(super) done: HashMap<ResourceInstance, String>,
+}
+
+impl Planner<'_, '_> {
+    /// Reads the blocks, refuses what cannot be, and asks for the evaluation of the rest.
+    pub(super) fn want_imports(&mut self) {
+        let tree = self.evaluator.tree();
+        for node in tree.nodes().into_iter().filter(|node| !node.path.0.is_empty()) {
+            for import in &node.module.imports {
+                self.diagnostics.push(
+                    Diagnostic::error("Invalid import configuration", "An import block was detected in a module that is called by another. Import blocks are only allowed in the root module.")
+                        .at(import.range.clone()),
+                );
+            }
+        }
+        for (index, import) in (0..).zip(&self.evaluator.config(ROOT).imports) {
+            let refusal = if import.identity.is_some() {
+                Some(("Import by identity not supported", "stead does not support the argument \"identity\" of import blocks yet; give the object's \"id\"."))
+            } else if import.provider.is_some() {
+                Some(("Invalid import provider argument", "The provider of an imported object is that of its resource: set it there. (stead does not generate configuration yet.)"))
+            } else {
+                None
+            };
+            if let Some((summary, detail)) = refusal {
+                self.diagnostics.push(Diagnostic::error(summary, detail).at(import.range.clone()));
+                continue;
+            }
+            let resource = import_resource(import);
+            let declared = resource.as_ref().is_some_and(|r| {
+                tree.get(&r.module).is_some_and(|n| n.module.resources.contains_key(&r.resource))
+            });
+            match resource {
+                Some(resource) if declared => self.imports.by_resource.entry(resource).or_default().push(index),
+                Some(resource) => {
+                    self.diagnostics.push(
+                        Diagnostic::error("Configuration for import target does not exist", format!("The configuration for the given import target {resource} does not exist. All target instances must have an associated configuration to be imported."))
+                            .at(import.to.range()),
+                    );
+                    continue;
+                }
+                // The evaluation says what is wrong with the address.
+                None => {}
+            }
+            self.push(Object::Import(index));
+        }
+    }
+
+    /// What an instance has to wait for before it is known whether it is imported.
+    pub(super) fn demand_imports(&self, address: &ResourceInstance) {
+        for index in self.imports.by_resource.get(&address.config()).into_iter().flatten() {
+            self.evaluator.demand(Object::Import(*index));
+        }
+    }
+
+    pub(super) fn evaluate_import(&mut self, id: ObjectId, index: u32) {
+        let Some(import) = self.evaluator.config(ROOT).imports.get(index as usize) else { return };
+        let Some(attempt) = self.evaluator.run(id, || self.evaluator.import_targets(import)) else { return };
+        let (targets, mut diagnostics) = attempt.value;
+        for target in targets {
+            let taken_id = self.imports.wanted.values().any(|other| {
+                other.id == target.id && other.to.resource.type_name == target.to.resource.type_name && other.to != target.to
+            });
+            if taken_id {
+                diagnostics.push(
+                    Diagnostic::error("Duplicate import", format!("Two import blocks bring the same object \"{}\" under different addresses; {} is one of them.", target.id, target.to))
+                        .at(target.range.clone()),
+                );
+            } else if let Some(other) = self.imports.wanted.insert(target.to.clone(), target.clone()) {
+                diagnostics.push(
+                    Diagnostic::error("Duplicate import configuration", format!("An import block for {} stands at {}:{} already. A resource can have only one import block.", target.to, other.range.file, other.range.start.line))
+                        .at(target.range),
+                );
+            }
+        }
+        let failed = attempt.failed || diagnostics.has_errors();
+        self.diagnostics.extend(diagnostics);
+        if failed { self.publish_failed(id) } else { self.publish(id, Value::bool(true)) }
+    }
+
+    /// After the walk: every target must be an instance that is wanted.
+    pub(super) fn check_imports(&mut self) {
+        let missing = self.imports.wanted.values().filter(|target| !self.desired.contains(&target.to));
+        let mut found: Vec<Diagnostic> = missing
+            .map(|target| {
+                Diagnostic::error("Configuration for import target does not exist", format!("The configuration for the given import target {} does not exist: the resource has no such instance.", target.to))
+                    .at(target.range.clone())
+            })
+            .collect();
+        found.sort_by(|a, b| a.detail.cmp(&b.detail));
+        self.diagnostics.extend(found);
+    }
+
+    /// Starts the import that an instance waits for, if there is one; gives the instance back otherwise.
+    pub(super) fn start_import(&mut self, prepared: Box<Prepared>) -> Option<Box<Prepared>> {
+        let Some(target) = self.imports.wanted.get(&prepared.address).cloned() else { return Some(prepared) };
+        let Some(opened) = self.pool.get(&prepared.provider).cloned() else {
+            self.publish_failed(prepared.id);
+            return None;
+        };
+        if opened.is_late() {
+            self.diagnostics.push(
+                Diagnostic::error("Provider configuration not known", format!("{} cannot be imported, because the configuration of {} depends on values that are only known after an apply.", target.to, prepared.provider))
+                    .at(target.range),
+            );
+            self.publish_failed(prepared.id);
+            return None;
+        }
+        let context = self.context(&prepared.address);
+        self.jobs.push_back(Box::pin(async move {
+            let result = import(&**opened.provider(), &target, &context).await;
+            Finished::Imported { prepared, target, result }
+        }));
+        None
+    }
+
+    pub(super) fn take_imported(
+        &mut self,
+        prepared: Box<Prepared>,
+        target: ImportTarget,
+        result: Result<(Value, Vec<u8>, Diagnostics), Diagnostics>,
+    ) {
+        let address = prepared.address.to_string();
+        let placed = |diagnostics: Diagnostics| {
+            diagnostics.into_iter().map(|mut d| {
+                d.subject.get_or_insert_with(|| target.range.clone());
+                if d.address.is_none() { d.address(address.clone()) } else { d }
+            }).collect::<Vec<_>>()
+        };
+        let (value, private) = match result {
+            Ok((value, private, warnings)) => {
+                self.diagnostics.extend(placed(warnings));
+                (value, private)
+            }
+            Err(errors) => {
+                self.diagnostics.extend(placed(errors));
+                return self.publish_failed(prepared.id);
+            }
+        };
+        let encoded = self.schema_of(&prepared).and_then(|schema| {
+            let by_schema = object::sensitive_by_schema(&schema.block, &value);
+            let value = value.apply_marks(&by_schema, Marks::SENSITIVE);
+            let object = object::encode(&value, schema, private.clone(), ObjectStatus::Ready, Vec::new(), false)?;
+            Ok((object, value))
+        });
+        match encoded {
+            Ok((object, value)) => {
+                self.state.set_current(&prepared.address, &prepared.provider, Some(object));
+                let prior = Prior { value, private, tainted: false, create_before_destroy: false };
+                self.refreshed.insert(prepared.address.clone(), prior);
+                self.imports.done.insert(prepared.address.clone(), target.id);
+                self.plan_prepared(prepared);
+            }
+            Err(diagnostic) => {
+                self.diagnostics.push(diagnostic.address(address));
+                self.publish_failed(prepared.id);
+            }
+        }
+    }
+}
+
+/// Finds the object and reads it whole.
+async fn import(
+    provider: &dyn Provider,
+    target: &ImportTarget,
+    context: &stead_sdk::Context,
+) -> Result<(Value, Vec<u8>, Diagnostics), Diagnostics> {
+    let type_name = &target.to.resource.type_name;
+    let imported = provider.import(type_name, &target.id, context).await?;
+    match provider.read(type_name, imported.value, imported.private, context).await? {
+        Some(found) => Ok((found.value, found.private, found.warnings)),
+        None => Err(Diagnostic::error(
+            "Cannot import non-existent remote object",
+            format!("While attempting to import an existing object to \"{}\", the provider found that no object exists with the id \"{}\".", target.to, target.id),
+        )
+        .into()),
+    }
+}
