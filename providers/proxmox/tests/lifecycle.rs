@@ -166,6 +166,16 @@ async fn what_cannot_work_is_told_at_plan_time() {
     let fake = Fake::start().await;
     let proxmox = provider(&fake).await;
     let vm = proxmox.apply(VM, None, talos(4096)).await.unwrap();
+    let taken = proxmox
+        .config(VM, json!({ "node_name": "pve", "vm_id": 100 }))
+        .unwrap();
+    let refused = format!("{:?}", proxmox.plan(VM, None, &taken).await.unwrap_err());
+    assert!(refused.contains("taken"), "{refused}");
+    // Unless it is the machine itself that would be replaced.
+    let own = proxmox.config(VM, talos(4096)).unwrap();
+    proxmox.plan(VM, Some(&vm), &own).await.unwrap();
+    proxmox.plan(VM, None, &taken).await.unwrap();
+
     let mut smaller = talos(4096);
     smaller["disk"][0]["size"] = json!(10);
     let smaller = proxmox.config(VM, smaller).unwrap();
@@ -174,12 +184,6 @@ async fn what_cannot_work_is_told_at_plan_time() {
         proxmox.plan(VM, Some(&vm), &smaller).await.unwrap_err()
     );
     assert!(refused.contains("cannot shrink"), "{refused}");
-
-    let taken = proxmox
-        .config(VM, json!({ "node_name": "pve", "vm_id": 100 }))
-        .unwrap();
-    let refused = format!("{:?}", proxmox.plan(VM, None, &taken).await.unwrap_err());
-    assert!(refused.contains("taken"), "{refused}");
 
     let wrong =
         json!({ "node_name": "pve", "disk": [{ "interface": "scsi0", "datastore_id": "local" }] });
@@ -350,4 +354,32 @@ async fn machines_made_at_the_same_time_get_identifiers_of_their_own() {
     let mut ids = [a.unwrap().text("id"), b.unwrap().text("id")];
     ids.sort();
     assert_eq!(ids, ["100", "101"]);
+}
+
+#[tokio::test]
+async fn a_password_buys_one_ticket_and_is_never_shown() {
+    let fake = Fake::start().await;
+    let factory = stead_proxmox::factory(&Dialer::direct());
+    let login = |password: &str| json!({ "endpoint": fake.url, "username": "root@pam", "password": password });
+    let root = Harness::configured(&factory, login("very-secret"))
+        .await
+        .unwrap();
+    for name in ["proxmox_virtual_environment_version", "proxmox_version"] {
+        let version = root.data(name, json!({})).await.unwrap();
+        assert_eq!(version.get("version").unwrap().as_str(), Some("9.0.3"));
+    }
+    assert_eq!(fake.changes("POST", "/access/ticket").len(), 1);
+
+    let wrong = Harness::configured(&factory, login("secret-too"))
+        .await
+        .unwrap();
+    let refused = format!(
+        "{:?}",
+        wrong.data("proxmox_version", json!({})).await.unwrap_err()
+    );
+    assert!(
+        refused.contains("log in as root@pam") && refused.contains("authentication failure"),
+        "{refused}"
+    );
+    assert!(!refused.contains("secret-too"));
 }

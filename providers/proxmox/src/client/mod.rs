@@ -37,6 +37,8 @@ pub(crate) struct Client {
     inventory: Inventory,
     /// VM identifiers that machines of this process were given or that turned out to be taken.
     pub(crate) identifiers: tokio::sync::Mutex<std::collections::HashSet<i64>>,
+    /// Machines of the state that were planned: their identifiers are taken by themselves when they are replaced.
+    managed: Mutex<std::collections::HashSet<i64>>,
     /// One at a time per storage or template, where the server would let them run into a lock's timeout.
     queues: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
 }
@@ -83,6 +85,7 @@ impl Client {
             session: Session::new(credentials),
             inventory: Inventory::default(),
             identifiers: tokio::sync::Mutex::default(),
+            managed: Mutex::default(),
             queues: Mutex::default(),
         })
     }
@@ -90,6 +93,17 @@ impl Client {
     /// Whether requests come from root@pam itself: some settings are for nobody else, not even for root's tokens.
     pub(crate) fn is_root(&self) -> bool {
         self.session.is_root()
+    }
+
+    /// Notes that the state has this machine.
+    pub(crate) fn manages(&self, id: i64) {
+        let mut managed = self.managed.lock().unwrap_or_else(PoisonError::into_inner);
+        managed.insert(id);
+    }
+
+    pub(crate) fn is_managed(&self, id: i64) -> bool {
+        let managed = self.managed.lock().unwrap_or_else(PoisonError::into_inner);
+        managed.contains(&id)
     }
 
     /// The queue of a storage or template.

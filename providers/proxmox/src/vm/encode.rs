@@ -326,3 +326,109 @@ impl Change {
         self.set.keys().chain(&self.delete).map(String::as_str)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::vm::schema::{Address, Dns, UserAccount};
+
+    fn machine() -> Vm {
+        Vm {
+            acpi: true,
+            tablet_device: true,
+            bios: "seabios".into(),
+            ..Vm::default()
+        }
+    }
+
+    #[test]
+    fn devices_are_written_as_the_api_reads_them() {
+        let device = HostPci {
+            device: "hostpci0".into(),
+            mapping: "gpu".into(),
+            pcie: Some(true),
+            rombar: Some(false),
+            xvga: Some(true),
+            ..HostPci::default()
+        };
+        assert_eq!(hostpci(&device), "mapping=gpu,pcie=1,rombar=0,x-vga=1");
+        let startup = Startup {
+            order: 3,
+            up_delay: 60,
+            down_delay: -1,
+        };
+        assert_eq!(startup_setting(&startup), "order=3,up=60");
+        let card = NetworkDevice {
+            vlan_id: Some(20),
+            mac_address: Some("BC:24:11:00:00:01".into()),
+            rate_limit: Some(12.5),
+            ..NetworkDevice::default()
+        };
+        let expected =
+            "model=virtio,bridge=vmbr0,firewall=0,macaddr=BC:24:11:00:00:01,rate=12.5,tag=20";
+        assert_eq!(network(&card), expected);
+    }
+
+    #[test]
+    fn processor_flags_follow_the_type() {
+        let cpu = Cpu {
+            cores: 2,
+            sockets: 1,
+            r#type: "host".into(),
+            flags: vec!["+aes".into(), "-pcid".into()],
+            ..Cpu::default()
+        };
+        let all = settings(&Vm {
+            cpu: Some(cpu),
+            ..machine()
+        });
+        assert_eq!(all["cpu"], "cputype=host,flags=+aes;-pcid");
+        assert!(!all.contains_key("cpulimit"));
+    }
+
+    #[test]
+    fn cloud_init_is_written_with_keys_encoded_for_the_form() {
+        let address = Address {
+            address: "10.0.0.5/24".into(),
+            gateway: "10.0.0.1".into(),
+        };
+        let init = Initialization {
+            dns: Some(Dns {
+                domain: "lan".into(),
+                servers: vec!["10.0.0.1".into(), "10.0.0.2".into()],
+            }),
+            ip_config: vec![IpConfig {
+                ipv4: Some(address),
+                ipv6: None,
+            }],
+            user_account: Some(UserAccount {
+                keys: vec!["ssh-ed25519 AA+B".into()],
+                password: None,
+                username: "admin".into(),
+            }),
+            user_data_file_id: Some("local:snippets/u.yaml".into()),
+            upgrade: Some(true),
+            ..Initialization::default()
+        };
+        let all = settings(&Vm {
+            initialization: Some(init),
+            ..machine()
+        });
+        assert_eq!(all["ipconfig0"], "gw=10.0.0.1,ip=10.0.0.5/24");
+        assert_eq!(all["nameserver"], "10.0.0.1 10.0.0.2");
+        assert_eq!(all["sshkeys"], "ssh-ed25519%20AA%2BB");
+        assert_eq!(all["cicustom"], "user=local:snippets/u.yaml");
+        // It only means something without a file of one's own.
+        assert!(!all.contains_key("ciupgrade"));
+    }
+
+    #[test]
+    fn a_change_holds_only_what_differs() {
+        let old = Settings::from([("a".into(), "1".into()), ("b".into(), "2".into())]);
+        let new = Settings::from([("a".into(), "1".into()), ("c".into(), "3".into())]);
+        let change = Change::between(&old, &new);
+        assert_eq!(change.set.keys().collect::<Vec<_>>(), ["c"]);
+        assert_eq!(change.delete, ["b"]);
+        assert!(Change::between(&new, &new).is_empty());
+    }
+}

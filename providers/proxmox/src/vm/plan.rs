@@ -100,6 +100,10 @@ pub(crate) async fn plan(
             None => Ok(()),
         };
     }
+    let id = draft.prior().get("vm_id").and_then(|id| id.as_i64());
+    if let (Some(client), Some(id)) = (client, id) {
+        client.manages(id);
+    }
     tag_order(draft)?;
     volumes(draft)?;
     // It says how the machine came to be: nothing that can be read, and so nothing that an import finds.
@@ -378,7 +382,7 @@ async fn preflight(client: &Client, draft: &PlanDraft, cx: &Context) -> Result<(
             found.push(error.into());
         }
     }
-    if let Some(id) = vm.vm_id
+    if let Some(id) = vm.vm_id.filter(|id| !client.is_managed(*id))
         && let Some(guest) = client.guest(cx, id).await?
     {
         let remedy = format!(

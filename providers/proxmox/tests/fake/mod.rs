@@ -83,9 +83,11 @@ async fn request(stream: &mut tokio::net::TcpStream) -> (String, String, BTreeMa
             break (head.to_owned(), body.to_owned());
         }
     };
+    let lower = head.to_lowercase();
     assert!(
-        head.to_lowercase().contains("authorization: pveapitoken=")
-            || head.to_lowercase().contains("cookie: pveauthcookie=")
+        lower.contains("authorization: pveapitoken=")
+            || lower.contains("cookie: pveauthcookie=")
+            || head.starts_with("POST /api2/json/access/ticket")
     );
     let mut words = head.split_whitespace();
     let (method, target) = (words.next().unwrap(), words.next().unwrap());
@@ -187,6 +189,11 @@ impl State {
         match (method, steps.as_slice()) {
             ("GET", ["cluster", "resources"]) => Ok(json!(self.vms.iter().map(|(id, vm)| json!({
                 "vmid": id, "node": "pve", "type": "qemu", "status": if vm.1 { "running" } else { "stopped" } })).collect::<Vec<_>>())),
+            ("POST", ["access", "ticket"]) if parameters["password"] == "very-secret" => {
+                Ok(json!({ "ticket": "PVE:root@pam:00::x", "CSRFPreventionToken": "y" }))
+            }
+            ("POST", ["access", "ticket"]) => Err("401 authentication failure".to_owned()),
+            ("GET", ["version"]) => Ok(json!({ "version": "9.0.3", "release": "9.0", "repoid": "abc" })),
             ("GET", ["cluster", "nextid"]) => Ok(json!("100")),
             ("GET", ["storage", "local"]) => Ok(json!({ "path": "/var/lib/vz" })),
             ("GET", ["nodes", "pve", "storage"]) => Ok(json!([
