@@ -101,7 +101,49 @@ const EXTENSIONS: &[&str] = &[
 ];
 
 pub(super) fn has_extension(name: &str) -> bool {
+    let name = present_name(name);
     EXTENSIONS.contains(&name)
+}
+
+/// Extensions that were renamed, or that schematics name as their manifests once did: both names lead to the same image
+/// (image-factory, aliases of extension names).
+const RENAMED: [(&str, &str); 11] = [
+    ("siderolabs/v4l-uvc", "siderolabs/v4l-uvc-drivers"),
+    ("siderolabs/usb-modem", "siderolabs/usb-modem-drivers"),
+    ("siderolabs/gasket", "siderolabs/gasket-driver"),
+    (
+        "siderolabs/talos-vmtoolsd",
+        "siderolabs/vmtoolsd-guest-agent",
+    ),
+    (
+        "siderolabs/xe-guest-utilities",
+        "siderolabs/xen-guest-agent",
+    ),
+    (
+        "siderolabs/nvidia-container-toolkit",
+        "siderolabs/nvidia-container-toolkit-lts",
+    ),
+    (
+        "siderolabs/nvidia-open-gpu-kernel-modules",
+        "siderolabs/nvidia-open-gpu-kernel-modules-lts",
+    ),
+    (
+        "siderolabs/nonfree-kmod-nvidia",
+        "siderolabs/nonfree-kmod-nvidia-lts",
+    ),
+    (
+        "siderolabs/nvidia-fabricmanager",
+        "siderolabs/nvidia-fabric-manager-lts",
+    ),
+    ("siderolabs/i915-ucode", "siderolabs/i915"),
+    ("siderolabs/amdgpu-firmware", "siderolabs/amdgpu"),
+];
+
+fn present_name(name: &str) -> &str {
+    RENAMED
+        .iter()
+        .find(|(old, _)| *old == name)
+        .map_or(name, |(_, new)| new)
 }
 
 /// The extensions for a version, each with a reference and a digest of its own.
