@@ -66,11 +66,7 @@ impl DownloadFile {
     }
 
     fn timeout(&self) -> Duration {
-        Duration::from_secs(
-            u64::try_from(self.upload_timeout.unwrap_or(600))
-                .unwrap_or(600)
-                .max(1),
-        )
+        crate::vm::seconds(self.upload_timeout.unwrap_or(600))
     }
 }
 

@@ -159,7 +159,9 @@ pub(crate) async fn await_addresses(
     if wanted.is_some_and(|w| w.disabled) {
         return look(client, cx, vm, id).await;
     }
-    let timeout = parse_duration(&agent.timeout).unwrap_or(Duration::from_secs(900));
+    let timeout = parse_duration(&agent.timeout)
+        .unwrap_or(Duration::from_secs(900))
+        .min(power::LONGEST);
     let polling = Polling::default()
         .cap(Duration::from_secs(1))
         .timeout(timeout);

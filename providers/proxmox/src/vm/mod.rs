@@ -18,6 +18,7 @@ use stead_sdk::{Context, Error, Failure, PlanDraft, Resource, async_trait};
 
 use crate::client::{Client, Guest, Params};
 
+pub(crate) use power::seconds;
 pub(crate) use schema::Vm;
 
 #[async_trait]

@@ -415,7 +415,8 @@ async fn storages(
     // Bytes wanted of each storage.
     let mut wanted = std::collections::BTreeMap::<&str, i64>::new();
     for d in vm.disk.iter().filter(|d| !d.datastore_id.is_empty()) {
-        *wanted.entry(&d.datastore_id).or_default() += d.size << 30;
+        let sum = wanted.entry(&d.datastore_id).or_default();
+        *sum = sum.saturating_add(d.size.saturating_mul(1 << 30));
     }
     let small = [
         vm.efi_disk.as_ref().map(|e| e.datastore_id.as_str()),

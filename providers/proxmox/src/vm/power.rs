@@ -9,9 +9,12 @@ use stead_sdk::{Context, Error};
 use crate::client::{Client, Params, params, text};
 use crate::vm::schema::Vm;
 
+/// Longer waits than a month are none that anybody means, and could not be added to a clock.
+pub(crate) const LONGEST: Duration = Duration::from_secs(30 * 24 * 3600);
+
 /// A timeout attribute.
 pub(crate) fn seconds(value: i64) -> Duration {
-    Duration::from_secs(u64::try_from(value).unwrap_or(0).max(1))
+    Duration::from_secs(u64::try_from(value).unwrap_or(0).max(1)).min(LONGEST)
 }
 
 fn status_path(vm: &Vm, id: i64, verb: &str) -> String {
