@@ -170,7 +170,9 @@ impl Arm {
                 None => Poll::PendingBecause("not there yet".into()),
             })
         });
-        Ok(found.await?)
+        found
+            .await
+            .map_err(|e| ApiError::from(e).after_acceptance())
     }
 
     /// Removes the object and waits until that is done; what is gone already is a success.
@@ -226,7 +228,10 @@ impl Arm {
             return Ok(answer.body);
         }
         match answer.operation.or(answer.location) {
-            Some(url) => self.follow(&url, ask.doing, cx).await,
+            Some(url) => self
+                .follow(&url, ask.doing, cx)
+                .await
+                .map_err(ApiError::after_acceptance),
             None => Ok(answer.body),
         }
     }

@@ -181,8 +181,12 @@ impl Resource for Container {
         let made = until_accepted(cx, &doing, BEING_DELETED, busy, || {
             client.arm.put(&id, STORAGE, &body, &doing, cx)
         });
-        let made = made.await?;
-        Ok(Container { id, ..planned }.filled(&made, client))
+        let made = made.await;
+        let planned = Container { id, ..planned };
+        match made {
+            Ok(body) => Ok(planned.filled(&body, client)),
+            Err(error) => Err(error.keeping(planned)),
+        }
     }
 
     async fn read(client: &Client, prior: Self, cx: &Context) -> Result<Option<Self>, Error> {

@@ -192,11 +192,9 @@ impl ContainerSas {
             .map_err(|e| Error::new("sign the SAS", e.to_string()))?;
         mac.update(self.string_to_sign(&account, &permissions).as_bytes());
         let signature = STANDARD.encode(mac.finalize().into_bytes());
-        let mut token = format!(
-            "?sv={VERSION}&sr=c&st={}&se={}&sp={permissions}",
-            escape(&self.start),
-            escape(&self.expiry)
-        );
+        // Dates stand as they are configured, unescaped, as azurerm writes them.
+        let (start, expiry) = (&self.start, &self.expiry);
+        let mut token = format!("?sv={VERSION}&sr=c&st={start}&se={expiry}&sp={permissions}");
         let optional = [
             ("sip", self.ip_address.as_str()),
             ("spr", self.protocol()),
@@ -304,7 +302,7 @@ mod tests {
     fn the_token_is_azurerms() {
         assert_eq!(
             sas().token().unwrap(),
-            "?sv=2018-11-09&sr=c&st=2026-01-01T00%3A00%3A00Z&se=2030-01-31T00%3A00%3A00Z&sp=racwdl&spr=https&rsct=text%2Fplain&sig=bPA4sb6LY5j8DFg8NxOs53oR9AiwGN1fk1dB8jbfs7k%3D"
+            "?sv=2018-11-09&sr=c&st=2026-01-01T00:00:00Z&se=2030-01-31T00:00:00Z&sp=racwdl&spr=https&rsct=text%2Fplain&sig=bPA4sb6LY5j8DFg8NxOs53oR9AiwGN1fk1dB8jbfs7k%3D"
         );
     }
 

@@ -14,6 +14,8 @@ pub(crate) struct ApiError {
     codes: Vec<String>,
     /// The server could not be reached at all.
     unreachable: bool,
+    /// The write itself was accepted, and what follows it failed: the object may exist.
+    accepted: bool,
     error: Error,
 }
 
@@ -57,6 +59,7 @@ impl ApiError {
         ApiError {
             codes,
             unreachable: false,
+            accepted: false,
             error,
         }
     }
@@ -104,6 +107,7 @@ impl ApiError {
         ApiError {
             codes: Vec::new(),
             unreachable,
+            accepted: false,
             error,
         }
     }
@@ -135,6 +139,22 @@ impl ApiError {
         self.error.status()
     }
 
+    /// The same failure, of what follows an accepted write.
+    #[must_use]
+    pub(crate) fn after_acceptance(mut self) -> ApiError {
+        self.accepted = true;
+        self
+    }
+
+    /// The failure of a creation, with the object if it may exist.
+    pub(crate) fn keeping<T>(self, object: T) -> Failure<T> {
+        if self.accepted {
+            Failure::partial(self.error, object)
+        } else {
+            self.error.into()
+        }
+    }
+
     /// The same failure with another remedy.
     #[must_use]
     pub(crate) fn remedy(mut self, remedy: impl Into<String>) -> ApiError {
@@ -148,6 +168,7 @@ impl From<Error> for ApiError {
         ApiError {
             codes: Vec::new(),
             unreachable: false,
+            accepted: false,
             error,
         }
     }

@@ -450,17 +450,18 @@ impl Resource for KeyVault {
             .arm
             .put(&id, KEY_VAULT, &planned.creation(mode), &doing, cx)
             .await;
-        let taken = |e: &crate::error::ApiError| e.is(&["ConflictError"]);
-        let mut body = made.map_err(|e| {
-            if taken(&e) {
-                e.remedy(format!(
-                    "A vault of this name was deleted in another group or location: `az keyvault purge --name {name}`."
-                ))
-            } else {
-                e
-            }
-        })?;
         let planned = KeyVault { id, ..planned };
+        let mut body = match made {
+            Ok(body) => body,
+            Err(error) if error.is(&["ConflictError"]) => {
+                return Err(error
+                    .remedy(format!(
+                        "A vault of this name was deleted in another group or location: `az keyvault purge --name {name}`."
+                    ))
+                    .into());
+            }
+            Err(error) => return Err(error.keeping(planned)),
+        };
         if deleted {
             // A recovered vault comes back as it was.
             let change = json!({"properties": planned.properties(), "tags": planned.tags});

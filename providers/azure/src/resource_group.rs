@@ -107,11 +107,15 @@ impl Resource for ResourceGroup {
         {
             return Err(common::exists(<Self as ResourceSchema>::NAME, &id).into());
         }
-        let body = client
+        let planned = ResourceGroup { id, ..planned };
+        let made = client
             .arm
-            .put(&id, GROUPS, &planned.body(), &doing, cx)
-            .await?;
-        Ok(ResourceGroup { id, ..planned }.filled(&body))
+            .put(&planned.id, GROUPS, &planned.body(), &doing, cx)
+            .await;
+        match made {
+            Ok(body) => Ok(planned.filled(&body)),
+            Err(error) => Err(error.keeping(planned)),
+        }
     }
 
     async fn read(client: &Client, prior: Self, cx: &Context) -> Result<Option<Self>, Error> {

@@ -9,6 +9,7 @@ use stead_sdk::{Context, Error, Failure, PlanDraft, Resource, ResourceSchema, as
 
 use crate::arm::{Ask, ROLE_ASSIGNMENTS, ROLE_DEFINITIONS, until_accepted};
 use crate::common::{self, Phase, Timeouts, bounded};
+use crate::error::ApiError;
 use crate::ids;
 use crate::provider::Client;
 
@@ -124,9 +125,9 @@ impl RoleAssignment {
         definition: &str,
         doing: &str,
         cx: &Context,
-    ) -> Result<Json, Error> {
+    ) -> Result<Json, ApiError> {
         let body = self.body(definition);
-        let unknown = |e: &crate::error::ApiError| e.is(&["PrincipalNotFound"]);
+        let unknown = |e: &ApiError| e.is(&["PrincipalNotFound"]);
         let put = until_accepted(cx, doing, PRINCIPAL_LAG, unknown, || {
             client
                 .arm
@@ -241,8 +242,11 @@ impl Resource for RoleAssignment {
             role_definition_id,
             ..planned
         };
-        let body = planned.put(client, &definition, &doing, cx).await?;
         let kept = planned.clone();
+        let body = match planned.put(client, &definition, &doing, cx).await {
+            Ok(body) => body,
+            Err(error) => return Err(error.keeping(kept)),
+        };
         match planned.filled(&body, client, cx).await {
             Ok(made) => Ok(made),
             Err(error) => Err(Failure::partial(error, kept)),

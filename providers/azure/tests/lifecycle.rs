@@ -393,6 +393,28 @@ async fn a_storage_account_its_container_and_a_signature() {
 }
 
 #[tokio::test]
+async fn what_was_accepted_is_kept_when_the_operation_fails() {
+    let azure = Azure::start().await;
+    azure.lag("failure", 1);
+    let harness = provider(&azure, json!({})).await;
+    let config = json!({
+        "name": "salab", "location": "westeurope", "resource_group_name": "rg-lab", "account_tier": "Standard",
+        "account_replication_type": "LRS",
+    });
+    let failed = harness
+        .apply("azurerm_storage_account", None, config)
+        .await
+        .unwrap_err();
+    assert!(
+        failed
+            .diagnostics
+            .iter()
+            .any(|d| d.detail.contains("Quota no more accounts"))
+    );
+    assert_eq!(failed.kept.expect("it may exist").text("id"), ACCOUNT);
+}
+
+#[tokio::test]
 async fn who_signs_in_is_told_by_the_token() {
     let azure = Azure::start().await;
     let harness = provider(&azure, json!({})).await;

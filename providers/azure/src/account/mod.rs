@@ -232,12 +232,15 @@ impl Resource for StorageAccount {
         {
             return Err(common::exists(<Self as ResourceSchema>::NAME, &id).into());
         }
-        let body = client
-            .arm
-            .put(&id, STORAGE, &planned.creation(), &doing, cx)
-            .await?;
         let planned = StorageAccount { id, ..planned };
-        finish(planned, &body, client, &doing, cx).await
+        let made = client
+            .arm
+            .put(&planned.id, STORAGE, &planned.creation(), &doing, cx)
+            .await;
+        match made {
+            Ok(body) => finish(planned, &body, client, &doing, cx).await,
+            Err(error) => Err(error.keeping(planned)),
+        }
     }
 
     async fn read(client: &Client, prior: Self, cx: &Context) -> Result<Option<Self>, Error> {

@@ -251,6 +251,11 @@ fn manager(state: &mut State, method: &str, path: &str, body: &Json) -> Reply {
         }
         ("POST", "purge") => return operation("purge"),
         ("GET", _) if path.starts_with("/operations/") => {
+            if state.lags("failure") {
+                return ok(
+                    json!({"status": "Failed", "error": {"code": "Quota", "message": "no more accounts"}}),
+                );
+            }
             return if state.lags("operation") {
                 operation("again")
             } else {
