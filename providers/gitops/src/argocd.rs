@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use futures::future::try_join_all;
 use serde_json::{Value as Json, json};
 use stead_sdk::kube::{ObjectRef, Propagation, Readiness, established, rollout, text};
 use stead_sdk::value::{Diagnostic, Diagnostics, Path, Value};
@@ -75,6 +76,9 @@ struct Object {
     #[attr(computed)]
     name: String,
 }
+
+/// Objects that are looked at side by side.
+const AT_ONCE: usize = 8;
 
 /// What follows from the manifest.
 const FROM_MANIFEST: [&str; 4] = ["version", "manifest_sha256", "objects", "crds"];
@@ -443,10 +447,10 @@ impl Resource for ArgoCd {
         let applied = prior.applied.clone().unwrap_or_default();
         let cluster = client.looking();
         let mut missing = Vec::new();
-        for id in &applied {
-            if cluster.get(id, cx).await?.is_none() {
-                missing.push(id.to_string());
-            }
+        for some in applied.chunks(AT_ONCE) {
+            let found = try_join_all(some.iter().map(|id| cluster.get(id, cx))).await?;
+            let gone = some.iter().zip(found).filter(|(_, found)| found.is_none());
+            missing.extend(gone.map(|(id, _)| id.to_string()));
         }
         if !applied.is_empty() && missing.len() == applied.len() {
             return Ok(None);
