@@ -253,6 +253,10 @@ impl Proxmox {
                 () = guest.stopped() => {}
                 () = px.lab.shutdown.cancelled() => return,
             }
+            // Guests end with the lab too: that is not the machine turning itself off, and it boots again with the lab.
+            if px.lab.shutdown.is_cancelled() {
+                return;
+            }
             let current = lock(&px.guests)
                 .get(&vmid)
                 .is_some_and(|g| Arc::ptr_eq(g, &guest));
