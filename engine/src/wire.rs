@@ -92,3 +92,43 @@ pub(crate) fn path_from_wire(steps: Vec<WireStep>) -> Option<Path> {
     steps.into_iter().map(step).collect::<Option<Vec<_>>>().map(Path)
 }
 
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use stead_value::Type;
+
+    use super::*;
+
+    fn values() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            any::<bool>().prop_map(Value::bool),
+            any::<i64>().prop_map(Value::number),
+            ".{0,6}".prop_map(Value::string),
+            Just(Value::null(Type::String)),
+            Just(Value::unknown(Type::Dynamic)),
+            Just(Value::unknown(Type::List(Arc::new(Type::Number)))),
+        ];
+        let nested = leaf.prop_recursive(4, 32, 4, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Value::tuple),
+                prop::collection::btree_map("[a-z]{1,3}", inner, 0..4).prop_map(|entries| {
+                    Value::object(entries.into_iter().map(|(k, v)| (Arc::from(k), v)).collect())
+                }),
+                prop::collection::vec(".{0,4}", 0..4)
+                    .prop_map(|items| Value::list(Type::String, items.into_iter().map(Value::string).collect())),
+            ]
+        });
+        (nested, any::<bool>()).prop_map(|(value, secret)| if secret { value.sensitive() } else { value })
+    }
+
+    proptest! {
+        #[test]
+        fn values_come_back_from_a_plan_file(value in values()) {
+            let text = serde_json::to_string(&Wire::of(&value)).expect("JSON");
+            let back = serde_json::from_str::<Wire>(&text).expect("the wire").value().expect("a value");
+            prop_assert!(back.raw_equals(&value), "{text}");
+            prop_assert_eq!(back.marked_paths(Marks::SENSITIVE).len(), value.marked_paths(Marks::SENSITIVE).len());
+        }
+    }
+}
