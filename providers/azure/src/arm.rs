@@ -111,7 +111,14 @@ impl Arm {
             body: None,
             doing,
         };
-        match self.call(ask, cx).await {
+        // A read may be given up half-way; a write under way is always finished.
+        let answer = tokio::select! {
+            answer = self.call(ask, cx) => answer,
+            () = cx.cancelled().cancelled() => {
+                Err(Error::of_kind(ErrorKind::Cancelled, doing, "interrupted").into())
+            }
+        };
+        match answer {
             Ok(body) => Ok(Some(body)),
             Err(error) if error.is_not_found() => Ok(None),
             Err(error) => Err(error),
