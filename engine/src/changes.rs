@@ -169,8 +169,9 @@ pub struct Plan {
 impl Plan {
     /// Whether an apply would do anything, the state's outputs and moves included.
     pub fn has_changes(&self) -> bool {
-        self.changes.iter().any(|c| c.action != Action::NoOp || c.previous_address.is_some() || c.importing.is_some())
-            || self.outputs.values().any(|o| o.action != Action::NoOp)
+        self.changes.iter().any(|c| {
+            c.action != Action::NoOp || c.previous_address.is_some() || c.importing.is_some()
+        }) || self.outputs.values().any(|o| o.action != Action::NoOp)
     }
 
     /// `(add, change, destroy)` as the summary line counts them.

@@ -9,18 +9,47 @@ use crate::Action;
 /// Something happened. Texts never hold secrets.
 #[derive(Clone, Debug)]
 pub enum Event {
-    RefreshStart { address: ResourceInstance, id: Option<String> },
-    RefreshDone { address: ResourceInstance, elapsed: Duration },
+    RefreshStart {
+        address: ResourceInstance,
+        id: Option<String>,
+    },
+    RefreshDone {
+        address: ResourceInstance,
+        elapsed: Duration,
+    },
     /// An operation of an apply (or a data source read) began.
-    Start { address: ResourceInstance, action: Action, id: Option<String> },
+    Start {
+        address: ResourceInstance,
+        action: Action,
+        id: Option<String>,
+    },
     /// The operation says what it waits for.
-    Progress { address: ResourceInstance, message: String },
-    Done { address: ResourceInstance, action: Action, id: Option<String>, elapsed: Duration },
-    Failed { address: ResourceInstance, action: Action, elapsed: Duration },
+    Progress {
+        address: ResourceInstance,
+        message: String,
+    },
+    Done {
+        address: ResourceInstance,
+        action: Action,
+        id: Option<String>,
+        elapsed: Duration,
+    },
+    Failed {
+        address: ResourceInstance,
+        action: Action,
+        elapsed: Duration,
+    },
     /// Not started, because something it depends on failed or the user interrupted.
-    Skipped { address: ResourceInstance, action: Action },
+    Skipped {
+        address: ResourceInstance,
+        action: Action,
+    },
     /// How far an apply is: operations finished, running and waiting.
-    Tally { done: usize, running: usize, waiting: usize },
+    Tally {
+        done: usize,
+        running: usize,
+        waiting: usize,
+    },
 }
 
 /// Takes events, from any thread; must return at once.

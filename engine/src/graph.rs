@@ -11,16 +11,30 @@ pub enum Op {
     /// the sum of both sides and not their product.
     Join,
     /// Reads a data source.
-    Read { change: usize },
-    Create { change: usize },
-    Update { change: usize },
+    Read {
+        change: usize,
+    },
+    Create {
+        change: usize,
+    },
+    Update {
+        change: usize,
+    },
     /// Sets the current object aside before its replacement is created.
-    Depose { change: usize },
+    Depose {
+        change: usize,
+    },
     /// Deletes the current object (or the deposed one that the change names).
-    Delete { change: usize },
+    Delete {
+        change: usize,
+    },
     /// Deletes what this apply's `Depose` set aside.
-    DeleteDeposed { change: usize },
-    Forget { change: usize },
+    DeleteDeposed {
+        change: usize,
+    },
+    Forget {
+        change: usize,
+    },
 }
 
 impl Op {
@@ -76,11 +90,13 @@ impl ExecutionGraph {
     }
 
     pub fn successors(&self, id: OpId) -> impl Iterator<Item = OpId> + '_ {
-        self.graph.neighbors_directed(id, petgraph::Direction::Outgoing)
+        self.graph
+            .neighbors_directed(id, petgraph::Direction::Outgoing)
     }
 
     pub fn predecessors(&self, id: OpId) -> impl Iterator<Item = OpId> + '_ {
-        self.graph.neighbors_directed(id, petgraph::Direction::Incoming)
+        self.graph
+            .neighbors_directed(id, petgraph::Direction::Incoming)
     }
 
     /// The operations of one cycle, when there is one: then the plan cannot be executed.
@@ -97,7 +113,11 @@ impl ExecutionGraph {
         if let Ok(order) = petgraph::algo::toposort(&self.graph, None) {
             for id in order.into_iter().rev() {
                 let own = u32::from(self.op(id) != Op::Join);
-                let behind = self.successors(id).filter_map(|s| ranks.get(s.index()).copied()).max().unwrap_or(0);
+                let behind = self
+                    .successors(id)
+                    .filter_map(|s| ranks.get(s.index()).copied())
+                    .max()
+                    .unwrap_or(0);
                 if let Some(rank) = ranks.get_mut(id.index()) {
                     *rank = own + behind;
                 }
@@ -139,7 +159,9 @@ impl<'de> Deserialize<'de> for ExecutionGraph {
         }
         for (a, b) in saved.edges {
             if a as usize >= graph.len() || b as usize >= graph.len() {
-                return Err(serde::de::Error::custom("an edge leads to an operation that is not there"));
+                return Err(serde::de::Error::custom(
+                    "an edge leads to an operation that is not there",
+                ));
             }
             graph.order(NodeIndex::new(a as usize), NodeIndex::new(b as usize));
         }

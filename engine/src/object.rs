@@ -20,17 +20,21 @@ pub fn recorded_value(
     object: &Object,
 ) -> Result<Value, Diagnostics> {
     let type_name = &address.resource.type_name;
-    if let (Ok(schema), Ok(factory)) =
-        (registry.resource_schema(source, address.resource.mode, type_name), registry.factory(source))
-    {
+    if let (Ok(schema), Ok(factory)) = (
+        registry.resource_schema(source, address.resource.mode, type_name),
+        registry.factory(source),
+    ) {
         return decode(&*factory.instantiate(), &address.resource, schema, object);
     }
     let broken = |e: String| Diagnostic::error("Malformed state", format!("{address}: {e}."));
     let json: serde_json::Value =
         serde_json::from_str(object.attributes.get()).map_err(|e| broken(e.to_string()))?;
     let value = stead_value::json::from_json_implied(&json).map_err(|e| broken(e.to_string()))?;
-    let whole: Vec<Path> =
-        object.sensitive_attributes.iter().map(|p| Path(p.steps().iter().take(1).cloned().collect())).collect();
+    let whole: Vec<Path> = object
+        .sensitive_attributes
+        .iter()
+        .map(|p| Path(p.steps().iter().take(1).cloned().collect()))
+        .collect();
     Ok(value.apply_marks(&whole, Marks::SENSITIVE))
 }
 
@@ -42,8 +46,12 @@ pub(crate) fn decode(
     object: &Object,
 ) -> Result<Value, Diagnostics> {
     let type_name = &resource.type_name;
-    let json: serde_json::Value = serde_json::from_str(object.attributes.get())
-        .map_err(|e| Diagnostic::error("Malformed state", format!("The attributes of a {type_name}: {e}.")))?;
+    let json: serde_json::Value = serde_json::from_str(object.attributes.get()).map_err(|e| {
+        Diagnostic::error(
+            "Malformed state",
+            format!("The attributes of a {type_name}: {e}."),
+        )
+    })?;
     if object.schema_version > schema.version {
         return Err(Diagnostic::error(
             "Resource instance managed by newer provider version",
@@ -53,18 +61,35 @@ pub(crate) fn decode(
     }
     let value = match resource.mode {
         ResourceMode::Managed => provider.upgrade(type_name, object.schema_version, &json)?,
-        ResourceMode::Data => decode_data(schema, &json)
-            .map_err(|e| Diagnostic::error("Malformed state", format!("The attributes of a data.{type_name}: {e}.")))?,
+        ResourceMode::Data => decode_data(schema, &json).map_err(|e| {
+            Diagnostic::error(
+                "Malformed state",
+                format!("The attributes of a data.{type_name}: {e}."),
+            )
+        })?,
     };
     Ok(value.apply_marks(&object.sensitive_attributes, Marks::SENSITIVE))
 }
 
 /// A data source's record. Its schema may have grown since; what the record lacks is null until the next read.
-fn decode_data(schema: &Schema, json: &serde_json::Value) -> Result<Value, stead_value::json::JsonError> {
+fn decode_data(
+    schema: &Schema,
+    json: &serde_json::Value,
+) -> Result<Value, stead_value::json::JsonError> {
     let ty = schema.block.value_type();
-    let names = schema.block.attributes.keys().chain(schema.block.blocks.keys());
-    let complete: serde_json::Map<String, serde_json::Value> =
-        names.map(|name| (name.to_string(), json.get(&**name).cloned().unwrap_or_default())).collect();
+    let names = schema
+        .block
+        .attributes
+        .keys()
+        .chain(schema.block.blocks.keys());
+    let complete: serde_json::Map<String, serde_json::Value> = names
+        .map(|name| {
+            (
+                name.to_string(),
+                json.get(&**name).cloned().unwrap_or_default(),
+            )
+        })
+        .collect();
     stead_value::json::from_json(&complete.into(), &ty)
 }
 
@@ -121,7 +146,9 @@ fn attribute_paths(
     paths: &mut Vec<Path>,
 ) {
     for (name, attribute) in attributes {
-        let Some(inner) = value.get(name) else { continue };
+        let Some(inner) = value.get(name) else {
+            continue;
+        };
         let path = at.attr(Arc::clone(name));
         if attribute.sensitive && !inner.is_null() {
             paths.push(path);
@@ -160,7 +187,11 @@ fn each_element(value: &Value, at: &Path, visit: &mut dyn FnMut(&Value, &Path)) 
 /// The value with every unknown inside turned into null.
 pub(crate) fn unknown_as_null(value: &Value) -> Value {
     let known = value.transform(&mut |_, inner: Value| {
-        let settled = if inner.is_known() { inner } else { Value::null(inner.ty()) };
+        let settled = if inner.is_known() {
+            inner
+        } else {
+            Value::null(inner.ty())
+        };
         Ok::<_, std::convert::Infallible>(settled)
     });
     match known {
@@ -172,7 +203,11 @@ pub(crate) fn unknown_as_null(value: &Value) -> Value {
 /// The value with `replacement` at `path`; unchanged when nothing is there.
 pub(crate) fn replace_at(value: &Value, path: &Path, replacement: &Value) -> Value {
     let replaced = value.transform(&mut |at, inner: Value| {
-        Ok::<_, std::convert::Infallible>(if at == path { replacement.clone() } else { inner })
+        Ok::<_, std::convert::Infallible>(if at == path {
+            replacement.clone()
+        } else {
+            inner
+        })
     });
     match replaced {
         Ok(value) => value,

@@ -81,7 +81,12 @@ struct OutputDocument {
 
 /// Writes a plan file.
 pub fn write(path: &Path, file: &PlanFile) -> Result<(), Diagnostic> {
-    let failed = |e: String| Diagnostic::error("Failed to write plan file", format!("{}: {e}.", path.display()));
+    let failed = |e: String| {
+        Diagnostic::error(
+            "Failed to write plan file",
+            format!("{}: {e}.", path.display()),
+        )
+    };
     let plan = &file.plan;
     let document = Document {
         format: FORMAT,
@@ -104,15 +109,24 @@ pub fn write(path: &Path, file: &PlanFile) -> Result<(), Diagnostic> {
                 (name.to_string(), output)
             })
             .collect(),
-        variables: plan.variables.iter().map(|(k, v)| (k.to_string(), Wire::of(v))).collect(),
+        variables: plan
+            .variables
+            .iter()
+            .map(|(k, v)| (k.to_string(), Wire::of(v)))
+            .collect(),
         graph: plan.graph.clone(),
     };
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = path
+        .parent()
+        .filter(|p| !p.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
     // tempfile makes it 0600.
     let temporary = tempfile::NamedTempFile::new_in(folder).map_err(|e| failed(e.to_string()))?;
     let mut archive = zip::ZipWriter::new(temporary);
     let mut entry = |name: &str, bytes: &[u8]| -> Result<(), String> {
-        archive.start_file(name, SimpleFileOptions::default()).map_err(|e| e.to_string())?;
+        archive
+            .start_file(name, SimpleFileOptions::default())
+            .map_err(|e| e.to_string())?;
         archive.write_all(bytes).map_err(|e| e.to_string())
     };
     let bytes = serde_json::to_vec(&document).map_err(|e| failed(e.to_string()))?;
@@ -123,8 +137,13 @@ pub fn write(path: &Path, file: &PlanFile) -> Result<(), Diagnostic> {
         entry(&format!("{CONFIG}{name}"), text.as_bytes()).map_err(failed)?;
     }
     let temporary = archive.finish().map_err(|e| failed(e.to_string()))?;
-    temporary.as_file().sync_all().map_err(|e| failed(e.to_string()))?;
-    temporary.persist(path).map_err(|e| failed(e.error.to_string()))?;
+    temporary
+        .as_file()
+        .sync_all()
+        .map_err(|e| failed(e.to_string()))?;
+    temporary
+        .persist(path)
+        .map_err(|e| failed(e.error.to_string()))?;
     Ok(())
 }
 
@@ -152,12 +171,20 @@ fn write_change(change: &ResourceChange) -> ChangeDocument {
 /// Whether a file looks like a plan: a ZIP archive.
 pub fn is_plan(path: &Path) -> bool {
     let mut magic = [0; 4];
-    File::open(path).and_then(|mut f| f.read_exact(&mut magic)).is_ok() && magic == *b"PK\x03\x04"
+    File::open(path)
+        .and_then(|mut f| f.read_exact(&mut magic))
+        .is_ok()
+        && magic == *b"PK\x03\x04"
 }
 
 /// Reads a plan file.
 pub fn read(path: &Path) -> Result<PlanFile, Diagnostic> {
-    let failed = |e: String| Diagnostic::error("Failed to read plan file", format!("{}: {e}.", path.display()));
+    let failed = |e: String| {
+        Diagnostic::error(
+            "Failed to read plan file",
+            format!("{}: {e}.", path.display()),
+        )
+    };
     let file = File::open(path).map_err(|e| failed(e.to_string()))?;
     let mut archive = zip::ZipArchive::new(file).map_err(|e| failed(e.to_string()))?;
     let names: Vec<String> = archive
@@ -167,16 +194,23 @@ pub fn read(path: &Path) -> Result<PlanFile, Diagnostic> {
         .map_err(|e| failed(e.to_string()))?;
     let mut bytes_of = |name: &str| -> Result<Vec<u8>, Diagnostic> {
         let mut entry = archive.by_name(name).map_err(|e| {
-            failed(format!("{name}: {e} (a plan made by Terraform itself can only be applied by Terraform)"))
+            failed(format!(
+                "{name}: {e} (a plan made by Terraform itself can only be applied by Terraform)"
+            ))
         })?;
         let mut bytes = Vec::new();
-        entry.read_to_end(&mut bytes).map_err(|e| failed(e.to_string()))?;
+        entry
+            .read_to_end(&mut bytes)
+            .map_err(|e| failed(e.to_string()))?;
         Ok(bytes)
     };
     let document: Document =
         serde_json::from_slice(&bytes_of(DOCUMENT)?).map_err(|e| failed(e.to_string()))?;
     if document.format != FORMAT {
-        return Err(failed(format!("it has format {}, this stead reads {FORMAT}", document.format)));
+        return Err(failed(format!(
+            "it has format {}, this stead reads {FORMAT}",
+            document.format
+        )));
     }
     let prior_state: State =
         stead_state::from_bytes(&bytes_of(STATE)?, path).map_err(|e| failed(e.to_string()))?;
@@ -187,7 +221,10 @@ pub fn read(path: &Path) -> Result<PlanFile, Diagnostic> {
     }
     let broken = || failed("a value or an address in it is malformed".into());
     let changes = |list: Vec<ChangeDocument>| {
-        list.into_iter().map(read_change).collect::<Option<Vec<_>>>().ok_or_else(broken)
+        list.into_iter()
+            .map(read_change)
+            .collect::<Option<Vec<_>>>()
+            .ok_or_else(broken)
     };
     let mut outputs = BTreeMap::new();
     for (name, o) in document.outputs {
@@ -207,14 +244,22 @@ pub fn read(path: &Path) -> Result<PlanFile, Diagnostic> {
         mode: document.mode,
         changes: changes(document.changes)?,
         drift: changes(document.drift)?,
-        output_types: outputs.iter().map(|(n, o): (&Arc<str>, &OutputChange)| (Arc::clone(n), o.after.ty())).collect(),
+        output_types: outputs
+            .iter()
+            .map(|(n, o): (&Arc<str>, &OutputChange)| (Arc::clone(n), o.after.ty()))
+            .collect(),
         outputs,
         variables,
         prior_state,
         graph: document.graph,
         warnings: Diagnostics::new(),
     };
-    let indices_fit = plan.graph.ids().all(|id| plan.graph.op(id).change().is_none_or(|c| c < plan.changes.len()));
+    let indices_fit = plan.graph.ids().all(|id| {
+        plan.graph
+            .op(id)
+            .change()
+            .is_none_or(|c| c < plan.changes.len())
+    });
     if !indices_fit || plan.graph.cycle().is_some() {
         return Err(failed("its execution graph is malformed".into()));
     }
@@ -242,7 +287,11 @@ fn read_change(change: ChangeDocument) -> Option<ResourceChange> {
         reason: change.reason,
         before: change.before.value()?,
         after: change.after.value()?,
-        replace_paths: change.replace_paths.into_iter().map(path_from_wire).collect::<Option<_>>()?,
+        replace_paths: change
+            .replace_paths
+            .into_iter()
+            .map(path_from_wire)
+            .collect::<Option<_>>()?,
         because: Vec::new(),
         notes: change.notes,
         late: change.late,
@@ -252,4 +301,3 @@ fn read_change(change: ChangeDocument) -> Option<ResourceChange> {
         dependencies: change.dependencies,
     })
 }
-

@@ -25,11 +25,19 @@ impl Registry {
         self.factories.keys()
     }
 
-    pub fn factory(&self, source: &ProviderSource) -> Result<&Arc<dyn ProviderFactory>, Diagnostic> {
+    pub fn factory(
+        &self,
+        source: &ProviderSource,
+    ) -> Result<&Arc<dyn ProviderFactory>, Diagnostic> {
         // OpenTofu's registry names the same providers.
-        let tofu = |s: &ProviderSource| ProviderSource { host: ProviderSource::DEFAULT_HOST.into(), ..s.clone() };
+        let tofu = |s: &ProviderSource| ProviderSource {
+            host: ProviderSource::DEFAULT_HOST.into(),
+            ..s.clone()
+        };
         let found = self.factories.get(source).or_else(|| {
-            (&*source.host == "registry.opentofu.org").then(|| self.factories.get(&tofu(source))).flatten()
+            (&*source.host == "registry.opentofu.org")
+                .then(|| self.factories.get(&tofu(source)))
+                .flatten()
         });
         found.ok_or_else(|| {
             Diagnostic::error(

@@ -27,7 +27,11 @@ impl Wire {
     /// Ephemeral values must not come here; the planner keeps them out of objects.
     pub(crate) fn of(value: &Value) -> Wire {
         let each = |items: &[Value]| items.iter().map(Wire::of).collect();
-        let entries = |m: &BTreeMap<Arc<str>, Value>| m.iter().map(|(k, v)| (k.to_string(), Wire::of(v))).collect();
+        let entries = |m: &BTreeMap<Arc<str>, Value>| {
+            m.iter()
+                .map(|(k, v)| (k.to_string(), Wire::of(v)))
+                .collect()
+        };
         let plain = match value.kind() {
             Kind::Null(t) => Wire::Null(json::type_to_json(t)),
             Kind::Unknown(t, _) => Wire::Unknown(json::type_to_json(t)),
@@ -40,15 +44,26 @@ impl Wire {
             Kind::Tuple(items) => Wire::Tuple(each(items)),
             Kind::Object(m) => Wire::Object(entries(m)),
         };
-        if value.is_sensitive() { Wire::Sensitive(Box::new(plain)) } else { plain }
+        if value.is_sensitive() {
+            Wire::Sensitive(Box::new(plain))
+        } else {
+            plain
+        }
     }
 
     /// The value again; `None` when a type or number is not one.
     pub(crate) fn value(self) -> Option<Value> {
         let ty = |t: &serde_json::Value| json::type_from_json(t);
-        let each = |items: Vec<Wire>| items.into_iter().map(Wire::value).collect::<Option<Vec<_>>>();
+        let each = |items: Vec<Wire>| {
+            items
+                .into_iter()
+                .map(Wire::value)
+                .collect::<Option<Vec<_>>>()
+        };
         let entries = |m: BTreeMap<String, Wire>| {
-            m.into_iter().map(|(k, v)| Some((Arc::from(k), v.value()?))).collect::<Option<BTreeMap<Arc<str>, Value>>>()
+            m.into_iter()
+                .map(|(k, v)| Some((Arc::from(k), v.value()?)))
+                .collect::<Option<BTreeMap<Arc<str>, Value>>>()
         };
         Some(match self {
             Wire::Null(t) => Value::null(ty(&t)?),
@@ -89,9 +104,12 @@ pub(crate) fn path_from_wire(steps: Vec<WireStep>) -> Option<Path> {
         WireStep::Attr(name) => Some(Step::Attr(Arc::from(name))),
         WireStep::Index(key) => key.value().map(Step::Index),
     };
-    steps.into_iter().map(step).collect::<Option<Vec<_>>>().map(Path)
+    steps
+        .into_iter()
+        .map(step)
+        .collect::<Option<Vec<_>>>()
+        .map(Path)
 }
-
 
 #[cfg(test)]
 mod tests {
@@ -113,13 +131,21 @@ mod tests {
             prop_oneof![
                 prop::collection::vec(inner.clone(), 0..4).prop_map(Value::tuple),
                 prop::collection::btree_map("[a-z]{1,3}", inner, 0..4).prop_map(|entries| {
-                    Value::object(entries.into_iter().map(|(k, v)| (Arc::from(k), v)).collect())
+                    Value::object(
+                        entries
+                            .into_iter()
+                            .map(|(k, v)| (Arc::from(k), v))
+                            .collect(),
+                    )
                 }),
-                prop::collection::vec(".{0,4}", 0..4)
-                    .prop_map(|items| Value::list(Type::String, items.into_iter().map(Value::string).collect())),
+                prop::collection::vec(".{0,4}", 0..4).prop_map(|items| Value::list(
+                    Type::String,
+                    items.into_iter().map(Value::string).collect()
+                )),
             ]
         });
-        (nested, any::<bool>()).prop_map(|(value, secret)| if secret { value.sensitive() } else { value })
+        (nested, any::<bool>())
+            .prop_map(|(value, secret)| if secret { value.sensitive() } else { value })
     }
 
     proptest! {

@@ -3,7 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use stead_value::addr::{InstanceKey, Module, ModuleInstance, ProviderSource, Resource, ResourceInstance, ResourceMode};
+use stead_value::addr::{
+    InstanceKey, Module, ModuleInstance, ProviderSource, Resource, ResourceInstance, ResourceMode,
+};
 
 /// A provider configuration: `module.a.provider["registry.terraform.io/hashicorp/null"].alias`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -36,13 +38,23 @@ pub fn parse_provider(text: &str) -> Option<ProviderConfigRef> {
         cursor.word(".").then_some(())?;
     }
     cursor.word("provider[").then_some(())?;
-    let InstanceKey::String(source) = cursor.quoted()? else { return None };
+    let InstanceKey::String(source) = cursor.quoted()? else {
+        return None;
+    };
     cursor.word("]").then_some(())?;
-    let alias = if cursor.word(".") { Some(cursor.identifier()?) } else { None };
+    let alias = if cursor.word(".") {
+        Some(cursor.identifier()?)
+    } else {
+        None
+    };
     if !cursor.rest.is_empty() {
         return None;
     }
-    Some(ProviderConfigRef { module: Module(module), source: ProviderSource::parse(&source)?, alias })
+    Some(ProviderConfigRef {
+        module: Module(module),
+        source: ProviderSource::parse(&source)?,
+        alias,
+    })
 }
 
 /// Reads `module.a["x"].module.b`; the empty text is the root.
@@ -72,12 +84,24 @@ pub fn parse_resource_instance(text: &str) -> Option<ResourceInstance> {
         module = module.child(name, cursor.key()?);
         cursor.word(".").then_some(())?;
     }
-    let mode = if cursor.word("data.") { ResourceMode::Data } else { ResourceMode::Managed };
+    let mode = if cursor.word("data.") {
+        ResourceMode::Data
+    } else {
+        ResourceMode::Managed
+    };
     let type_name = cursor.identifier()?;
     cursor.word(".").then_some(())?;
     let name = cursor.identifier()?;
     let key = cursor.key()?;
-    cursor.rest.is_empty().then(|| ResourceInstance { module, resource: Resource { mode, type_name, name }, key })
+    cursor.rest.is_empty().then_some(ResourceInstance {
+        module,
+        resource: Resource {
+            mode,
+            type_name,
+            name,
+        },
+        key,
+    })
 }
 
 struct Cursor<'a> {
@@ -156,7 +180,12 @@ mod tests {
             "data.http.x[3]",
             "module.a[\"b.c\\\"]\"].module.d[0].null_resource.e[\"f\"]",
         ] {
-            assert_eq!(parse_resource_instance(text).map(|a| a.to_string()).as_deref(), Some(text));
+            assert_eq!(
+                parse_resource_instance(text)
+                    .map(|a| a.to_string())
+                    .as_deref(),
+                Some(text)
+            );
         }
         for text in ["", "a", "module.a", "a.b[", "a.b[x]", "a.b[\"", "a.b.c"] {
             assert_eq!(parse_resource_instance(text), None, "{text}");
@@ -169,7 +198,10 @@ mod tests {
             "provider[\"registry.terraform.io/hashicorp/null\"]",
             "module.a.module.b.provider[\"terraform.io/builtin/terraform\"].x",
         ] {
-            assert_eq!(parse_provider(text).map(|a| a.to_string()).as_deref(), Some(text));
+            assert_eq!(
+                parse_provider(text).map(|a| a.to_string()).as_deref(),
+                Some(text)
+            );
         }
         assert_eq!(parse_provider("provider.null"), None);
     }

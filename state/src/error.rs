@@ -10,22 +10,40 @@ pub type Result<T> = std::result::Result<T, Error>;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error("{action} {}: {source}", path.display())]
-    Io { action: &'static str, path: PathBuf, source: io::Error },
+    Io {
+        action: &'static str,
+        path: PathBuf,
+        source: io::Error,
+    },
     #[error("{} is not a state file that stead can read: {reason}", path.display())]
     Malformed { path: PathBuf, reason: String },
     #[error("{} has state format version {version}; stead reads version 4 (write it once with Terraform 0.14 or later to upgrade it)", path.display())]
     Version { path: PathBuf, version: u64 },
     #[error("the state is locked by another command")]
-    Locked { path: PathBuf, holder: Option<Box<LockInfo>> },
-    #[error("the state has lineage {theirs}, but this change was made for lineage {ours}: it is the state of something else")]
+    Locked {
+        path: PathBuf,
+        holder: Option<Box<LockInfo>>,
+    },
+    #[error(
+        "the state has lineage {theirs}, but this change was made for lineage {ours}: it is the state of something else"
+    )]
     Lineage { ours: String, theirs: String },
-    #[error("the state on disk has serial {theirs}, newer than the {ours} that this change was made from")]
+    #[error(
+        "the state on disk has serial {theirs}, newer than the {ours} that this change was made from"
+    )]
     Stale { ours: u64, theirs: u64 },
 }
 
 impl Error {
-    pub(crate) fn io(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Error {
+    pub(crate) fn io(
+        action: &'static str,
+        path: impl Into<PathBuf>,
+    ) -> impl FnOnce(io::Error) -> Error {
         let path = path.into();
-        move |source| Error::Io { action, path, source }
+        move |source| Error::Io {
+            action,
+            path,
+            source,
+        }
     }
 }

@@ -29,7 +29,14 @@ impl LocalState {
         let path = path.into();
         let mut backup = path.clone().into_os_string();
         backup.push(".backup");
-        LocalState { path, backup: Some(backup.into()), lock: None, content: None, seen: None, backed_up: false }
+        LocalState {
+            path,
+            backup: Some(backup.into()),
+            lock: None,
+            content: None,
+            seen: None,
+            backed_up: false,
+        }
     }
 
     /// Another place for the backup; `None` for no backup.
@@ -82,10 +89,16 @@ impl LocalState {
         match &self.seen {
             Some((serial, lineage)) => {
                 if *lineage != state.lineage {
-                    return Err(Error::Lineage { ours: state.lineage.clone(), theirs: lineage.clone() });
+                    return Err(Error::Lineage {
+                        ours: state.lineage.clone(),
+                        theirs: lineage.clone(),
+                    });
                 }
                 if *serial > state.serial {
-                    return Err(Error::Stale { ours: state.serial, theirs: *serial });
+                    return Err(Error::Stale {
+                        ours: state.serial,
+                        theirs: *serial,
+                    });
                 }
                 if Some(self.render(state)?) == self.content {
                     return Ok(());
@@ -103,11 +116,15 @@ impl LocalState {
     }
 
     fn render(&self, state: &State) -> Result<Vec<u8>> {
-        v4::render(state).map_err(|e| Error::Malformed { path: self.path.clone(), reason: e.to_string() })
+        v4::render(state).map_err(|e| Error::Malformed {
+            path: self.path.clone(),
+            reason: e.to_string(),
+        })
     }
 
     fn back_up(&mut self) -> Result<()> {
-        if let (false, Some(backup), Some(content)) = (self.backed_up, &self.backup, &self.content) {
+        if let (false, Some(backup), Some(content)) = (self.backed_up, &self.backup, &self.content)
+        {
             write_whole(backup, content).map_err(Error::io("writing the backup", backup))?;
         }
         self.backed_up = true;
@@ -121,14 +138,27 @@ impl LocalState {
             .prefix(".terraform.tfstate.")
             .tempfile_in(folder)
             .map_err(Error::io("making a temporary file in", folder))?;
-        temporary.write_all(bytes).map_err(Error::io("writing", temporary.path()))?;
-        temporary.as_file().sync_all().map_err(Error::io("syncing", temporary.path()))?;
+        temporary
+            .write_all(bytes)
+            .map_err(Error::io("writing", temporary.path()))?;
+        temporary
+            .as_file()
+            .sync_all()
+            .map_err(Error::io("syncing", temporary.path()))?;
         if let Some(lock) = &mut self.lock {
-            let file = temporary.as_file().try_clone().map_err(Error::io("locking", temporary.path()))?;
-            lock.extend(file).map_err(Error::io("locking", temporary.path()))?;
+            let file = temporary
+                .as_file()
+                .try_clone()
+                .map_err(Error::io("locking", temporary.path()))?;
+            lock.extend(file)
+                .map_err(Error::io("locking", temporary.path()))?;
         }
-        temporary.persist(&self.path).map_err(|e| Error::io("replacing", &self.path)(e.error))?;
-        File::open(folder).and_then(|f| f.sync_all()).map_err(Error::io("syncing", folder))
+        temporary
+            .persist(&self.path)
+            .map_err(|e| Error::io("replacing", &self.path)(e.error))?;
+        File::open(folder)
+            .and_then(|f| f.sync_all())
+            .map_err(Error::io("syncing", folder))
     }
 }
 

@@ -9,9 +9,13 @@ mod lock;
 mod model;
 mod v4;
 
-pub use address::{parse_module_instance, parse_provider, parse_resource_instance, ProviderConfigRef};
+pub use address::{
+    ProviderConfigRef, parse_module_instance, parse_provider, parse_resource_instance,
+};
 pub use error::{Error, Result};
 pub use file::LocalState;
 pub use lock::{LockInfo, StateLock};
+pub use model::{
+    InstanceObjects, Object, ObjectStatus, OutputValue, ResourceId, ResourceObjects, State,
+};
 pub use v4::{from_bytes, to_bytes};
-pub use model::{InstanceObjects, Object, ObjectStatus, OutputValue, ResourceId, ResourceObjects, State};

@@ -40,7 +40,13 @@ pub struct StateLock {
 }
 
 fn write_lock() -> nix::libc::flock {
-    nix::libc::flock { l_type: nix::libc::F_WRLCK as i16, l_whence: 0, l_start: 0, l_len: 0, l_pid: 0 }
+    nix::libc::flock {
+        l_type: nix::libc::F_WRLCK as i16,
+        l_whence: 0,
+        l_start: 0,
+        l_len: 0,
+        l_pid: 0,
+    }
 }
 
 impl StateLock {
@@ -53,8 +59,13 @@ impl StateLock {
             match fcntl(file.as_fd(), FcntlArg::F_OFD_SETLK(&write_lock())) {
                 Ok(_) => {}
                 Err(Errno::EAGAIN | Errno::EACCES) => {
-                    let holder = std::fs::read(&note).ok().and_then(|b| serde_json::from_slice(&b).ok());
-                    return Err(Error::Locked { path: path.to_owned(), holder });
+                    let holder = std::fs::read(&note)
+                        .ok()
+                        .and_then(|b| serde_json::from_slice(&b).ok());
+                    return Err(Error::Locked {
+                        path: path.to_owned(),
+                        holder,
+                    });
                 }
                 Err(errno) => return Err(Error::io("locking", path)(errno.into())),
             }
@@ -64,10 +75,16 @@ impl StateLock {
                 break file;
             }
         };
-        let text = serde_json::to_vec(info)
-            .map_err(|e| Error::Malformed { path: note.clone(), reason: e.to_string() })?;
+        let text = serde_json::to_vec(info).map_err(|e| Error::Malformed {
+            path: note.clone(),
+            reason: e.to_string(),
+        })?;
         std::fs::write(&note, text).map_err(Error::io("writing", &note))?;
-        Ok(StateLock { files: vec![file], note, placeholder: (!existed).then(|| path.to_owned()) })
+        Ok(StateLock {
+            files: vec![file],
+            note,
+            placeholder: (!existed).then(|| path.to_owned()),
+        })
     }
 
     /// Puts the lock on a file that is about to be renamed over the state, so that there is no moment without it.
@@ -113,5 +130,11 @@ fn is_at(file: &File, path: &Path) -> std::io::Result<bool> {
 
 fn open_private(path: &Path) -> std::io::Result<File> {
     use std::os::unix::fs::OpenOptionsExt as _;
-    std::fs::OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
+    std::fs::OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)
 }

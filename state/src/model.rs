@@ -92,17 +92,28 @@ impl State {
     }
 
     pub fn instance(&self, address: &ResourceInstance) -> Option<&InstanceObjects> {
-        self.resources.get(&ResourceId::of(address))?.instances.get(&address.key)
+        self.resources
+            .get(&ResourceId::of(address))?
+            .instances
+            .get(&address.key)
     }
 
     /// The current object and the provider configuration it belongs to.
     pub fn current(&self, address: &ResourceInstance) -> Option<(&Object, &ProviderConfigRef)> {
         let resource = self.resources.get(&ResourceId::of(address))?;
-        Some((resource.instances.get(&address.key)?.current.as_ref()?, &resource.provider))
+        Some((
+            resource.instances.get(&address.key)?.current.as_ref()?,
+            &resource.provider,
+        ))
     }
 
     /// Records the current object of an instance; `None` removes it.
-    pub fn set_current(&mut self, address: &ResourceInstance, provider: &ProviderConfigRef, object: Option<Object>) {
+    pub fn set_current(
+        &mut self,
+        address: &ResourceInstance,
+        provider: &ProviderConfigRef,
+        object: Option<Object>,
+    ) {
         self.edit(address, provider, |instance| instance.current = object);
     }
 
@@ -129,11 +140,14 @@ impl State {
         change: impl FnOnce(&mut InstanceObjects),
     ) {
         let id = ResourceId::of(address);
-        let resource = self.resources.entry(id.clone()).or_insert_with(|| ResourceObjects {
-            provider: provider.clone(),
-            instances: BTreeMap::new(),
-            unknown_fields: serde_json::Map::new(),
-        });
+        let resource = self
+            .resources
+            .entry(id.clone())
+            .or_insert_with(|| ResourceObjects {
+                provider: provider.clone(),
+                instances: BTreeMap::new(),
+                unknown_fields: serde_json::Map::new(),
+            });
         let instance = resource.instances.entry(address.key.clone()).or_default();
         change(instance);
         if instance.current.is_some() {
@@ -152,9 +166,16 @@ impl State {
         &self,
     ) -> impl Iterator<Item = (ResourceInstance, &Object, &ProviderConfigRef)> {
         self.resources.iter().flat_map(|(id, resource)| {
-            resource.instances.iter().filter_map(move |(key, instance)| {
-                Some((id.instance(key.clone()), instance.current.as_ref()?, &resource.provider))
-            })
+            resource
+                .instances
+                .iter()
+                .filter_map(move |(key, instance)| {
+                    Some((
+                        id.instance(key.clone()),
+                        instance.current.as_ref()?,
+                        &resource.provider,
+                    ))
+                })
         })
     }
 
@@ -164,10 +185,9 @@ impl State {
     ) -> impl Iterator<Item = (ResourceInstance, &str, &Object, &ProviderConfigRef)> {
         self.resources.iter().flat_map(|(id, resource)| {
             resource.instances.iter().flat_map(move |(key, instance)| {
-                instance
-                    .deposed
-                    .iter()
-                    .map(move |(k, o)| (id.instance(key.clone()), k.as_str(), o, &resource.provider))
+                instance.deposed.iter().map(move |(k, o)| {
+                    (id.instance(key.clone()), k.as_str(), o, &resource.provider)
+                })
             })
         })
     }
@@ -175,10 +195,17 @@ impl State {
 
 impl ResourceId {
     pub fn of(address: &ResourceInstance) -> ResourceId {
-        ResourceId { module: address.module.clone(), resource: address.resource.clone() }
+        ResourceId {
+            module: address.module.clone(),
+            resource: address.resource.clone(),
+        }
     }
 
     pub fn instance(&self, key: InstanceKey) -> ResourceInstance {
-        ResourceInstance { module: self.module.clone(), resource: self.resource.clone(), key }
+        ResourceInstance {
+            module: self.module.clone(),
+            resource: self.resource.clone(),
+            key,
+        }
     }
 }

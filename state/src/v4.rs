@@ -13,7 +13,9 @@ use stead_value::addr::{InstanceKey, ModuleInstance, Resource, ResourceMode};
 use stead_value::{Path, Step, Value};
 
 use crate::address::{parse_module_instance, parse_provider};
-use crate::model::{InstanceObjects, Object, ObjectStatus, OutputValue, ResourceId, ResourceObjects, State};
+use crate::model::{
+    InstanceObjects, Object, ObjectStatus, OutputValue, ResourceId, ResourceObjects, State,
+};
 use crate::{Error, Result};
 
 #[derive(Serialize, Deserialize)]
@@ -89,10 +91,17 @@ struct Version {
 
 /// Reads a state file's bytes. `origin` is only for messages.
 pub(crate) fn parse(bytes: &[u8], origin: &FilePath) -> Result<State> {
-    let malformed = |reason: String| Error::Malformed { path: origin.to_owned(), reason };
-    let Version { version } = serde_json::from_slice(bytes).map_err(|e| malformed(e.to_string()))?;
+    let malformed = |reason: String| Error::Malformed {
+        path: origin.to_owned(),
+        reason,
+    };
+    let Version { version } =
+        serde_json::from_slice(bytes).map_err(|e| malformed(e.to_string()))?;
     if version != 4 {
-        return Err(Error::Version { path: origin.to_owned(), version });
+        return Err(Error::Version {
+            path: origin.to_owned(),
+            version,
+        });
     }
     let file: FileV4 = serde_json::from_slice(bytes).map_err(|e| malformed(e.to_string()))?;
     let mut state = State {
@@ -105,7 +114,11 @@ pub(crate) fn parse(bytes: &[u8], origin: &FilePath) -> Result<State> {
         unknown_fields: file.unknown_fields,
     };
     for (name, output) in file.outputs {
-        let value = OutputValue { value: output.value.into(), ty: output.ty, sensitive: output.sensitive };
+        let value = OutputValue {
+            value: output.value.into(),
+            ty: output.ty,
+            sensitive: output.sensitive,
+        };
         state.outputs.insert(name, value);
     }
     for resource in file.resources {
@@ -117,7 +130,9 @@ pub(crate) fn parse(bytes: &[u8], origin: &FilePath) -> Result<State> {
     Ok(state)
 }
 
-fn read_resource(resource: ResourceV4) -> std::result::Result<(ResourceId, ResourceObjects), String> {
+fn read_resource(
+    resource: ResourceV4,
+) -> std::result::Result<(ResourceId, ResourceObjects), String> {
     let name = format!("{}.{}", resource.type_name, resource.name);
     let module: ModuleInstance = parse_module_instance(&resource.module)
         .ok_or_else(|| format!("{name} has the module address {:?}", resource.module))?;
@@ -129,7 +144,11 @@ fn read_resource(resource: ResourceV4) -> std::result::Result<(ResourceId, Resou
     };
     let id = ResourceId {
         module,
-        resource: Resource { mode, type_name: resource.type_name.into(), name: resource.name.into() },
+        resource: Resource {
+            mode,
+            type_name: resource.type_name.into(),
+            name: resource.name.into(),
+        },
     };
     let mut instances: BTreeMap<InstanceKey, InstanceObjects> = BTreeMap::new();
     for instance in resource.instances {
@@ -149,18 +168,30 @@ fn read_resource(resource: ResourceV4) -> std::result::Result<(ResourceId, Resou
             Some(key) => {
                 slot.deposed.insert(key, object);
             }
-            None if slot.current.is_some() => return Err(format!("{name} has two objects for one instance")),
+            None if slot.current.is_some() => {
+                return Err(format!("{name} has two objects for one instance"));
+            }
             None => slot.current = Some(object),
         }
     }
-    Ok((id, ResourceObjects { provider, instances, unknown_fields: resource.unknown_fields }))
+    Ok((
+        id,
+        ResourceObjects {
+            provider,
+            instances,
+            unknown_fields: resource.unknown_fields,
+        },
+    ))
 }
 
 fn read_object(instance: InstanceV4) -> std::result::Result<Object, String> {
     let attributes = match instance.attributes {
         Some(raw) => Arc::from(raw),
         None if instance.unknown_fields.contains_key("attributes_flat") => {
-            return Err("it was last written by Terraform 0.11; let a newer Terraform write the state once".into());
+            return Err(
+                "it was last written by Terraform 0.11; let a newer Terraform write the state once"
+                    .into(),
+            );
         }
         None => empty_attributes()?,
     };
@@ -190,7 +221,9 @@ fn read_object(instance: InstanceV4) -> std::result::Result<Object, String> {
 }
 
 fn empty_attributes() -> std::result::Result<Arc<RawValue>, String> {
-    RawValue::from_string("{}".into()).map(Arc::from).map_err(|e| e.to_string())
+    RawValue::from_string("{}".into())
+        .map(Arc::from)
+        .map_err(|e| e.to_string())
 }
 
 fn read_path(steps: &[Json]) -> Option<Path> {
@@ -246,11 +279,19 @@ pub(crate) fn render(state: &State) -> serde_json::Result<Vec<u8>> {
             .outputs
             .iter()
             .map(|(name, o)| {
-                let output = OutputV4 { value: own(&o.value), ty: o.ty.clone(), sensitive: o.sensitive };
+                let output = OutputV4 {
+                    value: own(&o.value),
+                    ty: o.ty.clone(),
+                    sensitive: o.sensitive,
+                };
                 (name.clone(), output)
             })
             .collect(),
-        resources: state.resources.iter().map(|(id, r)| write_resource(id, r)).collect(),
+        resources: state
+            .resources
+            .iter()
+            .map(|(id, r)| write_resource(id, r))
+            .collect(),
         check_results: state.check_results.as_deref().map(own),
         unknown_fields: state.unknown_fields.clone(),
     };

@@ -68,7 +68,10 @@ fn a_second_command_is_told_who_holds_the_lock() {
     first.lock(&info()).expect("the lock");
     let mut second = LocalState::at(&path);
     match second.lock(&info()) {
-        Err(Error::Locked { holder: Some(holder), .. }) => assert_eq!(*holder, info()),
+        Err(Error::Locked {
+            holder: Some(holder),
+            ..
+        }) => assert_eq!(*holder, info()),
         other => panic!("{other:?}"),
     }
     // Writing renames a new file over the locked one: the lock goes along.
@@ -85,7 +88,10 @@ fn a_lock_that_wrote_nothing_leaves_nothing() {
     let mut state = LocalState::at(dir.path().join("terraform.tfstate"));
     state.lock(&info()).expect("the lock");
     state.unlock();
-    assert_eq!(std::fs::read_dir(dir.path()).expect("the folder").count(), 0);
+    assert_eq!(
+        std::fs::read_dir(dir.path()).expect("the folder").count(),
+        0
+    );
 }
 
 #[test]
@@ -100,12 +106,18 @@ fn the_backup_is_what_was_there_before_the_first_write() {
     local.write(&mut state).expect("written");
     state.resources.clear();
     local.write(&mut state).expect("written");
-    let backup = std::fs::read_to_string(dir.path().join("terraform.tfstate.backup")).expect("the backup");
-    let serial = |text: &str| serde_json::from_str::<serde_json::Value>(text).expect("JSON")["serial"].clone();
+    let backup =
+        std::fs::read_to_string(dir.path().join("terraform.tfstate.backup")).expect("the backup");
+    let serial = |text: &str| {
+        serde_json::from_str::<serde_json::Value>(text).expect("JSON")["serial"].clone()
+    };
     assert!(backup.contains("terraform_data") && backup.contains("\"o\""));
     assert!(serial(&std::fs::read_to_string(&path).expect("the state")).as_u64() > Some(8));
     // The state, its backup, and no temporary file.
-    assert_eq!(std::fs::read_dir(dir.path()).expect("the folder").count(), 2);
+    assert_eq!(
+        std::fs::read_dir(dir.path()).expect("the folder").count(),
+        2
+    );
 }
 
 #[test]
@@ -117,9 +129,16 @@ fn another_history_and_an_older_serial_are_refused() {
     let state = local.read().expect("read").expect("a state");
     let mut other = state.clone();
     other.lineage = "other".into();
-    assert!(matches!(local.write(&mut other), Err(Error::Lineage { .. })));
+    assert!(matches!(
+        local.write(&mut other),
+        Err(Error::Lineage { .. })
+    ));
     let mut old = state;
     old.serial = 1;
     assert!(matches!(local.write(&mut old), Err(Error::Stale { .. })));
-    assert_eq!(std::fs::read_to_string(&path).expect("the state"), STATE, "nothing was written");
+    assert_eq!(
+        std::fs::read_to_string(&path).expect("the state"),
+        STATE,
+        "nothing was written"
+    );
 }

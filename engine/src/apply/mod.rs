@@ -71,7 +71,15 @@ pub async fn apply(
     observer: Arc<dyn Observer>,
     cancel: CancellationToken,
 ) -> Applied {
-    let mut executor = Executor::new(evaluator, registry, plan, pool, parallelism, observer, cancel);
+    let mut executor = Executor::new(
+        evaluator,
+        registry,
+        plan,
+        pool,
+        parallelism,
+        observer,
+        cancel,
+    );
     executor.prime();
     executor.record(sink);
     executor.run(sink).await;
@@ -145,7 +153,10 @@ impl<'e, 'c> Executor<'e, 'c> {
         cancel: CancellationToken,
     ) -> Self {
         let graph = &plan.graph;
-        let status = graph.ids().map(|id| Status::Waiting(graph.predecessors(id).count())).collect();
+        let status = graph
+            .ids()
+            .map(|id| Status::Waiting(graph.predecessors(id).count()))
+            .collect();
         let total = graph.ids().filter(|id| graph.op(*id) != Op::Join).count();
         let ranks = graph.ranks();
         let state = std::mem::take(&mut plan.prior_state);
@@ -178,8 +189,13 @@ impl<'e, 'c> Executor<'e, 'c> {
 
     /// Publishes every value that will not change, and finds the first operations.
     fn prime(&mut self) {
-        let changing: HashMap<&ResourceInstance, &ResourceChange> =
-            self.plan.changes.iter().filter(|c| c.deposed.is_none()).map(|c| (&c.address, c)).collect();
+        let changing: HashMap<&ResourceInstance, &ResourceChange> = self
+            .plan
+            .changes
+            .iter()
+            .filter(|c| c.deposed.is_none())
+            .map(|c| (&c.address, c))
+            .collect();
         for (address, recorded, provider) in self.state.current_objects() {
             let value = match changing.get(&address) {
                 Some(change) if change.action == Action::NoOp => change.after.clone(),
@@ -210,7 +226,9 @@ impl<'e, 'c> Executor<'e, 'c> {
         recorded: &stead_state::Object,
     ) -> Result<Value, Diagnostics> {
         let type_name = &address.resource.type_name;
-        let schema = self.registry.resource_schema(&provider.source, address.resource.mode, type_name)?;
+        let schema =
+            self.registry
+                .resource_schema(&provider.source, address.resource.mode, type_name)?;
         let factory = self.registry.factory(&provider.source)?;
         let opened = self.pool.get(provider).map(|o| Arc::clone(o.provider()));
         let provider = opened.unwrap_or_else(|| factory.instantiate());
@@ -219,7 +237,10 @@ impl<'e, 'c> Executor<'e, 'c> {
 
     fn make_ready(&mut self, id: OpId) {
         let rank = self.ranks.get(id.index()).copied().unwrap_or(0);
-        self.ready.push(Ready { rank, order: std::cmp::Reverse(id.index() as u32) });
+        self.ready.push(Ready {
+            rank,
+            order: std::cmp::Reverse(id.index() as u32),
+        });
     }
 
     async fn run(&mut self, sink: &mut dyn StateSink) {
@@ -245,7 +266,13 @@ impl<'e, 'c> Executor<'e, 'c> {
             if self.cancel.is_cancelled() || self.halted {
                 return;
             }
-            let Some(Ready { order: std::cmp::Reverse(index), .. }) = self.ready.pop() else { return };
+            let Some(Ready {
+                order: std::cmp::Reverse(index),
+                ..
+            }) = self.ready.pop()
+            else {
+                return;
+            };
             let id = OpId::new(index as usize);
             match self.start(id) {
                 operation::Started::Running => self.set(id, Status::Running),
@@ -294,8 +321,17 @@ impl<'e, 'c> Executor<'e, 'c> {
             if matches!(self.status.get(next.index()), Some(Status::Waiting(_))) {
                 self.set(next, Status::Skipped);
                 queue.extend(self.plan.graph.successors(next));
-                if let Some(change) = self.plan.graph.op(next).change().and_then(|c| self.plan.changes.get(c)) {
-                    self.observer.event(Event::Skipped { address: change.address.clone(), action: change.action });
+                if let Some(change) = self
+                    .plan
+                    .graph
+                    .op(next)
+                    .change()
+                    .and_then(|c| self.plan.changes.get(c))
+                {
+                    self.observer.event(Event::Skipped {
+                        address: change.address.clone(),
+                        action: change.action,
+                    });
                 }
             }
         }
@@ -304,7 +340,11 @@ impl<'e, 'c> Executor<'e, 'c> {
     fn tally(&self) {
         let running = self.running.len();
         let waiting = self.total.saturating_sub(self.settled + running);
-        self.observer.event(Event::Tally { done: self.settled, running, waiting });
+        self.observer.event(Event::Tally {
+            done: self.settled,
+            running,
+            waiting,
+        });
     }
 
     fn record(&mut self, sink: &mut dyn StateSink) {
@@ -315,18 +355,27 @@ impl<'e, 'c> Executor<'e, 'c> {
     }
 
     fn complete(&mut self, id: OpId, outcome: operation::Outcome, sink: &mut dyn StateSink) {
-        let Some(flight) = self.flights.remove(&id) else { return };
-        let Some(change) = self.plan.changes.get(flight.change).cloned() else { return };
+        let Some(flight) = self.flights.remove(&id) else {
+            return;
+        };
+        let Some(change) = self.plan.changes.get(flight.change).cloned() else {
+            return;
+        };
         let op = self.plan.graph.op(id);
         let elapsed = flight.started.elapsed();
         let address = change.address.clone();
         let shown_id = crate::plan::display_id(&outcome.value);
         let mut ok = !outcome.diagnostics.has_errors();
-        self.diagnostics.extend(locate(outcome.diagnostics, &flight.ranges, &address.to_string()));
+        self.diagnostics.extend(locate(
+            outcome.diagnostics,
+            &flight.ranges,
+            &address.to_string(),
+        ));
         match self.fold(op, &change, &flight, outcome.value, outcome.private, ok) {
             Ok(after) => ok &= after,
             Err(diagnostic) => {
-                self.diagnostics.push(diagnostic.address(address.to_string()));
+                self.diagnostics
+                    .push(diagnostic.address(address.to_string()));
                 ok = false;
             }
         }
@@ -335,11 +384,25 @@ impl<'e, 'c> Executor<'e, 'c> {
         if ok {
             self.count(op);
             let started = flight.started.duration_since(self.began);
-            self.timings.push(Timing { address: address.clone(), action, started, elapsed });
-            self.observer.event(Event::Done { address, action, id: shown_id, elapsed });
+            self.timings.push(Timing {
+                address: address.clone(),
+                action,
+                started,
+                elapsed,
+            });
+            self.observer.event(Event::Done {
+                address,
+                action,
+                id: shown_id,
+                elapsed,
+            });
             self.done(id);
         } else {
-            self.observer.event(Event::Failed { address, action, elapsed });
+            self.observer.event(Event::Failed {
+                address,
+                action,
+                elapsed,
+            });
             self.failed(id);
         }
     }
@@ -365,8 +428,10 @@ impl<'e, 'c> Executor<'e, 'c> {
     ) -> Result<bool, Diagnostic> {
         let address = &change.address;
         let type_name = &address.resource.type_name;
-        let schema =
-            self.registry.resource_schema(&change.provider.source, address.resource.mode, type_name)?.clone();
+        let schema = self
+            .registry
+            .resource_schema(&change.provider.source, address.resource.mode, type_name)?
+            .clone();
         if let Op::Delete { .. } | Op::DeleteDeposed { .. } = op {
             let key = match op {
                 Op::DeleteDeposed { change } => self.deposed.get(&change).cloned(),
@@ -376,12 +441,25 @@ impl<'e, 'c> Executor<'e, 'c> {
             let left = if value.is_null() && ok {
                 None
             } else {
-                let left = if value.is_null() { change.before.clone() } else { value };
+                let left = if value.is_null() {
+                    change.before.clone()
+                } else {
+                    value
+                };
                 let tainted = self.recorded_status(change, key.as_deref());
-                Some(object::encode(&left, &schema, private, tainted, change.dependencies.clone(), change.create_before_destroy)?)
+                Some(object::encode(
+                    &left,
+                    &schema,
+                    private,
+                    tainted,
+                    change.dependencies.clone(),
+                    change.create_before_destroy,
+                )?)
             };
             match key {
-                Some(key) => self.state.set_deposed(address, &change.provider, &key, left),
+                Some(key) => self
+                    .state
+                    .set_deposed(address, &change.provider, &key, left),
                 None => self.state.set_current(address, &change.provider, left),
             }
             return Ok(true);
@@ -394,11 +472,26 @@ impl<'e, 'c> Executor<'e, 'c> {
         let by_schema = object::sensitive_by_schema(&schema.block, &value);
         let value = value.apply_marks(&by_schema, Marks::SENSITIVE);
         let created = matches!(op, Op::Create { .. });
-        let status = if !ok && created { ObjectStatus::Tainted } else { ObjectStatus::Ready };
-        let dependencies = if Self::is_data(change) { Vec::new() } else { change.dependencies.clone() };
-        let object =
-            object::encode(&value, &schema, private, status, dependencies, change.create_before_destroy)?;
-        self.state.set_current(address, &change.provider, Some(object));
+        let status = if !ok && created {
+            ObjectStatus::Tainted
+        } else {
+            ObjectStatus::Ready
+        };
+        let dependencies = if Self::is_data(change) {
+            Vec::new()
+        } else {
+            change.dependencies.clone()
+        };
+        let object = object::encode(
+            &value,
+            &schema,
+            private,
+            status,
+            dependencies,
+            change.create_before_destroy,
+        )?;
+        self.state
+            .set_current(address, &change.provider, Some(object));
         let id = self.evaluator.id(Object::Instance(address.clone()));
         if !ok {
             self.evaluator.publish_failed(id);
@@ -423,27 +516,45 @@ impl<'e, 'c> Executor<'e, 'c> {
 
     /// A create that left nothing behind gives the deposed object its place back.
     fn restore_deposed(&mut self, op: Op, change: &ResourceChange) {
-        let Op::Create { change: index } = op else { return };
-        let Some(key) = self.deposed.get(&index) else { return };
-        let Some(object) =
-            self.state.instance(&change.address).and_then(|i| i.deposed.get(key)).cloned()
+        let Op::Create { change: index } = op else {
+            return;
+        };
+        let Some(key) = self.deposed.get(&index) else {
+            return;
+        };
+        let Some(object) = self
+            .state
+            .instance(&change.address)
+            .and_then(|i| i.deposed.get(key))
+            .cloned()
         else {
             return;
         };
-        self.state.set_deposed(&change.address, &change.provider, key, None);
-        self.state.set_current(&change.address, &change.provider, Some(object));
+        self.state
+            .set_deposed(&change.address, &change.provider, key, None);
+        self.state
+            .set_current(&change.address, &change.provider, Some(object));
     }
 
     fn postconditions(&mut self, change: &ResourceChange, value: Value) -> bool {
-        let Some(config) = self.enter(&change.address) else { return true };
+        let Some(config) = self.enter(&change.address) else {
+            return true;
+        };
         let checked = self.evaluator.check(
             &config.resource.lifecycle.postconditions,
-            &self.evaluator.condition_scope(config.module, &config.repetition, Some(value)),
+            &self
+                .evaluator
+                .condition_scope(config.module, &config.repetition, Some(value)),
             "Resource postcondition failed",
             Severity::Error,
         );
         let holds = !checked.diagnostics.has_errors();
-        self.diagnostics.extend(checked.diagnostics.into_iter().map(|d| d.address(change.address.to_string())));
+        self.diagnostics.extend(
+            checked
+                .diagnostics
+                .into_iter()
+                .map(|d| d.address(change.address.to_string())),
+        );
         holds
     }
 
@@ -459,7 +570,10 @@ impl<'e, 'c> Executor<'e, 'c> {
         let observer = Arc::clone(&self.observer);
         let address = address.clone();
         Context::new(self.cancel.clone()).with_progress(Arc::new(move |progress: Progress| {
-            observer.event(Event::Progress { address: address.clone(), message: progress.message });
+            observer.event(Event::Progress {
+                address: address.clone(),
+                message: progress.message,
+            });
         }))
     }
 
@@ -469,7 +583,12 @@ impl<'e, 'c> Executor<'e, 'c> {
             .graph
             .ids()
             .filter(|id| self.plan.graph.op(*id) != Op::Join)
-            .filter(|id| matches!(self.status.get(id.index()), Some(Status::Waiting(_) | Status::Skipped)))
+            .filter(|id| {
+                matches!(
+                    self.status.get(id.index()),
+                    Some(Status::Waiting(_) | Status::Skipped)
+                )
+            })
             .count();
         if self.cancel.is_cancelled() && skipped > 0 {
             self.diagnostics.push(Diagnostic::error(

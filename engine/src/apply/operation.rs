@@ -12,19 +12,21 @@ use stead_value::{Diagnostic, Diagnostics, Marks, Severity, Value};
 use tokio::sync::OnceCell;
 
 use super::{Executor, Flight};
+use crate::Action;
 use crate::changes::ResourceChange;
 use crate::eval::Object;
 use crate::event::Event;
 use crate::graph::{Op, OpId};
 use crate::plan::{ignore_changes, locate};
 use crate::providers::Opened;
-use crate::Action;
 
 /// How an operation's start went.
 pub(super) enum Started {
     Running,
     /// Nothing had to run.
-    Done { changed: bool },
+    Done {
+        changed: bool,
+    },
     Failed(Diagnostics),
 }
 
@@ -57,7 +59,11 @@ impl Access {
             Access::Opening(opening) => {
                 let configured = opening.configured.get_or_init(|| async {
                     context.progress("opening the provider");
-                    opening.provider.configure(opening.config.clone(), context).await.map(|_| ())
+                    opening
+                        .provider
+                        .configure(opening.config.clone(), context)
+                        .await
+                        .map(|_| ())
                 });
                 configured.await.clone()?;
                 Ok(&opening.provider)
@@ -82,7 +88,9 @@ struct Write {
 impl Executor<'_, '_> {
     pub(super) fn start(&mut self, id: OpId) -> Started {
         let op = self.plan.graph.op(id);
-        let Some(index) = op.change() else { return Started::Done { changed: false } };
+        let Some(index) = op.change() else {
+            return Started::Done { changed: false };
+        };
         let Some(change) = self.plan.changes.get(index).cloned() else {
             return Started::Done { changed: false };
         };
@@ -91,8 +99,13 @@ impl Executor<'_, '_> {
             Op::Depose { .. } => Ok(self.depose(index, &change)),
             Op::Forget { .. } => {
                 match &change.deposed {
-                    Some(key) => self.state.set_deposed(&change.address, &change.provider, key, None),
-                    None => self.state.set_current(&change.address, &change.provider, None),
+                    Some(key) => {
+                        self.state
+                            .set_deposed(&change.address, &change.provider, key, None)
+                    }
+                    None => self
+                        .state
+                        .set_current(&change.address, &change.provider, None),
                 }
                 Ok(Started::Done { changed: true })
             }
@@ -103,7 +116,16 @@ impl Executor<'_, '_> {
         result.unwrap_or_else(|diagnostics| {
             let address = change.address.to_string();
             Started::Failed(
-                diagnostics.into_iter().map(|d| if d.address.is_none() { d.address(address.clone()) } else { d }).collect(),
+                diagnostics
+                    .into_iter()
+                    .map(|d| {
+                        if d.address.is_none() {
+                            d.address(address.clone())
+                        } else {
+                            d
+                        }
+                    })
+                    .collect(),
             )
         })
     }
@@ -114,14 +136,22 @@ impl Executor<'_, '_> {
         };
         let (object, provider) = (object.clone(), provider.clone());
         let taken = |key: &str| {
-            self.state.instance(&change.address).is_some_and(|i| i.deposed.contains_key(key))
+            self.state
+                .instance(&change.address)
+                .is_some_and(|i| i.deposed.contains_key(key))
         };
         let key = (0_u32..)
-            .map(|n| format!("{:08x}", (index as u32).wrapping_mul(0x9e37_79b9).wrapping_add(n)))
+            .map(|n| {
+                format!(
+                    "{:08x}",
+                    (index as u32).wrapping_mul(0x9e37_79b9).wrapping_add(n)
+                )
+            })
             .find(|key| !taken(key))
             .unwrap_or_default();
         self.state.set_current(&change.address, &provider, None);
-        self.state.set_deposed(&change.address, &provider, &key, Some(object));
+        self.state
+            .set_deposed(&change.address, &provider, &key, Some(object));
         self.deposed.insert(index, key);
         Started::Done { changed: true }
     }
@@ -135,18 +165,29 @@ impl Executor<'_, '_> {
     ) -> Started {
         // What is created has no identity yet, even when it replaces something that had.
         let shown = match flight.action {
-            Action::Update | Action::Delete => {
-                self.plan.changes.get(flight.change).and_then(|c| crate::plan::display_id(&c.before))
-            }
+            Action::Update | Action::Delete => self
+                .plan
+                .changes
+                .get(flight.change)
+                .and_then(|c| crate::plan::display_id(&c.before)),
             _ => None,
         };
-        self.observer.event(Event::Start { address: address.clone(), action: flight.action, id: shown });
+        self.observer.event(Event::Start {
+            address: address.clone(),
+            action: flight.action,
+            id: shown,
+        });
         self.flights.insert(id, flight);
         self.running.spawn(async move { (id, job.await) });
         Started::Running
     }
 
-    fn start_delete(&mut self, id: OpId, index: usize, change: &ResourceChange) -> Result<Started, Diagnostics> {
+    fn start_delete(
+        &mut self,
+        id: OpId,
+        index: usize,
+        change: &ResourceChange,
+    ) -> Result<Started, Diagnostics> {
         let access = self.access(&change.provider)?;
         let context = self.context(&change.address);
         let (prior, _) = change.before.clone().unmark_deep();
@@ -167,10 +208,20 @@ impl Executor<'_, '_> {
         Ok(self.launch(id, flight, &change.address, async move {
             let provider = match access.open(&context).await {
                 Ok(provider) => provider,
-                Err(diagnostics) => return Outcome { value: request.prior, private: request.private, diagnostics },
+                Err(diagnostics) => {
+                    return Outcome {
+                        value: request.prior,
+                        private: request.private,
+                        diagnostics,
+                    };
+                }
             };
             let response = provider.apply(&type_name, request, &context).await;
-            Outcome { value: response.value, private: response.private, diagnostics: response.diagnostics }
+            Outcome {
+                value: response.value,
+                private: response.private,
+                diagnostics: response.diagnostics,
+            }
         }))
     }
 
@@ -184,15 +235,30 @@ impl Executor<'_, '_> {
         let access = self.access(&change.provider)?;
         let (config, ranges) = self.evaluate(change)?;
         let type_name = &change.address.resource.type_name;
-        let schema =
-            self.registry.resource_schema(&change.provider.source, change.address.resource.mode, type_name)?.clone();
+        let schema = self
+            .registry
+            .resource_schema(
+                &change.provider.source,
+                change.address.resource.mode,
+                type_name,
+            )?
+            .clone();
         let update = matches!(op, Op::Update { .. });
         let sensitive = config.marked_paths(Marks::SENSITIVE);
         let (config, _) = config.unmark_deep();
         let null = Value::null(schema.block.value_type());
-        let (prior, _) = if update { change.before.clone().unmark_deep() } else { (null, Marks::NONE) };
+        let (prior, _) = if update {
+            change.before.clone().unmark_deep()
+        } else {
+            (null, Marks::NONE)
+        };
         let config = match self.enter(&change.address) {
-            Some(found) => ignore_changes(&found.resource.lifecycle.ignore_changes, &schema, &prior, &config),
+            Some(found) => ignore_changes(
+                &found.resource.lifecycle.ignore_changes,
+                &schema,
+                &prior,
+                &config,
+            ),
             None => config,
         };
         let (planned, _) = change.after.clone().unmark_deep();
@@ -204,16 +270,35 @@ impl Executor<'_, '_> {
             planned,
             config,
             private: change.private.clone(),
-            prior_private: if update { change.prior_private.clone() } else { Vec::new() },
+            prior_private: if update {
+                change.prior_private.clone()
+            } else {
+                Vec::new()
+            },
             late: change.late,
         };
         let context = self.context(&change.address);
-        let action = if update { Action::Update } else { Action::Create };
-        let flight = Flight { change: index, action, started: Instant::now(), sensitive, ranges };
+        let action = if update {
+            Action::Update
+        } else {
+            Action::Create
+        };
+        let flight = Flight {
+            change: index,
+            action,
+            started: Instant::now(),
+            sensitive,
+            ranges,
+        };
         Ok(self.launch(id, flight, &change.address, write.run(context)))
     }
 
-    fn start_read(&mut self, id: OpId, index: usize, change: &ResourceChange) -> Result<Started, Diagnostics> {
+    fn start_read(
+        &mut self,
+        id: OpId,
+        index: usize,
+        change: &ResourceChange,
+    ) -> Result<Started, Diagnostics> {
         let access = self.access(&change.provider)?;
         let (config, ranges) = self.evaluate(change)?;
         let sensitive = config.marked_paths(Marks::SENSITIVE);
@@ -221,14 +306,24 @@ impl Executor<'_, '_> {
         let context = self.context(&change.address);
         let type_name = Arc::clone(&change.address.resource.type_name);
         let null = Value::null(change.after.ty());
-        let flight = Flight { change: index, action: Action::Read, started: Instant::now(), sensitive, ranges };
+        let flight = Flight {
+            change: index,
+            action: Action::Read,
+            started: Instant::now(),
+            sensitive,
+            ranges,
+        };
         Ok(self.launch(id, flight, &change.address, async move {
             let read = match access.open(&context).await {
                 Ok(provider) => provider.read_data(&type_name, config, &context).await,
                 Err(diagnostics) => Err(diagnostics),
             };
             let (value, diagnostics) = read.unwrap_or_else(|errors| (null, errors));
-            Outcome { value, private: Vec::new(), diagnostics }
+            Outcome {
+                value,
+                private: Vec::new(),
+                diagnostics,
+            }
         }))
     }
 
@@ -240,15 +335,29 @@ impl Executor<'_, '_> {
             address.resource.mode,
             &address.resource.type_name,
         )?;
-        let Some(config) = self.enter(address) else { return Err(self.cannot_evaluate(&address.to_string())) };
+        let Some(config) = self.enter(address) else {
+            return Err(self.cannot_evaluate(&address.to_string()));
+        };
         let id = self.evaluator.id(Object::Instance(address.clone()));
         let attempt = self.evaluator.run(id, || {
-            let scope = self.evaluator.scope(config.module, config.repetition.clone());
+            let scope = self
+                .evaluator
+                .scope(config.module, config.repetition.clone());
             let rules = &config.resource.lifecycle.preconditions;
-            let checked = self.evaluator.check(rules, &scope, "Resource precondition failed", Severity::Error);
-            (self.evaluator.decode_instance(&config, &schema.block), checked.diagnostics)
+            let checked = self.evaluator.check(
+                rules,
+                &scope,
+                "Resource precondition failed",
+                Severity::Error,
+            );
+            (
+                self.evaluator.decode_instance(&config, &schema.block),
+                checked.diagnostics,
+            )
         });
-        let Some(attempt) = attempt else { return Err(self.cannot_evaluate(&address.to_string())) };
+        let Some(attempt) = attempt else {
+            return Err(self.cannot_evaluate(&address.to_string()));
+        };
         let (decoded, conditions) = attempt.value;
         if attempt.failed || decoded.failed {
             return Err(self.cannot_evaluate(&address.to_string()));
@@ -301,7 +410,10 @@ impl Executor<'_, '_> {
             .into());
         };
         let id = self.evaluator.id(Object::Provider(address.clone()));
-        let Some(attempt) = self.evaluator.run(id, || self.evaluator.decode_provider(&found, block)) else {
+        let Some(attempt) = self
+            .evaluator
+            .run(id, || self.evaluator.decode_provider(&found, block))
+        else {
             return Err(self.cannot_evaluate(&address.to_string()));
         };
         if attempt.failed || attempt.value.failed {
@@ -324,7 +436,11 @@ impl Executor<'_, '_> {
         let found = provider.validate_provider(&config);
         let located: Diagnostics = locate(found, &decoded.ranges, &address.to_string()).collect();
         located.into_result()?;
-        let opening = Arc::new(Opening { provider, config, configured: OnceCell::new() });
+        let opening = Arc::new(Opening {
+            provider,
+            config,
+            configured: OnceCell::new(),
+        });
         self.opening.insert(address.clone(), Arc::clone(&opening));
         Ok(Access::Opening(opening))
     }
@@ -337,7 +453,11 @@ impl Write {
         match self.write(&context).await {
             Ok(outcome) => outcome,
             // Nothing was sent: the object is as it was.
-            Err(diagnostics) => Outcome { value: prior, private, diagnostics },
+            Err(diagnostics) => Outcome {
+                value: prior,
+                private,
+                diagnostics,
+            },
         }
     }
 
@@ -355,14 +475,23 @@ impl Write {
         if self.late && !self.prior.is_null() && !fresh.planned.raw_equals(&self.prior) {
             return Err(self.plan_again());
         }
-        if !self.late {
-            if let Some(path) = first_contradiction(&self.planned, &fresh.planned, &stead_value::Path::root()) {
-                return Err(self.inconsistent(&path));
-            }
+        if !self.late
+            && let Some(path) =
+                first_contradiction(&self.planned, &fresh.planned, &stead_value::Path::root())
+        {
+            return Err(self.inconsistent(&path));
         }
-        let private = if fresh.private.is_empty() { self.private } else { fresh.private };
-        let request =
-            ApplyRequest { prior: self.prior, planned: fresh.planned, config: self.config, private };
+        let private = if fresh.private.is_empty() {
+            self.private
+        } else {
+            fresh.private
+        };
+        let request = ApplyRequest {
+            prior: self.prior,
+            planned: fresh.planned,
+            config: self.config,
+            private,
+        };
         let response = provider.apply(type_name, request, context).await;
         let mut diagnostics = response.diagnostics;
         let value = if response.value.is_wholly_known() {
@@ -376,7 +505,11 @@ impl Write {
             }
             crate::object::unknown_as_null(&response.value)
         };
-        Ok(Outcome { value, private: response.private, diagnostics })
+        Ok(Outcome {
+            value,
+            private: response.private,
+            diagnostics,
+        })
     }
 
     fn plan_again(&self) -> Diagnostics {
@@ -397,7 +530,11 @@ impl Write {
 }
 
 /// The first place where a final plan says something else than the plan that was shown; unknowns may become anything.
-fn first_contradiction(shown: &Value, last: &Value, at: &stead_value::Path) -> Option<stead_value::Path> {
+fn first_contradiction(
+    shown: &Value,
+    last: &Value,
+    at: &stead_value::Path,
+) -> Option<stead_value::Path> {
     use stead_value::Kind as V;
     match (shown.kind(), last.kind()) {
         (V::Unknown(..), _) => None,
@@ -422,7 +559,10 @@ fn first_contradiction(shown: &Value, last: &Value, at: &stead_value::Path) -> O
             if a.len() != b.len() {
                 return Some(at.clone());
             }
-            a.iter().zip(b.iter()).enumerate().find_map(|(i, (a, b))| first_contradiction(a, b, &at.index_number(i)))
+            a.iter()
+                .zip(b.iter())
+                .enumerate()
+                .find_map(|(i, (a, b))| first_contradiction(a, b, &at.index_number(i)))
         }
         // Elements of sets have no place of their own: unknown ones may merge.
         (V::Set(_, a), V::Set(_, b)) if a.iter().any(|v| !v.is_wholly_known()) => {

@@ -10,12 +10,17 @@ impl Executor<'_, '_> {
     /// Evaluates the root outputs; one that cannot be computed keeps its recorded value.
     pub(super) fn record_outputs(&mut self) {
         let config = self.evaluator.config(ROOT);
-        self.state.outputs.retain(|name, _| config.outputs.contains_key(name.as_str()));
+        self.state
+            .outputs
+            .retain(|name, _| config.outputs.contains_key(name.as_str()));
         for (name, output) in &config.outputs {
             if output.ephemeral {
                 continue;
             }
-            let Outcome::Value(value) = self.evaluator.demand(Object::Output(ROOT, Arc::clone(name))) else {
+            let Outcome::Value(value) = self
+                .evaluator
+                .demand(Object::Output(ROOT, Arc::clone(name)))
+            else {
                 continue;
             };
             if value.is_null() {

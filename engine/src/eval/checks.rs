@@ -36,8 +36,11 @@ impl<'c> Evaluator<'c> {
                 Ok(value) => value,
                 Err(e) => {
                     checked.diagnostics.push(
-                        Diagnostic::error("Invalid condition result", format!("Invalid condition result value: {}.", e.message))
-                            .at(rule.condition.range()),
+                        Diagnostic::error(
+                            "Invalid condition result",
+                            format!("Invalid condition result value: {}.", e.message),
+                        )
+                        .at(rule.condition.range()),
                     );
                     continue;
                 }
@@ -49,9 +52,12 @@ impl<'c> Evaluator<'c> {
             match condition.as_bool() {
                 Some(true) => {}
                 Some(false) => {
-                    let mut diagnostic = Diagnostic::error(summary, self.error_message(rule, scope));
+                    let mut diagnostic =
+                        Diagnostic::error(summary, self.error_message(rule, scope));
                     diagnostic.severity = severity;
-                    checked.diagnostics.push(diagnostic.at(rule.condition.range()));
+                    checked
+                        .diagnostics
+                        .push(diagnostic.at(rule.condition.range()));
                 }
                 None => checked.diagnostics.push(
                     Diagnostic::error(
@@ -75,7 +81,11 @@ impl<'c> Evaluator<'c> {
         }
         if !message.value.marks_deep().is_empty() {
             let secret = message.value.marks_deep().contains(Marks::SENSITIVE);
-            return hidden(if secret { "it refers to sensitive values" } else { "it refers to ephemeral values" });
+            return hidden(if secret {
+                "it refers to sensitive values"
+            } else {
+                "it refers to ephemeral values"
+            });
         }
         match message.value.as_str() {
             Some(text) => text.trim().to_owned(),
@@ -94,7 +104,8 @@ impl<'c> Evaluator<'c> {
                 continue;
             }
             // A variable that has no value needs no second message.
-            if let Outcome::Value(_) = self.demand(Object::Variable(module, variable.name.clone())) {
+            if let Outcome::Value(_) = self.demand(Object::Variable(module, variable.name.clone()))
+            {
                 let checked = self.check(
                     &variable.validations,
                     &scope,
@@ -103,23 +114,42 @@ impl<'c> Evaluator<'c> {
                 );
                 let place = self.given_place(module, &variable.name);
                 all.unknown |= checked.unknown;
-                all.diagnostics.extend(checked.diagnostics.into_iter().map(|mut d| {
-                    if let (true, Some(place)) = (d.summary == "Invalid value for variable", &place) {
-                        d.detail = format!("{}\n\nThis was checked by the validation rule at {}:{}.", d.detail, variable.range.file, d.subject.as_ref().map_or(variable.range.start.line, |r| r.start.line));
-                        d.context = Some(place.clone());
-                    }
-                    d
-                }));
+                all.diagnostics
+                    .extend(checked.diagnostics.into_iter().map(|mut d| {
+                        if let (true, Some(place)) =
+                            (d.summary == "Invalid value for variable", &place)
+                        {
+                            d.detail = format!(
+                                "{}\n\nThis was checked by the validation rule at {}:{}.",
+                                d.detail,
+                                variable.range.file,
+                                d.subject
+                                    .as_ref()
+                                    .map_or(variable.range.start.line, |r| r.start.line)
+                            );
+                            d.context = Some(place.clone());
+                        }
+                        d
+                    }));
             }
         }
         for output in config.outputs.values() {
-            let checked =
-                self.check(&output.preconditions, &scope, "Module output value precondition failed", Severity::Error);
+            let checked = self.check(
+                &output.preconditions,
+                &scope,
+                "Module output value precondition failed",
+                Severity::Error,
+            );
             all.unknown |= checked.unknown;
             all.diagnostics.extend(checked.diagnostics);
         }
         for check in config.checks.values() {
-            let checked = self.check(&check.asserts, &scope, "Check block assertion failed", Severity::Warning);
+            let checked = self.check(
+                &check.asserts,
+                &scope,
+                "Check block assertion failed",
+                Severity::Warning,
+            );
             all.unknown |= checked.unknown;
             all.diagnostics.extend(checked.diagnostics);
         }
@@ -130,7 +160,12 @@ impl<'c> Evaluator<'c> {
     fn given_place(&self, module: ModuleId, name: &str) -> Option<stead_value::SourceRange> {
         let node = self.node(module);
         let (call, _) = node.address.0.last()?;
-        let argument = self.config(node.parent?).calls.get(call)?.arguments.attribute(name)?;
+        let argument = self
+            .config(node.parent?)
+            .calls
+            .get(call)?
+            .arguments
+            .attribute(name)?;
         Some(argument.expr.range())
     }
 
@@ -143,6 +178,10 @@ impl<'c> Evaluator<'c> {
     ) -> EvalScope<'_, 'c> {
         let mut repetition = repetition.clone();
         repetition.self_object = self_object;
-        EvalScope { evaluator: self, module, repetition }
+        EvalScope {
+            evaluator: self,
+            module,
+            repetition,
+        }
     }
 }

@@ -52,11 +52,16 @@ impl Expansion {
             Expansion::Single => vec![(InstanceKey::None, Repeated::Single)],
             Expansion::Absent => Vec::new(),
             Expansion::Unknown => vec![(InstanceKey::None, Repeated::Unknown)],
-            Expansion::Count(n) => (0..*n).map(|i| (InstanceKey::Int(i), Repeated::Count(i))).collect(),
+            Expansion::Count(n) => (0..*n)
+                .map(|i| (InstanceKey::Int(i), Repeated::Count(i)))
+                .collect(),
             Expansion::ForEach(entries) => entries
                 .iter()
                 .map(|(k, v)| {
-                    (InstanceKey::String(Arc::clone(k)), Repeated::Each(Arc::clone(k), v.clone()))
+                    (
+                        InstanceKey::String(Arc::clone(k)),
+                        Repeated::Each(Arc::clone(k), v.clone()),
+                    )
                 })
                 .collect(),
         }
@@ -67,9 +72,9 @@ impl Expansion {
             (Expansion::Single, InstanceKey::None) => Some(Repeated::Single),
             (Expansion::Unknown, _) => Some(Repeated::Unknown),
             (Expansion::Count(n), InstanceKey::Int(i)) if i < n => Some(Repeated::Count(*i)),
-            (Expansion::ForEach(entries), InstanceKey::String(k)) => {
-                entries.get(k).map(|v| Repeated::Each(Arc::clone(k), v.clone()))
-            }
+            (Expansion::ForEach(entries), InstanceKey::String(k)) => entries
+                .get(k)
+                .map(|v| Repeated::Each(Arc::clone(k), v.clone())),
             _ => None,
         }
     }
@@ -81,16 +86,27 @@ impl<'c> Evaluator<'c> {
         self.expansions.borrow().get(&id).cloned()
     }
 
-    pub(super) fn resource_keys(&self, id: ObjectId, module: ModuleId, resource: &Resource) -> Evaluation {
+    pub(super) fn resource_keys(
+        &self,
+        id: ObjectId,
+        module: ModuleId,
+        resource: &Resource,
+    ) -> Evaluation {
         match self.config(module).resources.get(resource) {
             Some(config) => self.expand(id, module, &config.repetition),
-            None => Evaluation { failed: true, ..Evaluation::of(Value::dynamic()) },
+            None => Evaluation {
+                failed: true,
+                ..Evaluation::of(Value::dynamic())
+            },
         }
     }
 
     pub(super) fn call_keys(&self, id: ObjectId, module: ModuleId, name: &Arc<str>) -> Evaluation {
         let Some(call) = self.config(module).calls.get(name) else {
-            return Evaluation { failed: true, ..Evaluation::of(Value::dynamic()) };
+            return Evaluation {
+                failed: true,
+                ..Evaluation::of(Value::dynamic())
+            };
         };
         let evaluation = self.expand(id, module, &call.repetition);
         if evaluation.is_settled() {
@@ -100,17 +116,25 @@ impl<'c> Evaluator<'c> {
     }
 
     /// Evaluates a repetition; the value itself is only a sign that the expansion is there.
-    fn expand(&self, id: ObjectId, module: ModuleId, repetition: &config::Repetition) -> Evaluation {
+    fn expand(
+        &self,
+        id: ObjectId,
+        module: ModuleId,
+        repetition: &config::Repetition,
+    ) -> Evaluation {
         let scope = self.scope(module, Repetition::default());
-        let (evaluation, read): (Evaluation, fn(&Value) -> Result<Expansion, Refusal>) = match repetition {
-            config::Repetition::Single => {
-                self.expansions.borrow_mut().insert(id, Rc::new(Expansion::Single));
-                return Evaluation::of(Value::bool(true));
-            }
-            config::Repetition::Count(e) => (evaluate(e, &scope), read_count),
-            config::Repetition::ForEach(e) => (evaluate(e, &scope), read_for_each),
-            config::Repetition::Enabled(e) => (evaluate(e, &scope), read_enabled),
-        };
+        let (evaluation, read): (Evaluation, fn(&Value) -> Result<Expansion, Refusal>) =
+            match repetition {
+                config::Repetition::Single => {
+                    self.expansions
+                        .borrow_mut()
+                        .insert(id, Rc::new(Expansion::Single));
+                    return Evaluation::of(Value::bool(true));
+                }
+                config::Repetition::Count(e) => (evaluate(e, &scope), read_count),
+                config::Repetition::ForEach(e) => (evaluate(e, &scope), read_for_each),
+                config::Repetition::Enabled(e) => (evaluate(e, &scope), read_enabled),
+            };
         let range = match repetition {
             config::Repetition::Count(e)
             | config::Repetition::ForEach(e)
@@ -127,7 +151,9 @@ impl<'c> Evaluator<'c> {
                 evaluation.value = Value::bool(true);
             }
             Err(Refusal::Unknown(_)) if self.settings.phase == Phase::Validate => {
-                self.expansions.borrow_mut().insert(id, Rc::new(Expansion::Unknown));
+                self.expansions
+                    .borrow_mut()
+                    .insert(id, Rc::new(Expansion::Unknown));
                 evaluation.value = Value::bool(true);
             }
             Err(Refusal::Unknown(diagnostic) | Refusal::Wrong(diagnostic)) => {
@@ -139,7 +165,11 @@ impl<'c> Evaluator<'c> {
 
     fn make_children(&self, id: ObjectId, module: ModuleId, name: &Arc<str>) {
         let parent = self.node(module);
-        let (Some(config), Some(expansion)) = (parent.config.children.get(name), self.expansion(id)) else { return };
+        let (Some(config), Some(expansion)) =
+            (parent.config.children.get(name), self.expansion(id))
+        else {
+            return;
+        };
         let mut ids = Vec::new();
         for (key, repeated) in expansion.instances() {
             let address = parent.address.child(Arc::clone(name), key);
@@ -155,16 +185,32 @@ impl<'c> Evaluator<'c> {
             self.module_ids.borrow_mut().insert(address, child);
             ids.push(child);
         }
-        parent.children.borrow_mut().insert(Arc::clone(name), Rc::new(ids));
+        parent
+            .children
+            .borrow_mut()
+            .insert(Arc::clone(name), Rc::new(ids));
     }
 
     /// The instances of a call whose keys have been computed.
     pub fn children(&self, module: ModuleId, name: &Arc<str>) -> Rc<Vec<ModuleId>> {
-        self.node(module).children.borrow().get(name).cloned().unwrap_or_default()
+        self.node(module)
+            .children
+            .borrow()
+            .get(name)
+            .cloned()
+            .unwrap_or_default()
     }
 
-    pub(super) fn child(&self, module: ModuleId, name: &Arc<str>, key: &InstanceKey) -> Option<ModuleId> {
-        let address = self.node(module).address.child(Arc::clone(name), key.clone());
+    pub(super) fn child(
+        &self,
+        module: ModuleId,
+        name: &Arc<str>,
+        key: &InstanceKey,
+    ) -> Option<ModuleId> {
+        let address = self
+            .node(module)
+            .address
+            .child(Arc::clone(name), key.clone());
         self.module(&address)
     }
 
@@ -208,13 +254,21 @@ fn read_count(value: &Value) -> Result<Expansion, Refusal> {
         ));
     }
     if marks.contains(Marks::EPHEMERAL) {
-        return Err(wrong("The given \"count\" is derived from an ephemeral value, which cannot be used as the count argument."));
+        return Err(wrong(
+            "The given \"count\" is derived from an ephemeral value, which cannot be used as the count argument.",
+        ));
     }
     if value.is_null() {
-        return Err(wrong("The given \"count\" argument value is null. An integer is required."));
+        return Err(wrong(
+            "The given \"count\" argument value is null. An integer is required.",
+        ));
     }
-    let number = stead_value::convert::convert(&value, &Type::Number)
-        .map_err(|e| wrong(&format!("The given \"count\" argument value is unsuitable: {}.", e.message)))?;
+    let number = stead_value::convert::convert(&value, &Type::Number).map_err(|e| {
+        wrong(&format!(
+            "The given \"count\" argument value is unsuitable: {}.",
+            e.message
+        ))
+    })?;
     if !number.is_known() {
         return Err(Refusal::Unknown(Diagnostic::error(
             "Invalid count argument",
@@ -222,24 +276,39 @@ fn read_count(value: &Value) -> Result<Expansion, Refusal> {
         )));
     }
     match number.as_i64() {
-        Some(n) if n > MAX_COUNT => Err(wrong(&format!("The given \"count\" argument value is unsuitable: stead makes at most {MAX_COUNT} instances."))),
+        Some(n) if n > MAX_COUNT => Err(wrong(&format!(
+            "The given \"count\" argument value is unsuitable: stead makes at most {MAX_COUNT} instances."
+        ))),
         Some(n) if n >= 0 => Ok(Expansion::Count(n as u64)),
-        Some(_) => Err(wrong("The given \"count\" argument value is unsuitable: must be greater than or equal to zero.")),
-        None => Err(wrong("The given \"count\" argument value is unsuitable: a whole number is required.")),
+        Some(_) => Err(wrong(
+            "The given \"count\" argument value is unsuitable: must be greater than or equal to zero.",
+        )),
+        None => Err(wrong(
+            "The given \"count\" argument value is unsuitable: a whole number is required.",
+        )),
     }
 }
 
 fn read_enabled(value: &Value) -> Result<Expansion, Refusal> {
-    let wrong = |detail: &str| Refusal::Wrong(Diagnostic::error("Invalid enabled argument", detail));
+    let wrong =
+        |detail: &str| Refusal::Wrong(Diagnostic::error("Invalid enabled argument", detail));
     let (value, marks) = value.clone().unmark();
     if !marks.is_empty() {
-        return Err(wrong("Sensitive and ephemeral values cannot decide whether an object is enabled."));
+        return Err(wrong(
+            "Sensitive and ephemeral values cannot decide whether an object is enabled.",
+        ));
     }
     if value.is_null() {
-        return Err(wrong("The given \"enabled\" argument value is null. A bool is required."));
+        return Err(wrong(
+            "The given \"enabled\" argument value is null. A bool is required.",
+        ));
     }
-    let value = stead_value::convert::convert(&value, &Type::Bool)
-        .map_err(|e| wrong(&format!("The given \"enabled\" argument value is unsuitable: {}.", e.message)))?;
+    let value = stead_value::convert::convert(&value, &Type::Bool).map_err(|e| {
+        wrong(&format!(
+            "The given \"enabled\" argument value is unsuitable: {}.",
+            e.message
+        ))
+    })?;
     match value.as_bool() {
         Some(true) => Ok(Expansion::Single),
         Some(false) => Ok(Expansion::Absent),
@@ -251,7 +320,8 @@ fn read_enabled(value: &Value) -> Result<Expansion, Refusal> {
 }
 
 pub(super) fn read_for_each(value: &Value) -> Result<Expansion, Refusal> {
-    let wrong = |detail: String| Refusal::Wrong(Diagnostic::error("Invalid for_each argument", detail));
+    let wrong =
+        |detail: String| Refusal::Wrong(Diagnostic::error("Invalid for_each argument", detail));
     let (value, marks) = value.clone().unmark();
     if marks.contains(Marks::SENSITIVE) {
         return Err(wrong("Sensitive values, or values derived from sensitive values, cannot be used as for_each arguments. If used, the sensitive value could be exposed as a resource instance key.".into()));
@@ -266,9 +336,14 @@ pub(super) fn read_for_each(value: &Value) -> Result<Expansion, Refusal> {
         ))
     };
     match value.kind() {
-        Kind::Null(_) => Err(wrong("The given \"for_each\" argument value is null. A map, or set of strings is allowed.".into())),
+        Kind::Null(_) => Err(wrong(
+            "The given \"for_each\" argument value is null. A map, or set of strings is allowed."
+                .into(),
+        )),
         Kind::Unknown(..) => Err(unknown()),
-        Kind::Map(_, entries) | Kind::Object(entries) => Ok(Expansion::ForEach((**entries).clone())),
+        Kind::Map(_, entries) | Kind::Object(entries) => {
+            Ok(Expansion::ForEach((**entries).clone()))
+        }
         Kind::Set(element, items) => {
             if items.iter().any(|i| !i.is_known()) {
                 return Err(unknown());

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use stead_lang::config::Import;
 use stead_lang::expr::{Evaluation, evaluate};
 use stead_lang::syntax::{ExprKind, Expression, Step, StepKind};
-use stead_value::addr::{ConfigResource, InstanceKey, Module, ModuleInstance, Resource, ResourceInstance, ResourceMode};
+use stead_value::addr::{
+    ConfigResource, InstanceKey, Module, ModuleInstance, Resource, ResourceInstance, ResourceMode,
+};
 use stead_value::{Diagnostic, Diagnostics, SourceRange, Type, Value};
 
 use super::expand::read_for_each;
@@ -25,7 +27,9 @@ type Words<'a> = Vec<(Arc<str>, Option<&'a Step>)>;
 
 /// Splits `module.a["x"].t.b[each.key]` into names with their keys; `None` when it is no such address.
 fn words(expr: &Expression) -> Option<Words<'_>> {
-    let ExprKind::Traversal { root, steps } = &expr.node().kind else { return None };
+    let ExprKind::Traversal { root, steps } = &expr.node().kind else {
+        return None;
+    };
     let mut words: Words<'_> = vec![(Arc::clone(&root.text), None)];
     for step in steps {
         match &step.kind {
@@ -58,16 +62,29 @@ fn target(expr: &Expression) -> Option<Target<'_>> {
         calls.push((Arc::clone(name), *key));
         rest = after;
     }
-    let [(type_name, None), (name, key)] = rest else { return None };
+    let [(type_name, None), (name, key)] = rest else {
+        return None;
+    };
     let (type_name, name) = (Arc::clone(type_name), Arc::clone(name));
-    Some(Target { calls, resource: Resource { mode: ResourceMode::Managed, type_name, name }, key: *key })
+    Some(Target {
+        calls,
+        resource: Resource {
+            mode: ResourceMode::Managed,
+            type_name,
+            name,
+        },
+        key: *key,
+    })
 }
 
 /// The resource that an import block is about, without evaluating its keys.
 pub fn import_resource(import: &Import) -> Option<ConfigResource> {
     let target = target(&import.to)?;
     let module = Module(target.calls.into_iter().map(|(name, _)| name).collect());
-    Some(ConfigResource { module, resource: target.resource })
+    Some(ConfigResource {
+        module,
+        resource: target.resource,
+    })
 }
 
 impl Evaluator<'_> {
@@ -76,15 +93,20 @@ impl Evaluator<'_> {
         let mut diagnostics = Diagnostics::new();
         let mut repetitions = vec![Repetition::default()];
         if let Some(for_each) = &import.for_each {
-            let Some(value) = settle(evaluate(for_each, &self.scope(ROOT, Repetition::default())), &mut diagnostics)
-            else {
+            let Some(value) = settle(
+                evaluate(for_each, &self.scope(ROOT, Repetition::default())),
+                &mut diagnostics,
+            ) else {
                 return (Vec::new(), diagnostics);
             };
             match read_for_each(&value) {
                 Ok(Expansion::ForEach(entries)) => {
                     repetitions = entries
                         .into_iter()
-                        .map(|(k, v)| Repetition { each: Some((Value::string(&k), v)), ..Repetition::default() })
+                        .map(|(k, v)| Repetition {
+                            each: Some((Value::string(&k), v)),
+                            ..Repetition::default()
+                        })
                         .collect();
                 }
                 Ok(_) => repetitions.clear(),
@@ -103,7 +125,11 @@ impl Evaluator<'_> {
     }
 }
 
-fn import_target(import: &Import, scope: &EvalScope<'_, '_>, diagnostics: &mut Diagnostics) -> Option<ImportTarget> {
+fn import_target(
+    import: &Import,
+    scope: &EvalScope<'_, '_>,
+    diagnostics: &mut Diagnostics,
+) -> Option<ImportTarget> {
     let Some(target) = target(&import.to) else {
         diagnostics.push(
             Diagnostic::error("Invalid import address", "The address of a managed resource instance is required here, such as module.a[\"k\"].null_resource.b.")
@@ -113,11 +139,15 @@ fn import_target(import: &Import, scope: &EvalScope<'_, '_>, diagnostics: &mut D
     };
     let mut module = ModuleInstance::root();
     for (name, key) in &target.calls {
-        module = module.child(Arc::clone(name), instance_key(import, *key, scope, diagnostics)?);
+        module = module.child(
+            Arc::clone(name),
+            instance_key(import, *key, scope, diagnostics)?,
+        );
     }
     let key = instance_key(import, target.key, scope, diagnostics)?;
     let expr = import.id.as_ref()?;
-    let wrong = |detail: &str| Diagnostic::error("Invalid import id argument", detail).at(expr.range());
+    let wrong =
+        |detail: &str| Diagnostic::error("Invalid import id argument", detail).at(expr.range());
     let value = settle(evaluate(expr, scope), diagnostics)?;
     let (value, marks) = value.unmark_deep();
     if !marks.is_empty() {
@@ -127,7 +157,10 @@ fn import_target(import: &Import, scope: &EvalScope<'_, '_>, diagnostics: &mut D
     let text = match stead_value::convert::convert(&value, &Type::String) {
         Ok(text) => text,
         Err(e) => {
-            diagnostics.push(wrong(&format!("The import ID value is unsuitable: {}.", e.message)));
+            diagnostics.push(wrong(&format!(
+                "The import ID value is unsuitable: {}.",
+                e.message
+            )));
             return None;
         }
     };
@@ -137,8 +170,16 @@ fn import_target(import: &Import, scope: &EvalScope<'_, '_>, diagnostics: &mut D
     }
     match text.as_str() {
         Some(id) if !id.is_empty() => {
-            let to = ResourceInstance { module, resource: target.resource, key };
-            Some(ImportTarget { to, id: id.to_owned(), range: import.range.clone() })
+            let to = ResourceInstance {
+                module,
+                resource: target.resource,
+                key,
+            };
+            Some(ImportTarget {
+                to,
+                id: id.to_owned(),
+                range: import.range.clone(),
+            })
         }
         Some(_) => {
             diagnostics.push(wrong("The import ID value evaluates to an empty string, please provide a non-empty value."));

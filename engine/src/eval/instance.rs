@@ -23,16 +23,25 @@ impl<'c> Evaluator<'c> {
         let resource = self.config(module).resources.get(&address.resource)?;
         let keys = self.id(Object::ResourceKeys(module, address.resource.clone()));
         let repeated = self.expansion(keys)?.repeated(&address.key)?;
-        Some(InstanceConfig { module, resource, repetition: self.repetition_of(&repeated) })
+        Some(InstanceConfig {
+            module,
+            resource,
+            repetition: self.repetition_of(&repeated),
+        })
     }
 
     /// Demands the keys that an instance owes its existence to, so that they count as its dependencies.
     pub fn demand_declaration(&self, config: &InstanceConfig<'_>) {
-        self.demand(Object::ResourceKeys(config.module, config.resource.addr.clone()));
+        self.demand(Object::ResourceKeys(
+            config.module,
+            config.resource.addr.clone(),
+        ));
         let mut module = config.module;
         loop {
             let node = self.node(module);
-            let (Some(parent), Some((name, _))) = (node.parent, node.address.0.last()) else { break };
+            let (Some(parent), Some((name, _))) = (node.parent, node.address.0.last()) else {
+                break;
+            };
             self.demand(Object::CallKeys(parent, name.clone()));
             module = parent;
         }
@@ -42,7 +51,10 @@ impl<'c> Evaluator<'c> {
     pub fn enter_module(&self, address: &ModuleInstance) -> Option<ModuleId> {
         let mut module = super::ROOT;
         for (name, key) in address.0.iter() {
-            if !matches!(self.demand(Object::CallKeys(module, name.clone())), Outcome::Value(_)) {
+            if !matches!(
+                self.demand(Object::CallKeys(module, name.clone())),
+                Outcome::Value(_)
+            ) {
                 return None;
             }
             module = self.child(module, name, key)?;
@@ -66,7 +78,9 @@ impl<'c> Evaluator<'c> {
         let mut module = config.module;
         loop {
             let node = self.node(module);
-            let (Some(parent), Some((name, _))) = (node.parent, node.address.0.last()) else { break };
+            let (Some(parent), Some((name, _))) = (node.parent, node.address.0.last()) else {
+                break;
+            };
             if let Some(call) = self.config(parent).calls.get(name) {
                 for dependency in &call.depends_on {
                     instances.extend(self.demand_all(parent, &dependency.target));
@@ -81,11 +95,16 @@ impl<'c> Evaluator<'c> {
     pub(super) fn demand_all(&self, module: ModuleId, target: &Target) -> Vec<ObjectId> {
         match target {
             Target::Resource { resource, .. } => {
-                let Some(expansion) = self.expand_resource(module, resource) else { return Vec::new() };
+                let Some(expansion) = self.expand_resource(module, resource) else {
+                    return Vec::new();
+                };
                 let mut ids = Vec::new();
                 for (key, _) in expansion.instances() {
-                    let address =
-                        ResourceInstance { module: self.module_address(module), resource: resource.clone(), key };
+                    let address = ResourceInstance {
+                        module: self.module_address(module),
+                        resource: resource.clone(),
+                        key,
+                    };
                     let object = Object::Instance(address);
                     ids.push(self.id(object.clone()));
                     self.demand(object);
@@ -98,7 +117,10 @@ impl<'c> Evaluator<'c> {
                     return Vec::new();
                 }
                 let children = self.children(module, name);
-                children.iter().flat_map(|child| self.demand_module(*child)).collect()
+                children
+                    .iter()
+                    .flat_map(|child| self.demand_module(*child))
+                    .collect()
             }
             _ => Vec::new(),
         }
@@ -106,10 +128,19 @@ impl<'c> Evaluator<'c> {
 
     fn demand_module(&self, module: ModuleId) -> Vec<ObjectId> {
         let config = self.config(module);
-        let resources = config.resources.keys().map(|resource| Target::Resource { resource: resource.clone(), key: None });
-        let calls =
-            config.calls.keys().map(|name| Target::Module { name: name.clone(), key: None, output: None });
-        resources.chain(calls).flat_map(|target| self.demand_all(module, &target)).collect()
+        let resources = config.resources.keys().map(|resource| Target::Resource {
+            resource: resource.clone(),
+            key: None,
+        });
+        let calls = config.calls.keys().map(|name| Target::Module {
+            name: name.clone(),
+            key: None,
+            output: None,
+        });
+        resources
+            .chain(calls)
+            .flat_map(|target| self.demand_all(module, &target))
+            .collect()
     }
 
     /// The resources that an object's value was made from, seen through variables, locals and outputs, as state records them.
@@ -117,7 +148,10 @@ impl<'c> Evaluator<'c> {
     pub fn resource_dependencies(
         &self,
         id: ObjectId,
-        cache: &mut std::collections::HashMap<ObjectId, std::rc::Rc<std::collections::BTreeSet<ConfigResource>>>,
+        cache: &mut std::collections::HashMap<
+            ObjectId,
+            std::rc::Rc<std::collections::BTreeSet<ConfigResource>>,
+        >,
     ) -> std::rc::Rc<std::collections::BTreeSet<ConfigResource>> {
         if let Some(found) = cache.get(&id) {
             return std::rc::Rc::clone(found);
@@ -133,7 +167,11 @@ impl<'c> Evaluator<'c> {
                     }
                 }
                 Some(Object::Provider(_)) | None => {}
-                Some(_) => all.extend(self.resource_dependencies(*dependency, cache).iter().cloned()),
+                Some(_) => all.extend(
+                    self.resource_dependencies(*dependency, cache)
+                        .iter()
+                        .cloned(),
+                ),
             }
         }
         let all = std::rc::Rc::new(all);

@@ -25,8 +25,8 @@ use stead_state::ProviderConfigRef;
 use stead_value::addr::{ModuleInstance, Resource, ResourceInstance};
 use stead_value::{Diagnostic, Diagnostics, Value};
 
-pub use imports::{ImportTarget, import_resource};
 pub use expand::{Expansion, Repeated};
+pub use imports::{ImportTarget, import_resource};
 pub use instance::InstanceConfig;
 pub use scope::{EvalScope, Repetition};
 
@@ -221,7 +221,11 @@ impl<'c> Evaluator<'c> {
 
     /// What the object asked for when it was computed; empty before.
     pub fn dependencies(&self, id: ObjectId) -> Rc<[ObjectId]> {
-        self.dependencies.borrow().get(&id).cloned().unwrap_or_else(|| Rc::from([]))
+        self.dependencies
+            .borrow()
+            .get(&id)
+            .cloned()
+            .unwrap_or_else(|| Rc::from([]))
     }
 
     /// Diagnostics collected since the last call.
@@ -260,23 +264,42 @@ impl<'c> Evaluator<'c> {
         self.memos.borrow_mut().insert(id, Memo::Running);
         self.frames.borrow_mut().push((id, Frame::default()));
         let value = body();
-        let frame = self.frames.borrow_mut().pop().map(|(_, frame)| frame).unwrap_or_default();
+        let frame = self
+            .frames
+            .borrow_mut()
+            .pop()
+            .map(|(_, frame)| frame)
+            .unwrap_or_default();
         if !frame.missing.is_empty() {
             self.wait(id, &frame.missing);
             return None;
         }
         // Until its value is published or remembered, the object is pending for whoever asks: it waits for nothing here.
         self.memos.borrow_mut().insert(id, Memo::Waiting(0));
-        self.dependencies.borrow_mut().insert(id, frame.dependencies.into_iter().collect());
-        Some(Attempt { value, failed: frame.failed })
+        self.dependencies
+            .borrow_mut()
+            .insert(id, frame.dependencies.into_iter().collect());
+        Some(Attempt {
+            value,
+            failed: frame.failed,
+        })
     }
 
     /// Runs `body` and says which objects it asked for; they count for the frame around it as well.
     pub fn traced<T>(&self, body: impl FnOnce() -> T) -> (T, Vec<ObjectId>) {
-        let outer = self.frames.borrow().last().map_or(ObjectId(u32::MAX), |(id, _)| *id);
+        let outer = self
+            .frames
+            .borrow()
+            .last()
+            .map_or(ObjectId(u32::MAX), |(id, _)| *id);
         self.frames.borrow_mut().push((outer, Frame::default()));
         let value = body();
-        let inner = self.frames.borrow_mut().pop().map(|(_, frame)| frame).unwrap_or_default();
+        let inner = self
+            .frames
+            .borrow_mut()
+            .pop()
+            .map(|(_, frame)| frame)
+            .unwrap_or_default();
         let asked = inner.dependencies.iter().copied().collect();
         if let Some((_, frame)) = self.frames.borrow_mut().last_mut() {
             frame.dependencies.extend(inner.dependencies);
@@ -291,7 +314,9 @@ impl<'c> Evaluator<'c> {
         for object in missing {
             waiters.entry(*object).or_default().push(id);
         }
-        self.memos.borrow_mut().insert(id, Memo::Waiting(missing.len() as u32));
+        self.memos
+            .borrow_mut()
+            .insert(id, Memo::Waiting(missing.len() as u32));
     }
 
     /// Counts down those who wait for `id`. Value objects that lack nothing any more may be computed again, so their
@@ -300,10 +325,14 @@ impl<'c> Evaluator<'c> {
         let mut ready = Vec::new();
         let mut queue = vec![id];
         while let Some(id) = queue.pop() {
-            let Some(waiting) = self.waiters.borrow_mut().remove(&id) else { continue };
+            let Some(waiting) = self.waiters.borrow_mut().remove(&id) else {
+                continue;
+            };
             for waiter in waiting {
                 let mut memos = self.memos.borrow_mut();
-                let Some(Memo::Waiting(count)) = memos.get_mut(&waiter) else { continue };
+                let Some(Memo::Waiting(count)) = memos.get_mut(&waiter) else {
+                    continue;
+                };
                 *count = count.saturating_sub(1);
                 if *count > 0 {
                     continue;
@@ -399,7 +428,9 @@ impl<'c> Evaluator<'c> {
             Object::Variable(module, name) => self.remember(id, || self.variable(*module, name)),
             Object::Local(module, name) => self.remember(id, || self.local(*module, name)),
             Object::Output(module, name) => self.remember(id, || self.output(*module, name)),
-            Object::CallKeys(module, name) => self.remember(id, || self.call_keys(id, *module, name)),
+            Object::CallKeys(module, name) => {
+                self.remember(id, || self.call_keys(id, *module, name))
+            }
             Object::ResourceKeys(module, resource) => {
                 self.remember(id, || self.resource_keys(id, *module, resource))
             }
@@ -409,18 +440,24 @@ impl<'c> Evaluator<'c> {
     }
 
     fn remember(&self, id: ObjectId, body: impl FnOnce() -> Evaluation) -> Outcome {
-        let Some(attempt) = self.run(id, body) else { return Outcome::Pending };
+        let Some(attempt) = self.run(id, body) else {
+            return Outcome::Pending;
+        };
         let evaluation = attempt.value;
         // A cycle through this object has been reported while it ran.
         let cyclic = self.reported.borrow().contains(&id);
-        let failed = cyclic || attempt.failed || evaluation.failed || evaluation.diagnostics.has_errors();
+        let failed =
+            cyclic || attempt.failed || evaluation.failed || evaluation.diagnostics.has_errors();
         if !cyclic {
             self.report(evaluation.diagnostics);
         }
         let (memo, outcome) = if failed {
             (Memo::Failed, Outcome::Failed)
         } else {
-            (Memo::Value(evaluation.value.clone()), Outcome::Value(evaluation.value))
+            (
+                Memo::Value(evaluation.value.clone()),
+                Outcome::Value(evaluation.value),
+            )
         };
         self.memos.borrow_mut().insert(id, memo);
         outcome
@@ -432,7 +469,9 @@ impl<'c> Evaluator<'c> {
         let start = frames.iter().position(|(f, _)| *f == id).unwrap_or(0);
         let members: Vec<ObjectId> = frames.iter().skip(start).map(|(f, _)| *f).collect();
         drop(frames);
-        let fresh = members.iter().all(|m| self.reported.borrow_mut().insert(*m));
+        let fresh = members
+            .iter()
+            .all(|m| self.reported.borrow_mut().insert(*m));
         if fresh {
             self.report([self.cycle_diagnostic(&members)]);
         }
@@ -441,9 +480,14 @@ impl<'c> Evaluator<'c> {
 
     /// "Cycle: a, b, c" in words.
     pub fn cycle_diagnostic(&self, members: &[ObjectId]) -> Diagnostic {
-        let names: Vec<String> =
-            members.iter().filter_map(|m| self.object(*m)).map(|o| self.describe(&o)).collect();
-        let mut detail = String::from("These objects need each other's values, so that none can be computed first:\n");
+        let names: Vec<String> = members
+            .iter()
+            .filter_map(|m| self.object(*m))
+            .map(|o| self.describe(&o))
+            .collect();
+        let mut detail = String::from(
+            "These objects need each other's values, so that none can be computed first:\n",
+        );
         for (i, name) in names.iter().enumerate() {
             let next = names.get((i + 1) % names.len()).map_or("", String::as_str);
             detail.push_str(&format!("  - {name} needs {next}\n"));
@@ -456,7 +500,10 @@ impl<'c> Evaluator<'c> {
         if self.reported.borrow_mut().insert(id) {
             self.report([Diagnostic::error(
                 "References nested too deeply",
-                format!("{} stands at the end of a chain of more than {MAX_DEPTH} values.", self.describe(object)),
+                format!(
+                    "{} stands at the end of a chain of more than {MAX_DEPTH} values.",
+                    self.describe(object)
+                ),
             )]);
         }
         Outcome::Failed
@@ -466,14 +513,22 @@ impl<'c> Evaluator<'c> {
     pub fn describe(&self, object: &Object) -> String {
         let within = |module: ModuleId, rest: String| {
             let address = self.module_address(module);
-            if address.is_root() { rest } else { format!("{address}.{rest}") }
+            if address.is_root() {
+                rest
+            } else {
+                format!("{address}.{rest}")
+            }
         };
         match object {
             Object::Variable(m, n) => within(*m, format!("var.{n}")),
             Object::Local(m, n) => within(*m, format!("local.{n}")),
             Object::Output(m, n) => within(*m, format!("output.{n}")),
-            Object::CallKeys(m, n) | Object::Enter(m, n) => within(*m, format!("module.{n} (expand)")),
-            Object::ResourceKeys(m, r) | Object::Declare(m, r) => within(*m, format!("{r} (expand)")),
+            Object::CallKeys(m, n) | Object::Enter(m, n) => {
+                within(*m, format!("module.{n} (expand)"))
+            }
+            Object::ResourceKeys(m, r) | Object::Declare(m, r) => {
+                within(*m, format!("{r} (expand)"))
+            }
             Object::Instance(address) => address.to_string(),
             Object::Provider(provider) => provider.to_string(),
             Object::Checks(m) => within(*m, "checks".into()),

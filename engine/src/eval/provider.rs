@@ -43,11 +43,21 @@ impl<'c> Evaluator<'c> {
     /// The configuration behind an address, if the module that holds it has been entered. The default configuration of the
     /// root module needs no block.
     pub fn find_provider(&self, address: &ProviderConfigRef) -> Option<FoundProvider<'c>> {
-        let keyless = address.module.0.iter().map(|name| (Arc::clone(name), InstanceKey::None));
+        let keyless = address
+            .module
+            .0
+            .iter()
+            .map(|name| (Arc::clone(name), InstanceKey::None));
         let module = self.module(&ModuleInstance(keyless.collect()))?;
-        let config = self.config(module).provider_config(&address.source, address.alias.as_deref());
+        let config = self
+            .config(module)
+            .provider_config(&address.source, address.alias.as_deref());
         let needs_no_block = address.alias.is_none() && address.module.0.is_empty();
-        (config.is_some() || needs_no_block).then(|| FoundProvider { address: address.clone(), module, config })
+        (config.is_some() || needs_no_block).then(|| FoundProvider {
+            address: address.clone(),
+            module,
+            config,
+        })
     }
 
     /// Evaluates a provider block. Must run within [`Evaluator::run`] for its object.

@@ -25,7 +25,11 @@ pub struct EvalScope<'e, 'c> {
 
 impl<'c> Evaluator<'c> {
     pub fn scope(&self, module: ModuleId, repetition: Repetition) -> EvalScope<'_, 'c> {
-        EvalScope { evaluator: self, module, repetition }
+        EvalScope {
+            evaluator: self,
+            module,
+            repetition,
+        }
     }
 }
 
@@ -104,7 +108,11 @@ fn undeclared(kind: &str, what: &str, suggestion: Option<String>, remedy: &str) 
         None if remedy.is_empty() => String::new(),
         None => format!(" {remedy}"),
     };
-    let article = if kind.starts_with(['a', 'e', 'i', 'o', 'u']) { "An" } else { "A" };
+    let article = if kind.starts_with(['a', 'e', 'i', 'o', 'u']) {
+        "An"
+    } else {
+        "A"
+    };
     Diagnostic::error(
         format!("Reference to undeclared {kind}"),
         format!("{article} {what} has not been declared.{remedy}"),
@@ -113,7 +121,11 @@ fn undeclared(kind: &str, what: &str, suggestion: Option<String>, remedy: &str) 
 }
 
 impl EvalScope<'_, '_> {
-    fn suggest<'n>(&self, names: impl Iterator<Item = &'n Arc<str>>, wanted: &str) -> Option<String> {
+    fn suggest<'n>(
+        &self,
+        names: impl Iterator<Item = &'n Arc<str>>,
+        wanted: &str,
+    ) -> Option<String> {
         stead_lang::nearest(wanted, names.map(|n| &**n)).map(str::to_owned)
     }
 
@@ -130,10 +142,22 @@ impl EvalScope<'_, '_> {
 
     fn resource(&self, resource: &Resource, key: Option<&InstanceKey>) -> Resolved {
         let evaluator = self.evaluator;
-        if !evaluator.config(self.module).resources.contains_key(resource) {
+        if !evaluator
+            .config(self.module)
+            .resources
+            .contains_key(resource)
+        {
             let module = evaluator.module_address(self.module);
-            let place = if module.is_root() { "the root module".to_owned() } else { module.to_string() };
-            let kind = if resource.mode == ResourceMode::Data { "data resource" } else { "managed resource" };
+            let place = if module.is_root() {
+                "the root module".to_owned()
+            } else {
+                module.to_string()
+            };
+            let kind = if resource.mode == ResourceMode::Data {
+                "data resource"
+            } else {
+                "managed resource"
+            };
             let type_and_name = format!("\"{}\" \"{}\"", resource.type_name, resource.name);
             return Diagnostic::error(
                 "Reference to undeclared resource",
@@ -154,7 +178,9 @@ impl EvalScope<'_, '_> {
             (Expansion::Unknown, _) => Resolved::Value(Value::dynamic()),
             (_, Some(key)) => {
                 if expansion.contains(key) {
-                    evaluator.demand(Object::Instance(address(key.clone()))).into()
+                    evaluator
+                        .demand(Object::Instance(address(key.clone())))
+                        .into()
                 } else if expansion.is_single() {
                     // `a[0]` of a resource without count: an index into its object.
                     Resolved::Whole
@@ -162,14 +188,26 @@ impl EvalScope<'_, '_> {
                     Resolved::NoInstance
                 }
             }
-            (_, None) => self.collect(&expansion, |key| evaluator.demand(Object::Instance(address(key)))),
+            (_, None) => self.collect(&expansion, |key| {
+                evaluator.demand(Object::Instance(address(key)))
+            }),
         }
     }
 
-    fn call(&self, name: &Arc<str>, key: Option<&InstanceKey>, output: Option<&Arc<str>>) -> Resolved {
+    fn call(
+        &self,
+        name: &Arc<str>,
+        key: Option<&InstanceKey>,
+        output: Option<&Arc<str>>,
+    ) -> Resolved {
         let evaluator = self.evaluator;
         if !evaluator.config(self.module).calls.contains_key(name) {
-            return undeclared("module", &format!("module call named \"{name}\""), self.suggest(evaluator.config(self.module).calls.keys(), name), "");
+            return undeclared(
+                "module",
+                &format!("module call named \"{name}\""),
+                self.suggest(evaluator.config(self.module).calls.keys(), name),
+                "",
+            );
         }
         let expansion = match self.keys(Object::CallKeys(self.module, Arc::clone(name))) {
             Ok(expansion) => expansion,
@@ -210,14 +248,19 @@ impl EvalScope<'_, '_> {
             )
             .into();
         }
-        self.evaluator.demand(Object::Output(child, Arc::clone(output))).into()
+        self.evaluator
+            .demand(Object::Output(child, Arc::clone(output)))
+            .into()
     }
 
     fn outputs(&self, child: ModuleId) -> Outcome {
         let mut attributes = std::collections::BTreeMap::new();
         let mut state = Gathered::default();
         for name in self.evaluator.config(child).outputs.keys() {
-            if let Some(value) = state.take(self.evaluator.demand(Object::Output(child, Arc::clone(name)))) {
+            if let Some(value) = state.take(
+                self.evaluator
+                    .demand(Object::Output(child, Arc::clone(name))),
+            ) {
                 attributes.insert(Arc::clone(name), value);
             }
         }
@@ -241,15 +284,18 @@ impl EvalScope<'_, '_> {
             Expansion::Single => get(InstanceKey::None).into(),
             Expansion::Absent => Resolved::Value(Value::null(Type::Dynamic)),
             Expansion::Count(n) => {
-                let items: Vec<Value> =
-                    (0..*n).filter_map(|i| state.take(get(InstanceKey::Int(i)))).collect();
+                let items: Vec<Value> = (0..*n)
+                    .filter_map(|i| state.take(get(InstanceKey::Int(i))))
+                    .collect();
                 state.finish(|| Value::tuple(items)).into()
             }
             Expansion::ForEach(entries) => {
                 let items = entries
                     .keys()
                     .filter_map(|k| {
-                        state.take(get(InstanceKey::String(Arc::clone(k)))).map(|v| (Arc::clone(k), v))
+                        state
+                            .take(get(InstanceKey::String(Arc::clone(k))))
+                            .map(|v| (Arc::clone(k), v))
                     })
                     .collect();
                 state.finish(|| Value::object(items)).into()
@@ -303,12 +349,14 @@ impl Evaluator<'_> {
     pub fn repetition_of(&self, repeated: &Repeated) -> Repetition {
         match repeated {
             Repeated::Single => Repetition::default(),
-            Repeated::Count(i) => {
-                Repetition { count_index: Some(Value::number(*i as i64)), ..Repetition::default() }
-            }
-            Repeated::Each(key, value) => {
-                Repetition { each: Some((Value::string(key), value.clone())), ..Repetition::default() }
-            }
+            Repeated::Count(i) => Repetition {
+                count_index: Some(Value::number(*i as i64)),
+                ..Repetition::default()
+            },
+            Repeated::Each(key, value) => Repetition {
+                each: Some((Value::string(key), value.clone())),
+                ..Repetition::default()
+            },
             Repeated::Unknown => Repetition {
                 each: Some((Value::unknown(Type::String), Value::dynamic())),
                 count_index: Some(Value::unknown(Type::Number)),

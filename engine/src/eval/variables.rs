@@ -17,7 +17,9 @@ impl Evaluator<'_> {
     }
 
     pub(super) fn output(&self, module: ModuleId, name: &Arc<str>) -> Evaluation {
-        let Some(output) = self.config(module).outputs.get(name) else { return failed() };
+        let Some(output) = self.config(module).outputs.get(name) else {
+            return failed();
+        };
         for dependency in &output.depends_on {
             self.demand_all(module, &dependency.target);
         }
@@ -52,15 +54,22 @@ impl Evaluator<'_> {
     }
 
     pub(super) fn variable(&self, module: ModuleId, name: &Arc<str>) -> Evaluation {
-        let Some(variable) = self.config(module).variables.get(name) else { return failed() };
+        let Some(variable) = self.config(module).variables.get(name) else {
+            return failed();
+        };
         let node = self.node(module);
         match node.parent {
             None => self.root_variable(variable),
             Some(parent) => {
-                let call = node.address.0.last().and_then(|(n, _)| self.config(parent).calls.get(n));
+                let call = node
+                    .address
+                    .0
+                    .last()
+                    .and_then(|(n, _)| self.config(parent).calls.get(n));
                 match call.and_then(|c| c.arguments.attribute(name)) {
                     Some(argument) => {
-                        let mut given = evaluate(&argument.expr, &self.scope(parent, node.repetition.clone()));
+                        let mut given =
+                            evaluate(&argument.expr, &self.scope(parent, node.repetition.clone()));
                         if given.is_settled() {
                             match variable.accept(&given.value) {
                                 Ok(value) => given.value = value,
@@ -80,7 +89,11 @@ impl Evaluator<'_> {
     fn root_variable(&self, variable: &Variable) -> Evaluation {
         if self.settings.phase == Phase::Validate {
             let unknown = Value::unknown(variable.constraint.ty.without_optional());
-            return Evaluation::of(if variable.sensitive { unknown.sensitive() } else { unknown });
+            return Evaluation::of(if variable.sensitive {
+                unknown.sensitive()
+            } else {
+                unknown
+            });
         }
         let Some(given) = self.settings.variables.get(&variable.name) else {
             return self.default_of(variable);
@@ -88,9 +101,12 @@ impl Evaluator<'_> {
         match variable.accept(&given.value) {
             Ok(value) => Evaluation::of(value),
             Err(mut diagnostic) => {
-                diagnostic.detail = format!("{} It comes from {}.", diagnostic.detail, given.origin);
+                diagnostic.detail =
+                    format!("{} It comes from {}.", diagnostic.detail, given.origin);
                 let mut evaluation = failed();
-                evaluation.diagnostics.push(diagnostic.at(variable.range.clone()));
+                evaluation
+                    .diagnostics
+                    .push(diagnostic.at(variable.range.clone()));
                 evaluation
             }
         }
@@ -102,7 +118,9 @@ impl Evaluator<'_> {
                 Ok(value) => Evaluation::of(value),
                 Err(diagnostic) => {
                     let mut evaluation = failed();
-                    evaluation.diagnostics.push(diagnostic.at(variable.range.clone()));
+                    evaluation
+                        .diagnostics
+                        .push(diagnostic.at(variable.range.clone()));
                     evaluation
                 }
             },
@@ -122,5 +140,8 @@ impl Evaluator<'_> {
 }
 
 fn failed() -> Evaluation {
-    Evaluation { failed: true, ..Evaluation::of(Value::dynamic()) }
+    Evaluation {
+        failed: true,
+        ..Evaluation::of(Value::dynamic())
+    }
 }

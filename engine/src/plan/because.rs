@@ -11,18 +11,23 @@ const MAX_TEXT: usize = 60;
 
 impl Planner<'_, '_> {
     /// The causes of the differences between two objects, one for each attribute or block that is configured.
-    pub(super) fn because(
-        ranges: &SourceMap,
-        before: &Value,
-        after: &Value,
-    ) -> Vec<Because> {
+    pub(super) fn because(ranges: &SourceMap, before: &Value, after: &Value) -> Vec<Because> {
         let mut causes: Vec<Because> = Vec::new();
         for (name, new) in after.as_entries().into_iter().flatten() {
             let same = before.get(name).is_some_and(|old| old.raw_equals(new));
             let path = Path::root().attr(std::sync::Arc::clone(name));
-            let Some(range) = ranges.find(&path).filter(|_| !same) else { continue };
-            let expression = ranges.expression(&path).map(|e| shorten(e.text())).unwrap_or_default();
-            causes.push(Because { attribute: path, range, expression });
+            let Some(range) = ranges.find(&path).filter(|_| !same) else {
+                continue;
+            };
+            let expression = ranges
+                .expression(&path)
+                .map(|e| shorten(e.text()))
+                .unwrap_or_default();
+            causes.push(Because {
+                attribute: path,
+                range,
+                expression,
+            });
         }
         causes
     }

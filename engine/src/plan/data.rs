@@ -31,14 +31,28 @@ impl Planner<'_, '_> {
         self.jobs.push_back(Box::pin(async move {
             let address = prepared.address.clone();
             let started = Instant::now();
-            observer.event(Event::Start { address: address.clone(), action: Action::Read, id: None });
-            let result = opened.provider().read_data(&address.resource.type_name, config, &context).await;
+            observer.event(Event::Start {
+                address: address.clone(),
+                action: Action::Read,
+                id: None,
+            });
+            let result = opened
+                .provider()
+                .read_data(&address.resource.type_name, config, &context)
+                .await;
             let elapsed = started.elapsed();
             observer.event(match &result {
-                Ok((value, _)) => {
-                    Event::Done { address, action: Action::Read, id: display_id(value), elapsed }
-                }
-                Err(_) => Event::Failed { address, action: Action::Read, elapsed },
+                Ok((value, _)) => Event::Done {
+                    address,
+                    action: Action::Read,
+                    id: display_id(value),
+                    elapsed,
+                },
+                Err(_) => Event::Failed {
+                    address,
+                    action: Action::Read,
+                    elapsed,
+                },
             });
             Finished::DataRead { prepared, result }
         }));
@@ -46,16 +60,25 @@ impl Planner<'_, '_> {
 
     /// Whether the plan so far does something with this instance.
     fn will_change(&self, id: crate::eval::ObjectId) -> bool {
-        let Some(crate::eval::Object::Instance(address)) = self.evaluator.object(id) else { return false };
-        self.changes.get(&(address, None)).is_some_and(|c| c.action != Action::NoOp)
+        let Some(crate::eval::Object::Instance(address)) = self.evaluator.object(id) else {
+            return false;
+        };
+        self.changes
+            .get(&(address, None))
+            .is_some_and(|c| c.action != Action::NoOp)
     }
 
     fn read_later(&mut self, prepared: Prepared, reason: ActionReason) {
-        let Ok(schema) = self.schema_of(&prepared) else { return self.publish_failed(prepared.id) };
+        let Ok(schema) = self.schema_of(&prepared) else {
+            return self.publish_failed(prepared.id);
+        };
         let after = unknown_where_computed(&schema.block, &prepared.config);
         let after = self.mark(&prepared, after);
         let before = Value::null(schema.block.value_type());
-        let late = self.pool.get(&prepared.provider).is_some_and(crate::providers::Opened::is_late);
+        let late = self
+            .pool
+            .get(&prepared.provider)
+            .is_some_and(crate::providers::Opened::is_late);
         let change = ResourceChange {
             address: prepared.address.clone(),
             previous_address: None,
@@ -79,15 +102,21 @@ impl Planner<'_, '_> {
         self.publish(prepared.id, after);
     }
 
-    pub(super) fn take_data(&mut self, prepared: Prepared, result: Result<(Value, Diagnostics), Diagnostics>) {
+    pub(super) fn take_data(
+        &mut self,
+        prepared: Prepared,
+        result: Result<(Value, Diagnostics), Diagnostics>,
+    ) {
         let address = prepared.address.to_string();
         let value = match result {
             Ok((value, warnings)) => {
-                self.diagnostics.extend(locate(warnings, &prepared.ranges, &address));
+                self.diagnostics
+                    .extend(locate(warnings, &prepared.ranges, &address));
                 value
             }
             Err(errors) => {
-                self.diagnostics.extend(locate(errors, &prepared.ranges, &address));
+                self.diagnostics
+                    .extend(locate(errors, &prepared.ranges, &address));
                 return self.publish_failed(prepared.id);
             }
         };
@@ -95,21 +124,40 @@ impl Planner<'_, '_> {
         if let Some(config) = self.evaluator.instance_config(&prepared.address) {
             let checked = self.evaluator.check(
                 &config.resource.lifecycle.postconditions,
-                &self.evaluator.condition_scope(config.module, &config.repetition, Some(value.clone())),
+                &self.evaluator.condition_scope(
+                    config.module,
+                    &config.repetition,
+                    Some(value.clone()),
+                ),
                 "Resource postcondition failed",
                 Severity::Error,
             );
             let failed = checked.diagnostics.has_errors();
-            self.diagnostics.extend(checked.diagnostics.into_iter().map(|d| d.address(address.clone())));
+            self.diagnostics.extend(
+                checked
+                    .diagnostics
+                    .into_iter()
+                    .map(|d| d.address(address.clone())),
+            );
             if failed {
                 return self.publish_failed(prepared.id);
             }
         }
         let encoded = self.schema_of(&prepared).and_then(|schema| {
-            object::encode(&value, schema, Vec::new(), ObjectStatus::Ready, Vec::new(), false)
+            object::encode(
+                &value,
+                schema,
+                Vec::new(),
+                ObjectStatus::Ready,
+                Vec::new(),
+                false,
+            )
         });
         match encoded {
-            Ok(object) => self.state.set_current(&prepared.address, &prepared.provider, Some(object)),
+            Ok(object) => {
+                self.state
+                    .set_current(&prepared.address, &prepared.provider, Some(object))
+            }
             Err(diagnostic) => {
                 self.diagnostics.push(diagnostic.address(address));
                 return self.publish_failed(prepared.id);

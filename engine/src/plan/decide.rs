@@ -49,7 +49,15 @@ pub(super) async fn decide(
     let tainted = prior.is_some_and(|p| p.tainted);
 
     let effective = ignore_changes(&request.ignore, &request.schema, &before_plain, &config);
-    let mut response = ask(provider, &request, &before_plain, &effective, private, context).await?;
+    let mut response = ask(
+        provider,
+        &request,
+        &before_plain,
+        &effective,
+        private,
+        context,
+    )
+    .await?;
     check(&request, &before_plain, &response.planned)?;
 
     let Some(prior) = prior else {
@@ -65,7 +73,9 @@ pub(super) async fn decide(
             warnings: response.warnings,
         });
     };
-    response.requires_replace.retain(|path| differs(&before_plain, &response.planned, path));
+    response
+        .requires_replace
+        .retain(|path| differs(&before_plain, &response.planned, path));
     let reason = if tainted {
         Some(ActionReason::ReplaceBecauseTainted)
     } else if request.replace_requested {
@@ -101,7 +111,11 @@ pub(super) async fn decide(
         before,
         replace_paths: Vec::new(),
         notes: response.notes,
-        private: if same { prior.private.clone() } else { response.private },
+        private: if same {
+            prior.private.clone()
+        } else {
+            response.private
+        },
         late: request.late && !same,
         warnings: response.warnings,
     })
@@ -122,14 +136,17 @@ async fn ask(
         config: config.clone(),
         prior_private: private,
     };
-    provider.plan(&request.address.resource.type_name, plan, context).await
+    provider
+        .plan(&request.address.resource.type_name, plan, context)
+        .await
 }
 
 /// A plan must have the schema's type and be an object: anything else is the provider's mistake.
 fn check(request: &Request, _prior: &Value, planned: &Value) -> Result<(), Diagnostics> {
     let wanted = request.schema.block.value_type();
     let ty = planned.ty();
-    let fits = planned.as_entries().is_some() && stead_value::convert::convert(planned, &wanted).is_ok();
+    let fits =
+        planned.as_entries().is_some() && stead_value::convert::convert(planned, &wanted).is_ok();
     if fits {
         return Ok(());
     }
@@ -151,7 +168,12 @@ fn differs(before: &Value, after: &Value, path: &Path) -> bool {
 }
 
 /// The configuration with what `ignore_changes` names taken from the prior object.
-pub(crate) fn ignore_changes(ignore: &IgnoreChanges, schema: &Schema, prior: &Value, config: &Value) -> Value {
+pub(crate) fn ignore_changes(
+    ignore: &IgnoreChanges,
+    schema: &Schema,
+    prior: &Value,
+    config: &Value,
+) -> Value {
     if prior.is_null() {
         return config.clone();
     }
@@ -164,8 +186,12 @@ pub(crate) fn ignore_changes(ignore: &IgnoreChanges, schema: &Schema, prior: &Va
                     .block
                     .attributes
                     .get(name)
-                    .is_some_and(|a| a.computed && configured.is_null() || a.computed && !a.optional);
-                let value = if computed_unset { configured.clone() } else { prior.get(name).unwrap_or_else(|| configured.clone()) };
+                    .is_some_and(|a| a.computed && (configured.is_null() || !a.optional));
+                let value = if computed_unset {
+                    configured.clone()
+                } else {
+                    prior.get(name).unwrap_or_else(|| configured.clone())
+                };
                 kept.insert(std::sync::Arc::clone(name), value);
             }
             Value::object(kept)
@@ -186,23 +212,29 @@ fn ignore_path(config: &Value, prior: &Value, path: &Path) -> Value {
     if let Some((Step::Index(key), outer)) = path.steps().split_last() {
         let outer = Path(outer.to_vec());
         let maps = (config.at(&outer), prior.at(&outer));
-        if let (Some(key), (Some(configured), Some(old))) = (key.as_str(), &maps) {
-            if let (Kind::Map(ty, entries), Kind::Map(old_ty, old_entries)) = (configured.kind(), old.kind()) {
-                let mut entries = (**entries).clone();
-                match old_entries.get(key) {
-                    // An old entry that does not fit the map's new type cannot be kept.
-                    Some(entry) if ty == old_ty => drop(entries.insert(key.into(), entry.clone())),
-                    Some(_) => return config.clone(),
-                    None => drop(entries.remove(key)),
-                }
-                let map = Value::map(ty.clone(), entries).with_marks(configured.marks());
-                return crate::object::replace_at(config, &outer, &map);
+        if let (Some(key), (Some(configured), Some(old))) = (key.as_str(), &maps)
+            && let (Kind::Map(ty, entries), Kind::Map(old_ty, old_entries)) =
+                (configured.kind(), old.kind())
+        {
+            let mut entries = (**entries).clone();
+            match old_entries.get(key) {
+                // An old entry that does not fit the map's new type cannot be kept.
+                Some(entry) if ty == old_ty => drop(entries.insert(key.into(), entry.clone())),
+                Some(_) => return config.clone(),
+                None => drop(entries.remove(key)),
             }
+            let map = Value::map(ty.clone(), entries).with_marks(configured.marks());
+            return crate::object::replace_at(config, &outer, &map);
         }
     }
-    let (Some(configured), Some(old)) = (config.at(path), prior.at(path)) else { return config.clone() };
+    let (Some(configured), Some(old)) = (config.at(path), prior.at(path)) else {
+        return config.clone();
+    };
     // Within a list, set or map all elements have one type.
-    let inside_collection = path.steps().iter().any(|step| matches!(step, Step::Index(_)));
+    let inside_collection = path
+        .steps()
+        .iter()
+        .any(|step| matches!(step, Step::Index(_)));
     if inside_collection && configured.ty() != old.ty() {
         return config.clone();
     }

@@ -28,7 +28,11 @@ impl Planner<'_, '_> {
     /// Reads the blocks, refuses what cannot be, and asks for the evaluation of the rest.
     pub(super) fn want_imports(&mut self) {
         let tree = self.evaluator.tree();
-        for node in tree.nodes().into_iter().filter(|node| !node.path.0.is_empty()) {
+        for node in tree
+            .nodes()
+            .into_iter()
+            .filter(|node| !node.path.0.is_empty())
+        {
             for import in &node.module.imports {
                 self.diagnostics.push(
                     Diagnostic::error("Invalid import configuration", "An import block was detected in a module that is called by another. Import blocks are only allowed in the root module.")
@@ -38,22 +42,35 @@ impl Planner<'_, '_> {
         }
         for (index, import) in (0..).zip(&self.evaluator.config(ROOT).imports) {
             let refusal = if import.identity.is_some() {
-                Some(("Import by identity not supported", "stead does not support the argument \"identity\" of import blocks yet; give the object's \"id\"."))
+                Some((
+                    "Import by identity not supported",
+                    "stead does not support the argument \"identity\" of import blocks yet; give the object's \"id\".",
+                ))
             } else if import.provider.is_some() {
-                Some(("Invalid import provider argument", "The provider of an imported object is that of its resource: set it there. (stead does not generate configuration yet.)"))
+                Some((
+                    "Invalid import provider argument",
+                    "The provider of an imported object is that of its resource: set it there. (stead does not generate configuration yet.)",
+                ))
             } else {
                 None
             };
             if let Some((summary, detail)) = refusal {
-                self.diagnostics.push(Diagnostic::error(summary, detail).at(import.range.clone()));
+                self.diagnostics
+                    .push(Diagnostic::error(summary, detail).at(import.range.clone()));
                 continue;
             }
             let resource = import_resource(import);
             let declared = resource.as_ref().is_some_and(|r| {
-                tree.get(&r.module).is_some_and(|n| n.module.resources.contains_key(&r.resource))
+                tree.get(&r.module)
+                    .is_some_and(|n| n.module.resources.contains_key(&r.resource))
             });
             match resource {
-                Some(resource) if declared => self.imports.by_resource.entry(resource).or_default().push(index),
+                Some(resource) if declared => self
+                    .imports
+                    .by_resource
+                    .entry(resource)
+                    .or_default()
+                    .push(index),
                 Some(resource) => {
                     self.diagnostics.push(
                         Diagnostic::error("Configuration for import target does not exist", format!("The configuration for the given import target {resource} does not exist. All target instances must have an associated configuration to be imported."))
@@ -70,25 +87,44 @@ impl Planner<'_, '_> {
 
     /// What an instance has to wait for before it is known whether it is imported.
     pub(super) fn demand_imports(&self, address: &ResourceInstance) {
-        for index in self.imports.by_resource.get(&address.config()).into_iter().flatten() {
+        for index in self
+            .imports
+            .by_resource
+            .get(&address.config())
+            .into_iter()
+            .flatten()
+        {
             self.evaluator.demand(Object::Import(*index));
         }
     }
 
     pub(super) fn evaluate_import(&mut self, id: ObjectId, index: u32) {
-        let Some(import) = self.evaluator.config(ROOT).imports.get(index as usize) else { return };
-        let Some(attempt) = self.evaluator.run(id, || self.evaluator.import_targets(import)) else { return };
+        let Some(import) = self.evaluator.config(ROOT).imports.get(index as usize) else {
+            return;
+        };
+        let Some(attempt) = self
+            .evaluator
+            .run(id, || self.evaluator.import_targets(import))
+        else {
+            return;
+        };
         let (targets, mut diagnostics) = attempt.value;
         for target in targets {
             let taken_id = self.imports.wanted.values().any(|other| {
-                other.id == target.id && other.to.resource.type_name == target.to.resource.type_name && other.to != target.to
+                other.id == target.id
+                    && other.to.resource.type_name == target.to.resource.type_name
+                    && other.to != target.to
             });
             if taken_id {
                 diagnostics.push(
                     Diagnostic::error("Duplicate import", format!("Two import blocks bring the same object \"{}\" under different addresses; {} is one of them.", target.id, target.to))
                         .at(target.range.clone()),
                 );
-            } else if let Some(other) = self.imports.wanted.insert(target.to.clone(), target.clone()) {
+            } else if let Some(other) = self
+                .imports
+                .wanted
+                .insert(target.to.clone(), target.clone())
+            {
                 diagnostics.push(
                     Diagnostic::error("Duplicate import configuration", format!("An import block for {} stands at {}:{} already. A resource can have only one import block.", target.to, other.range.file, other.range.start.line))
                         .at(target.range),
@@ -97,12 +133,20 @@ impl Planner<'_, '_> {
         }
         let failed = attempt.failed || diagnostics.has_errors();
         self.diagnostics.extend(diagnostics);
-        if failed { self.publish_failed(id) } else { self.publish(id, Value::bool(true)) }
+        if failed {
+            self.publish_failed(id)
+        } else {
+            self.publish(id, Value::bool(true))
+        }
     }
 
     /// After the walk: every target must be an instance that is wanted.
     pub(super) fn check_imports(&mut self) {
-        let missing = self.imports.wanted.values().filter(|target| !self.desired.contains(&target.to));
+        let missing = self
+            .imports
+            .wanted
+            .values()
+            .filter(|target| !self.desired.contains(&target.to));
         let mut found: Vec<Diagnostic> = missing
             .map(|target| {
                 Diagnostic::error("Configuration for import target does not exist", format!("The configuration for the given import target {} does not exist: the resource has no such instance.", target.to))
@@ -115,7 +159,9 @@ impl Planner<'_, '_> {
 
     /// Starts the import that an instance waits for, if there is one; gives the instance back otherwise.
     pub(super) fn start_import(&mut self, prepared: Box<Prepared>) -> Option<Box<Prepared>> {
-        let Some(target) = self.imports.wanted.get(&prepared.address).cloned() else { return Some(prepared) };
+        let Some(target) = self.imports.wanted.get(&prepared.address).cloned() else {
+            return Some(prepared);
+        };
         let Some(opened) = self.pool.get(&prepared.provider).cloned() else {
             self.publish_failed(prepared.id);
             return None;
@@ -131,7 +177,11 @@ impl Planner<'_, '_> {
         let context = self.context(&prepared.address);
         self.jobs.push_back(Box::pin(async move {
             let result = import(&**opened.provider(), &target, &context).await;
-            Finished::Imported { prepared, target, result }
+            Finished::Imported {
+                prepared,
+                target,
+                result,
+            }
         }));
         None
     }
@@ -144,10 +194,17 @@ impl Planner<'_, '_> {
     ) {
         let address = prepared.address.to_string();
         let placed = |diagnostics: Diagnostics| {
-            diagnostics.into_iter().map(|mut d| {
-                d.subject.get_or_insert_with(|| target.range.clone());
-                if d.address.is_none() { d.address(address.clone()) } else { d }
-            }).collect::<Vec<_>>()
+            diagnostics
+                .into_iter()
+                .map(|mut d| {
+                    d.subject.get_or_insert_with(|| target.range.clone());
+                    if d.address.is_none() {
+                        d.address(address.clone())
+                    } else {
+                        d
+                    }
+                })
+                .collect::<Vec<_>>()
         };
         let (value, private) = match result {
             Ok((value, private, warnings)) => {
@@ -162,15 +219,30 @@ impl Planner<'_, '_> {
         let encoded = self.schema_of(&prepared).and_then(|schema| {
             let by_schema = object::sensitive_by_schema(&schema.block, &value);
             let value = value.apply_marks(&by_schema, Marks::SENSITIVE);
-            let object = object::encode(&value, schema, private.clone(), ObjectStatus::Ready, Vec::new(), false)?;
+            let object = object::encode(
+                &value,
+                schema,
+                private.clone(),
+                ObjectStatus::Ready,
+                Vec::new(),
+                false,
+            )?;
             Ok((object, value))
         });
         match encoded {
             Ok((object, value)) => {
-                self.state.set_current(&prepared.address, &prepared.provider, Some(object));
-                let prior = Prior { value, private, tainted: false, create_before_destroy: false };
+                self.state
+                    .set_current(&prepared.address, &prepared.provider, Some(object));
+                let prior = Prior {
+                    value,
+                    private,
+                    tainted: false,
+                    create_before_destroy: false,
+                };
                 self.refreshed.insert(prepared.address.clone(), prior);
-                self.imports.done.insert(prepared.address.clone(), target.id);
+                self.imports
+                    .done
+                    .insert(prepared.address.clone(), target.id);
                 self.plan_prepared(prepared);
             }
             Err(diagnostic) => {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use stead_lang::decode::SourceMap;
 use stead_state::ProviderConfigRef;
 use stead_value::addr::{ResourceInstance, ResourceMode};
-use stead_value::schema::{Attribute, AttributeType, Block, Schema};
+use stead_value::schema::{Attribute, Block, Schema};
 use stead_value::{Diagnostic, Diagnostics, Marks, Path, Severity, Type, Value};
 
 use super::{Kind, Planner, decide, locate};
@@ -45,7 +45,9 @@ pub(crate) fn display_id(value: &Value) -> Option<String> {
 
 impl Planner<'_, '_> {
     pub(super) fn instance(&mut self, id: ObjectId, address: ResourceInstance) {
-        let Some(config) = self.evaluator.instance_config(&address) else { return self.publish_failed(id) };
+        let Some(config) = self.evaluator.instance_config(&address) else {
+            return self.publish_failed(id);
+        };
         let provider = match self.evaluator.provider_address(
             config.module,
             &config.resource.provider_name(),
@@ -61,7 +63,9 @@ impl Planner<'_, '_> {
         ) {
             Ok(schema) => schema,
             Err(mut diagnostic) => {
-                diagnostic.subject.get_or_insert_with(|| config.resource.range.clone());
+                diagnostic
+                    .subject
+                    .get_or_insert_with(|| config.resource.range.clone());
                 return self.fail(id, &address, diagnostic.into());
             }
         };
@@ -70,24 +74,40 @@ impl Planner<'_, '_> {
             return self.recorded_instance(id, address, provider);
         }
         self.want_refresh(&address, &provider);
-        let Some(attempt) = self.evaluator.run(id, || self.evaluate(&address, &config, &provider, &schema.block)) else {
+        let Some(attempt) = self.evaluator.run(id, || {
+            self.evaluate(&address, &config, &provider, &schema.block)
+        }) else {
             return;
         };
-        let Evaluated { decoded, depends_on, preconditions, triggered } = attempt.value;
+        let Evaluated {
+            decoded,
+            depends_on,
+            preconditions,
+            triggered,
+        } = attempt.value;
         let mut diagnostics = decoded.diagnostics;
         let mut failed = attempt.failed || decoded.failed;
         if !diagnostics.has_errors() && !failed {
             diagnostics.extend(preconditions);
             diagnostics.extend(self.validate(&address, &provider, &decoded.value, &decoded.ranges));
-            diagnostics.extend(misplaced_marks(&schema.block, &decoded.value, &decoded.ranges));
+            diagnostics.extend(misplaced_marks(
+                &schema.block,
+                &decoded.value,
+                &decoded.ranges,
+            ));
         }
         let triggered = triggered.unwrap_or_else(|errors| {
             diagnostics.extend(errors);
             false
         });
         failed |= diagnostics.has_errors();
-        self.diagnostics
-            .extend(diagnostics.into_iter().map(|d| if d.address.is_none() { d.address(address.to_string()) } else { d }));
+        self.diagnostics.extend(diagnostics.into_iter().map(|d| {
+            if d.address.is_none() {
+                d.address(address.to_string())
+            } else {
+                d
+            }
+        }));
         if failed {
             return self.publish_failed(id);
         }
@@ -120,10 +140,22 @@ impl Planner<'_, '_> {
         let depends_on = self.evaluator.demand_depends_on(config);
         let triggered = self.is_triggered(config);
         let decoded = self.evaluator.decode_instance(config, schema);
-        let scope = self.evaluator.scope(config.module, config.repetition.clone());
+        let scope = self
+            .evaluator
+            .scope(config.module, config.repetition.clone());
         let rules = &config.resource.lifecycle.preconditions;
-        let checked = self.evaluator.check(rules, &scope, "Resource precondition failed", Severity::Error);
-        Evaluated { decoded, depends_on, preconditions: checked.diagnostics, triggered }
+        let checked = self.evaluator.check(
+            rules,
+            &scope,
+            "Resource precondition failed",
+            Severity::Error,
+        );
+        Evaluated {
+            decoded,
+            depends_on,
+            preconditions: checked.diagnostics,
+            triggered,
+        }
     }
 
     fn validate(
@@ -133,7 +165,9 @@ impl Planner<'_, '_> {
         config: &Value,
         ranges: &SourceMap,
     ) -> Diagnostics {
-        let Ok(factory) = self.registry.factory(&provider.source) else { return Diagnostics::new() };
+        let Ok(factory) = self.registry.factory(&provider.source) else {
+            return Diagnostics::new();
+        };
         let opened = self.pool.get(provider).map(|o| Arc::clone(o.provider()));
         let checker = opened.unwrap_or_else(|| factory.instantiate());
         let (plain, _) = config.clone().unmark_deep();
@@ -146,12 +180,21 @@ impl Planner<'_, '_> {
     }
 
     fn fail(&mut self, id: ObjectId, address: &ResourceInstance, diagnostics: Diagnostics) {
-        self.diagnostics.extend(diagnostics.into_iter().map(|d| d.address(address.to_string())));
+        self.diagnostics.extend(
+            diagnostics
+                .into_iter()
+                .map(|d| d.address(address.to_string())),
+        );
         self.publish_failed(id);
     }
 
     /// In a destroy plan an instance is what was recorded of it, refreshed.
-    fn recorded_instance(&mut self, id: ObjectId, address: ResourceInstance, provider: ProviderConfigRef) {
+    fn recorded_instance(
+        &mut self,
+        id: ObjectId,
+        address: ResourceInstance,
+        provider: ProviderConfigRef,
+    ) {
         if self.state.current(&address).is_none() {
             return self.publish(id, Value::dynamic());
         }
@@ -176,14 +219,18 @@ impl Planner<'_, '_> {
         if self.refresh_errors.contains(address) {
             return self.publish_failed(prepared.id);
         }
-        let recorded = self.state.current(address).is_some() || self.refreshed.contains_key(address);
-        if recorded && (!self.refreshed.contains_key(address) || self.refreshing.contains(address)) {
+        let recorded =
+            self.state.current(address).is_some() || self.refreshed.contains_key(address);
+        if recorded && (!self.refreshed.contains_key(address) || self.refreshing.contains(address))
+        {
             self.parked.insert(address.clone(), prepared);
             return;
         }
         if self.kind == Kind::Destroy {
             let value = self.refreshed.get(address).map(|prior| prior.value.clone());
-            let value = value.filter(|v| !v.is_null()).unwrap_or_else(Value::dynamic);
+            let value = value
+                .filter(|v| !v.is_null())
+                .unwrap_or_else(Value::dynamic);
             return self.publish(prepared.id, value);
         }
         match prepared.address.resource.mode {
@@ -198,13 +245,21 @@ impl Planner<'_, '_> {
     }
 
     fn plan_managed(&mut self, prepared: Box<Prepared>) {
-        let (Some(opened), Some((module, _))) =
-            (self.pool.get(&prepared.provider).cloned(), self.repetition(&prepared.address))
-        else {
+        let (Some(opened), Some((module, _))) = (
+            self.pool.get(&prepared.provider).cloned(),
+            self.repetition(&prepared.address),
+        ) else {
             return self.publish_failed(prepared.id);
         };
-        let Ok(schema) = self.schema_of(&prepared) else { return self.publish_failed(prepared.id) };
-        let Some(resource) = self.evaluator.config(module).resources.get(&prepared.address.resource) else {
+        let Ok(schema) = self.schema_of(&prepared) else {
+            return self.publish_failed(prepared.id);
+        };
+        let Some(resource) = self
+            .evaluator
+            .config(module)
+            .resources
+            .get(&prepared.address.resource)
+        else {
             return self.publish_failed(prepared.id);
         };
         let prior = self.refreshed.get(&prepared.address).cloned();
@@ -233,22 +288,35 @@ impl Planner<'_, '_> {
         )
     }
 
-    pub(super) fn take_planned(&mut self, prepared: Prepared, result: Result<decide::Decision, Diagnostics>) {
+    pub(super) fn take_planned(
+        &mut self,
+        prepared: Prepared,
+        result: Result<decide::Decision, Diagnostics>,
+    ) {
         let mut decision = match result {
             Ok(decision) => decision,
             Err(errors) => {
-                self.diagnostics.extend(locate(errors, &prepared.ranges, &prepared.address.to_string()));
+                self.diagnostics.extend(locate(
+                    errors,
+                    &prepared.ranges,
+                    &prepared.address.to_string(),
+                ));
                 return self.publish_failed(prepared.id);
             }
         };
-        self.diagnostics.extend(locate(decision.warnings, &prepared.ranges, &prepared.address.to_string()));
+        self.diagnostics.extend(locate(
+            decision.warnings,
+            &prepared.ranges,
+            &prepared.address.to_string(),
+        ));
         let Some(config) = self.evaluator.instance_config(&prepared.address) else {
             return self.publish_failed(prepared.id);
         };
         let lifecycle = &config.resource.lifecycle;
         let destroys = decision.action.is_replace();
         if destroys && lifecycle.prevent_destroy == Some(true) {
-            self.diagnostics.push(prevented(&prepared.address, &config.resource.range));
+            self.diagnostics
+                .push(prevented(&prepared.address, &config.resource.range));
             return self.publish_failed(prepared.id);
         }
         let after = self.mark(&prepared, decision.after.clone());
@@ -263,12 +331,19 @@ impl Planner<'_, '_> {
         }
         let conditions = self.evaluator.check(
             &lifecycle.postconditions,
-            &self.evaluator.condition_scope(config.module, &config.repetition, Some(after.clone())),
+            &self
+                .evaluator
+                .condition_scope(config.module, &config.repetition, Some(after.clone())),
             "Resource postcondition failed",
             Severity::Error,
         );
         let failed = conditions.diagnostics.has_errors();
-        self.diagnostics.extend(conditions.diagnostics.into_iter().map(|d| d.address(prepared.address.to_string())));
+        self.diagnostics.extend(
+            conditions
+                .diagnostics
+                .into_iter()
+                .map(|d| d.address(prepared.address.to_string())),
+        );
         if failed {
             return self.publish_failed(prepared.id);
         }
@@ -312,11 +387,16 @@ impl Planner<'_, '_> {
             Ok(schema) => object::sensitive_by_schema(&schema.block, &value),
             Err(_) => Vec::new(),
         };
-        value.apply_marks(&by_config, Marks::SENSITIVE).apply_marks(&by_schema, Marks::SENSITIVE)
+        value
+            .apply_marks(&by_config, Marks::SENSITIVE)
+            .apply_marks(&by_schema, Marks::SENSITIVE)
     }
 }
 
-pub(super) fn prevented(address: &ResourceInstance, range: &stead_value::SourceRange) -> Diagnostic {
+pub(super) fn prevented(
+    address: &ResourceInstance,
+    range: &stead_value::SourceRange,
+) -> Diagnostic {
     Diagnostic::error(
         "Instance cannot be destroyed",
         format!("Resource {address} has lifecycle.prevent_destroy set, but the plan calls for this resource to be destroyed. To avoid this error and continue with the plan, either disable lifecycle.prevent_destroy or reduce the scope of the plan."),
@@ -350,7 +430,9 @@ fn is_write_only(block: &Block, path: &Path) -> bool {
     }
     let mut block = Some(block);
     for step in path.steps() {
-        let stead_value::Step::Attr(name) = step else { continue };
+        let stead_value::Step::Attr(name) = step else {
+            continue;
+        };
         let Some(here) = block else { return false };
         if within(&here.attributes, name) {
             return true;
@@ -364,16 +446,23 @@ fn is_write_only(block: &Block, path: &Path) -> bool {
 pub(super) fn unknown_where_computed(block: &Block, config: &Value) -> Value {
     let mut attributes = std::collections::BTreeMap::new();
     for (name, attribute) in &block.attributes {
-        let value = config.get(name).unwrap_or_else(|| Value::null(attribute.value_type()));
-        let decided_later = value.is_null()
-            && (attribute.computed || matches!(attribute.ty, AttributeType::Nested { .. }) && attribute.computed);
+        let value = config
+            .get(name)
+            .unwrap_or_else(|| Value::null(attribute.value_type()));
+        let decided_later = value.is_null() && attribute.computed;
         attributes.insert(
             Arc::clone(name),
-            if decided_later { Value::unknown(attribute.value_type()) } else { value },
+            if decided_later {
+                Value::unknown(attribute.value_type())
+            } else {
+                value
+            },
         );
     }
     for (name, nested) in &block.blocks {
-        let value = config.get(name).unwrap_or_else(|| Value::null(nested.value_type()));
+        let value = config
+            .get(name)
+            .unwrap_or_else(|| Value::null(nested.value_type()));
         attributes.insert(Arc::clone(name), unknown_in_blocks(&nested.block, value));
     }
     Value::object(attributes)
@@ -383,14 +472,22 @@ fn unknown_in_blocks(block: &Block, value: Value) -> Value {
     use stead_value::Kind as V;
     let marks = value.marks();
     let element = || block.value_type();
-    let each = |items: &[Value]| items.iter().map(|i| unknown_where_computed(block, i)).collect::<Vec<_>>();
+    let each = |items: &[Value]| {
+        items
+            .iter()
+            .map(|i| unknown_where_computed(block, i))
+            .collect::<Vec<_>>()
+    };
     match value.kind() {
         V::Object(_) => unknown_where_computed(block, &value),
         V::List(_, items) => Value::list(element(), each(items)),
         V::Set(_, items) => Value::set(element(), each(items)),
         V::Map(_, entries) => Value::map(
             element(),
-            entries.iter().map(|(k, v)| (Arc::clone(k), unknown_where_computed(block, v))).collect(),
+            entries
+                .iter()
+                .map(|(k, v)| (Arc::clone(k), unknown_where_computed(block, v)))
+                .collect(),
         ),
         _ => return value,
     }

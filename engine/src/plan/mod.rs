@@ -49,7 +49,12 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Options { mode: PlanMode::Normal, refresh: true, replace: Vec::new(), parallelism: 10 }
+        Options {
+            mode: PlanMode::Normal,
+            refresh: true,
+            replace: Vec::new(),
+            parallelism: 10,
+        }
     }
 }
 
@@ -71,7 +76,11 @@ pub async fn plan(
     observer: Arc<dyn Observer>,
     cancel: CancellationToken,
 ) -> Result<Planned, Diagnostics> {
-    let kind = if options.mode == PlanMode::Destroy { Kind::Destroy } else { Kind::Plan };
+    let kind = if options.mode == PlanMode::Destroy {
+        Kind::Destroy
+    } else {
+        Kind::Plan
+    };
     let mut planner = Planner::new(evaluator, registry, prior, options, observer, cancel, kind);
     planner.move_objects();
     planner.check_removed();
@@ -89,7 +98,10 @@ pub async fn plan(
 ///
 /// # Errors
 /// Every problem found.
-pub async fn validate(evaluator: &Evaluator<'_>, registry: &Registry) -> Result<Diagnostics, Diagnostics> {
+pub async fn validate(
+    evaluator: &Evaluator<'_>,
+    registry: &Registry,
+) -> Result<Diagnostics, Diagnostics> {
     let observer: Arc<dyn Observer> = Arc::new(|_: Event| {});
     let mut planner = Planner::new(
         evaluator,
@@ -116,16 +128,32 @@ type Job = Pin<Box<dyn Future<Output = Finished> + Send>>;
 
 /// A job's end, with what it was for.
 enum Finished {
-    Opened { address: ProviderConfigRef, result: Result<Diagnostics, Diagnostics> },
-    Refreshed { address: ResourceInstance, result: refresh::Refreshed },
-    DeposedRefreshed { address: ResourceInstance, key: String, result: refresh::Refreshed },
+    Opened {
+        address: ProviderConfigRef,
+        result: Result<Diagnostics, Diagnostics>,
+    },
+    Refreshed {
+        address: ResourceInstance,
+        result: refresh::Refreshed,
+    },
+    DeposedRefreshed {
+        address: ResourceInstance,
+        key: String,
+        result: refresh::Refreshed,
+    },
     Imported {
         prepared: Box<instance::Prepared>,
         target: crate::eval::ImportTarget,
         result: Result<(Value, Vec<u8>, Diagnostics), Diagnostics>,
     },
-    Planned { prepared: Box<instance::Prepared>, result: Result<decide::Decision, Diagnostics> },
-    DataRead { prepared: Box<instance::Prepared>, result: Result<(Value, Diagnostics), Diagnostics> },
+    Planned {
+        prepared: Box<instance::Prepared>,
+        result: Result<decide::Decision, Diagnostics>,
+    },
+    DataRead {
+        prepared: Box<instance::Prepared>,
+        result: Result<(Value, Diagnostics), Diagnostics>,
+    },
 }
 
 struct Planner<'e, 'c> {
@@ -214,8 +242,12 @@ impl<'e, 'c> Planner<'e, 'c> {
             while let Some(id) = self.ready.pop_front() {
                 self.step(id);
             }
-            while self.running.len() < self.options.parallelism.max(1) && !self.cancel.is_cancelled() {
-                let Some(job) = self.jobs.pop_front() else { break };
+            while self.running.len() < self.options.parallelism.max(1)
+                && !self.cancel.is_cancelled()
+            {
+                let Some(job) = self.jobs.pop_front() else {
+                    break;
+                };
                 self.running.spawn(job);
             }
             match self.running.join_next().await {
@@ -228,7 +260,10 @@ impl<'e, 'c> Planner<'e, 'c> {
             }
         }
         if self.cancel.is_cancelled() && !self.diagnostics.has_errors() {
-            self.diagnostics.push(Diagnostic::error("Interrupted", "The plan was interrupted before it was complete."));
+            self.diagnostics.push(Diagnostic::error(
+                "Interrupted",
+                "The plan was interrupted before it was complete.",
+            ));
         }
     }
 
@@ -277,7 +312,10 @@ impl<'e, 'c> Planner<'e, 'c> {
                 }
             }
             Some(Object::Checks(module)) => {
-                if let Some(attempt) = self.evaluator.run(id, || self.evaluator.module_checks(module)) {
+                if let Some(attempt) = self
+                    .evaluator
+                    .run(id, || self.evaluator.module_checks(module))
+                {
                     self.diagnostics.extend(attempt.value.diagnostics);
                     self.publish(id, Value::bool(true));
                 }
@@ -289,7 +327,10 @@ impl<'e, 'c> Planner<'e, 'c> {
             Some(Object::Instance(address)) => self.instance(id, address),
             Some(Object::Provider(address)) => self.open(id, &address),
             Some(
-                Object::Variable(..) | Object::Local(..) | Object::CallKeys(..) | Object::ResourceKeys(..),
+                Object::Variable(..)
+                | Object::Local(..)
+                | Object::CallKeys(..)
+                | Object::ResourceKeys(..),
             )
             | None => {}
         }
@@ -304,12 +345,20 @@ impl<'e, 'c> Planner<'e, 'c> {
 
     /// The instances of a resource are known: each is wanted.
     fn declare(&mut self, module: ModuleId, resource: &stead_value::addr::Resource) {
-        let keys = self.evaluator.id(Object::ResourceKeys(module, resource.clone()));
-        let Some(expansion) = self.evaluator.expansion(keys) else { return };
+        let keys = self
+            .evaluator
+            .id(Object::ResourceKeys(module, resource.clone()));
+        let Some(expansion) = self.evaluator.expansion(keys) else {
+            return;
+        };
         self.imply_moves(module, resource, &expansion);
         let module = self.evaluator.module_address(module);
         for (key, _) in expansion.instances() {
-            let address = ResourceInstance { module: module.clone(), resource: resource.clone(), key };
+            let address = ResourceInstance {
+                module: module.clone(),
+                resource: resource.clone(),
+                key,
+            };
             self.desired.insert(address.clone());
             self.push(Object::Instance(address));
         }
@@ -338,7 +387,10 @@ impl<'e, 'c> Planner<'e, 'c> {
             return self.publish_failed(id);
         };
         let schema = factory.schema().provider.clone();
-        let Some(attempt) = self.evaluator.run(id, || self.evaluator.decode_provider(&found, &schema.block)) else {
+        let Some(attempt) = self
+            .evaluator
+            .run(id, || self.evaluator.decode_provider(&found, &schema.block))
+        else {
             return;
         };
         let decoded = attempt.value;
@@ -346,7 +398,11 @@ impl<'e, 'c> Planner<'e, 'c> {
         let (value, _) = decoded.value.unmark_deep();
         let mut diagnostics = decoded.diagnostics;
         if !diagnostics.has_errors() && !attempt.failed {
-            diagnostics.extend(locate(provider.validate_provider(&value), &decoded.ranges, &address.to_string()));
+            diagnostics.extend(locate(
+                provider.validate_provider(&value),
+                &decoded.ranges,
+                &address.to_string(),
+            ));
         }
         let failed = diagnostics.has_errors() || attempt.failed || decoded.failed;
         self.diagnostics.extend(diagnostics);
@@ -362,7 +418,8 @@ impl<'e, 'c> Planner<'e, 'c> {
         }
         let context = Context::new(self.cancel.clone());
         let address = address.clone();
-        self.pool.insert(address.clone(), Opened::Late(Arc::clone(&provider)));
+        self.pool
+            .insert(address.clone(), Opened::Late(Arc::clone(&provider)));
         self.jobs.push_back(Box::pin(async move {
             let result = provider.configure(value, &context).await;
             Finished::Opened { address, result }
@@ -389,16 +446,28 @@ impl<'e, 'c> Planner<'e, 'c> {
                     }
                 }
                 Err(errors) => {
-                    self.diagnostics.extend(
-                        errors.into_iter().map(|d| if d.address.is_none() { d.address(address.to_string()) } else { d }),
-                    );
+                    self.diagnostics.extend(errors.into_iter().map(|d| {
+                        if d.address.is_none() {
+                            d.address(address.to_string())
+                        } else {
+                            d
+                        }
+                    }));
                     let id = self.evaluator.id(Object::Provider(address));
                     self.publish_failed(id);
                 }
             },
             Finished::Refreshed { address, result } => self.take_refreshed(address, result),
-            Finished::DeposedRefreshed { address, key, result } => self.retire_deposed(address, key, result),
-            Finished::Imported { prepared, target, result } => self.take_imported(prepared, target, result),
+            Finished::DeposedRefreshed {
+                address,
+                key,
+                result,
+            } => self.retire_deposed(address, key, result),
+            Finished::Imported {
+                prepared,
+                target,
+                result,
+            } => self.take_imported(prepared, target, result),
             Finished::Planned { prepared, result } => self.take_planned(*prepared, result),
             Finished::DataRead { prepared, result } => self.take_data(*prepared, result),
         }
@@ -409,7 +478,10 @@ impl<'e, 'c> Planner<'e, 'c> {
         let observer = Arc::clone(&self.observer);
         let address = address.clone();
         Context::new(self.cancel.clone()).with_progress(Arc::new(move |progress: Progress| {
-            observer.event(Event::Progress { address: address.clone(), message: progress.message });
+            observer.event(Event::Progress {
+                address: address.clone(),
+                message: progress.message,
+            });
         }))
     }
 
@@ -428,7 +500,8 @@ impl<'e, 'c> Planner<'e, 'c> {
         for component in petgraph::algo::tarjan_scc(&graph) {
             if component.len() > 1 {
                 let members: Vec<ObjectId> = component.into_iter().rev().map(ObjectId).collect();
-                self.diagnostics.push(self.evaluator.cycle_diagnostic(&members));
+                self.diagnostics
+                    .push(self.evaluator.cycle_diagnostic(&members));
             }
         }
         if graph.node_count() > 0 && !self.diagnostics.has_errors() {
@@ -452,8 +525,14 @@ impl<'e, 'c> Planner<'e, 'c> {
             return Err(self.diagnostics);
         }
         let variables = self.root_variables();
-        let mut changes: Vec<ResourceChange> = std::mem::take(&mut self.changes).into_values().collect();
-        let graph = ordering::build(self.evaluator, &self.state, &mut changes, self.kind == Kind::Destroy);
+        let mut changes: Vec<ResourceChange> =
+            std::mem::take(&mut self.changes).into_values().collect();
+        let graph = ordering::build(
+            self.evaluator,
+            &self.state,
+            &mut changes,
+            self.kind == Kind::Destroy,
+        );
         if let Some(cycle) = graph.cycle() {
             let names: Vec<String> = cycle
                 .iter()
@@ -465,8 +544,10 @@ impl<'e, 'c> Planner<'e, 'c> {
             ));
             return Err(self.diagnostics);
         }
-        let output_types: BTreeMap<Arc<str>, Type> =
-            outputs.iter().map(|(name, o)| (Arc::clone(name), o.after.ty())).collect();
+        let output_types: BTreeMap<Arc<str>, Type> = outputs
+            .iter()
+            .map(|(name, o)| (Arc::clone(name), o.after.ty()))
+            .collect();
         let plan = Plan {
             mode: self.options.mode,
             changes,
@@ -478,15 +559,23 @@ impl<'e, 'c> Planner<'e, 'c> {
             graph,
             warnings: self.diagnostics,
         };
-        Ok(Planned { plan, pool: self.pool })
+        Ok(Planned {
+            plan,
+            pool: self.pool,
+        })
     }
 
     fn root_variables(&self) -> BTreeMap<Arc<str>, Value> {
         let names = self.evaluator.config(ROOT).variables.keys();
         names
-            .filter_map(|name| match self.evaluator.demand(Object::Variable(ROOT, Arc::clone(name))) {
-                Outcome::Value(value) => Some((Arc::clone(name), value)),
-                Outcome::Pending | Outcome::Failed => None,
+            .filter_map(|name| {
+                match self
+                    .evaluator
+                    .demand(Object::Variable(ROOT, Arc::clone(name)))
+                {
+                    Outcome::Value(value) => Some((Arc::clone(name), value)),
+                    Outcome::Pending | Outcome::Failed => None,
+                }
             })
             .collect()
     }
@@ -496,16 +585,24 @@ impl<'e, 'c> Planner<'e, 'c> {
         let config = self.evaluator.config(ROOT);
         if self.kind == Kind::Plan {
             for (name, output) in &config.outputs {
-                let Outcome::Value(after) = self.evaluator.demand(Object::Output(ROOT, Arc::clone(name))) else {
+                let Outcome::Value(after) = self
+                    .evaluator
+                    .demand(Object::Output(ROOT, Arc::clone(name)))
+                else {
                     continue;
                 };
                 if output.ephemeral {
                     continue;
                 }
                 let before = self.recorded_output(name);
-                let recorded_sensitive = self.state.outputs.get(&**name).is_some_and(|o| o.sensitive);
+                let recorded_sensitive =
+                    self.state.outputs.get(&**name).is_some_and(|o| o.sensitive);
                 let action = if before.is_null() && !self.state.outputs.contains_key(&**name) {
-                    if after.is_null() { Action::NoOp } else { Action::Create }
+                    if after.is_null() {
+                        Action::NoOp
+                    } else {
+                        Action::Create
+                    }
                 } else if before.raw_equals(&after) && recorded_sensitive == output.sensitive {
                     Action::NoOp
                 } else {
@@ -513,7 +610,12 @@ impl<'e, 'c> Planner<'e, 'c> {
                 };
                 changes.insert(
                     Arc::clone(name),
-                    OutputChange { action, before, after, sensitive: output.sensitive },
+                    OutputChange {
+                        action,
+                        before,
+                        after,
+                        sensitive: output.sensitive,
+                    },
                 );
             }
         }
@@ -530,14 +632,21 @@ impl<'e, 'c> Planner<'e, 'c> {
             let after = Value::null(Type::Dynamic);
             changes.insert(
                 Arc::from(name),
-                OutputChange { action: Action::Delete, before, after, sensitive },
+                OutputChange {
+                    action: Action::Delete,
+                    before,
+                    after,
+                    sensitive,
+                },
             );
         }
         changes
     }
 
     fn recorded_output(&mut self, name: &str) -> Value {
-        let Some(output) = self.state.outputs.get(name) else { return Value::null(Type::Dynamic) };
+        let Some(output) = self.state.outputs.get(name) else {
+            return Value::null(Type::Dynamic);
+        };
         match crate::outputs::decode(output) {
             Ok(value) => value,
             Err(diagnostic) => {

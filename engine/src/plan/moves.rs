@@ -5,7 +5,9 @@ use std::collections::{BTreeSet, HashMap};
 use petgraph::graph::{DiGraph, NodeIndex};
 use stead_lang::config::ObjectAddress;
 use stead_state::{ResourceId, State};
-use stead_value::addr::{ConfigResource, InstanceKey, Module, ModuleInstance, Resource, ResourceInstance, ResourceMode};
+use stead_value::addr::{
+    ConfigResource, InstanceKey, Module, ModuleInstance, Resource, ResourceInstance, ResourceMode,
+};
 use stead_value::{Diagnostic, SourceRange};
 
 use super::Planner;
@@ -41,7 +43,9 @@ impl Planner<'_, '_> {
         let mut index = Index::of(&self.state);
         for step in order {
             for address in index.candidates(step) {
-                let Some(target) = target(step, &address) else { continue };
+                let Some(target) = target(step, &address) else {
+                    continue;
+                };
                 if self.move_object(&address, &target) {
                     index.moved(&address, &target);
                 }
@@ -68,7 +72,10 @@ impl Planner<'_, '_> {
         let mut sources: HashMap<String, &Move> = HashMap::new();
         let mut targets: HashMap<String, &Move> = HashMap::new();
         for step in moves {
-            let (from, to) = (describe(&step.module, &step.from), describe(&step.module, &step.to));
+            let (from, to) = (
+                describe(&step.module, &step.from),
+                describe(&step.module, &step.to),
+            );
             if from == to {
                 self.diagnostics.push(
                     Diagnostic::error("Redundant move statement", format!("This statement declares a move from {from} to the same address, which is the same as not declaring this move at all."))
@@ -78,19 +85,35 @@ impl Planner<'_, '_> {
             if let Some(diagnostic) = unsuitable(step, &from, &to) {
                 self.diagnostics.push(diagnostic.at(step.range.clone()));
             }
-            for (seen, key, other, what) in
-                [(&mut sources, &from, &to, "moves"), (&mut targets, &to, &from, "is moved to")]
-            {
-                let Some(earlier) = seen.insert(key.clone(), step) else { continue };
-                let end = if what == "moves" { &earlier.to } else { &earlier.from };
+            for (seen, key, other, what) in [
+                (&mut sources, &from, &to, "moves"),
+                (&mut targets, &to, &from, "is moved to"),
+            ] {
+                let Some(earlier) = seen.insert(key.clone(), step) else {
+                    continue;
+                };
+                let end = if what == "moves" {
+                    &earlier.to
+                } else {
+                    &earlier.from
+                };
                 let end = describe(&earlier.module, end);
                 if end != *other {
                     let detail = if what == "moves" {
-                        format!("A statement at {}:{} declared that {from} moved to {end}, but this statement instead declares that it moved to {to}.\n\nEach resource can move to only one destination resource.", earlier.range.file, earlier.range.start.line)
+                        format!(
+                            "A statement at {}:{} declared that {from} moved to {end}, but this statement instead declares that it moved to {to}.\n\nEach resource can move to only one destination resource.",
+                            earlier.range.file, earlier.range.start.line
+                        )
                     } else {
-                        format!("A statement at {}:{} declared that {end} moved to {to}, but this statement instead declares that {from} moved there.\n\nEach resource can have moved from only one source resource.", earlier.range.file, earlier.range.start.line)
+                        format!(
+                            "A statement at {}:{} declared that {end} moved to {to}, but this statement instead declares that {from} moved there.\n\nEach resource can have moved from only one source resource.",
+                            earlier.range.file, earlier.range.start.line
+                        )
                     };
-                    self.diagnostics.push(Diagnostic::error("Ambiguous move statements", detail).at(step.range.clone()));
+                    self.diagnostics.push(
+                        Diagnostic::error("Ambiguous move statements", detail)
+                            .at(step.range.clone()),
+                    );
                 }
             }
         }
@@ -112,12 +135,22 @@ impl Planner<'_, '_> {
             let clash = match &step.from.resource {
                 Some((resource, _)) => {
                     let mut module = step.module.clone();
-                    module.0.extend(step.from.module.iter().map(|(name, _)| name.clone()));
-                    let config = ConfigResource { module, resource: resource.clone() };
+                    module
+                        .0
+                        .extend(step.from.module.iter().map(|(name, _)| name.clone()));
+                    let config = ConfigResource {
+                        module,
+                        resource: resource.clone(),
+                    };
                     let declared = wanted.get(&config).into_iter().flatten();
-                    declared.into_iter().any(|address| target(step, address).is_some())
+                    declared
+                        .into_iter()
+                        .any(|address| target(step, address).is_some())
                 }
-                None => self.desired.iter().any(|address| target(step, address).is_some()),
+                None => self
+                    .desired
+                    .iter()
+                    .any(|address| target(step, address).is_some()),
             };
             if clash {
                 let from = describe(&step.module, &step.from);
@@ -156,7 +189,12 @@ impl Planner<'_, '_> {
     }
 
     /// Adding or removing `count` moves `a` to `a[0]` and back.
-    pub(super) fn imply_moves(&mut self, module: ModuleId, resource: &Resource, expansion: &Expansion) {
+    pub(super) fn imply_moves(
+        &mut self,
+        module: ModuleId,
+        resource: &Resource,
+        expansion: &Expansion,
+    ) {
         if resource.mode != ResourceMode::Managed {
             return;
         }
@@ -179,7 +217,9 @@ impl Planner<'_, '_> {
 
 /// Moves that no object can make.
 fn unsuitable(step: &Move, from: &str, to: &str) -> Option<Diagnostic> {
-    let (Some((old, _)), Some((new, _))) = (&step.from.resource, &step.to.resource) else { return None };
+    let (Some((old, _)), Some((new, _))) = (&step.from.resource, &step.to.resource) else {
+        return None;
+    };
     if old.mode != ResourceMode::Managed || new.mode != ResourceMode::Managed {
         return Some(Diagnostic::error(
             "Invalid \"moved\" addresses",
@@ -196,9 +236,18 @@ fn unsuitable(step: &Move, from: &str, to: &str) -> Option<Diagnostic> {
 
 /// An endpoint as messages name it, seen from the root; statements with equal texts mean the same objects.
 fn describe(module: &Module, address: &ObjectAddress) -> String {
-    let mut parts: Vec<String> = module.0.iter().map(|name| format!("module.{name}")).collect();
+    let mut parts: Vec<String> = module
+        .0
+        .iter()
+        .map(|name| format!("module.{name}"))
+        .collect();
     let key = |key: &Option<InstanceKey>| key.as_ref().map(ToString::to_string).unwrap_or_default();
-    parts.extend(address.module.iter().map(|(name, k)| format!("module.{name}{}", key(k))));
+    parts.extend(
+        address
+            .module
+            .iter()
+            .map(|(name, k)| format!("module.{name}{}", key(k))),
+    );
     if let Some((resource, k)) = &address.resource {
         parts.push(format!("{resource}{}", key(k)));
     }
@@ -212,7 +261,9 @@ struct Index {
 
 impl Index {
     fn of(state: &State) -> Index {
-        let mut index = Index { by_config: HashMap::new() };
+        let mut index = Index {
+            by_config: HashMap::new(),
+        };
         for (id, resource) in &state.resources {
             for key in resource.instances.keys() {
                 index.insert(id.instance(key.clone()));
@@ -222,7 +273,10 @@ impl Index {
     }
 
     fn insert(&mut self, address: ResourceInstance) {
-        self.by_config.entry(address.config()).or_default().insert(address);
+        self.by_config
+            .entry(address.config())
+            .or_default()
+            .insert(address);
     }
 
     fn moved(&mut self, from: &ResourceInstance, to: &ResourceInstance) {
@@ -234,11 +288,21 @@ impl Index {
 
     fn candidates(&self, step: &Move) -> Vec<ResourceInstance> {
         let mut module = step.module.clone();
-        module.0.extend(step.from.module.iter().map(|(name, _)| name.clone()));
+        module
+            .0
+            .extend(step.from.module.iter().map(|(name, _)| name.clone()));
         match &step.from.resource {
             Some((resource, _)) => {
-                let config = ConfigResource { module, resource: resource.clone() };
-                self.by_config.get(&config).into_iter().flatten().cloned().collect()
+                let config = ConfigResource {
+                    module,
+                    resource: resource.clone(),
+                };
+                self.by_config
+                    .get(&config)
+                    .into_iter()
+                    .flatten()
+                    .cloned()
+                    .collect()
             }
             None => {
                 let mut found: Vec<ResourceInstance> = self
@@ -267,7 +331,10 @@ fn in_order(moves: &[Move]) -> Option<Vec<&Move>> {
         }
     }
     let order = petgraph::algo::toposort(&graph, None).ok()?;
-    order.into_iter().map(|node| moves.get(*graph.node_weight(node)?)).collect()
+    order
+        .into_iter()
+        .map(|node| moves.get(*graph.node_weight(node)?))
+        .collect()
 }
 
 /// The objects that an endpoint stands for. A key of `None` stands for every instance.
@@ -286,7 +353,10 @@ impl<'a> Reach<'a> {
             let any = whole && end.resource.is_none() && i == last;
             modules.push((&**name, if any { None } else { exact(key) }));
         }
-        let resource = end.resource.as_ref().map(|(r, key)| (r, if whole { None } else { exact(key) }));
+        let resource = end
+            .resource
+            .as_ref()
+            .map(|(r, key)| (r, if whole { None } else { exact(key) }));
         Reach { modules, resource }
     }
 
@@ -295,7 +365,11 @@ impl<'a> Reach<'a> {
             (Some(a), Some(b)) => a == b,
             _ => true,
         };
-        let along = self.modules.iter().zip(&other.modules).all(|((a, ka), (b, kb))| a == b && fits(ka, kb));
+        let along = self
+            .modules
+            .iter()
+            .zip(&other.modules)
+            .all(|((a, ka), (b, kb))| a == b && fits(ka, kb));
         along
             && match (&self.resource, &other.resource) {
                 (Some((a, ka)), Some((b, kb))) => {
@@ -322,7 +396,12 @@ fn target(step: &Move, address: &ResourceInstance) -> Option<ResourceInstance> {
     let depth = step.module.0.len();
     let calls = &address.module.0;
     // The statement speaks of every instance of the module that it stands in.
-    if calls.len() < depth || !calls.iter().zip(&step.module.0).all(|((name, _), wanted)| name == wanted) {
+    if calls.len() < depth
+        || !calls
+            .iter()
+            .zip(&step.module.0)
+            .all(|((name, _), wanted)| name == wanted)
+    {
         return None;
     }
     let (base, inner) = calls.split_at(depth);
@@ -343,7 +422,11 @@ fn target(step: &Move, address: &ResourceInstance) -> Option<ResourceInstance> {
     let kept = matched.last().map(|(_, key)| key.clone());
     let last = to.module.len().saturating_sub(1);
     let renamed = to.module.iter().enumerate().map(|(i, (name, key))| {
-        let key = if whole_module && i == last { kept.clone() } else { key.clone() };
+        let key = if whole_module && i == last {
+            kept.clone()
+        } else {
+            key.clone()
+        };
         (name.clone(), key.unwrap_or(InstanceKey::None))
     });
     let module: Vec<_> = base.iter().cloned().chain(renamed).collect();
@@ -358,8 +441,16 @@ fn target(step: &Move, address: &ResourceInstance) -> Option<ResourceInstance> {
             if !rest.is_empty() || *resource != address.resource || !fits {
                 return None;
             }
-            let key = if whole { address.key.clone() } else { to_key.clone().unwrap_or(InstanceKey::None) };
-            Some(ResourceInstance { module: ModuleInstance(module.into_iter().collect()), resource: to_resource.clone(), key })
+            let key = if whole {
+                address.key.clone()
+            } else {
+                to_key.clone().unwrap_or(InstanceKey::None)
+            };
+            Some(ResourceInstance {
+                module: ModuleInstance(module.into_iter().collect()),
+                resource: to_resource.clone(),
+                key,
+            })
         }
         _ => None,
     }
@@ -368,8 +459,12 @@ fn target(step: &Move, address: &ResourceInstance) -> Option<ResourceInstance> {
 /// Takes an instance with all its objects to another address.
 fn rename(state: &mut State, from: &ResourceInstance, to: &ResourceInstance) -> bool {
     let id = ResourceId::of(from);
-    let Some(resource) = state.resources.get_mut(&id) else { return false };
-    let Some(objects) = resource.instances.remove(&from.key) else { return false };
+    let Some(resource) = state.resources.get_mut(&id) else {
+        return false;
+    };
+    let Some(objects) = resource.instances.remove(&from.key) else {
+        return false;
+    };
     let provider = resource.provider.clone();
     if resource.instances.is_empty() {
         state.resources.remove(&id);
@@ -402,14 +497,22 @@ mod tests {
 
     fn statement(module: &[&str], from: &str, to: &str) -> Move {
         let module = Module(module.iter().map(|m| (*m).into()).collect());
-        Move { module, from: end(from), to: end(to), range: file_range() }
+        Move {
+            module,
+            from: end(from),
+            to: end(to),
+            range: file_range(),
+        }
     }
 
     #[track_caller]
     fn check(module: &[&str], from: &str, to: &str, address: &str, expected: Option<&str>) {
         let step = statement(module, from, to);
         let address = parse_resource_instance(address).expect("an address");
-        assert_eq!(target(&step, &address).map(|a| a.to_string()).as_deref(), expected);
+        assert_eq!(
+            target(&step, &address).map(|a| a.to_string()).as_deref(),
+            expected
+        );
     }
 
     #[test]
@@ -424,24 +527,66 @@ mod tests {
 
     #[test]
     fn modules_take_what_is_in_them_along() {
-        check(&[], "module.m", "module.n", "module.m[0].module.x.t.a[1]", Some("module.n[0].module.x.t.a[1]"));
-        check(&[], "module.m", "module.n[\"k\"]", "module.m.t.a", Some("module.n[\"k\"].t.a"));
+        check(
+            &[],
+            "module.m",
+            "module.n",
+            "module.m[0].module.x.t.a[1]",
+            Some("module.n[0].module.x.t.a[1]"),
+        );
+        check(
+            &[],
+            "module.m",
+            "module.n[\"k\"]",
+            "module.m.t.a",
+            Some("module.n[\"k\"].t.a"),
+        );
         check(&[], "module.m", "module.n[\"k\"]", "module.m[0].t.a", None);
-        check(&["m"], "t.a", "t.b", "module.m[\"k\"].t.a", Some("module.m[\"k\"].t.b"));
-        check(&[], "module.m[0].t.a", "t.b", "module.m[0].t.a", Some("t.b"));
-        check(&[], "t.b", "module.m[0].t.a[2]", "t.b", Some("module.m[0].t.a[2]"));
+        check(
+            &["m"],
+            "t.a",
+            "t.b",
+            "module.m[\"k\"].t.a",
+            Some("module.m[\"k\"].t.b"),
+        );
+        check(
+            &[],
+            "module.m[0].t.a",
+            "t.b",
+            "module.m[0].t.a",
+            Some("t.b"),
+        );
+        check(
+            &[],
+            "t.b",
+            "module.m[0].t.a[2]",
+            "t.b",
+            Some("module.m[0].t.a[2]"),
+        );
     }
 
     #[test]
     fn chains_run_from_their_beginning_in_whatever_order_they_stand() {
-        let moves = [statement(&[], "t.b", "t.c"), statement(&[], "t.a", "t.b"), statement(&["n"], "t.x", "t.y"), statement(&[], "module.m", "module.n")];
-        let order: Vec<String> = in_order(&moves).expect("no circle").iter().map(|m| describe(&m.module, &m.from)).collect();
+        let moves = [
+            statement(&[], "t.b", "t.c"),
+            statement(&[], "t.a", "t.b"),
+            statement(&["n"], "t.x", "t.y"),
+            statement(&[], "module.m", "module.n"),
+        ];
+        let order: Vec<String> = in_order(&moves)
+            .expect("no circle")
+            .iter()
+            .map(|m| describe(&m.module, &m.from))
+            .collect();
         let at = |what: &str| order.iter().position(|o| o == what).expect("there");
         assert!(at("t.a") < at("t.b"));
         assert!(at("module.m") < at("module.n.t.x"));
         let circle = [statement(&[], "t.b", "t.a"), statement(&[], "t.a", "t.b")];
         assert!(in_order(&circle).is_none());
-        let shift = [statement(&[], "t.a[0]", "t.a[1]"), statement(&[], "t.a[1]", "t.b")];
+        let shift = [
+            statement(&[], "t.a[0]", "t.a[1]"),
+            statement(&[], "t.a[1]", "t.b"),
+        ];
         assert!(in_order(&shift).is_some());
     }
 }

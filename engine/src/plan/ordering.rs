@@ -30,13 +30,21 @@ pub(super) fn build(
     let mut depends: Vec<Rc<BTreeSet<ConfigResource>>> = Vec::with_capacity(changes.len());
     for change in changes.iter_mut() {
         depends.push(dependencies(evaluator, state, change, destroy, &mut cache));
-        let names: Vec<String> = depends.last().into_iter().flat_map(|d| d.iter().map(ToString::to_string)).collect();
+        let names: Vec<String> = depends
+            .last()
+            .into_iter()
+            .flat_map(|d| d.iter().map(ToString::to_string))
+            .collect();
         change.dependencies = names;
     }
     spread_create_before_destroy(changes, &depends);
 
     let mut graph = ExecutionGraph::default();
-    let ops: Vec<Ops> = changes.iter().enumerate().map(|(i, change)| add_operations(&mut graph, i, change)).collect();
+    let ops: Vec<Ops> = changes
+        .iter()
+        .enumerate()
+        .map(|(i, change)| add_operations(&mut graph, i, change))
+        .collect();
     order_by_references(evaluator, &mut graph, changes, &ops);
     order_deletions(evaluator, &mut graph, changes, &ops, &depends, &mut cache);
     graph
@@ -57,10 +65,14 @@ fn dependencies(
         return evaluator.resource_dependencies(id, cache);
     }
     let object = match &change.deposed {
-        Some(key) => state.instance(&change.address).and_then(|i| i.deposed.get(key)),
+        Some(key) => state
+            .instance(&change.address)
+            .and_then(|i| i.deposed.get(key)),
         None => state.current(&change.address).map(|(object, _)| object),
     };
-    let recorded = object.map(|o| o.dependencies.as_slice()).unwrap_or_default();
+    let recorded = object
+        .map(|o| o.dependencies.as_slice())
+        .unwrap_or_default();
     Rc::new(recorded.iter().filter_map(|text| parse(text)).collect())
 }
 
@@ -69,16 +81,28 @@ fn parse(text: &str) -> Option<ConfigResource> {
 }
 
 /// What a create-before-destroy resource depends on is create-before-destroy too, or the orders would contradict each other.
-fn spread_create_before_destroy(changes: &mut [ResourceChange], depends: &[Rc<BTreeSet<ConfigResource>>]) {
+fn spread_create_before_destroy(
+    changes: &mut [ResourceChange],
+    depends: &[Rc<BTreeSet<ConfigResource>>],
+) {
     let mut by_config: HashMap<ConfigResource, Vec<usize>> = HashMap::new();
     for (i, change) in changes.iter().enumerate() {
-        by_config.entry(change.address.config()).or_default().push(i);
+        by_config
+            .entry(change.address.config())
+            .or_default()
+            .push(i);
     }
-    let mut queue: Vec<usize> =
-        changes.iter().enumerate().filter(|(_, c)| c.create_before_destroy).map(|(i, _)| i).collect();
+    let mut queue: Vec<usize> = changes
+        .iter()
+        .enumerate()
+        .filter(|(_, c)| c.create_before_destroy)
+        .map(|(i, _)| i)
+        .collect();
     let mut seen: HashSet<usize> = queue.iter().copied().collect();
     while let Some(i) = queue.pop() {
-        let Some(dependencies) = depends.get(i) else { continue };
+        let Some(dependencies) = depends.get(i) else {
+            continue;
+        };
         for dependency in dependencies.iter() {
             for j in by_config.get(dependency).into_iter().flatten() {
                 if seen.insert(*j) {
@@ -100,16 +124,34 @@ fn spread_create_before_destroy(changes: &mut [ResourceChange], depends: &[Rc<BT
 fn add_operations(graph: &mut ExecutionGraph, change: usize, planned: &ResourceChange) -> Ops {
     match planned.action {
         Action::NoOp => Ops::default(),
-        Action::Read => Ops { ready: Some(graph.add(Op::Read { change })), gone: None },
-        Action::Create => Ops { ready: Some(graph.add(Op::Create { change })), gone: None },
-        Action::Update => Ops { ready: Some(graph.add(Op::Update { change })), gone: None },
-        Action::Delete => Ops { ready: None, gone: Some(graph.add(Op::Delete { change })) },
-        Action::Forget => Ops { ready: None, gone: Some(graph.add(Op::Forget { change })) },
+        Action::Read => Ops {
+            ready: Some(graph.add(Op::Read { change })),
+            gone: None,
+        },
+        Action::Create => Ops {
+            ready: Some(graph.add(Op::Create { change })),
+            gone: None,
+        },
+        Action::Update => Ops {
+            ready: Some(graph.add(Op::Update { change })),
+            gone: None,
+        },
+        Action::Delete => Ops {
+            ready: None,
+            gone: Some(graph.add(Op::Delete { change })),
+        },
+        Action::Forget => Ops {
+            ready: None,
+            gone: Some(graph.add(Op::Forget { change })),
+        },
         Action::DeleteThenCreate => {
             let delete = graph.add(Op::Delete { change });
             let create = graph.add(Op::Create { change });
             graph.order(delete, create);
-            Ops { ready: Some(create), gone: Some(delete) }
+            Ops {
+                ready: Some(create),
+                gone: Some(delete),
+            }
         }
         Action::CreateThenDelete => {
             let depose = graph.add(Op::Depose { change });
@@ -117,7 +159,10 @@ fn add_operations(graph: &mut ExecutionGraph, change: usize, planned: &ResourceC
             let delete = graph.add(Op::DeleteDeposed { change });
             graph.order(depose, create);
             graph.order(create, delete);
-            Ops { ready: Some(create), gone: Some(delete) }
+            Ops {
+                ready: Some(create),
+                gone: Some(delete),
+            }
         }
     }
 }
@@ -147,7 +192,9 @@ fn order_by_references(
             if *dependency == id {
                 continue;
             }
-            let from = *nodes.entry(*dependency).or_insert_with(|| graph.add(Op::Join));
+            let from = *nodes
+                .entry(*dependency)
+                .or_insert_with(|| graph.add(Op::Join));
             if let Some(to) = nodes.get(&id) {
                 graph.order(from, *to);
             }
@@ -169,11 +216,17 @@ fn order_deletions(
 ) {
     // One gate in front of the deletes of each resource that something depends on.
     let mut gates: BTreeMap<ConfigResource, OpId> = BTreeMap::new();
-    let mut provider_needs: HashMap<stead_state::ProviderConfigRef, Rc<BTreeSet<ConfigResource>>> = HashMap::new();
+    let mut provider_needs: HashMap<stead_state::ProviderConfigRef, Rc<BTreeSet<ConfigResource>>> =
+        HashMap::new();
     for ((change, op), own) in changes.iter().zip(ops).zip(depends) {
-        let needs = provider_needs.entry(change.provider.clone()).or_insert_with(|| {
-            evaluator.resource_dependencies(evaluator.id(Object::Provider(change.provider.clone())), cache)
-        });
+        let needs = provider_needs
+            .entry(change.provider.clone())
+            .or_insert_with(|| {
+                evaluator.resource_dependencies(
+                    evaluator.id(Object::Provider(change.provider.clone())),
+                    cache,
+                )
+            });
         let first = match change.action {
             // What is created or updated against the new object must be done before the old one goes.
             Action::Create | Action::Update | Action::Read | Action::CreateThenDelete => op.ready,
@@ -183,13 +236,17 @@ fn order_deletions(
             if *dependency == change.address.config() {
                 continue;
             }
-            let gate = *gates.entry(dependency.clone()).or_insert_with(|| graph.add(Op::Join));
+            let gate = *gates
+                .entry(dependency.clone())
+                .or_insert_with(|| graph.add(Op::Join));
             if let Some(gone) = op.gone {
                 graph.order(gone, gate);
             }
             if let Some(ready) = first {
                 // Only deposed objects wait for this: see below.
-                let late = *gates.entry(late_gate(dependency)).or_insert_with(|| graph.add(Op::Join));
+                let late = *gates
+                    .entry(late_gate(dependency))
+                    .or_insert_with(|| graph.add(Op::Join));
                 graph.order(ready, late);
             }
         }
@@ -200,10 +257,10 @@ fn order_deletions(
         if let Some(gate) = gates.get(&config) {
             graph.order(*gate, gone);
         }
-        if change.action == Action::CreateThenDelete {
-            if let Some(gate) = gates.get(&late_gate(&config)) {
-                graph.order(*gate, gone);
-            }
+        if change.action == Action::CreateThenDelete
+            && let Some(gate) = gates.get(&late_gate(&config))
+        {
+            graph.order(*gate, gone);
         }
     }
 }

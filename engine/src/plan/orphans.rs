@@ -70,13 +70,21 @@ impl Planner<'_, '_> {
         if self.forgotten.contains(&address) {
             return self.forget(address, provider);
         }
-        let Some(prior) = self.refreshed.get(&address) else { return };
+        let Some(prior) = self.refreshed.get(&address) else {
+            return;
+        };
         if prior.value.is_null() {
             return;
         }
-        let late = self.pool.get(&provider).is_some_and(crate::providers::Opened::is_late);
-        let (before, prior_private, create_before_destroy) =
-            (prior.value.clone(), prior.private.clone(), prior.create_before_destroy);
+        let late = self
+            .pool
+            .get(&provider)
+            .is_some_and(crate::providers::Opened::is_late);
+        let (before, prior_private, create_before_destroy) = (
+            prior.value.clone(),
+            prior.private.clone(),
+            prior.create_before_destroy,
+        );
         if late {
             self.diagnostics.push(
                 Diagnostic::error(
@@ -87,11 +95,12 @@ impl Planner<'_, '_> {
             );
             return;
         }
-        if let Some(resource) = self.declared(&address) {
-            if resource.lifecycle.prevent_destroy == Some(true) {
-                self.diagnostics.push(instance::prevented(&address, &resource.range));
-                return;
-            }
+        if let Some(resource) = self.declared(&address)
+            && resource.lifecycle.prevent_destroy == Some(true)
+        {
+            self.diagnostics
+                .push(instance::prevented(&address, &resource.range));
+            return;
         }
         let reason = (self.options.mode == PlanMode::Normal).then(|| self.reason(&address));
         let change = ResourceChange {
@@ -118,11 +127,14 @@ impl Planner<'_, '_> {
 
     /// Drops an object from the state; its provider is not asked, and need not be there any more.
     fn forget(&mut self, address: ResourceInstance, provider: ProviderConfigRef) {
-        let Some((recorded, _)) = self.state.current(&address) else { return };
-        let before = match object::recorded_value(self.registry, &address, &provider.source, recorded) {
-            Ok(value) => value,
-            Err(errors) => return self.diagnostics.extend(errors),
+        let Some((recorded, _)) = self.state.current(&address) else {
+            return;
         };
+        let before =
+            match object::recorded_value(self.registry, &address, &provider.source, recorded) {
+                Ok(value) => value,
+                Err(errors) => return self.diagnostics.extend(errors),
+            };
         let private = recorded.private.clone();
         let change = ResourceChange {
             previous_address: self.moved_from.get(&address).cloned(),
@@ -148,7 +160,10 @@ impl Planner<'_, '_> {
 
     fn declared(&self, address: &ResourceInstance) -> Option<&stead_lang::config::Resource> {
         let module = self.evaluator.module(&address.module)?;
-        self.evaluator.config(module).resources.get(&address.resource)
+        self.evaluator
+            .config(module)
+            .resources
+            .get(&address.resource)
     }
 
     /// Why nothing wants the object any more.
@@ -167,25 +182,47 @@ impl Planner<'_, '_> {
             return ActionReason::DeleteBecauseNoModule;
         }
         let module = self.evaluator.module(&address.module).unwrap_or(ROOT);
-        let keys = self.evaluator.id(Object::ResourceKeys(module, address.resource.clone()));
+        let keys = self
+            .evaluator
+            .id(Object::ResourceKeys(module, address.resource.clone()));
         match (self.evaluator.expansion(keys).as_deref(), &address.key) {
-            (Some(Expansion::Count(_)), InstanceKey::Int(_)) => ActionReason::DeleteBecauseCountIndex,
-            (Some(Expansion::ForEach(_)), InstanceKey::String(_)) => ActionReason::DeleteBecauseEachKey,
+            (Some(Expansion::Count(_)), InstanceKey::Int(_)) => {
+                ActionReason::DeleteBecauseCountIndex
+            }
+            (Some(Expansion::ForEach(_)), InstanceKey::String(_)) => {
+                ActionReason::DeleteBecauseEachKey
+            }
             _ => ActionReason::DeleteBecauseWrongRepetition,
         }
     }
 
-    fn refresh_deposed(&mut self, address: ResourceInstance, key: String, provider: &ProviderConfigRef) {
-        let Some(opened) = self.pool.get(provider).cloned() else { return };
-        let recorded = self.state.instance(&address).and_then(|i| i.deposed.get(&key)).cloned();
-        let schema =
-            self.registry.resource_schema(&provider.source, address.resource.mode, &address.resource.type_name);
-        let (Some(recorded), Ok(schema)) = (recorded, schema) else { return };
-        let value =
-            match object::decode(&**opened.provider(), &address.resource, schema, &recorded) {
-                Ok(value) => value,
-                Err(errors) => return self.diagnostics.extend(errors),
-            };
+    fn refresh_deposed(
+        &mut self,
+        address: ResourceInstance,
+        key: String,
+        provider: &ProviderConfigRef,
+    ) {
+        let Some(opened) = self.pool.get(provider).cloned() else {
+            return;
+        };
+        let recorded = self
+            .state
+            .instance(&address)
+            .and_then(|i| i.deposed.get(&key))
+            .cloned();
+        let schema = self.registry.resource_schema(
+            &provider.source,
+            address.resource.mode,
+            &address.resource.type_name,
+        );
+        let (Some(recorded), Ok(schema)) = (recorded, schema) else {
+            return;
+        };
+        let value = match object::decode(&**opened.provider(), &address.resource, schema, &recorded)
+        {
+            Ok(value) => value,
+            Err(errors) => return self.diagnostics.extend(errors),
+        };
         if !self.options.refresh || opened.is_late() {
             let found = Some((value, recorded.private, stead_value::Diagnostics::new()));
             return self.retire_deposed(address, key, Ok(found));
@@ -195,12 +232,29 @@ impl Planner<'_, '_> {
         let (plain, _) = value.unmark_deep();
         self.jobs.push_back(Box::pin(async move {
             let started = Instant::now();
-            observer.event(Event::RefreshStart { address: address.clone(), id: instance::display_id(&plain) });
-            let read =
-                opened.provider().read(&address.resource.type_name, plain, recorded.private, &context).await;
-            observer.event(Event::RefreshDone { address: address.clone(), elapsed: started.elapsed() });
+            observer.event(Event::RefreshStart {
+                address: address.clone(),
+                id: instance::display_id(&plain),
+            });
+            let read = opened
+                .provider()
+                .read(
+                    &address.resource.type_name,
+                    plain,
+                    recorded.private,
+                    &context,
+                )
+                .await;
+            observer.event(Event::RefreshDone {
+                address: address.clone(),
+                elapsed: started.elapsed(),
+            });
             let result = read.map(|found| found.map(|r| (r.value, r.private, r.warnings)));
-            Finished::DeposedRefreshed { address, key, result }
+            Finished::DeposedRefreshed {
+                address,
+                key,
+                result,
+            }
         }));
     }
 
@@ -210,7 +264,9 @@ impl Planner<'_, '_> {
         key: String,
         result: refresh::Refreshed,
     ) {
-        let Some(provider) = self.provider_of(&address) else { return };
+        let Some(provider) = self.provider_of(&address) else {
+            return;
+        };
         let (before, private) = match result {
             Ok(Some((value, private, warnings))) => {
                 self.diagnostics.extend(warnings);
@@ -218,7 +274,9 @@ impl Planner<'_, '_> {
             }
             Ok(None) => return self.state.set_deposed(&address, &provider, &key, None),
             Err(errors) => {
-                return self.diagnostics.extend(errors.into_iter().map(|d| d.address(address.to_string())));
+                return self
+                    .diagnostics
+                    .extend(errors.into_iter().map(|d| d.address(address.to_string())));
             }
         };
         let change = ResourceChange {

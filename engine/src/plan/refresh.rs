@@ -27,7 +27,11 @@ pub(super) type Refreshed = Result<Option<(Value, Vec<u8>, Diagnostics)>, Diagno
 impl Planner<'_, '_> {
     /// Asks for the refresh of a recorded object, now or when its provider is open. Nothing happens for one that is not
     /// recorded.
-    pub(super) fn want_refresh(&mut self, address: &ResourceInstance, provider: &ProviderConfigRef) {
+    pub(super) fn want_refresh(
+        &mut self,
+        address: &ResourceInstance,
+        provider: &ProviderConfigRef,
+    ) {
         if self.refreshed.contains_key(address) || self.state.current(address).is_none() {
             return;
         }
@@ -42,14 +46,24 @@ impl Planner<'_, '_> {
     }
 
     fn is_open(&self, provider: &ProviderConfigRef) -> bool {
-        let id = self.evaluator.id(crate::eval::Object::Provider(provider.clone()));
+        let id = self
+            .evaluator
+            .id(crate::eval::Object::Provider(provider.clone()));
         self.evaluator.known(id).is_some() && self.pool.contains_key(provider)
     }
 
-    pub(super) fn start_refresh(&mut self, address: ResourceInstance, provider: &ProviderConfigRef) {
-        let Some((recorded, _)) = self.state.current(&address) else { return };
+    pub(super) fn start_refresh(
+        &mut self,
+        address: ResourceInstance,
+        provider: &ProviderConfigRef,
+    ) {
+        let Some((recorded, _)) = self.state.current(&address) else {
+            return;
+        };
         let recorded = recorded.clone();
-        let Some(opened) = self.pool.get(provider).cloned() else { return };
+        let Some(opened) = self.pool.get(provider).cloned() else {
+            return;
+        };
         let schema = match self.registry.resource_schema(
             &provider.source,
             address.resource.mode,
@@ -57,18 +71,20 @@ impl Planner<'_, '_> {
         ) {
             Ok(schema) => schema,
             Err(diagnostic) => {
-                self.diagnostics.push(diagnostic.address(address.to_string()));
+                self.diagnostics
+                    .push(diagnostic.address(address.to_string()));
                 return self.refresh_failed(&address);
             }
         };
-        let value =
-            match object::decode(&**opened.provider(), &address.resource, schema, &recorded) {
-                Ok(value) => value,
-                Err(errors) => {
-                    self.diagnostics.extend(errors.into_iter().map(|d| d.address(address.to_string())));
-                    return self.refresh_failed(&address);
-                }
-            };
+        let value = match object::decode(&**opened.provider(), &address.resource, schema, &recorded)
+        {
+            Ok(value) => value,
+            Err(errors) => {
+                self.diagnostics
+                    .extend(errors.into_iter().map(|d| d.address(address.to_string())));
+                return self.refresh_failed(&address);
+            }
+        };
         let prior = Prior {
             value: value.clone(),
             private: recorded.private.clone(),
@@ -86,10 +102,19 @@ impl Planner<'_, '_> {
         self.refreshing.insert(address.clone());
         self.jobs.push_back(Box::pin(async move {
             let started = Instant::now();
-            observer.event(Event::RefreshStart { address: address.clone(), id });
+            observer.event(Event::RefreshStart {
+                address: address.clone(),
+                id,
+            });
             let type_name = &address.resource.type_name;
-            let read = opened.provider().read(type_name, plain, recorded.private, &context).await;
-            observer.event(Event::RefreshDone { address: address.clone(), elapsed: started.elapsed() });
+            let read = opened
+                .provider()
+                .read(type_name, plain, recorded.private, &context)
+                .await;
+            observer.event(Event::RefreshDone {
+                address: address.clone(),
+                elapsed: started.elapsed(),
+            });
             let result = read.map(|found| found.map(|r| (r.value, r.private, r.warnings)));
             Finished::Refreshed { address, result }
         }));
@@ -104,9 +129,13 @@ impl Planner<'_, '_> {
         self.refreshing.remove(&address);
         match result {
             Err(errors) => {
-                self.diagnostics.extend(
-                    errors.into_iter().map(|d| if d.address.is_none() { d.address(address.to_string()) } else { d }),
-                );
+                self.diagnostics.extend(errors.into_iter().map(|d| {
+                    if d.address.is_none() {
+                        d.address(address.to_string())
+                    } else {
+                        d
+                    }
+                }));
                 return self.refresh_failed(&address);
             }
             Ok(found) => self.fold_refreshed(&address, found),
@@ -115,13 +144,23 @@ impl Planner<'_, '_> {
     }
 
     /// Takes what was found into the prior values, the state, and the drift.
-    fn fold_refreshed(&mut self, address: &ResourceInstance, found: Option<(Value, Vec<u8>, Diagnostics)>) {
-        let Some(prior) = self.refreshed.get_mut(address) else { return };
+    fn fold_refreshed(
+        &mut self,
+        address: &ResourceInstance,
+        found: Option<(Value, Vec<u8>, Diagnostics)>,
+    ) {
+        let Some(prior) = self.refreshed.get_mut(address) else {
+            return;
+        };
         let recorded = prior.value.clone();
         let (value, private) = match found {
             Some((value, private, warnings)) => {
-                self.diagnostics.extend(warnings.into_iter().map(|d| d.address(address.to_string())));
-                (value.apply_marks(&recorded.marked_paths(Marks::SENSITIVE), Marks::SENSITIVE), private)
+                self.diagnostics
+                    .extend(warnings.into_iter().map(|d| d.address(address.to_string())));
+                (
+                    value.apply_marks(&recorded.marked_paths(Marks::SENSITIVE), Marks::SENSITIVE),
+                    private,
+                )
             }
             None => (Value::null(Type::Dynamic), Vec::new()),
         };
@@ -130,7 +169,9 @@ impl Planner<'_, '_> {
         }
         prior.value = value.clone();
         prior.private.clone_from(&private);
-        let Some((object, provider)) = self.state.current(address) else { return };
+        let Some((object, provider)) = self.state.current(address) else {
+            return;
+        };
         let (object, provider) = (object.clone(), provider.clone());
         if !recorded.raw_equals(&value) {
             self.drift.push(ResourceChange {
@@ -139,7 +180,11 @@ impl Planner<'_, '_> {
                 deposed: None,
                 importing: None,
                 provider: provider.clone(),
-                action: if value.is_null() { Action::Delete } else { Action::Update },
+                action: if value.is_null() {
+                    Action::Delete
+                } else {
+                    Action::Update
+                },
                 reason: None,
                 before: recorded,
                 after: value.clone(),
@@ -177,7 +222,9 @@ impl Planner<'_, '_> {
                 fresh.unknown_fields = object.unknown_fields;
                 self.state.set_current(address, &provider, Some(fresh));
             }
-            Err(diagnostic) => self.diagnostics.push(diagnostic.address(address.to_string())),
+            Err(diagnostic) => self
+                .diagnostics
+                .push(diagnostic.address(address.to_string())),
         }
     }
 

@@ -8,7 +8,10 @@ use super::Planner;
 
 /// Whether a statement that stands in `base` speaks of a resource, by name or by its module.
 fn covers(base: &Module, removed: &Removed, resource: &ConfigResource) -> bool {
-    let mut names = base.0.iter().chain(removed.from.module.iter().map(|(name, _)| name));
+    let mut names = base
+        .0
+        .iter()
+        .chain(removed.from.module.iter().map(|(name, _)| name));
     let mut path = resource.module.0.iter();
     let inside = names.by_ref().all(|name| path.next() == Some(name));
     inside
@@ -25,12 +28,14 @@ impl Planner<'_, '_> {
         for node in self.evaluator.tree().nodes() {
             for removed in &node.module.removed {
                 let mut path = node.path.clone();
-                path.0.extend(removed.from.module.iter().map(|(name, _)| name.clone()));
+                path.0
+                    .extend(removed.from.module.iter().map(|(name, _)| name.clone()));
                 let there = self.evaluator.tree().get(&path);
                 let (declared, what) = match &removed.from.resource {
-                    Some((resource, _)) => {
-                        (there.is_some_and(|n| n.module.resources.contains_key(resource)), "resource")
-                    }
+                    Some((resource, _)) => (
+                        there.is_some_and(|n| n.module.resources.contains_key(resource)),
+                        "resource",
+                    ),
                     None => (there.is_some(), "module"),
                 };
                 if declared {
@@ -54,8 +59,9 @@ impl Planner<'_, '_> {
         for node in self.evaluator.tree().nodes() {
             for removed in &node.module.removed {
                 if covers(&node.path, removed, &config) {
-                    let closeness =
-                        node.path.0.len() + removed.from.module.len() + usize::from(removed.from.resource.is_some());
+                    let closeness = node.path.0.len()
+                        + removed.from.module.len()
+                        + usize::from(removed.from.resource.is_some());
                     if decided.is_none_or(|(best, _)| closeness > best) {
                         decided = Some((closeness, !removed.destroy));
                     }
@@ -67,6 +73,10 @@ impl Planner<'_, '_> {
 
     /// Whether the configuration has any `removed` block that forgets: without one, no orphan needs to be looked up.
     pub(super) fn forgets(&self) -> bool {
-        self.evaluator.tree().nodes().iter().any(|n| n.module.removed.iter().any(|r| !r.destroy))
+        self.evaluator
+            .tree()
+            .nodes()
+            .iter()
+            .any(|n| n.module.removed.iter().any(|r| !r.destroy))
     }
 }

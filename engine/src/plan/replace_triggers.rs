@@ -13,7 +13,9 @@ impl Planner<'_, '_> {
     pub(super) fn is_triggered(&self, config: &InstanceConfig<'_>) -> Result<bool, Diagnostics> {
         let mut triggered = false;
         for expression in &config.resource.lifecycle.replace_triggered_by {
-            let scope = self.evaluator.scope(config.module, config.repetition.clone());
+            let scope = self
+                .evaluator
+                .scope(config.module, config.repetition.clone());
             let (evaluation, asked) = self.evaluator.traced(|| evaluate(expression, &scope));
             if evaluation.diagnostics.has_errors() {
                 return Err(evaluation.diagnostics);
@@ -36,8 +38,12 @@ impl Planner<'_, '_> {
             }
             // What was asked for while evaluating are just the instances meant: one for `a[each.key]`, all for `a`.
             for object in asked.into_iter().filter_map(|id| self.evaluator.object(id)) {
-                let Object::Instance(address) = object else { continue };
-                let paths = named.iter().filter(|(resource, _)| *resource == address.resource);
+                let Object::Instance(address) = object else {
+                    continue;
+                };
+                let paths = named
+                    .iter()
+                    .filter(|(resource, _)| *resource == address.resource);
                 for (_, rest) in paths {
                     triggered |= self.changes_at(&address, rest);
                 }
@@ -47,7 +53,9 @@ impl Planner<'_, '_> {
     }
 
     fn changes_at(&self, address: &ResourceInstance, rest: &Path) -> bool {
-        let Some(change) = self.changes.get(&(address.clone(), None)) else { return false };
+        let Some(change) = self.changes.get(&(address.clone(), None)) else {
+            return false;
+        };
         if matches!(change.action, Action::NoOp | Action::Read) {
             return false;
         }

@@ -28,15 +28,24 @@ pub(crate) struct Remote {
 
 impl Remote {
     pub(crate) fn failing(entry: &'static str) -> Remote {
-        Remote { fails: Some(entry), ..Remote::default() }
+        Remote {
+            fails: Some(entry),
+            ..Remote::default()
+        }
     }
 
     pub(crate) fn interrupting(entry: &'static str) -> Remote {
-        Remote { interrupts: Some(entry), ..Remote::default() }
+        Remote {
+            interrupts: Some(entry),
+            ..Remote::default()
+        }
     }
 
     pub(crate) fn together(count: usize) -> Remote {
-        Remote { together: Some(Arc::new(Barrier::new(count))), ..Remote::default() }
+        Remote {
+            together: Some(Arc::new(Barrier::new(count))),
+            ..Remote::default()
+        }
     }
 
     pub(crate) fn log(&self) -> Vec<String> {
@@ -52,7 +61,11 @@ impl Remote {
         }
         let fails = self.fails == Some(entry.as_str());
         self.log.lock().expect("the log").push(entry.clone());
-        if fails { Err(Error::new(entry, "told to fail")) } else { Ok(()) }
+        if fails {
+            Err(Error::new(entry, "told to fail"))
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -71,10 +84,24 @@ struct Cluster {
 impl Resource for Cluster {
     type Client = Remote;
 
-    async fn create(client: &Remote, planned: Self, _: &Value, _: &Context) -> Result<Self, Failure<Self>> {
-        client.act(format!("create cloud_cluster {}", planned.name)).await?;
-        let (id, endpoint) = (format!("cloud/{}", planned.name), format!("https://{}", planned.name));
-        Ok(Cluster { id, endpoint, ..planned })
+    async fn create(
+        client: &Remote,
+        planned: Self,
+        _: &Value,
+        _: &Context,
+    ) -> Result<Self, Failure<Self>> {
+        client
+            .act(format!("create cloud_cluster {}", planned.name))
+            .await?;
+        let (id, endpoint) = (
+            format!("cloud/{}", planned.name),
+            format!("https://{}", planned.name),
+        );
+        Ok(Cluster {
+            id,
+            endpoint,
+            ..planned
+        })
     }
 
     async fn read(_: &Remote, prior: Self, _: &Context) -> Result<Option<Self>, Error> {
@@ -82,7 +109,9 @@ impl Resource for Cluster {
     }
 
     async fn delete(client: &Remote, prior: Self, _: &Context) -> Result<(), Error> {
-        client.act(format!("delete cloud_cluster {}", prior.name)).await
+        client
+            .act(format!("delete cloud_cluster {}", prior.name))
+            .await
     }
 }
 
@@ -105,22 +134,42 @@ struct Thing {
 impl Resource for Thing {
     type Client = Remote;
 
-    async fn create(client: &Remote, planned: Self, _: &Value, _: &Context) -> Result<Self, Failure<Self>> {
-        client.act(format!("create inside_thing {}", planned.name)).await?;
-        Ok(Thing { id: format!("inside/{}", planned.name), ..planned })
+    async fn create(
+        client: &Remote,
+        planned: Self,
+        _: &Value,
+        _: &Context,
+    ) -> Result<Self, Failure<Self>> {
+        client
+            .act(format!("create inside_thing {}", planned.name))
+            .await?;
+        Ok(Thing {
+            id: format!("inside/{}", planned.name),
+            ..planned
+        })
     }
 
     async fn read(_: &Remote, prior: Self, _: &Context) -> Result<Option<Self>, Error> {
         Ok(Some(prior))
     }
 
-    async fn update(client: &Remote, _: Self, planned: Self, _: &Value, _: &Context) -> Result<Self, Failure<Self>> {
-        client.act(format!("update inside_thing {}", planned.name)).await?;
+    async fn update(
+        client: &Remote,
+        _: Self,
+        planned: Self,
+        _: &Value,
+        _: &Context,
+    ) -> Result<Self, Failure<Self>> {
+        client
+            .act(format!("update inside_thing {}", planned.name))
+            .await?;
         Ok(planned)
     }
 
     async fn delete(client: &Remote, prior: Self, _: &Context) -> Result<(), Error> {
-        client.act(format!("delete inside_thing {}", prior.name)).await
+        client
+            .act(format!("delete inside_thing {}", prior.name))
+            .await
     }
 }
 
@@ -148,7 +197,11 @@ struct OneFile(String);
 
 impl stead_lang::Files for OneFile {
     fn read(&self, path: &Path) -> std::io::Result<Vec<u8>> {
-        if self.exists(path) { Ok(self.0.clone().into_bytes()) } else { Err(std::io::ErrorKind::NotFound.into()) }
+        if self.exists(path) {
+            Ok(self.0.clone().into_bytes())
+        } else {
+            Err(std::io::ErrorKind::NotFound.into())
+        }
     }
 
     fn list(&self, _: &Path) -> std::io::Result<Vec<String>> {
@@ -166,7 +219,11 @@ impl stead_lang::Files for OneFile {
 
 impl Stand {
     pub(crate) fn new() -> Stand {
-        Stand { state: State::new(), remote: Remote::default(), parallelism: 10 }
+        Stand {
+            state: State::new(),
+            remote: Remote::default(),
+            parallelism: 10,
+        }
     }
 
     fn registry(&self) -> Registry {
@@ -186,7 +243,10 @@ impl Stand {
             .configure(move |config: InsideConfig, _, _| {
                 let remote = remote.clone();
                 async move {
-                    remote.act(format!("configure {}", config.endpoint)).await.map_err(Diagnostics::from)?;
+                    remote
+                        .act(format!("configure {}", config.endpoint))
+                        .await
+                        .map_err(Diagnostics::from)?;
                     Ok::<_, Diagnostics>(remote)
                 }
             })
@@ -211,7 +271,8 @@ impl Stand {
     }
 
     fn load(stack: &str) -> ConfigTree {
-        let (tree, diagnostics) = ConfigTree::load(&OneFile(stack.into()), Path::new("."), &NothingInstalled);
+        let (tree, diagnostics) =
+            ConfigTree::load(&OneFile(stack.into()), Path::new("."), &NothingInstalled);
         assert!(!diagnostics.has_errors(), "{diagnostics:?}");
         tree
     }
@@ -219,9 +280,21 @@ impl Stand {
     pub(crate) async fn plan(&self, stack: &str, mode: PlanMode) -> Result<Planned, Diagnostics> {
         let tree = Stand::load(stack);
         let evaluator = Evaluator::new(&tree, Stand::settings(Phase::Plan));
-        let options = Options { mode, parallelism: self.parallelism, ..Options::default() };
+        let options = Options {
+            mode,
+            parallelism: self.parallelism,
+            ..Options::default()
+        };
         let observer: Arc<dyn Observer> = Arc::new(|_: Event| {});
-        plan(&evaluator, &self.registry(), self.state.clone(), options, observer, CancellationToken::new()).await
+        plan(
+            &evaluator,
+            &self.registry(),
+            self.state.clone(),
+            options,
+            observer,
+            CancellationToken::new(),
+        )
+        .await
     }
 
     pub(crate) async fn apply(&mut self, stack: &str, mode: PlanMode) -> Applied {
@@ -234,8 +307,17 @@ impl Stand {
         let mut sink = Memory(self.state.clone());
         let registry = self.registry();
         let Planned { plan, pool } = planned;
-        let applied =
-            apply(&evaluator, &registry, plan, pool, &mut sink, self.parallelism, observer, cancel).await;
+        let applied = apply(
+            &evaluator,
+            &registry,
+            plan,
+            pool,
+            &mut sink,
+            self.parallelism,
+            observer,
+            cancel,
+        )
+        .await;
         self.state = sink.0;
         applied
     }
