@@ -101,7 +101,7 @@ impl Executor<'_, '_> {
                 match &change.deposed {
                     Some(key) => {
                         self.state
-                            .set_deposed(&change.address, &change.provider, key, None)
+                            .set_deposed(&change.address, &change.provider, key, None);
                     }
                     None => self
                         .state

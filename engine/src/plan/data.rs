@@ -156,7 +156,7 @@ impl Planner<'_, '_> {
         match encoded {
             Ok(object) => {
                 self.state
-                    .set_current(&prepared.address, &prepared.provider, Some(object))
+                    .set_current(&prepared.address, &prepared.provider, Some(object));
             }
             Err(diagnostic) => {
                 self.diagnostics.push(diagnostic.address(address));

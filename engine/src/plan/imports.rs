@@ -134,9 +134,9 @@ impl Planner<'_, '_> {
         let failed = attempt.failed || diagnostics.has_errors();
         self.diagnostics.extend(diagnostics);
         if failed {
-            self.publish_failed(id)
+            self.publish_failed(id);
         } else {
-            self.publish(id, Value::bool(true))
+            self.publish(id, Value::bool(true));
         }
     }
 
