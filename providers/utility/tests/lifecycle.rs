@@ -518,3 +518,50 @@ async fn pauses_end_when_the_user_interrupts() {
         assert!(refused(&time, "time_sleep", bad).await.contains(text));
     }
 }
+
+#[tokio::test]
+async fn a_certificate_signs_itself_and_is_replaced_before_it_expires() {
+    let tls = harness("tls").await;
+    let key = settled(
+        &tls,
+        "tls_private_key",
+        json!({"algorithm": "ECDSA", "ecdsa_curve": "P256"}),
+    )
+    .await;
+    let pem = key
+        .value
+        .get("private_key_pem")
+        .unwrap()
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let config = |early: i64| {
+        json!({
+            "private_key_pem": pem, "validity_period_hours": 24, "early_renewal_hours": early,
+            "allowed_uses": ["digital_signature", "server_auth"], "dns_names": ["sealed.example"],
+            "subject": [{"common_name": "sealed-secrets"}],
+        })
+    };
+    let made = settled(&tls, "tls_self_signed_cert", config(1)).await;
+    let cert = made.value.get("cert_pem").unwrap();
+    let cert = cert.as_str().unwrap();
+    assert!(
+        cert.starts_with("-----BEGIN CERTIFICATE-----\n")
+            && cert.ends_with("-----END CERTIFICATE-----\n")
+    );
+    assert_eq!(
+        made.value.get("key_algorithm").unwrap().as_str(),
+        Some("ECDSA")
+    );
+    assert_eq!(
+        replaced(&tls, "tls_self_signed_cert", &made, config(25)).await,
+        ["ready_for_renewal"]
+    );
+    let mut wrong = config(1);
+    wrong["allowed_uses"] = json!(["world_domination"]);
+    assert!(
+        refused(&tls, "tls_self_signed_cert", wrong)
+            .await
+            .contains("world_domination")
+    );
+}

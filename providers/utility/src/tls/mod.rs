@@ -1,8 +1,9 @@
-//! `hashicorp/tls` 4.x: keys.
+//! `hashicorp/tls` 4.x: keys, and certificates that sign themselves.
 
 mod key;
 mod openssh;
 mod private_key;
+mod self_signed;
 
 use stead_sdk::value::Sensitive;
 use stead_sdk::{Block, Dialer, Native, ProviderConfig, ProviderFactory};
@@ -35,6 +36,7 @@ pub fn factory(dialer: &Dialer) -> impl ProviderFactory + use<> {
     Native::<()>::provider::<Config>("tls")
         .configure(|_, _, _| async { Ok(()) })
         .resource::<private_key::PrivateKey>()
+        .resource::<self_signed::SelfSignedCert>()
         .data_source::<private_key::PublicKey>()
         .build(dialer)
 }
