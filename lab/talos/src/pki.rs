@@ -203,7 +203,24 @@ fn ec_pem(key: &KeyPair) -> Result<String, Error> {
         Some([0x04, length, rest @ ..]) if *length < 0x80 => rest,
         _ => return Err(Error::Key("not a P-256 key".to_owned())),
     };
-    Ok(pem_text("EC PRIVATE KEY", sec1))
+    Ok(pem_text("EC PRIVATE KEY", &with_curve(sec1)))
+}
+
+/// In PKCS#8 the algorithm names the curve; standing alone, the SEC 1 structure must name it itself (Go reads no other).
+fn with_curve(sec1: &[u8]) -> Vec<u8> {
+    const CURVE: &[u8] = &[
+        0xa0, 0x0a, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07,
+    ];
+    // Version and key take 37 bytes; then comes the public key, if no curve stands before it.
+    match sec1
+        .split_at_checked(2)
+        .and_then(|(_, body)| body.split_at_checked(37))
+    {
+        Some((key, public)) if public.first() != Some(&0xa0) => {
+            tlv(0x30, &[key, CURVE, public].concat())
+        }
+        _ => sec1.to_vec(),
+    }
 }
 
 /// What maintenance mode shows: a fresh self-signed certificate; clients are not verified.
