@@ -475,7 +475,13 @@ fn place(
     let resource = state
         .registry
         .by_kind(text(object, &["apiVersion"]), text(object, &["kind"]))?;
-    let id = Id::new(&resource.key, namespace(object), name(object));
+    // What was compared before its definition was known may bear the destination's namespace.
+    let namespace = if resource.namespaced {
+        namespace(object)
+    } else {
+        ""
+    };
+    let id = Id::new(&resource.key, namespace, name(object));
     Some((resource, id))
 }
 
