@@ -24,6 +24,6 @@ resource "truenas_nfs_share" "volume" {
   ro       = each.value.read_only
   # Pods run as many users, and the CSI driver makes folders as root.
   maproot_user  = "root"
-  maproot_group = "wheel"
+  maproot_group = "root"
   security      = ["SYS"]
 }
