@@ -13,8 +13,13 @@ pub(crate) struct Stack {
 
 impl Stack {
     pub(crate) fn copy(name: &'static str) -> Stack {
-        let stack = Stack { dir: tempfile::tempdir().expect("a temporary folder"), name };
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../stacks").join(name);
+        let stack = Stack {
+            dir: tempfile::tempdir().expect("a temporary folder"),
+            name,
+        };
+        let source = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("../stacks")
+            .join(name);
         copy(&source, &stack.folder());
         stack
     }
@@ -46,7 +51,10 @@ impl Stack {
     }
 
     pub(crate) fn bootstrap(&self) -> String {
-        let output = self.start_bootstrap().wait_with_output().expect("stead ends");
+        let output = self
+            .start_bootstrap()
+            .wait_with_output()
+            .expect("stead ends");
         assert!(output.status.success(), "bootstrap\n{}", text(&output));
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
@@ -65,14 +73,21 @@ impl Stack {
 
     /// What exists in the lab.
     pub(crate) fn inventory(&self) -> Value {
-        let output = self.command(&["lab", "inventory"]).output().expect("stead runs");
+        let output = self
+            .command(&["lab", "inventory"])
+            .output()
+            .expect("stead runs");
         assert!(output.status.success(), "{}", text(&output));
         serde_json::from_slice(&output.stdout).expect("JSON")
     }
 }
 
 pub(crate) fn text(output: &Output) -> String {
-    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+    format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
 }
 
 /// What exists in a lab in which nothing has happened.
@@ -91,7 +106,8 @@ fn copy(from: &Path, to: &Path) {
     for entry in std::fs::read_dir(from).expect("the stack") {
         let entry = entry.expect("an entry");
         let name = entry.file_name();
-        let kept = !name.to_string_lossy().contains("tfstate") && name != ".stead" && name != "kubeconfig";
+        let kept =
+            !name.to_string_lossy().contains("tfstate") && name != ".stead" && name != "kubeconfig";
         let target = to.join(&name);
         if entry.file_type().expect("a type").is_dir() {
             if kept {

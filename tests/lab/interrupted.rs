@@ -18,7 +18,9 @@ fn a_bootstrap_interrupted_ten_times_is_finished_by_the_next() {
     for round in 0..10_u64 {
         let child = stack.start_bootstrap();
         // A linear congruential step; the moments grow, so that later parts are hit too.
-        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        random = random
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         let moment = Duration::from_millis(100 + round * 150 + (random >> 33) % 300);
         std::thread::sleep(moment);
         let group = Pid::from_raw(i32::try_from(child.id()).expect("a process id"));
@@ -26,7 +28,11 @@ fn a_bootstrap_interrupted_ten_times_is_finished_by_the_next() {
         let _ = killpg(group, Signal::SIGINT);
         let output = child.wait_with_output().expect("stead ends");
         let code = output.status.code();
-        assert!(matches!(code, Some(0 | 1)), "round {round} ended with {code:?}\n{}", text(&output));
+        assert!(
+            matches!(code, Some(0 | 1)),
+            "round {round} ended with {code:?}\n{}",
+            text(&output)
+        );
     }
     stack.bootstrap();
     let undisturbed = Stack::copy("talos-proxmox");
@@ -44,7 +50,9 @@ fn counts(inventory: &Value) -> Vec<(String, usize)> {
     let mut all = Vec::new();
     for (system, parts) in inventory.as_object().into_iter().flatten() {
         for (part, content) in parts.as_object().into_iter().flatten() {
-            let count = content.as_array().map_or_else(|| content.as_u64().unwrap_or_default() as usize, Vec::len);
+            let count = content
+                .as_array()
+                .map_or_else(|| content.as_u64().unwrap_or_default() as usize, Vec::len);
             all.push((format!("{system}.{part}"), count));
         }
     }

@@ -31,7 +31,10 @@ fn talos_on_proxmox() {
         std::fs::write(&variables, before).expect("variables.tf");
         assert_eq!(plan.status.code(), Some(2), "{}", text(&plan));
         let shown = text(&plan);
-        assert!(shown.contains("Plan: 0 to add, 1 to change, 0 to destroy."), "{shown}");
+        assert!(
+            shown.contains("Plan: 0 to add, 1 to change, 0 to destroy."),
+            "{shown}"
+        );
         assert!(shown.contains("dedicated = 6144 -> 7168"), "{shown}");
     });
 }

@@ -73,7 +73,9 @@ async fn the_official_client_works_once_it_has_the_role() {
         partition_size: Some(partition),
         ..BlobClientUploadOptions::default()
     };
-    blob.upload(bytes::Bytes::from(big.clone()).into(), Some(blocks)).await.unwrap();
+    blob.upload(bytes::Bytes::from(big.clone()).into(), Some(blocks))
+        .await
+        .unwrap();
     let mut read = vec![0; big.len()];
     blob.download_into(&mut read, None).await.unwrap();
     assert!(read == big, "blocks come back as one blob");

@@ -234,16 +234,16 @@ impl Resource for Node {
     fn validate(config: &Value) -> Diagnostics {
         let mut found = Diagnostics::new();
         let text = config.get("launch_configuration");
-        if let Some(text) = text.as_ref().and_then(Value::as_str) {
-            if let Err(error) = serde_saphyr::from_str::<serde_json::Value>(text) {
-                found.push(
-                    Diagnostic::error(
-                        "Invalid launch configuration",
-                        format!("It is not YAML: {error}."),
-                    )
-                    .attribute(Path::root().attr("launch_configuration")),
-                );
-            }
+        if let Some(text) = text.as_ref().and_then(Value::as_str)
+            && let Err(error) = serde_saphyr::from_str::<serde_json::Value>(text)
+        {
+            found.push(
+                Diagnostic::error(
+                    "Invalid launch configuration",
+                    format!("It is not YAML: {error}."),
+                )
+                .attribute(Path::root().attr("launch_configuration")),
+            );
         }
         found
     }
@@ -355,14 +355,14 @@ impl Resource for Node {
                 )
                 .await?;
         }
-        if planned.launch_configuration != prior.launch_configuration {
-            if let Some(text) = &planned.launch_configuration {
-                shell
-                    .write("write the launch configuration", LAUNCH_AFTER, text, cx)
-                    .await?;
-                wait_applied(&shell, cx).await?;
-                wait_ready(&shell, cx).await?;
-            }
+        if planned.launch_configuration != prior.launch_configuration
+            && let Some(text) = &planned.launch_configuration
+        {
+            shell
+                .write("write the launch configuration", LAUNCH_AFTER, text, cx)
+                .await?;
+            wait_applied(&shell, cx).await?;
+            wait_ready(&shell, cx).await?;
         }
         let wanted: Vec<&str> = planned.addons.iter().flatten().map(|a| base(a)).collect();
         for addon in prior

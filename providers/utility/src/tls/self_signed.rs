@@ -52,7 +52,7 @@ pub(crate) struct SelfSignedCert {
     #[attr(optional, computed, default = false, replace)]
     set_authority_key_id: bool,
     /// Whose it is.
-    #[attr(block(list, max = 1), replace)]
+    #[attr(block(list), replace)]
     subject: Vec<Subject>,
     /// `RSA`, `ECDSA` or `ED25519`.
     #[attr(computed)]
@@ -240,6 +240,12 @@ impl Generated for SelfSignedCert {
         let mut found = Diagnostics::new();
         at_least(config, "validity_period_hours", 0, &mut found);
         at_least(config, "early_renewal_hours", 0, &mut found);
+        let subjects = config
+            .get("subject")
+            .and_then(|v| v.as_sequence().map(<[Value]>::len));
+        if subjects.is_some_and(|n| n > 1) {
+            found.push(invalid("subject", "There may be one `subject` only."));
+        }
         let uses = config.get("allowed_uses").filter(|v| v.is_known());
         for name in uses
             .iter()
