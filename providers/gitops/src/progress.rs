@@ -20,7 +20,7 @@ const NAMED: usize = 4;
 /// A controller takes this annotation away when it has looked again.
 pub(crate) const REFRESH: &str = "argocd.argoproj.io/refresh";
 
-/// All Applications and ApplicationSets, as of one moment.
+/// All Applications and ApplicationSets.
 #[derive(Debug)]
 pub(crate) struct Snapshot {
     applications: Vec<Json>,
@@ -29,11 +29,13 @@ pub(crate) struct Snapshot {
 
 impl Snapshot {
     pub(crate) async fn take(cluster: &Cluster, cx: &Context) -> Result<Snapshot, Error> {
+        // Sets first: one that says it is up to date has made its Applications before, so the list that follows holds them.
+        let sets = cluster
+            .list(API_VERSION, "ApplicationSet", None, cx)
+            .await?;
         Ok(Snapshot {
             applications: cluster.list(API_VERSION, "Application", None, cx).await?,
-            sets: cluster
-                .list(API_VERSION, "ApplicationSet", None, cx)
-                .await?,
+            sets,
         })
     }
 
