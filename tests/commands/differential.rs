@@ -5,6 +5,11 @@
 //! Terraform is installed it runs beside stead; elsewhere its recorded answers in `golden/` stand for it.
 //! `STEAD_RECORD_GOLDEN=1 cargo test -p stead --test commands differential` records them anew.
 
+#![expect(
+    clippy::print_stderr,
+    reason = "a failed comparison shows what both tools said"
+)]
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;

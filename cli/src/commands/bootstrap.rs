@@ -207,12 +207,7 @@ fn report(applied: &Applied, preflight: Duration, total: Duration, style: Style)
             seconds_exact(end.saturating_sub(*start))
         ));
     }
-    text.push_str(&format!(
-        "  {:<32} {:>6}  ({} wall time)\n",
-        "in all",
-        seconds_exact(total),
-        seconds(total)
-    ));
+    text.push_str(&format!("  {:<32} {:>6}\n", "in all", seconds_exact(total)));
     let facts = facts(&applied.state);
     if !facts.machines.is_empty() {
         text.push_str(&format!("\n{}\n", style.bold("Machines")));

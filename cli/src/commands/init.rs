@@ -4,13 +4,12 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::print;
-use crate::args::{InitArgs, VariableArgs};
+use crate::args::InitArgs;
 use crate::error::Result;
 use crate::session::{Given, Session};
 use crate::world::Disk;
 
 pub(crate) fn run(args: InitArgs, origin: &Path) -> Result<u8> {
-    let _ = VariableArgs::default();
     let session = Session::load_from(&Disk, origin, Given::Nothing, args.display.no_color)?;
     let mut sources = BTreeSet::new();
     let mut missing = stead_value::Diagnostics::new();
@@ -18,10 +17,10 @@ pub(crate) fn run(args: InitArgs, origin: &Path) -> Result<u8> {
         let module = &node.module;
         for resource in module.resources.values() {
             let source = module.provider_source(&resource.provider_name().local);
-            if sources.insert(source.clone()) {
-                if let Err(diagnostic) = session.registry.factory(&source) {
-                    missing.push(diagnostic.at(resource.range.clone()));
-                }
+            if sources.insert(source.clone())
+                && let Err(diagnostic) = session.registry.factory(&source)
+            {
+                missing.push(diagnostic.at(resource.range.clone()));
             }
         }
     }

@@ -203,11 +203,7 @@ impl SelfSignedCert {
         params.not_after = at(end);
         params.serial_number = Some(SerialNumber::from_slice(serial));
         params.subject_alt_names = self.alternative_names()?;
-        params.distinguished_name = self
-            .subject
-            .first()
-            .map(Subject::name)
-            .unwrap_or_else(DistinguishedName::new);
+        params.distinguished_name = self.subject.first().map(Subject::name).unwrap_or_default();
         params.is_ca = match (self.is_ca_certificate, self.set_subject_key_id) {
             (true, _) => IsCa::Ca(match self.max_path_length {
                 ..0 => BasicConstraints::Unconstrained,
