@@ -105,6 +105,8 @@ enum Status {
 
 /// What must be known when a job ends.
 struct Flight {
+    /// See [`operation::Outcome`]; set when the job has ended.
+    usable: bool,
     change: usize,
     action: Action,
     started: Instant,
@@ -355,9 +357,10 @@ impl<'e, 'c> Executor<'e, 'c> {
     }
 
     fn complete(&mut self, id: OpId, outcome: operation::Outcome, sink: &mut dyn StateSink) {
-        let Some(flight) = self.flights.remove(&id) else {
+        let Some(mut flight) = self.flights.remove(&id) else {
             return;
         };
+        flight.usable = outcome.usable;
         let Some(change) = self.plan.changes.get(flight.change).cloned() else {
             return;
         };
@@ -472,7 +475,7 @@ impl<'e, 'c> Executor<'e, 'c> {
         let by_schema = object::sensitive_by_schema(&schema.block, &value);
         let value = value.apply_marks(&by_schema, Marks::SENSITIVE);
         let created = matches!(op, Op::Create { .. });
-        let status = if !ok && created {
+        let status = if !ok && created && !flight.usable {
             ObjectStatus::Tainted
         } else {
             ObjectStatus::Ready

@@ -34,6 +34,8 @@ pub(super) enum Started {
 pub(super) struct Outcome {
     /// The object now; null when there is none.
     pub(super) value: Value,
+    /// A create failed after the object was whole: it is not to be replaced.
+    pub(super) usable: bool,
     pub(super) private: Vec<u8>,
     pub(super) diagnostics: Diagnostics,
 }
@@ -199,6 +201,7 @@ impl Executor<'_, '_> {
         };
         let type_name = Arc::clone(&change.address.resource.type_name);
         let flight = Flight {
+            usable: false,
             change: index,
             action: Action::Delete,
             started: Instant::now(),
@@ -210,6 +213,7 @@ impl Executor<'_, '_> {
                 Ok(provider) => provider,
                 Err(diagnostics) => {
                     return Outcome {
+                        usable: false,
                         value: request.prior,
                         private: request.private,
                         diagnostics,
@@ -218,6 +222,7 @@ impl Executor<'_, '_> {
             };
             let response = provider.apply(&type_name, request, &context).await;
             Outcome {
+                usable: false,
                 value: response.value,
                 private: response.private,
                 diagnostics: response.diagnostics,
@@ -284,6 +289,7 @@ impl Executor<'_, '_> {
             Action::Create
         };
         let flight = Flight {
+            usable: false,
             change: index,
             action,
             started: Instant::now(),
@@ -307,6 +313,7 @@ impl Executor<'_, '_> {
         let type_name = Arc::clone(&change.address.resource.type_name);
         let null = Value::null(change.after.ty());
         let flight = Flight {
+            usable: false,
             change: index,
             action: Action::Read,
             started: Instant::now(),
@@ -320,6 +327,7 @@ impl Executor<'_, '_> {
             };
             let (value, diagnostics) = read.unwrap_or_else(|errors| (null, errors));
             Outcome {
+                usable: false,
                 value,
                 private: Vec::new(),
                 diagnostics,
@@ -454,6 +462,7 @@ impl Write {
             Ok(outcome) => outcome,
             // Nothing was sent: the object is as it was.
             Err(diagnostics) => Outcome {
+                usable: false,
                 value: prior,
                 private,
                 diagnostics,
@@ -506,6 +515,7 @@ impl Write {
             crate::object::unknown_as_null(&response.value)
         };
         Ok(Outcome {
+            usable: response.usable,
             value,
             private: response.private,
             diagnostics,

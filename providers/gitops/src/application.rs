@@ -74,6 +74,9 @@ pub(crate) struct Application {
     /// What Git manages, as `Kind NAMESPACE/NAME`.
     #[attr(computed(unknown_on_change))]
     owned: Vec<String>,
+    /// Whether the last wait ended well. If it did not, the next apply waits again.
+    #[attr(computed(unknown_on_change))]
+    settled: Option<bool>,
     /// What stead has let go of.
     #[attr(computed(unknown_on_change))]
     released: Vec<String>,
@@ -174,8 +177,15 @@ impl Application {
             id.name
         );
         match self.settle(&id, existed, timeout, client, cx).await {
-            Ok(()) => Ok(self),
-            Err(error) => Err(Failure::partial(error, self)),
+            Ok(()) => {
+                self.settled = Some(true);
+                Ok(self)
+            }
+            // It is applied and stays: to replace it would take down what Git has made so far.
+            Err(error) => {
+                self.settled = Some(false);
+                Err(Failure::usable(error, self))
+            }
         }
     }
 
@@ -328,6 +338,10 @@ impl Resource for Application {
             let end = path.iter().try_fold(manifest?, |at, name| at.get(name))?;
             end.as_str().map(str::to_owned)
         };
+        if plan.prior().get("settled").and_then(|v| v.as_bool()) == Some(false) {
+            plan.set_unknown(&Path::root().attr("settled"))?;
+            plan.note("waits again for what the last apply waited for in vain");
+        }
         if plan.is_create() || !plan.changes("manifest") {
             return Ok(());
         }
@@ -456,6 +470,7 @@ impl Resource for Application {
             release: None,
             applications: Vec::new(),
             owned: Vec::new(),
+            settled: None,
             released: Vec::new(),
         })
     }

@@ -60,6 +60,9 @@ pub(crate) struct ArgoCd {
     /// Names of the CustomResourceDefinitions.
     #[attr(computed)]
     crds: Vec<String>,
+    /// Whether the last wait ended well. If it did not, the next apply waits again.
+    #[attr(computed)]
+    settled: Option<bool>,
     /// Objects that were applied and are not there any more; they are applied again.
     #[attr(computed)]
     missing: Vec<String>,
@@ -150,9 +153,16 @@ impl ArgoCd {
         }
         self.record(known);
         match result {
-            Ok(()) => Ok(self),
+            Ok(()) => {
+                self.settled = Some(true);
+                Ok(self)
+            }
             Err(error) if nothing => Err(error.into()),
-            Err(error) => Err(Failure::partial(error, self)),
+            // What is applied stays: a replacement would take the applications' definitions down, and all that they made.
+            Err(error) => {
+                self.settled = Some(false);
+                Err(Failure::usable(error, self))
+            }
         }
     }
 }
@@ -402,6 +412,10 @@ impl Resource for ArgoCd {
         cx: &Context,
     ) -> Result<(), Diagnostics> {
         let at = |name: &str| Path::root().attr(name);
+        if plan.prior().get("settled").and_then(|v| v.as_bool()) == Some(false) {
+            plan.set_unknown(&at("settled"))?;
+            plan.note("waits again for what the last apply waited for in vain");
+        }
         let manifest = planned_manifest(plan.config(), cx).await?;
         let digest = manifest.as_ref().map(|m| Value::string(&m.sha256));
         let same = digest.is_some() && plan.prior().get("manifest_sha256") == digest;

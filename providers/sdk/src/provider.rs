@@ -131,6 +131,8 @@ pub struct ApplyRequest {
 pub struct ApplyResponse {
     /// The object now; null when it does not exist. With errors: what is known of it.
     pub value: Value,
+    /// With errors of a create: the object is fit all the same (only a wait failed), so that it must not be replaced.
+    pub usable: bool,
     pub private: Vec<u8>,
     pub diagnostics: Diagnostics,
 }

@@ -157,6 +157,8 @@ pub struct Failure<T> {
     pub error: Error,
     /// The object as far as it exists. `None` means: nothing was made (create), nothing was changed (update).
     pub partial: Option<T>,
+    /// The object is fit, and only a wait for what follows failed: the next plan does not replace it.
+    pub usable: bool,
 }
 
 impl<T> Failure<T> {
@@ -164,6 +166,15 @@ impl<T> Failure<T> {
         Failure {
             error,
             partial: Some(object),
+            usable: false,
+        }
+    }
+
+    /// The object is whole and stays; what failed is a wait, which an update makes good.
+    pub fn usable(error: Error, object: T) -> Failure<T> {
+        Failure {
+            usable: true,
+            ..Failure::partial(error, object)
         }
     }
 }
@@ -173,6 +184,7 @@ impl<T> From<Error> for Failure<T> {
         Failure {
             error,
             partial: None,
+            usable: false,
         }
     }
 }

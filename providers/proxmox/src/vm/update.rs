@@ -46,6 +46,7 @@ pub(crate) async fn update(
             Err(Failure {
                 error,
                 partial: now.map_or_else(|f| f.partial, Some),
+                usable: false,
             })
         }
     }

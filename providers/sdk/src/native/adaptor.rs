@@ -166,6 +166,7 @@ impl<C: Send + Sync + 'static> NativeProvider<C> {
         if planned.is_null() {
             return match operations.delete(client, &prior, private.clone(), cx).await {
                 Ok(()) => ApplyResponse {
+                    usable: false,
                     value: planned,
                     private: Vec::new(),
                     diagnostics: Diagnostics::new(),
@@ -175,6 +176,7 @@ impl<C: Send + Sync + 'static> NativeProvider<C> {
         }
         let wanted = known_only(&planned);
         let Outcome {
+            usable,
             value,
             private,
             error,
@@ -190,6 +192,7 @@ impl<C: Send + Sync + 'static> NativeProvider<C> {
         let value = value.map_or(prior, |value| self.settle(entry, &value, &planned));
         ApplyResponse {
             value,
+            usable,
             private,
             diagnostics: error.into_iter().collect(),
         }
@@ -199,6 +202,7 @@ impl<C: Send + Sync + 'static> NativeProvider<C> {
 /// Nothing happened.
 fn unchanged(prior: Value, private: Vec<u8>, diagnostic: Diagnostic) -> ApplyResponse {
     ApplyResponse {
+        usable: false,
         value: prior,
         private,
         diagnostics: diagnostic.into(),
@@ -384,6 +388,7 @@ impl<C: Send + Sync + 'static> Provider for NativeProvider<C> {
     ) -> Result<Imported, Diagnostics> {
         let entry = self.resource(type_name)?;
         let Outcome {
+            usable: _,
             value,
             private,
             error,

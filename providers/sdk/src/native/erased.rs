@@ -9,6 +9,8 @@ use crate::{Context, DataSource, Error, Failure, PlanDraft, Private, Resource};
 
 /// What an operation leaves behind.
 pub(crate) struct Outcome {
+    /// As [`Failure::usable`].
+    pub(crate) usable: bool,
     /// The object; `None` when it does not exist, or when nothing is known beyond what was known before.
     pub(crate) value: Option<Value>,
     pub(crate) private: Vec<u8>,
@@ -87,6 +89,7 @@ fn outcome<R: Resource>(
     // The object exists: a private field that cannot be written must not hide it.
     let error = error.or(stored.err());
     Outcome {
+        usable: false,
         value: object.map(R::encode),
         private: private.into_bytes(),
         error,
@@ -96,12 +99,20 @@ fn outcome<R: Resource>(
 fn settled<R: Resource>(result: Result<R, Failure<R>>, private: Private) -> Outcome {
     match result {
         Ok(object) => outcome(Some(&object), private, None),
-        Err(Failure { error, partial }) => outcome(partial.as_ref(), private, Some(error.into())),
+        Err(Failure {
+            error,
+            partial,
+            usable,
+        }) => Outcome {
+            usable,
+            ..outcome(partial.as_ref(), private, Some(error.into()))
+        },
     }
 }
 
 fn failed(error: Diagnostic, private: Vec<u8>) -> Outcome {
     Outcome {
+        usable: false,
         value: None,
         private,
         error: Some(error),
