@@ -16,7 +16,7 @@ use super::plan::{Prepared, prepare, show};
 use super::print;
 use crate::args::{BootstrapArgs, DisplayArgs, LabArgs, LockArgs, PlanningArgs, VariableArgs};
 use crate::error::{CommandError, Result};
-use crate::progress::{Progress, seconds};
+use crate::progress::Progress;
 use crate::render::Style;
 use crate::session::{Session, open_state};
 

@@ -71,7 +71,8 @@ fn no_changes(out: &mut String, plan: &Plan, style: Style) {
 }
 
 fn drift(out: &mut String, plan: &Plan, registry: &Registry, style: Style) {
-    if plan.drift.is_empty() || plan.mode == PlanMode::Destroy {
+    // Addresses come and go, and certificates are renewed: what changes nothing here is not news.
+    if plan.drift.is_empty() || plan.mode == PlanMode::Destroy || !plan.has_changes() {
         return;
     }
     let _ = writeln!(
