@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use stead_engine::Observer;
 use stead_engine::apply::Applied;
+use stead_engine::{Action, Observer, Plan};
 use stead_state::State;
 use stead_value::Value;
 
 use super::lab::Repository;
-use super::plan::{Prepared, prepare, show};
+use super::plan::{Prepared, prepare};
 use super::print;
 use crate::args::{BootstrapArgs, DisplayArgs, LabArgs, LockArgs, PlanningArgs, VariableArgs};
 use crate::error::{CommandError, Result};
@@ -137,7 +137,8 @@ async fn bootstrap(args: &BootstrapArgs, origin: &Path) -> Result<u8> {
     )
     .await?;
     let preflight = started.elapsed();
-    show(&session, &planned.plan);
+    print(&overview(&planned.plan, style));
+    session.warn(&planned.plan.warnings);
     if planned.plan.has_changes() && !args.auto_approve {
         super::apply::approve(&session, false, true)?;
     }
@@ -167,6 +168,34 @@ fn stage(style: Style, name: &str, what: &str) {
         style.bold(style.cyan(format!("== {name}:"))),
         what
     ));
+}
+
+/// What is going to happen, a line for each object: `stead plan` in the stack's folder shows every attribute.
+fn overview(plan: &Plan, style: Style) -> String {
+    let mut text = String::new();
+    for change in &plan.changes {
+        let sign = match change.action {
+            Action::NoOp => continue,
+            Action::Read => style.cyan("<="),
+            Action::Create => style.green(" +"),
+            Action::Update => style.yellow(" ~"),
+            Action::DeleteThenCreate | Action::CreateThenDelete => style.red("-+"),
+            Action::Delete => style.red(" -"),
+            Action::Forget => style.yellow(" ."),
+        };
+        let late = if change.late {
+            " (decided during the apply)"
+        } else {
+            ""
+        };
+        text.push_str(&format!("  {sign} {}{}\n", change.address, style.dim(late)));
+    }
+    let (add, change, destroy) = plan.counts();
+    text.push_str(&format!(
+        "\n{} {add} to add, {change} to change, {destroy} to destroy.\n",
+        style.bold("Plan:")
+    ));
+    text
 }
 
 /// Which part of the job a resource type belongs to, in the order in which the parts come.
