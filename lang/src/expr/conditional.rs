@@ -40,14 +40,18 @@ impl Evaluator<'_> {
                 return Value::unknown(ty.unwrap_or(Type::Dynamic));
             }
         };
-        let marks = condition.marks();
+        // The value that is not chosen taints too: how the choice went must not show what is secret, as in Terraform. What
+        // is marked only further inside stays with its own arm.
+        let marks = condition
+            .marks()
+            .union(then.marks())
+            .union(otherwise.marks());
         let (chosen, diagnostics, which) = match condition.as_bool() {
             Some(true) => (then, then_diagnostics, "true"),
             Some(false) => (otherwise, otherwise_diagnostics, "false"),
             None => {
                 self.outcome.diagnostics.extend(then_diagnostics);
                 self.outcome.diagnostics.extend(otherwise_diagnostics);
-                let marks = marks.union(then.marks()).union(otherwise.marks());
                 return either(&then, &otherwise, ty).with_marks(marks);
             }
         };

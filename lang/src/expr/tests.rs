@@ -120,6 +120,12 @@ fn conditionals() {
         true ? 1 : var.l[7] ==> 1
         true ? 1 : [] ==> 1:1-1:14 Inconsistent conditional result types: The true and false result expressions must have consistent types. The 'true' value is number, but the 'false' value is tuple.
         var.secret == "" ? 1 : 2 ==> sensitive(2)
+        true ? "p" : var.secret ==> sensitive("p")
+        false ? var.secret : "p" ==> sensitive("p")
+        true ? null : var.secret ==> sensitive(null(string))
+        true ? ["p"] : [var.secret] ==> ["p"]
+        true ? ["p"] : sensitive(["q"]) ==> sensitive(["p"])
+        var.b ? "p" : var.secret ==> sensitive(unknown(string not-null))
         local.later ? 1 : 2 ==> unknown(number not-null 1..2) (pending)
         "#,
     );

@@ -45,6 +45,18 @@ output "keys" { value = { (local.key) = 1, "x-${local.key}" = 2, plain = 3, true
 output "strings" { value = [local.unicode, local.quoted, local.nested] }
 output "operators" { value = [1 + 2 * 3, -2 - -3, 7 % 3, !false && true || false, 1 == 1.0, "1" == 1, [1] == [1], 2 >= 2] }
 output "conditionals" { value = [true ? 1 : "a", false ? [] : ["x"], true ? null : 5, true ? { a = 1 } : { b = "2" }] }
+output "conditional_marks" {
+  value = [
+    issensitive(true ? "p" : sensitive("s")),
+    issensitive(false ? sensitive("s") : "p"),
+    issensitive(sensitive(true) ? "p" : "q"),
+    issensitive(true ? null : sensitive("s")),
+    issensitive(true ? ["p"] : [sensitive("s")]),
+    issensitive((true ? ["p"] : [sensitive("s")])[0]),
+    issensitive(true ? ["p"] : sensitive(["s"])),
+    issensitive(true ? tolist(["p"]) : tolist([sensitive("s")])),
+  ]
+}
 output "index" { value = [local.objects[0].s["t"], var.nodes["w1"].cpu, local.lines.1, { "0" = "z" }[0]] }
 output "try" { value = [try(local.objects[9], "none"), can(local.objects[0].nope), try(var.nodes.c1.cpu, 0)] }
 output "for_sets" { value = [for i, v in toset(["b", "a"]) : "${i}=${v}"] }
