@@ -138,6 +138,7 @@ struct Frame {
 pub struct Evaluator<'c> {
     tree: &'c ConfigTree,
     settings: Settings,
+    root: Rc<ModuleNode<'c>>,
     modules: RefCell<Vec<Rc<ModuleNode<'c>>>>,
     module_ids: RefCell<HashMap<ModuleInstance, ModuleId>>,
     objects: RefCell<IndexSet<Object>>,
@@ -157,17 +158,18 @@ const MAX_DEPTH: u32 = 2_000;
 
 impl<'c> Evaluator<'c> {
     pub fn new(tree: &'c ConfigTree, settings: Settings) -> Evaluator<'c> {
-        let root = ModuleNode {
+        let root = Rc::new(ModuleNode {
             config: &tree.root,
             address: ModuleInstance::root(),
             parent: None,
             repetition: Repetition::default(),
             children: RefCell::default(),
-        };
+        });
         Evaluator {
             tree,
             settings,
-            modules: RefCell::new(vec![Rc::new(root)]),
+            modules: RefCell::new(vec![Rc::clone(&root)]),
+            root,
             module_ids: RefCell::new(HashMap::from([(ModuleInstance::root(), ROOT)])),
             objects: RefCell::default(),
             memos: RefCell::default(),
@@ -205,8 +207,9 @@ impl<'c> Evaluator<'c> {
     }
 
     fn node(&self, module: ModuleId) -> Rc<ModuleNode<'c>> {
-        // Ids are only made by `add_module`, next to the node they stand for.
-        Rc::clone(&self.modules.borrow()[module.0 as usize])
+        // Ids are only made by `add_module`, next to the node they stand for; an id of another evaluator means the root.
+        let modules = self.modules.borrow();
+        Rc::clone(modules.get(module.0 as usize).unwrap_or(&self.root))
     }
 
     pub fn id(&self, object: Object) -> ObjectId {
