@@ -35,6 +35,7 @@ cases! {
     prevent_destroy
     removed_and_moved
     removed_forget
+    removed_forget_deposed
     removed_in_module
     removed_out_of_module
     removed_still_declared

@@ -30,6 +30,13 @@ impl Planner<'_, '_> {
             .deposed_objects()
             .map(|(address, key, _, provider)| (address, key.to_owned(), provider.clone()))
             .collect();
+        let (forgotten_deposed, deposed): (Vec<_>, Vec<_>) =
+            deposed.into_iter().partition(|(address, _, _)| {
+                !destroy
+                    && self.forgets()
+                    && !self.desired.contains(address)
+                    && self.is_forgotten(address)
+            });
         if !destroy && self.forgets() {
             self.forgotten = orphans
                 .iter()
@@ -59,6 +66,9 @@ impl Planner<'_, '_> {
         for (address, provider) in orphans {
             self.retire(address, provider);
         }
+        for (address, key, provider) in forgotten_deposed {
+            self.forget(address, Some(key), provider);
+        }
     }
 
     fn retire(&mut self, address: ResourceInstance, provider: ProviderConfigRef) {
@@ -68,7 +78,7 @@ impl Planner<'_, '_> {
             return;
         }
         if self.forgotten.contains(&address) {
-            return self.forget(address, provider);
+            return self.forget(address, None, provider);
         }
         let Some(prior) = self.refreshed.get(&address) else {
             return;
@@ -125,9 +135,21 @@ impl Planner<'_, '_> {
         self.changes.insert((address, None), change);
     }
 
-    /// Drops an object from the state; its provider is not asked, and need not be there any more.
-    fn forget(&mut self, address: ResourceInstance, provider: ProviderConfigRef) {
-        let Some((recorded, _)) = self.state.current(&address) else {
+    /// Drops an object, the current one or a deposed copy, from the state; its provider is not asked, and need not be there any more.
+    fn forget(
+        &mut self,
+        address: ResourceInstance,
+        deposed: Option<String>,
+        provider: ProviderConfigRef,
+    ) {
+        let recorded = match &deposed {
+            Some(key) => self
+                .state
+                .instance(&address)
+                .and_then(|i| i.deposed.get(key)),
+            None => self.state.current(&address).map(|(object, _)| object),
+        };
+        let Some(recorded) = recorded else {
             return;
         };
         let before =
@@ -137,12 +159,15 @@ impl Planner<'_, '_> {
             };
         let private = recorded.private.clone();
         let change = ResourceChange {
-            previous_address: self.moved_from.get(&address).cloned(),
-            deposed: None,
+            previous_address: match deposed {
+                None => self.moved_from.get(&address).cloned(),
+                Some(_) => None,
+            },
+            deposed: deposed.clone(),
             importing: None,
             provider,
             action: Action::Forget,
-            reason: Some(self.reason(&address)),
+            reason: deposed.is_none().then(|| self.reason(&address)),
             after: Value::null(before.ty()),
             before,
             replace_paths: Vec::new(),
@@ -155,7 +180,7 @@ impl Planner<'_, '_> {
             dependencies: Vec::new(),
             address: address.clone(),
         };
-        self.changes.insert((address, None), change);
+        self.changes.insert((address, deposed), change);
     }
 
     fn declared(&self, address: &ResourceInstance) -> Option<&stead_lang::config::Resource> {
