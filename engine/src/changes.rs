@@ -174,6 +174,14 @@ impl Plan {
         }) || self.outputs.values().any(|o| o.action != Action::NoOp)
     }
 
+    /// How many objects `import` blocks bring in.
+    pub fn imports(&self) -> usize {
+        self.changes
+            .iter()
+            .filter(|c| c.importing.is_some())
+            .count()
+    }
+
     /// `(add, change, destroy)` as the summary line counts them.
     pub fn counts(&self) -> (usize, usize, usize) {
         let mut counts = (0, 0, 0);

@@ -4,4 +4,5 @@ mod apply;
 mod diagnostics;
 mod differential;
 mod env;
+mod imports;
 mod terraform;

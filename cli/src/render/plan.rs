@@ -18,7 +18,9 @@ pub(crate) fn render(plan: &Plan, registry: &Registry, style: Style) -> String {
     let shown: Vec<&ResourceChange> = plan
         .changes
         .iter()
-        .filter(|c| c.action != Action::NoOp || c.previous_address.is_some())
+        .filter(|c| {
+            c.action != Action::NoOp || c.previous_address.is_some() || c.importing.is_some()
+        })
         .collect();
     if !plan.has_changes() {
         no_changes(&mut out, plan, style);
@@ -36,10 +38,14 @@ pub(crate) fn render(plan: &Plan, registry: &Registry, style: Style) -> String {
     }
     if !shown.is_empty() {
         let (add, update, destroy) = plan.counts();
+        let imported = match plan.imports() {
+            0 => String::new(),
+            n => format!("{n} to import, "),
+        };
         let late = shown.iter().filter(|c| c.late).count();
         let _ = write!(
             out,
-            "\n{} {add} to add, {update} to change, {destroy} to destroy.",
+            "\n{} {imported}{add} to add, {update} to change, {destroy} to destroy.",
             style.bold("Plan:")
         );
         if late > 0 {
@@ -143,6 +149,7 @@ fn resource(out: &mut String, change: &ResourceChange, registry: &Registry, styl
         None => change.address.to_string(),
     };
     let what = match (change.action, change.reason) {
+        (Action::NoOp, _) if change.importing.is_some() => "will be imported".to_owned(),
         (Action::NoOp, _) => match &change.previous_address {
             Some(old) => {
                 let _ = writeln!(
@@ -180,6 +187,9 @@ fn resource(out: &mut String, change: &ResourceChange, registry: &Registry, styl
     if let Some(reason) = reason(change) {
         let _ = writeln!(out, "  # ({reason})");
     }
+    if let Some(id) = &change.importing {
+        imported(out, change, id, style);
+    }
     if change.late {
         let _ = writeln!(
             out,
@@ -200,6 +210,20 @@ fn resource(out: &mut String, change: &ResourceChange, registry: &Registry, styl
         let _ = writeln!(out, "  # {}", style.yellow(note));
     }
     body(out, change, sign_of(change.action), registry, style);
+}
+
+/// Where an object that is changed right away comes from.
+fn imported(out: &mut String, change: &ResourceChange, id: &str, style: Style) {
+    if change.action != Action::NoOp {
+        let _ = writeln!(out, "  # (imported from {id:?})");
+    }
+    if change.action.is_replace() {
+        let _ = writeln!(
+            out,
+            "  # {}",
+            style.yellow("Warning: this will destroy the imported resource")
+        );
+    }
 }
 
 fn reason(change: &ResourceChange) -> Option<String> {
@@ -256,7 +280,8 @@ fn body(out: &mut String, change: &ResourceChange, sign: Sign, registry: &Regist
         let differ = Differ {
             style,
             replace: &change.replace_paths,
-            show_all: false,
+            // What is only imported is shown whole, so that one sees what is taken over.
+            show_all: change.action == Action::NoOp && change.importing.is_some(),
         };
         let block: &Block = &schema.block;
         differ.block(out, block, &change.before, &change.after, &Path::root(), 8);

@@ -10,8 +10,8 @@ use stead_value::addr::{
 };
 use stead_value::{Diagnostic, Diagnostics, SourceRange, Type, Value};
 
-use super::expand::read_for_each;
-use super::{EvalScope, Evaluator, Expansion, ROOT, Repetition};
+use super::expand::{Refusal, read_for_each};
+use super::{EvalScope, Evaluator, Expansion, Phase, ROOT, Repetition};
 
 /// One object to import.
 #[derive(Clone, Debug)]
@@ -110,6 +110,12 @@ impl Evaluator<'_> {
                         .collect();
                 }
                 Ok(_) => repetitions.clear(),
+                Err(Refusal::Unknown(_)) if self.phase() == Phase::Validate => {
+                    repetitions = vec![Repetition {
+                        each: Some((Value::unknown(Type::String), Value::dynamic())),
+                        ..Repetition::default()
+                    }];
+                }
                 Err(refusal) => {
                     diagnostics.push(refusal.into_diagnostic().at(for_each.range()));
                     return (Vec::new(), diagnostics);
@@ -119,15 +125,18 @@ impl Evaluator<'_> {
         let mut targets = Vec::new();
         for repetition in repetitions {
             let scope = self.scope(ROOT, repetition);
-            targets.extend(import_target(import, &scope, &mut diagnostics));
+            let phase = self.phase();
+            targets.extend(import_target(import, &scope, phase, &mut diagnostics));
         }
         (targets, diagnostics)
     }
 }
 
+/// The target of one block and repetition; while validating, `None` also stands for one that is not known yet.
 fn import_target(
     import: &Import,
     scope: &EvalScope<'_, '_>,
+    phase: Phase,
     diagnostics: &mut Diagnostics,
 ) -> Option<ImportTarget> {
     let Some(target) = target(&import.to) else {
@@ -137,14 +146,30 @@ fn import_target(
         );
         return None;
     };
+    let id = import_id(import, scope, phase, diagnostics);
     let mut module = ModuleInstance::root();
     for (name, key) in &target.calls {
-        module = module.child(
-            Arc::clone(name),
-            instance_key(import, *key, scope, diagnostics)?,
-        );
+        let key = instance_key(import, *key, scope, phase, diagnostics)?;
+        module = module.child(Arc::clone(name), key);
     }
-    let key = instance_key(import, target.key, scope, diagnostics)?;
+    let key = instance_key(import, target.key, scope, phase, diagnostics)?;
+    Some(ImportTarget {
+        to: ResourceInstance {
+            module,
+            resource: target.resource,
+            key,
+        },
+        id: id?,
+        range: import.range.clone(),
+    })
+}
+
+fn import_id(
+    import: &Import,
+    scope: &EvalScope<'_, '_>,
+    phase: Phase,
+    diagnostics: &mut Diagnostics,
+) -> Option<String> {
     let expr = import.id.as_ref()?;
     let wrong =
         |detail: &str| Diagnostic::error("Invalid import id argument", detail).at(expr.range());
@@ -165,22 +190,13 @@ fn import_target(
         }
     };
     if !text.is_known() {
-        diagnostics.push(wrong("The import block \"id\" argument depends on resource attributes that cannot be determined until apply. It must be known now."));
+        if phase != Phase::Validate {
+            diagnostics.push(wrong("The import block \"id\" argument depends on resource attributes that cannot be determined until apply. It must be known now."));
+        }
         return None;
     }
     match text.as_str() {
-        Some(id) if !id.is_empty() => {
-            let to = ResourceInstance {
-                module,
-                resource: target.resource,
-                key,
-            };
-            Some(ImportTarget {
-                to,
-                id: id.to_owned(),
-                range: import.range.clone(),
-            })
-        }
+        Some(id) if !id.is_empty() => Some(id.to_owned()),
         Some(_) => {
             diagnostics.push(wrong("The import ID value evaluates to an empty string, please provide a non-empty value."));
             None
@@ -196,6 +212,7 @@ fn instance_key(
     import: &Import,
     step: Option<&Step>,
     scope: &EvalScope<'_, '_>,
+    phase: Phase,
     diagnostics: &mut Diagnostics,
 ) -> Option<InstanceKey> {
     let value = match step.map(|s| &s.kind) {
@@ -207,6 +224,9 @@ fn instance_key(
         }
         Some(_) => return None,
     };
+    if phase == Phase::Validate && !value.is_known() && value.marks_deep().is_empty() {
+        return None;
+    }
     let key = match (value.as_str(), value.as_i64()) {
         _ if !value.marks_deep().is_empty() => None,
         (Some(text), _) => Some(InstanceKey::String(text.into())),

@@ -112,6 +112,7 @@ pub async fn validate(
         CancellationToken::new(),
         Kind::Validate,
     );
+    planner.want_imports();
     planner.walk().await;
     planner.diagnostics.extend(evaluator.take_diagnostics());
     std::mem::take(&mut planner.diagnostics).into_result()
