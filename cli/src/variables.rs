@@ -12,6 +12,9 @@ use stead_lang::config::vars::{read_tfvars, value_from_text};
 use stead_lang::syntax::SourceFile;
 use stead_value::{Diagnostic, Diagnostics};
 
+/// The secrets of a stack's lab: read when stead runs in the lab, so that the same commands work there and outside.
+const LAB_FILE: &str = "lab.tfvars";
+
 /// The values found, with the files they stand in and what was wrong.
 #[derive(Default)]
 pub(crate) struct Gathered {
@@ -21,13 +24,14 @@ pub(crate) struct Gathered {
 }
 
 /// Values in the order of precedence, later ones winning: `TF_VAR_…`, `terraform.tfvars`, `terraform.tfvars.json`,
-/// `*.auto.tfvars` and `*.auto.tfvars.json` by name, then `-var-file` and `-var`.
+/// `*.auto.tfvars` and `*.auto.tfvars.json` by name, in the lab `lab.tfvars`, then `-var-file` and `-var`.
 pub(crate) fn gather(
     files: &dyn Files,
     declared: &IndexMap<Arc<str>, Variable>,
     environment: &[(String, String)],
     var_files: &[PathBuf],
     vars: &[String],
+    in_lab: bool,
 ) -> Gathered {
     let mut gathered = Gathered::default();
     for (name, text) in environment {
@@ -51,6 +55,9 @@ pub(crate) fn gather(
         .filter(|n| n.ends_with(".auto.tfvars") || n.ends_with(".auto.tfvars.json"))
     {
         gathered.file(files, declared, Path::new(name));
+    }
+    if in_lab && files.exists(Path::new(LAB_FILE)) {
+        gathered.file(files, declared, Path::new(LAB_FILE));
     }
     for path in var_files {
         gathered.file(files, declared, path);

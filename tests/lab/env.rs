@@ -64,10 +64,6 @@ impl Stack {
         let chdir = format!("-chdir={}", self.name);
         let mut all = vec!["lab", "exec", "--", env!("CARGO_BIN_EXE_stead"), &chdir];
         all.extend(arguments);
-        let secrets = "-var-file=lab.tfvars";
-        if self.folder().join("lab.tfvars").exists() {
-            all.push(secrets);
-        }
         self.command(&all).output().expect("stead runs")
     }
 

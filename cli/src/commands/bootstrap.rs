@@ -43,11 +43,6 @@ async fn in_lab(args: &BootstrapArgs) -> Result<u8> {
         "--auto-approve".into(),
     ];
     arguments.push(format!("--parallelism={}", args.parallelism).into());
-    let own_secrets = args.dir.join("lab.tfvars");
-    if own_secrets.is_file() {
-        arguments.push("--var-file".into());
-        arguments.push(absolute(&own_secrets)?.into());
-    }
     for file in &args.variables.var_files {
         arguments.push("--var-file".into());
         arguments.push(absolute(file)?.into());
