@@ -1,9 +1,7 @@
 //! A provider whose configuration is known only during the apply: one plan, one apply, no second guess.
 
-mod support;
-
+use crate::support::{Remote, Stand, address};
 use stead_engine::{Action, PlanMode};
-use support::{Remote, Stand, address};
 
 const STACK: &str = r#"
 resource "cloud_cluster" "c" { name = "one" }

@@ -16,11 +16,21 @@ use stead_value::{Diagnostic, Diagnostics, Value};
 use tokio::sync::Barrier;
 use tokio_util::sync::CancellationToken;
 
+/// What a failing create leaves behind.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Left {
+    Nothing,
+    /// An object that is not as it should be.
+    Half,
+    /// An object that is fit; only a wait failed.
+    Whole,
+}
+
 /// What was done in the world, and how it misbehaves.
 #[derive(Clone, Default)]
 pub(crate) struct Remote {
     log: Arc<Mutex<Vec<String>>>,
-    fails: Option<&'static str>,
+    fails: Option<(&'static str, Left)>,
     interrupts: Option<&'static str>,
     cancel: Arc<Mutex<CancellationToken>>,
     together: Option<Arc<Barrier>>,
@@ -28,8 +38,12 @@ pub(crate) struct Remote {
 
 impl Remote {
     pub(crate) fn failing(entry: &'static str) -> Remote {
+        Remote::failing_with(entry, Left::Nothing)
+    }
+
+    pub(crate) fn failing_with(entry: &'static str, left: Left) -> Remote {
         Remote {
-            fails: Some(entry),
+            fails: Some((entry, left)),
             ..Remote::default()
         }
     }
@@ -59,13 +73,25 @@ impl Remote {
         if self.interrupts == Some(entry.as_str()) {
             self.cancel.lock().expect("the token").cancel();
         }
-        let fails = self.fails == Some(entry.as_str());
+        let fails = self.fails.is_some_and(|(e, _)| e == entry);
         self.log.lock().expect("the log").push(entry.clone());
         if fails {
             Err(Error::new(entry, "told to fail"))
         } else {
             Ok(())
         }
+    }
+
+    /// Creates `object`, or fails with what is left of it.
+    async fn create<T>(&self, entry: String, object: T) -> Result<T, Failure<T>> {
+        let Err(error) = self.act(entry).await else {
+            return Ok(object);
+        };
+        Err(match self.fails {
+            Some((_, Left::Half)) => Failure::partial(error, object),
+            Some((_, Left::Whole)) => Failure::usable(error, object),
+            _ => error.into(),
+        })
     }
 }
 
@@ -90,18 +116,17 @@ impl Resource for Cluster {
         _: &Value,
         _: &Context,
     ) -> Result<Self, Failure<Self>> {
-        client
-            .act(format!("create cloud_cluster {}", planned.name))
-            .await?;
+        let entry = format!("create cloud_cluster {}", planned.name);
         let (id, endpoint) = (
             format!("cloud/{}", planned.name),
             format!("https://{}", planned.name),
         );
-        Ok(Cluster {
+        let made = Cluster {
             id,
             endpoint,
             ..planned
-        })
+        };
+        client.create(entry, made).await
     }
 
     async fn read(_: &Remote, prior: Self, _: &Context) -> Result<Option<Self>, Error> {
