@@ -22,8 +22,6 @@ unset STEAD_LOG TF_LOG
 name=$(basename "$dir")
 cp -r "$dir" "$work/$name"
 rm -rf "$work/$name"/terraform.tfstate* "$work/$name/.stead"
-vars=()
-if [ -f "$work/$name/lab.tfvars" ]; then vars=(-var-file="$work/$name/lab.tfvars"); fi
 cd "$work"
 
 # Job control gives the lab a group of its own: without it a background process ignores SIGINT.
@@ -40,11 +38,12 @@ in_lab() { python3 "$usage" output "$stead" lab exec -- "$stead" "$@"; }
 
 echo "| $name | CPU s | wall s | MB |"
 echo "|---|---|---|---|"
-read -r cpu rss wall < <(in_lab bootstrap "$name" -auto-approve -no-color "${vars[@]}")
+# With --lab the command finds the lab that is up, and lets the stack's folder stand for its Git repository there.
+read -r cpu rss wall < <(python3 "$usage" output "$stead" bootstrap "$name" --lab -no-color)
 echo "| bootstrap | $cpu | $wall | $rss |"
-read -r cpu rss wall < <(in_lab -chdir="$name" plan -detailed-exitcode -no-color "${vars[@]}")
+read -r cpu rss wall < <(in_lab -chdir="$name" plan -detailed-exitcode -no-color)
 echo "| plan, no changes | $cpu | $wall | $rss |"
-read -r cpu rss wall < <(in_lab -chdir="$name" destroy -auto-approve -no-color "${vars[@]}")
+read -r cpu rss wall < <(in_lab -chdir="$name" destroy -auto-approve -no-color)
 echo "| destroy | $cpu | $wall | $rss |"
 echo
 echo "The lab itself, at its greatest: $(awk '/VmHWM/ { printf "%.1f MB", $2 / 1024 }' "/proc/$lab/status")"
