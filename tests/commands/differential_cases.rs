@@ -40,6 +40,8 @@ cases! {
     removed_out_of_module
     removed_still_declared
     removed_then_destroy
+    provider_alias_missing
+    provider_aliases
     replace_options
     replace_order
     replace_triggered_by

@@ -5,4 +5,5 @@ mod diagnostics;
 mod differential;
 mod env;
 mod imports;
+mod locking;
 mod terraform;
