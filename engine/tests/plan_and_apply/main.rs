@@ -1,5 +1,7 @@
 //! Plans and applies as a whole, over two small providers.
 
+mod evaluator;
 mod failures;
 mod late_planning;
+mod ordering;
 mod support;

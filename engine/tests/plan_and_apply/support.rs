@@ -281,7 +281,7 @@ impl Stand {
         registry
     }
 
-    fn settings(phase: Phase) -> Settings {
+    pub(crate) fn settings(phase: Phase) -> Settings {
         Settings {
             phase,
             variables: BTreeMap::new(),
@@ -295,7 +295,7 @@ impl Stand {
         }
     }
 
-    fn load(stack: &str) -> ConfigTree {
+    pub(crate) fn load(stack: &str) -> ConfigTree {
         let (tree, diagnostics) =
             ConfigTree::load(&OneFile(stack.into()), Path::new("."), &NothingInstalled);
         assert!(!diagnostics.has_errors(), "{diagnostics:?}");
