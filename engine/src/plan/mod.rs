@@ -683,7 +683,7 @@ pub(crate) fn locate(
         .map(|mut diagnostic| {
             if diagnostic.subject.is_none() {
                 let path = diagnostic.attribute.clone().unwrap_or_default();
-                diagnostic.subject = ranges.find(&path);
+                diagnostic.subject = ranges.find(&path).or_else(|| ranges.header());
             }
             diagnostic.address.get_or_insert_with(|| address.to_owned());
             diagnostic

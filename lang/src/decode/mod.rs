@@ -20,7 +20,7 @@ pub use source_map::SourceMap;
 
 use crate::config::{missing_argument, unsupported_argument, unsupported_block};
 use crate::expr::{Scope, evaluate_with};
-use crate::syntax::{Attribute, Body, Expression};
+use crate::syntax::{Attribute, Body, Expression, Span};
 
 /// The outcome of decoding a body by a schema.
 #[derive(Clone, Debug)]
@@ -53,6 +53,7 @@ pub fn decode(body: &Body, schema: &schema::Block, scope: &dyn Scope) -> Decoded
         pending: false,
         failed: false,
     };
+    decoder.ranges.set_header(&body.file, header_line(body));
     let value = decoder.body(body, schema, &Path::root());
     Decoded {
         value,
@@ -61,6 +62,17 @@ pub fn decode(body: &Body, schema: &schema::Block, scope: &dyn Scope) -> Decoded
         pending: decoder.pending,
         failed: decoder.failed,
     }
+}
+
+/// The line up to the body's opening brace: where a problem is shown that no argument is to blame for.
+fn header_line(body: &Body) -> Span {
+    let brace = body.span.start;
+    let before = body.file.slice(Span::new(0, brace));
+    let header = before.rsplit('\n').next().unwrap_or_default().trim_start();
+    let length = u32::try_from(header.len()).unwrap_or_default();
+    let blank = u32::try_from(header.len() - header.trim_end().len()).unwrap_or_default();
+    let start = brace.saturating_sub(length);
+    Span::new(start, brace.saturating_sub(blank).max(start))
 }
 
 struct Decoder<'a> {

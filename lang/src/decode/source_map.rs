@@ -11,6 +11,7 @@ use crate::syntax::{Expr, ExprKind, Expression, ObjectKey, SourceFile, Span};
 #[derive(Clone, Debug, Default)]
 pub struct SourceMap {
     entries: Vec<(Path, Place)>,
+    header: Option<(Arc<SourceFile>, Span)>,
 }
 
 #[derive(Clone, Debug)]
@@ -36,6 +37,15 @@ impl SourceMap {
                 let steps = path.steps().iter().chain(p.steps()).cloned().collect();
                 (Path(steps), place)
             }));
+    }
+
+    pub(super) fn set_header(&mut self, file: &Arc<SourceFile>, header: Span) {
+        self.header = Some((Arc::clone(file), header));
+    }
+
+    /// The first line of the block that was decoded: for problems that no argument is to blame for.
+    pub fn header(&self) -> Option<SourceRange> {
+        self.header.as_ref().map(|(file, span)| file.range(*span))
     }
 
     /// The range of the path, or of the nearest part around it.
