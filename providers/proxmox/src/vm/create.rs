@@ -121,6 +121,9 @@ where
 {
     if let Some(id) = wanted {
         return attempt(id).await.map(|()| id).map_err(|e| match is_taken(&e) {
+            true if e.said().contains("can't lock file") => e.remedy(
+                "Another task holds the machine's lock: apply again when it is done. A lock that stays is removed by `qm unlock`.",
+            ),
             true => e.remedy(format!(
                 "Choose another `vm_id`, leave it out for the next free one, or import the machine: `NODE/{id}`."
             )),

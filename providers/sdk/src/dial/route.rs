@@ -176,7 +176,9 @@ impl Proxy {
                     format!("the proxy answered \"{status_line}\""),
                 );
                 Err(if status >= 500 {
-                    error.with_kind(crate::ErrorKind::Transient)
+                    error
+                        .with_kind(crate::ErrorKind::Transient)
+                        .remedy("Check the address, and that the server is up.")
                 } else {
                     error
                 })
