@@ -1,5 +1,6 @@
 //! The main job, end to end in the lab: from an empty homelab to a cluster that Git owns, and back to empty.
 
+mod bad_input;
 mod env;
 mod interrupted;
 mod stacks;

@@ -1,0 +1,280 @@
+//! Bad input in the lab: exit code 1, one diagnostic with file, line, cause and remedy, no secret told, and nothing
+//! half-done: the next plan works, and the next apply doubles nothing.
+
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+
+use crate::env::text;
+
+const VERSIONS: &str = r#"
+terraform {
+  required_providers {
+    proxmox = { source = "bpg/proxmox" }
+    azurerm = { source = "hashicorp/azurerm" }
+    truenas = { source = "truenas/truenas" }
+  }
+}
+"#;
+
+const VM: &str = r#"resource "proxmox_virtual_environment_vm" "web" {
+  node_name = "abel"
+  vm_id     = 501
+  name      = "web"
+  started   = false
+}
+"#;
+
+const DATASET: &str = "resource \"truenas_dataset\" \"a\" {\n  name = \"tank/a\"\n}\n";
+
+const GROUP: &str = "resource \"azurerm_resource_group\" \"a\" {\n  name     = \"rg-a\"\n  location = \"westeurope\"\n}\n";
+
+const GROUP_ONLY: &str = "provider \"azurerm\" {\n  resource_provider_registrations = \"none\"\n  features {}\n}\nresource \"azurerm_resource_group\" \"a\" {\n  name     = \"rg-a\"\n  location = \"westeurope\"\n}\n";
+
+/// A configuration in a folder of its own, and its lab.
+struct Case {
+    dir: tempfile::TempDir,
+    lab: PathBuf,
+}
+
+impl Case {
+    fn new(main: &str) -> Case {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let lab = dir.path().join("lab");
+        Case::in_lab_of(dir, lab, main)
+    }
+
+    fn in_lab_of(dir: tempfile::TempDir, lab: PathBuf, main: &str) -> Case {
+        std::fs::write(dir.path().join("versions.tf"), VERSIONS).expect("versions.tf");
+        let case = Case { dir, lab };
+        case.write(main);
+        case
+    }
+
+    fn write(&self, main: &str) {
+        std::fs::write(self.dir.path().join("main.tf"), main).expect("main.tf");
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_stead"))
+            .args(arguments)
+            .current_dir(self.dir.path())
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("HOME", self.dir.path())
+            .stdin(Stdio::null())
+            .output()
+            .expect("stead runs")
+    }
+
+    fn stead(&self, arguments: &[&str]) -> Output {
+        let lab = self.lab.to_string_lossy().into_owned();
+        let binary = env!("CARGO_BIN_EXE_stead");
+        let mut all = vec!["lab", "exec", "--lab-dir", &lab, "--", binary];
+        all.extend(arguments);
+        self.run(&all)
+    }
+
+    fn apply(&self) -> Output {
+        self.stead(&["apply", "-auto-approve", "-no-color", "-input=false"])
+    }
+
+    fn fault(&self, fault: &str) {
+        let lab = self.lab.to_string_lossy().into_owned();
+        let output = self.run(&["lab", "fault", "--lab-dir", &lab, fault]);
+        assert!(output.status.success(), "{}", text(&output));
+    }
+
+    /// The apply fails with exactly one error, which holds all of these.
+    fn refused(&self, expected: &[&str]) {
+        let output = self.apply();
+        let shown = text(&output);
+        assert_eq!(output.status.code(), Some(1), "{shown}");
+        assert_eq!(shown.matches("Error: ").count(), 1, "{shown}");
+        for part in expected {
+            assert!(shown.contains(part), "no {part:?} in\n{shown}");
+        }
+    }
+
+    fn succeeds(&self) {
+        let output = self.apply();
+        assert!(output.status.success(), "{}", text(&output));
+        let plan = self.stead(&["plan", "-no-color", "-detailed-exitcode"]);
+        assert_eq!(plan.status.code(), Some(0), "{}", text(&plan));
+    }
+
+    /// No file beside the configuration and no output holds the secret.
+    fn keeps(&self, secret: &str) {
+        let output = self.apply();
+        assert!(!text(&output).contains(secret), "{}", text(&output));
+        if let Ok(state) = std::fs::read_to_string(self.dir.path().join("terraform.tfstate")) {
+            assert!(!state.contains(secret), "{state}");
+        }
+    }
+}
+
+#[test]
+fn mistakes_in_the_text_are_told_with_their_line() {
+    let vm = |extra: &str| VM.replace("  started", &format!("  {extra}\n  started"));
+    Case::new(VM.trim_end().trim_end_matches('}'))
+        .refused(&["Unclosed configuration block", "main.tf line 1"]);
+    Case::new(&VM.replace("501", "\"five\"")).refused(&["main.tf line 3", "a number is required"]);
+    Case::new(&vm("descripton = \"x\""))
+        .refused(&["main.tf line 5", "Did you mean \"description\"?"]);
+    Case::new(&format!(
+        "variable \"node\" {{}}\n{}",
+        vm("description = var.node")
+    ))
+    .refused(&["main.tf line 1", "TF_VAR_node"]);
+}
+
+#[test]
+fn wrong_credentials_are_told_and_not_shown() {
+    let secret = "00000000-dead-beef-0000-000000000000";
+    let case = Case::new(&format!(
+        "provider \"proxmox\" {{\n  api_token = \"root@pam!stead={secret}\"\n}}\n{VM}"
+    ));
+    case.refused(&["main.tf line 4", "401", "Check the API token"]);
+    case.keeps(secret);
+    case.write(VM);
+    case.succeeds();
+
+    let secret = "1-wrongwrongwrongwrong";
+    let case = Case::new(&format!(
+        "provider \"truenas\" {{\n  api_key = \"{secret}\"\n}}\n{DATASET}"
+    ));
+    case.refused(&[
+        "main.tf line 4",
+        "the credentials are wrong",
+        "Check api_key",
+    ]);
+    case.keeps(secret);
+    case.write(DATASET);
+    case.succeeds();
+
+    let secret = "wrong-azure-secret-value";
+    let provider = |secret: &str| {
+        format!(
+            "provider \"azurerm\" {{\n  resource_provider_registrations = \"none\"\n  {secret}\n  features {{}}\n}}\n{GROUP}"
+        )
+    };
+    let case = Case::new(&provider(&format!("client_secret = \"{secret}\"")));
+    case.refused(&[
+        "main.tf line 6",
+        "AADSTS7000215",
+        "`client_secret` is not valid",
+    ]);
+    case.keeps(secret);
+    case.write(&provider(""));
+    case.succeeds();
+}
+
+#[test]
+fn servers_that_do_not_answer_are_named() {
+    for address in ["10.25.150.250:8006", "10.25.150.101:8007"] {
+        let provider =
+            format!("provider \"proxmox\" {{\n  endpoint = \"https://{address}/\"\n}}\n");
+        let case = Case::new(&format!("{provider}{VM}"));
+        case.refused(&["main.tf line 4", address, "Check the address"]);
+        case.write(VM);
+        case.succeeds();
+    }
+    let provider = "provider \"truenas\" {\n  endpoint = \"https://nowhere.lab\"\n}\n";
+    let case = Case::new(&format!("{provider}{DATASET}"));
+    case.refused(&["main.tf line 4", "nowhere.lab:443", "Check the address"]);
+    case.write(DATASET);
+    case.succeeds();
+}
+
+#[test]
+fn storages_and_numbers_that_cannot_be_used_are_told() {
+    let disk = "  disk {\n    interface    = \"scsi0\"\n    datastore_id = \"local\"\n    size         = 8\n  }\n  started";
+    let case = Case::new(&VM.replace("  started", disk));
+    case.refused(&[
+        "main.tf line",
+        "it does not take disk images",
+        "pvesm set local",
+    ]);
+    case.write(VM);
+    case.succeeds();
+    // A second configuration in the same homelab wants the same number.
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let other = Case::in_lab_of(dir, case.lab.clone(), VM);
+    other.refused(&["main.tf line 3", "Choose another `vm_id`"]);
+    other.write(&VM.replace("501", "502"));
+    other.succeeds();
+}
+
+#[test]
+fn passing_troubles_are_outlasted() {
+    for (main, fault) in [(VM, "proxmox*2=503"), (GROUP_ONLY, "azure.throttle*2")] {
+        let case = Case::new(main);
+        case.fault(fault);
+        case.succeeds();
+    }
+}
+
+#[test]
+fn a_connection_that_drops_leaves_nothing_doubled() {
+    let case = Case::new(DATASET);
+    case.fault("truenas=drop");
+    case.refused(&["truenas_dataset.a", "main.tf line 1"]);
+    case.fault("--clear");
+    case.succeeds();
+}
+
+/// A vault whose secrets stay when they are deleted, and are not brought back.
+const VAULT: &str = r#"provider "azurerm" {
+  resource_provider_registrations = "none"
+  features {
+    key_vault {
+      purge_soft_deleted_secrets_on_destroy = false
+      recover_soft_deleted_secrets          = false
+    }
+  }
+}
+data "azurerm_client_config" "me" {}
+resource "azurerm_resource_group" "a" {
+  name     = "rg-a"
+  location = "westeurope"
+}
+resource "azurerm_key_vault" "a" {
+  name                       = "kv-bad-input"
+  resource_group_name        = azurerm_resource_group.a.name
+  location                   = azurerm_resource_group.a.location
+  tenant_id                  = data.azurerm_client_config.me.tenant_id
+  sku_name                   = "standard"
+  rbac_authorization_enabled = true
+}
+resource "azurerm_role_assignment" "a" {
+  scope                = azurerm_key_vault.a.id
+  role_definition_name = "Key Vault Secrets Officer"
+  principal_id         = data.azurerm_client_config.me.object_id
+}
+"#;
+
+#[test]
+fn a_secret_that_is_soft_deleted_is_told() {
+    let secret = r#"resource "azurerm_key_vault_secret" "s" {
+  name             = "door"
+  key_vault_id     = azurerm_key_vault.a.id
+  value_wo         = "open-sesame"
+  value_wo_version = 1
+  depends_on       = [azurerm_role_assignment.a]
+}
+"#;
+    let whole = format!("{VAULT}{secret}");
+    let case = Case::new(&whole);
+    case.succeeds();
+    case.write(VAULT);
+    case.succeeds();
+    case.write(&whole);
+    case.refused(&[
+        "azurerm_key_vault_secret.s",
+        "main.tf line",
+        "deleted",
+        "recover",
+    ]);
+    case.keeps("open-sesame");
+    case.write(&whole.replace("= \"door\"", "= \"gate\""));
+    case.succeeds();
+}
