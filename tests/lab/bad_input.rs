@@ -12,6 +12,7 @@ terraform {
     proxmox = { source = "bpg/proxmox" }
     azurerm = { source = "hashicorp/azurerm" }
     truenas = { source = "truenas/truenas" }
+    talos   = { source = "siderolabs/talos" }
   }
 }
 "#;
@@ -276,5 +277,28 @@ fn a_secret_that_is_soft_deleted_is_told() {
     ]);
     case.keeps("open-sesame");
     case.write(&whole.replace("= \"door\"", "= \"gate\""));
+    case.succeeds();
+}
+
+#[test]
+fn patches_that_talos_does_not_know_are_told() {
+    let cluster = |patch: &str| {
+        format!(
+            r#"resource "talos_machine_secrets" "s" {{}}
+data "talos_machine_configuration" "c" {{
+  cluster_name     = "c"
+  cluster_endpoint = "https://10.25.150.60:6443"
+  machine_type     = "controlplane"
+  machine_secrets  = talos_machine_secrets.s.machine_secrets
+  config_patches   = ["machine:\n  {patch}\n"]
+}}
+"#
+        )
+    };
+    let case = Case::new(&cluster("netwrk: {}"));
+    case.refused(&["main.tf line 7", "config_patches[0]", "netwrk"]);
+    case.write(&cluster("certSANs: 5"));
+    case.refused(&["main.tf line 7", "config_patches[0]", "into []string"]);
+    case.write(&cluster("certSANs: [a.lab]"));
     case.succeeds();
 }
