@@ -238,7 +238,7 @@ pub(crate) fn conclude(session: &Session, applied: Applied, destroy: bool) -> Re
         let done = applied.added + applied.changed + applied.destroyed;
         if done > 0 {
             print(&format!(
-                "\n{done} operations were completed and are recorded; {} were not started.\n",
+                "\nOperations completed and recorded: {done}; not started: {}.\n",
                 applied.skipped
             ));
         }

@@ -50,6 +50,10 @@ pub struct Applied {
     pub timings: Vec<Timing>,
 }
 
+/// How long operations that run at an interrupt may take to finish, before they are asked to return what they know: most do
+/// in that time, and what has finished needs no looking up later.
+const GRACE: std::time::Duration = std::time::Duration::from_secs(20);
+
 /// When an operation ran, for reports.
 #[derive(Clone, Debug)]
 pub struct Timing {
@@ -71,6 +75,7 @@ pub async fn apply(
     observer: Arc<dyn Observer>,
     cancel: CancellationToken,
 ) -> Applied {
+    let interrupted = cancel.clone();
     let mut executor = Executor::new(
         evaluator,
         registry,
@@ -82,7 +87,14 @@ pub async fn apply(
     );
     executor.prime();
     executor.record(sink);
+    let patience = executor.patience.clone();
+    let watch = tokio::spawn(async move {
+        interrupted.cancelled().await;
+        tokio::time::sleep(GRACE).await;
+        patience.cancel();
+    });
     executor.run(sink).await;
+    watch.abort();
     executor.finish(sink)
 }
 
@@ -126,6 +138,8 @@ struct Executor<'e, 'c> {
     parallelism: usize,
     observer: Arc<dyn Observer>,
     cancel: CancellationToken,
+    /// What operations see of an interrupt: it comes to them only after [`GRACE`].
+    patience: CancellationToken,
     status: Vec<Status>,
     /// Operations in all and those that are done, failed or skipped; joins do not count.
     total: usize,
@@ -173,6 +187,7 @@ impl<'e, 'c> Executor<'e, 'c> {
             parallelism: parallelism.max(1),
             observer,
             cancel,
+            patience: CancellationToken::new(),
             status,
             total,
             settled: 0,
@@ -572,7 +587,7 @@ impl<'e, 'c> Executor<'e, 'c> {
     fn context(&self, address: &ResourceInstance) -> Context {
         let observer = Arc::clone(&self.observer);
         let address = address.clone();
-        Context::new(self.cancel.clone()).with_progress(Arc::new(move |progress: Progress| {
+        Context::new(self.patience.clone()).with_progress(Arc::new(move |progress: Progress| {
             observer.event(Event::Progress {
                 address: address.clone(),
                 message: progress.message,

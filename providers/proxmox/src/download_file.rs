@@ -5,7 +5,7 @@ use std::time::Duration;
 use reqwest::Method;
 use serde_json::Value as Json;
 use stead_sdk::value::{Diagnostic, Diagnostics, Path, Value};
-use stead_sdk::{Context, Error, Failure, Resource, async_trait};
+use stead_sdk::{Context, Error, ErrorKind, Failure, Resource, async_trait};
 
 use crate::client::{Client, number, params, text};
 use crate::property::percent_encode;
@@ -245,15 +245,23 @@ impl Resource for DownloadFile {
         let done = client
             .run(cx, Method::POST, &what, &path, &form, file.timeout())
             .await;
-        done.map_err(|e| match e.said().contains("refusing to override existing file") {
-            true => e.remedy(format!(
-                "The file is there already: import it as {}/{volume}, delete it, or set overwrite_unmanaged = true.",
-                file.node_name
-            )),
-            false => e,
-        })?;
         file.id = volume.clone();
         file.file_name = Some(name);
+        match done {
+            Ok(_) => {}
+            // Nobody waited for the end, but the download may go on: the next plan looks, and takes the place again.
+            Err(e) if e.is_cancelled() || e.is_transient() || e.kind() == ErrorKind::TimedOut => {
+                return Err(Failure::partial(e, file));
+            }
+            Err(e) if e.said().contains("refusing to override existing file") => {
+                let remedy = format!(
+                    "The file is there already: import it as {}/{volume}, delete it, or set overwrite_unmanaged = true.",
+                    file.node_name
+                );
+                return Err(e.remedy(remedy).into());
+            }
+            Err(e) => return Err(e.into()),
+        }
         match find(client, cx, &file, &volume).await {
             Ok(row) => file.size = row.and_then(|r| number(&r, "size")),
             Err(error) => return Err(Failure::partial(error, file)),

@@ -2,7 +2,7 @@
 
 use reqwest::Method;
 use serde_json::Value as Json;
-use stead_sdk::{Context, Error, Failure};
+use stead_sdk::{Context, Error, ErrorKind, Failure};
 
 use crate::client::{Client, Params, params};
 use crate::vm::encode::Settings;
@@ -15,10 +15,20 @@ const RACES: u32 = 8;
 
 pub(crate) async fn create(client: &Client, planned: Vm, cx: &Context) -> Result<Vm, Failure<Vm>> {
     let mut vm = planned;
-    let id = if vm.clone.is_some() {
-        copy(client, cx, &vm).await?
+    let made = if vm.clone.is_some() {
+        copy(client, cx, &vm).await
     } else {
-        make(client, cx, &vm).await?
+        make(client, cx, &vm).await
+    };
+    let id = match (made, vm.vm_id) {
+        (Ok(id), _) => id,
+        // Nobody waited for the end, but the machine may come to be under the identifier that was asked for.
+        (Err(error), Some(id)) if error.is_cancelled() || error.kind() == ErrorKind::TimedOut => {
+            vm.id = id.to_string();
+            vm.started = false;
+            return Err(Failure::partial(error, vm));
+        }
+        (Err(error), _) => return Err(error.into()),
     };
     vm.id = id.to_string();
     vm.vm_id = Some(id);
@@ -122,7 +132,7 @@ where
     if let Some(id) = wanted {
         return attempt(id).await.map(|()| id).map_err(|e| match is_taken(&e) {
             true if e.said().contains("can't lock file") => e.remedy(
-                "Another task holds the machine's lock: apply again when it is done. A lock that stays is removed by `qm unlock`.",
+                "Another task holds the machine's lock: apply again when it is done.",
             ),
             true => e.remedy(format!(
                 "Choose another `vm_id`, leave it out for the next free one, or import the machine: `NODE/{id}`."
