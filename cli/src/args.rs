@@ -47,8 +47,10 @@ pub(crate) enum Command {
     /// Look into the state
     #[command(subcommand)]
     State(StateCommand),
+    #[cfg(feature = "homelab")]
     /// Do the whole job: preflight, apply, and a closing report
     Bootstrap(BootstrapArgs),
+    #[cfg(feature = "homelab")]
     /// The simulated homelab: try a stack, or rehearse a change, without touching iron
     #[command(subcommand)]
     Lab(LabCommand),
@@ -218,6 +220,7 @@ pub(crate) enum StateCommand {
     },
 }
 
+#[cfg(feature = "homelab")]
 #[derive(Args, Debug)]
 pub(crate) struct BootstrapArgs {
     /// The stack's folder
@@ -240,6 +243,7 @@ pub(crate) struct BootstrapArgs {
     pub(crate) auto_approve: bool,
 }
 
+#[cfg(feature = "homelab")]
 #[derive(Debug, Subcommand)]
 pub(crate) enum LabCommand {
     /// Run the lab until interrupted, and print the environment for its clients
@@ -266,6 +270,7 @@ pub(crate) enum LabCommand {
     },
 }
 
+#[cfg(feature = "homelab")]
 #[derive(Args, Clone, Debug)]
 pub(crate) struct LabArgs {
     /// Where the lab keeps its state

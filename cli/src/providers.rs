@@ -14,23 +14,33 @@ use stead_value::addr::ProviderSource;
 pub(crate) fn registry() -> Result<Registry, Diagnostics> {
     let dialer = Dialer::from_env().map_err(stead_value::Diagnostic::from)?;
     let mut registry = Registry::default();
-    let all = [
-        stead_utility::factories(&dialer),
-        stead_truenas::factories(&dialer),
-        stead_microk8s::factories(&dialer),
-        stead_proxmox::factories(&dialer),
-        stead_azure::factories(&dialer),
-        stead_kubernetes::factories(&dialer),
-        stead_gitops::factories(&dialer),
+    for (source, factory) in stead_utility::factories(&dialer) {
+        register(&mut registry, source, factory);
+    }
+    #[cfg(feature = "homelab")]
+    for (source, factory) in homelab(&dialer) {
+        register(&mut registry, source, factory);
+    }
+    Ok(registry)
+}
+
+/// The providers of a homelab, by source address.
+#[cfg(feature = "homelab")]
+fn homelab(dialer: &Dialer) -> impl Iterator<Item = (&'static str, Arc<dyn ProviderFactory>)> {
+    [
+        stead_truenas::factories(dialer),
+        stead_microk8s::factories(dialer),
+        stead_proxmox::factories(dialer),
+        stead_azure::factories(dialer),
+        stead_kubernetes::factories(dialer),
+        stead_gitops::factories(dialer),
         vec![(
             "registry.terraform.io/siderolabs/talos",
             stead_talos::factory(dialer.clone()),
         )],
-    ];
-    for (source, factory) in all.into_iter().flatten() {
-        register(&mut registry, source, factory);
-    }
-    Ok(registry)
+    ]
+    .into_iter()
+    .flatten()
 }
 
 fn register(registry: &mut Registry, source: &str, factory: Arc<dyn ProviderFactory>) {

@@ -1,9 +1,11 @@
 //! One function per command.
 
 mod apply;
+#[cfg(feature = "homelab")]
 mod bootstrap;
 mod init;
 mod interrupt;
+#[cfg(feature = "homelab")]
 mod lab;
 mod output;
 mod plan;
@@ -37,7 +39,9 @@ pub(crate) async fn run(cli: Cli) -> Result<u8> {
         Command::Output(args) => output::run(args),
         Command::Show(args) => show::run(args, &origin),
         Command::State(command) => state::run(command),
+        #[cfg(feature = "homelab")]
         Command::Bootstrap(args) => bootstrap::run(args, &origin).await,
+        #[cfg(feature = "homelab")]
         Command::Lab(command) => lab::run(command).await,
         Command::Version(args) => version::run(&args),
         Command::Completions { shell } => {
