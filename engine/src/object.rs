@@ -67,8 +67,16 @@ pub(crate) fn decode(
                 format!("The attributes of a data.{type_name}: {e}."),
             )
         })?,
+        ResourceMode::Ephemeral => return Err(ephemeral_in_state(type_name).into()),
     };
     Ok(value.apply_marks(&object.sensitive_attributes, Marks::SENSITIVE))
+}
+
+fn ephemeral_in_state(type_name: &str) -> Diagnostic {
+    Diagnostic::error(
+        "Malformed state",
+        format!("The state records an ephemeral.{type_name}, which is never recorded."),
+    )
 }
 
 /// A data source's record. Its schema may have grown since; what the record lacks is null until the next read.

@@ -64,6 +64,7 @@ impl Registry {
         let (kinds, word) = match mode {
             ResourceMode::Managed => (&schema.resources, "resource"),
             ResourceMode::Data => (&schema.data_sources, "data source"),
+            ResourceMode::Ephemeral => (&schema.ephemeral_resources, "ephemeral resource"),
         };
         kinds.get(type_name).ok_or_else(|| {
             let suggestion = stead_lang::nearest(type_name, kinds.keys().map(|k| &**k))

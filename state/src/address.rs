@@ -86,6 +86,8 @@ pub fn parse_resource_instance(text: &str) -> Option<ResourceInstance> {
     }
     let mode = if cursor.word("data.") {
         ResourceMode::Data
+    } else if cursor.word("ephemeral.") {
+        ResourceMode::Ephemeral
     } else {
         ResourceMode::Managed
     };

@@ -318,8 +318,9 @@ fn write_resource(id: &ResourceId, resource: &ResourceObjects) -> ResourceV4 {
     ResourceV4 {
         module: id.module.to_string(),
         mode: match id.resource.mode {
-            ResourceMode::Managed => ModeV4::Managed,
             ResourceMode::Data => ModeV4::Data,
+            // Nothing records an ephemeral object.
+            ResourceMode::Managed | ResourceMode::Ephemeral => ModeV4::Managed,
         },
         type_name: id.resource.type_name.to_string(),
         name: id.resource.name.to_string(),

@@ -110,9 +110,22 @@ impl fmt::Display for ModuleInstance {
 pub enum ResourceMode {
     Managed,
     Data,
+    /// Opened while it is needed and closed again; never in a state or a plan.
+    Ephemeral,
 }
 
-/// A resource within its module, without instance key: `data.http.x`, `null_resource.a`.
+impl ResourceMode {
+    /// The type of the block that declares it: `resource`, `data`, `ephemeral`.
+    pub fn keyword(self) -> &'static str {
+        match self {
+            ResourceMode::Managed => "resource",
+            ResourceMode::Data => "data",
+            ResourceMode::Ephemeral => "ephemeral",
+        }
+    }
+}
+
+/// A resource within its module, without instance key: `data.http.x`, `null_resource.a`, `ephemeral.random_password.p`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Resource {
     pub mode: ResourceMode,
@@ -122,8 +135,10 @@ pub struct Resource {
 
 impl fmt::Display for Resource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.mode == ResourceMode::Data {
-            f.write_str("data.")?;
+        match self.mode {
+            ResourceMode::Managed => {}
+            ResourceMode::Data => f.write_str("data.")?,
+            ResourceMode::Ephemeral => f.write_str("ephemeral.")?,
         }
         write!(f, "{}.{}", self.type_name, self.name)
     }

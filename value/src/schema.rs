@@ -149,4 +149,5 @@ pub struct ProviderSchema {
     pub provider: Schema,
     pub resources: BTreeMap<Arc<str>, Schema>,
     pub data_sources: BTreeMap<Arc<str>, Schema>,
+    pub ephemeral_resources: BTreeMap<Arc<str>, Schema>,
 }

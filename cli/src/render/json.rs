@@ -104,6 +104,7 @@ fn head(address: &ResourceInstance, provider: &ProviderConfigRef) -> Map<String,
         json!(match address.resource.mode {
             ResourceMode::Managed => "managed",
             ResourceMode::Data => "data",
+            ResourceMode::Ephemeral => "ephemeral",
         }),
     );
     out.insert("type".into(), json!(&*address.resource.type_name));

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use stead_engine::{Action, ActionReason, OutputChange, Plan, PlanMode, Registry, ResourceChange};
 use stead_value::Path;
-use stead_value::addr::{InstanceKey, ResourceMode};
+use stead_value::addr::InstanceKey;
 use stead_value::schema::Block;
 
 use super::Style;
@@ -263,10 +263,7 @@ fn reason(change: &ResourceChange) -> Option<String> {
 
 fn body(out: &mut String, change: &ResourceChange, sign: Sign, registry: &Registry, style: Style) {
     let resource = &change.address.resource;
-    let keyword = match resource.mode {
-        ResourceMode::Managed => "resource",
-        ResourceMode::Data => "data",
-    };
+    let keyword = resource.mode.keyword();
     let _ = writeln!(
         out,
         "{} {keyword} \"{}\" \"{}\" {{",

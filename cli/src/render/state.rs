@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use stead_engine::{Registry, outputs, recorded_value};
 use stead_state::{Object, ObjectStatus, ProviderConfigRef, State};
-use stead_value::addr::{ResourceInstance, ResourceMode};
+use stead_value::addr::ResourceInstance;
 use stead_value::{Diagnostics, Value};
 
 use super::Style;
@@ -53,10 +53,7 @@ pub(crate) fn object(
     } else {
         ""
     };
-    let keyword = match address.resource.mode {
-        ResourceMode::Managed => "resource",
-        ResourceMode::Data => "data",
-    };
+    let keyword = address.resource.mode.keyword();
     let mut out = format!("{}\n", style.bold(format!("# {address}:{tainted}")));
     let _ = writeln!(
         out,

@@ -4,7 +4,9 @@ use stead_lang::config::Resource as ResourceConfig;
 use stead_lang::decode::{Decoded, decode};
 use stead_lang::expr::Target;
 use stead_value::addr::{ConfigResource, ModuleInstance, ResourceInstance};
+use stead_value::convert::convert;
 use stead_value::schema::Block;
+use stead_value::{Diagnostic, Type};
 
 use super::{Evaluator, ModuleId, Object, ObjectId, Outcome, Repetition};
 
@@ -28,6 +30,36 @@ impl<'c> Evaluator<'c> {
             resource,
             repetition: self.repetition_of(&repeated),
         })
+    }
+
+    /// Whether `prevent_destroy` holds for an instance, whose configuration may be gone already (its key, not its block). What is
+    /// not known prevents, and what is wrong is reported.
+    pub fn prevents_destroy(&self, address: &ResourceInstance, resource: &ResourceConfig) -> bool {
+        let Some(expr) = &resource.lifecycle.prevent_destroy else {
+            return false;
+        };
+        let Some(module) = self.module(&address.module) else {
+            return false;
+        };
+        let repetition = self
+            .instance_config(address)
+            .map_or_else(Repetition::default, |c| c.repetition);
+        let scope = self.scope(module, repetition);
+        let outcome = stead_lang::expr::evaluate(expr, &scope);
+        self.report(outcome.diagnostics);
+        let (value, _) = outcome.value.unmark();
+        match convert(&value, &Type::Bool) {
+            Ok(value) if value.is_null() => false,
+            Ok(value) => value.as_bool().unwrap_or(true),
+            Err(error) => {
+                self.report([Diagnostic::error(
+                    "Invalid prevent_destroy value",
+                    format!("The prevent_destroy argument needs a bool: {error}."),
+                )
+                .at(expr.range())]);
+                true
+            }
+        }
     }
 
     /// Demands the keys that an instance owes its existence to, so that they count as its dependencies.

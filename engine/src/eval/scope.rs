@@ -153,10 +153,10 @@ impl EvalScope<'_, '_> {
             } else {
                 module.to_string()
             };
-            let kind = if resource.mode == ResourceMode::Data {
-                "data resource"
-            } else {
-                "managed resource"
+            let kind = match resource.mode {
+                ResourceMode::Managed => "managed resource",
+                ResourceMode::Data => "data resource",
+                ResourceMode::Ephemeral => "ephemeral resource",
             };
             let type_and_name = format!("\"{}\" \"{}\"", resource.type_name, resource.name);
             return Diagnostic::error(

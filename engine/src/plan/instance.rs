@@ -175,6 +175,7 @@ impl Planner<'_, '_> {
         let found = match address.resource.mode {
             ResourceMode::Managed => checker.validate_resource(type_name, &plain),
             ResourceMode::Data => checker.validate_data(type_name, &plain),
+            ResourceMode::Ephemeral => Diagnostics::new(),
         };
         locate(found, ranges, &address.to_string()).collect()
     }
@@ -241,6 +242,13 @@ impl Planner<'_, '_> {
             }
             ResourceMode::Managed => self.plan_managed(prepared),
             ResourceMode::Data => self.plan_data(prepared),
+            ResourceMode::Ephemeral => {
+                let refused = Diagnostic::error(
+                    "Ephemeral resources are not supported yet",
+                    "An ephemeral block is valid Terraform, but stead can't open it yet.",
+                );
+                self.fail(prepared.id, &prepared.address, refused.into());
+            }
         }
     }
 
@@ -262,6 +270,14 @@ impl Planner<'_, '_> {
         else {
             return self.publish_failed(prepared.id);
         };
+        if let Some(provisioner) = resource.provisioners.first() {
+            let refused = Diagnostic::error(
+                "Provisioners are not supported yet",
+                "A provisioner block is valid Terraform, but stead can't run it yet.",
+            )
+            .at(provisioner.range.clone());
+            return self.fail(prepared.id, &prepared.address, refused.into());
+        }
         let prior = self.refreshed.get(&prepared.address).cloned();
         let request = decide::Request {
             address: prepared.address.clone(),
@@ -314,7 +330,11 @@ impl Planner<'_, '_> {
         };
         let lifecycle = &config.resource.lifecycle;
         let destroys = decision.action.is_replace();
-        if destroys && lifecycle.prevent_destroy == Some(true) {
+        if destroys
+            && self
+                .evaluator
+                .prevents_destroy(&prepared.address, config.resource)
+        {
             self.diagnostics
                 .push(prevented(&prepared.address, &config.resource.range));
             return self.publish_failed(prepared.id);

@@ -106,7 +106,7 @@ impl Planner<'_, '_> {
             return;
         }
         if let Some(resource) = self.declared(&address)
-            && resource.lifecycle.prevent_destroy == Some(true)
+            && self.evaluator.prevents_destroy(&address, resource)
         {
             self.diagnostics
                 .push(instance::prevented(&address, &resource.range));

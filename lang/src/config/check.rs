@@ -195,6 +195,21 @@ impl Checker<'_> {
         for dependency in &resource.depends_on {
             self.target(&dependency.target, &dependency.range, place);
         }
+        let inside = Place {
+            object: true,
+            ..place
+        };
+        let own = resource.connection.iter().map(|c| &c.body);
+        let bodies = resource
+            .provisioners
+            .iter()
+            .flat_map(|p| std::iter::once(&p.body).chain(p.connection.iter().map(|c| &c.body)));
+        for body in own.chain(bodies) {
+            self.body(body, inside);
+        }
+        if let Some(expr) = &resource.lifecycle.prevent_destroy {
+            self.expression(expr, place);
+        }
     }
 
     fn repetition(&mut self, repetition: &Repetition) {
@@ -292,24 +307,34 @@ impl Checker<'_> {
     }
 
     fn undeclared_resource(&self, resource: &addr::Resource) -> (&'static str, String) {
-        let (kind, other) = match resource.mode {
-            ResourceMode::Managed => ("managed", ResourceMode::Data),
-            ResourceMode::Data => ("data", ResourceMode::Managed),
+        let kind = match resource.mode {
+            ResourceMode::Managed => "managed",
+            ResourceMode::Data => "data",
+            ResourceMode::Ephemeral => "ephemeral",
         };
         let declared = &self.node.module.resources;
-        let twin = addr::Resource {
-            mode: other,
-            ..resource.clone()
-        };
-        let hint = if declared.contains_key(&twin) {
-            format!(" Did you mean {twin}?")
-        } else {
-            let known: Vec<String> = declared
-                .keys()
-                .filter(|r| r.mode == resource.mode)
-                .map(ToString::to_string)
-                .collect();
-            did_you_mean(&resource.to_string(), known.iter().map(String::as_str))
+        let modes = [
+            ResourceMode::Managed,
+            ResourceMode::Data,
+            ResourceMode::Ephemeral,
+        ];
+        let twin = modes
+            .into_iter()
+            .map(|mode| addr::Resource {
+                mode,
+                ..resource.clone()
+            })
+            .find(|twin| declared.contains_key(twin));
+        let hint = match twin {
+            Some(twin) => format!(" Did you mean {twin}?"),
+            None => {
+                let known: Vec<String> = declared
+                    .keys()
+                    .filter(|r| r.mode == resource.mode)
+                    .map(ToString::to_string)
+                    .collect();
+                did_you_mean(&resource.to_string(), known.iter().map(String::as_str))
+            }
         };
         (
             "Reference to undeclared resource",

@@ -130,7 +130,7 @@ pub(crate) fn check_name(
     if !ok {
         diagnostics.push(
             Diagnostic::error(
-                format!("Invalid {what} name"),
+                format!("Invalid {what}"),
                 "A name must start with a letter or underscore and may contain only letters, digits, underscores, and \
                  dashes.",
             )

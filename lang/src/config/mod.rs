@@ -2,15 +2,18 @@
 
 mod check;
 mod content;
-mod data;
 mod files;
+mod lifecycle;
 mod model;
 mod module;
 mod modules;
 mod overrides;
 mod providers;
+mod provisioner;
 mod refactor;
 mod references;
+mod resource;
+mod statics;
 mod terraform;
 #[cfg(test)]
 mod tests;

@@ -23,7 +23,7 @@ pub struct Module {
     pub locals: IndexMap<Arc<str>, Local>,
     pub outputs: IndexMap<Arc<str>, Output>,
     pub providers: IndexMap<ProviderName, ProviderConfig>,
-    /// Managed resources and data sources.
+    /// Managed resources, data sources and ephemeral resources.
     pub resources: IndexMap<addr::Resource, Resource>,
     pub calls: IndexMap<Arc<str>, ModuleCall>,
     pub moved: Vec<Moved>,
@@ -167,8 +167,48 @@ pub struct Resource {
     pub depends_on: Vec<DependsOn>,
     pub provider: Option<ProviderRef>,
     pub lifecycle: Lifecycle,
+    /// How provisioners reach the object, unless they say otherwise.
+    pub connection: Option<Connection>,
+    /// In the order in which they run.
+    pub provisioners: Vec<Provisioner>,
     /// The block's header.
     pub range: SourceRange,
+}
+
+/// A `connection` block.
+#[derive(Clone, Debug)]
+pub struct Connection {
+    pub body: Arc<Body>,
+    pub range: SourceRange,
+}
+
+/// A `provisioner` block.
+#[derive(Clone, Debug)]
+pub struct Provisioner {
+    /// `local-exec`, `remote-exec`, `file`.
+    pub kind: Arc<str>,
+    pub when: ProvisionerWhen,
+    pub on_failure: ProvisionerFailure,
+    /// Without `when`, `on_failure` and `connection`.
+    pub body: Arc<Body>,
+    /// Its arguments win over those of the resource's own connection.
+    pub connection: Option<Connection>,
+    pub range: SourceRange,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ProvisionerWhen {
+    #[default]
+    Create,
+    Destroy,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ProvisionerFailure {
+    /// The object is tainted, and what depends on it does not run.
+    #[default]
+    Fail,
+    Continue,
 }
 
 impl Resource {
@@ -198,7 +238,8 @@ pub fn implied_provider(type_name: &str) -> &str {
 #[derive(Debug, Default)]
 pub struct Lifecycle {
     pub create_before_destroy: Option<bool>,
-    pub prevent_destroy: Option<bool>,
+    /// Constant in Terraform; in OpenTofu it may look at whatever is known while planning.
+    pub prevent_destroy: Option<Expression>,
     /// `destroy = false`: forget instead of destroying.
     pub destroy: Option<bool>,
     pub ignore_changes: IgnoreChanges,
@@ -266,6 +307,9 @@ pub struct Removed {
     pub from: ObjectAddress,
     /// Destroy the objects, not only forget them.
     pub destroy: bool,
+    pub connection: Option<Connection>,
+    /// What runs before the objects are destroyed.
+    pub provisioners: Vec<Provisioner>,
     pub from_range: SourceRange,
     pub range: SourceRange,
 }

@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use indexmap::map::Entry;
+use stead_value::addr::ResourceMode;
 use stead_value::{Diagnostic, Diagnostics, SourceRange};
 
 use super::content::{check_labels, check_name, place, unsupported_argument, unsupported_block};
 use super::model::{Local, Module};
-use super::{data, modules, providers, refactor, terraform, values};
+use super::{modules, providers, refactor, resource, terraform, values};
 use crate::syntax::{Block, Body};
 
-const BLOCKS: [&str; 12] = [
+const BLOCKS: [&str; 13] = [
     "terraform",
     "variable",
     "locals",
@@ -18,6 +19,7 @@ const BLOCKS: [&str; 12] = [
     "provider",
     "resource",
     "data",
+    "ephemeral",
     "module",
     "moved",
     "removed",
@@ -121,27 +123,23 @@ fn add_block(module: &mut Module, block: Block, diagnostics: &mut Diagnostics) {
                 );
             }
         }
-        "resource" | "data" => {
-            if let Some(resource) = data::resource(block, diagnostics) {
+        "resource" | "data" | "ephemeral" => {
+            if let Some(resource) = resource::resource(block, resource::Place::Module, diagnostics)
+            {
                 let range = resource.range.clone();
                 let addr = resource.addr.clone();
-                let mode = if addr.mode == stead_value::addr::ResourceMode::Data {
-                    "data"
-                } else {
-                    "resource"
+                let kind = match addr.mode {
+                    ResourceMode::Managed => "resource",
+                    ResourceMode::Data => "data resource",
+                    ResourceMode::Ephemeral => "ephemeral resource",
                 };
                 let what = (
-                    format!("Duplicate {mode} \"{}\" configuration", addr.type_name),
                     format!(
-                        "A {} {} named \"{}\"",
-                        addr.type_name,
-                        if mode == "data" {
-                            "data resource"
-                        } else {
-                            "resource"
-                        },
-                        addr.name
+                        "Duplicate {} \"{}\" configuration",
+                        addr.mode.keyword(),
+                        addr.type_name
                     ),
+                    format!("A {} {kind} named \"{}\"", addr.type_name, addr.name),
                 );
                 insert_as(
                     &mut module.resources,
@@ -177,9 +175,7 @@ fn add_block(module: &mut Module, block: Block, diagnostics: &mut Diagnostics) {
             }
         }
         "moved" => module.moved.extend(refactor::moved(&block, diagnostics)),
-        "removed" => module
-            .removed
-            .extend(refactor::removed(&block, diagnostics)),
+        "removed" => module.removed.extend(refactor::removed(block, diagnostics)),
         "import" => module.imports.extend(refactor::import(&block, diagnostics)),
         "check" => {
             if let Some(check) = values::check(block, diagnostics) {
@@ -202,7 +198,6 @@ fn add_block(module: &mut Module, block: Block, diagnostics: &mut Diagnostics) {
                 );
             }
         }
-        "ephemeral" => not_supported(&block, "Ephemeral resources", diagnostics),
         "action" => not_supported(&block, "Actions", diagnostics),
         "list" => not_supported(&block, "List resources", diagnostics),
         _ => diagnostics.push(unsupported_block(
@@ -234,7 +229,7 @@ fn add_locals(module: &mut Module, block: Block, diagnostics: &mut Diagnostics) 
     }
     for (name, attribute) in block.body.attributes {
         let range = attribute.name_range();
-        if !check_name(&name, range.clone(), "local value", diagnostics) {
+        if !check_name(&name, range.clone(), "local value name", diagnostics) {
             continue;
         }
         let local = Local {

@@ -7,8 +7,8 @@ use stead_value::{Diagnostic, Diagnostics, Type};
 use super::content::{
     Shape, check_labels, check_name, check_shape, constant, missing_argument, place,
 };
-use super::data::take_repetition;
 use super::model::{ModuleCall, ModuleSource, PassedProvider, ProviderName, ProviderRef};
+use super::resource::take_repetition;
 use super::{references, terraform};
 use crate::syntax::{Block, Body, ExprKind, Expression, ObjectKey};
 
@@ -19,7 +19,7 @@ pub(crate) fn call(block: Block, diagnostics: &mut Diagnostics) -> Option<Module
     check_name(
         &label.text,
         block.body.range(label.span),
-        "module instance",
+        "module instance name",
         diagnostics,
     );
     let mut body = block.body;
@@ -27,8 +27,7 @@ pub(crate) fn call(block: Block, diagnostics: &mut Diagnostics) -> Option<Module
         diagnostics.push(missing_argument(&body, "source"));
         return None;
     };
-    let depends_on = references::depends_on(&body, diagnostics);
-    body.attributes.shift_remove("depends_on");
+    let depends_on = references::depends_on(&mut body, diagnostics);
     let enabled = take_blocks(&mut body, diagnostics);
     let repetition = take_repetition(&mut body, enabled, diagnostics);
     let version = body
@@ -130,9 +129,13 @@ fn passed_providers(expr: &Expression, diagnostics: &mut Diagnostics) -> Vec<Pas
                 },
                 range: file.range(name.span),
             }),
-            ObjectKey::Expr(key) => references::provider_node(file, key, diagnostics),
+            ObjectKey::Expr(key) => {
+                let key = Expression::new(Arc::clone(file), key.clone());
+                references::provider(&key, "providers", diagnostics)
+            }
         };
-        let in_parent = references::provider_node(file, &item.value, diagnostics);
+        let value = Expression::new(Arc::clone(file), item.value.clone());
+        let in_parent = references::provider(&value, "providers", diagnostics);
         let (Some(in_child), Some(in_parent)) = (in_child, in_parent) else {
             continue;
         };

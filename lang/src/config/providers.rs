@@ -8,6 +8,7 @@ use stead_value::{Diagnostic, Diagnostics};
 use super::content::{check_labels, check_name, string_argument};
 use super::model::{Module, ProviderConfig, ProviderName};
 use super::module::not_supported;
+use super::references::check_local_name;
 use super::terraform::{implied_source, version_constraint};
 use super::tree::ConfigTree;
 use crate::syntax::Block;
@@ -16,13 +17,7 @@ pub(crate) fn config(block: Block, diagnostics: &mut Diagnostics) -> Option<Prov
     check_labels(&block, &["name"], diagnostics).then_some(())?;
     let range = block.header_range();
     let label = block.labels.first()?.clone();
-    check_name(
-        &label.text,
-        block.body.range(label.span),
-        "provider configuration",
-        diagnostics,
-    )
-    .then_some(())?;
+    check_local_name(&label.text, range.clone(), diagnostics).then_some(())?;
     let mut body = block.body;
     let alias = string_argument(&body, "alias", diagnostics);
     if let Some(attribute) = body.attributes.shift_remove("alias")

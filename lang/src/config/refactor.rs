@@ -6,8 +6,8 @@ use stead_value::addr::{self, InstanceKey, ResourceMode};
 use stead_value::{Diagnostic, Diagnostics, SourceRange};
 
 use super::content::{Shape, bool_argument, check_labels, check_shape};
-use super::model::{Import, Moved, ObjectAddress, Removed};
-use super::module::not_supported;
+use super::model::{Import, Moved, ObjectAddress, ProvisionerWhen, Removed};
+use super::provisioner::Provisioning;
 use super::references;
 use crate::expr::{instance_key, literal_key};
 use crate::syntax::{Block, ExprKind, Expression, Step, StepKind};
@@ -49,25 +49,62 @@ const REMOVED: Shape = Shape {
 };
 const REMOVED_LIFECYCLE: Shape = Shape {
     attributes: &["destroy"],
-    required: &["destroy"],
+    required: &[],
     blocks: &[],
 };
 
-pub(crate) fn removed(block: &Block, diagnostics: &mut Diagnostics) -> Option<Removed> {
-    check_labels(block, &[], diagnostics);
+pub(crate) fn removed(block: Block, diagnostics: &mut Diagnostics) -> Option<Removed> {
+    check_labels(&block, &[], diagnostics);
     check_shape(&block.body, &REMOVED, diagnostics);
-    let (from, from_range) = endpoint(block, "from", diagnostics)?;
+    let range = block.header_range();
+    let endpoint = endpoint(&block, "from", diagnostics);
+    let managed = endpoint.as_ref().is_some_and(
+        |(from, _)| matches!(&from.resource, Some((r, _)) if r.mode == ResourceMode::Managed),
+    );
     let mut destroy = true;
-    for inner in &block.body.blocks {
+    let mut provisioning = Provisioning::default();
+    for inner in block.body.blocks {
         match &*inner.kind {
             "lifecycle" => {
                 check_shape(&inner.body, &REMOVED_LIFECYCLE, diagnostics);
                 destroy = bool_argument(&inner.body, "destroy", diagnostics).unwrap_or(true);
             }
-            "provisioner" | "connection" => not_supported(inner, "Provisioners", diagnostics),
+            "connection" if managed => {
+                provisioning.connection(inner, "\"removed\" block", diagnostics);
+            }
+            "provisioner" if managed => {
+                let range = inner.header_range();
+                provisioning.provisioner(inner, diagnostics);
+                if provisioning.provisioners.last().is_some_and(|p| {
+                    p.range == range && p.when != ProvisionerWhen::Destroy
+                }) {
+                    diagnostics.push(
+                        Diagnostic::error(
+                            "Invalid provisioner block",
+                            "Only destroy-time provisioners are valid in \"removed\" blocks. To declare a destroy-time provisioner, use:\n    when = destroy",
+                        )
+                        .at(range),
+                    );
+                }
+            }
+            "connection" => diagnostics.push(
+                Diagnostic::error(
+                    "Invalid connection block",
+                    "Provisioner connection configuration is valid only when a removed block targets a managed resource.",
+                )
+                .at(inner.header_range()),
+            ),
+            "provisioner" => diagnostics.push(
+                Diagnostic::error(
+                    "Invalid provisioner block",
+                    "Provisioners are valid only when a removed block targets a managed resource.",
+                )
+                .at(inner.header_range()),
+            ),
             _ => {}
         }
     }
+    let (from, from_range) = endpoint?;
     let what = if from.module.iter().any(|(_, key)| key.is_some()) {
         Some("Module")
     } else {
@@ -88,8 +125,10 @@ pub(crate) fn removed(block: &Block, diagnostics: &mut Diagnostics) -> Option<Re
     Some(Removed {
         from,
         destroy,
+        connection: provisioning.connection,
+        provisioners: provisioning.provisioners,
         from_range,
-        range: block.header_range(),
+        range,
     })
 }
 
@@ -122,7 +161,7 @@ pub(crate) fn import(block: &Block, diagnostics: &mut Diagnostics) -> Option<Imp
         for_each: expr("for_each"),
         provider: body
             .attribute("provider")
-            .and_then(|a| references::provider(&a.expr, diagnostics)),
+            .and_then(|a| references::provider(&a.expr, "provider", diagnostics)),
         range: block.header_range(),
     })
 }
@@ -166,9 +205,10 @@ pub fn object_address(expr: &Expression) -> Result<ObjectAddress, String> {
                 continue;
             }
             "data" => ResourceMode::Data,
+            "ephemeral" => ResourceMode::Ephemeral,
             _ => ResourceMode::Managed,
         };
-        let type_name = if &*word == "data" || &*word == "resource" {
+        let type_name = if matches!(&*word, "data" | "ephemeral" | "resource") {
             words.name().ok_or("A resource type is required here.")?
         } else {
             word

@@ -6,7 +6,7 @@ use indexmap::map::Entry;
 use stead_value::addr::ProviderSource;
 use stead_value::{Diagnostic, Diagnostics, Type};
 
-use super::content::{Shape, check_labels, check_name, check_shape, constant, place};
+use super::content::{Shape, check_labels, check_shape, constant, place};
 use super::model::{Backend, RequiredProvider, TerraformSettings, VersionRequirement};
 use super::module::not_supported;
 use super::references;
@@ -148,7 +148,7 @@ fn required_providers(
     }
     for (name, attribute) in &block.body.attributes {
         let range = attribute.name_range();
-        if !check_name(name, range.clone(), "provider local", diagnostics) {
+        if !references::check_local_name(name, attribute.expr.range(), diagnostics) {
             continue;
         }
         let Some(provider) = required_provider(name, attribute, diagnostics) else {
@@ -220,7 +220,8 @@ fn required_provider(
                     continue;
                 };
                 for alias in items {
-                    provider.aliases.extend(references::provider_node(file, alias, diagnostics).map(|p| p.name));
+                    let alias = Expression::new(Arc::clone(file), alias.clone());
+                    provider.aliases.extend(references::provider(&alias, "configuration_aliases", diagnostics).map(|p| p.name));
                 }
             }
             _ => diagnostics.push(

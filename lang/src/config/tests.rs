@@ -196,7 +196,6 @@ terraform {
     main.tf:21:3-21:11 Invalid combination of "count" and "for_each": The "count" and "for_each" meta-arguments are mutually-exclusive, only one should be used to be explicit about the number of resources to be created.
     main.tf:23:1-23:29 Duplicate resource "null_resource" configuration: A null_resource resource named "r" was already declared at main.tf:19,1-29. Resource names must be unique per type in each module.
     main.tf:24:14-24:17 Extraneous label for provider: Only 1 labels (name) are expected for provider blocks.
-    main.tf:25:1-25:18 Ephemeral resources are not supported yet: A block of type "ephemeral" is valid Terraform, but stead can't act on it yet. Remove it, or keep this configuration with Terraform for now.
     main.tf:29:12-29:12 Missing required argument: The argument "source" is required, but no definition was found.
     main.tf:31:22-31:30 Unsupported Terraform Core version: This configuration requires Terraform >= 2.0, and stead understands the language of the releases up to 1.15. Relax the constraint if the configuration works with an earlier release.
     main.tf:32:3-32:8 HCP Terraform and Terraform Enterprise are not supported yet: A block of type "cloud" is valid Terraform, but stead can't act on it yet. Remove it, or keep this configuration with Terraform for now.
@@ -287,10 +286,14 @@ resource "x_y" "z" {
     assert_eq!(resource.body.blocks.len(), 1);
     assert_eq!(
         (
-            resource.lifecycle.prevent_destroy,
+            resource
+                .lifecycle
+                .prevent_destroy
+                .as_ref()
+                .map(|e| e.text()),
             resource.lifecycle.create_before_destroy
         ),
-        (Some(true), Some(true))
+        (Some("true"), Some(true))
     );
     insta::assert_snapshot!(problems("-- a.tf\n\n-- override.tf\nresource \"a_b\" \"c\" {}\n"), @r#"override.tf:1:1-1:19 Missing base resource declaration to override: There is no block of this type and name in the other files. An override file can only change what is declared in a primary configuration file."#);
 }

@@ -10,7 +10,7 @@ use super::content::{
 };
 use super::model::{Check, CheckRule, Output, Variable};
 use super::types::{TypeConstraint, parse_type};
-use super::{data, references as lists};
+use super::{references as lists, resource};
 use crate::expr::{StaticReference, Target, evaluate_constant, references};
 use crate::syntax::{Block, Expression};
 
@@ -54,7 +54,7 @@ pub(crate) fn variable(block: &Block, diagnostics: &mut Diagnostics) -> Option<V
             .at(name_range),
         );
     } else {
-        check_name(&label.text, name_range, "variable", diagnostics);
+        check_name(&label.text, name_range, "variable name", diagnostics);
     }
     let constraint = match block.body.attribute("type") {
         Some(attribute) => {
@@ -150,7 +150,7 @@ pub(crate) fn output(block: &Block, diagnostics: &mut Diagnostics) -> Option<Out
     check_name(
         &label.text,
         block.body.range(label.span),
-        "output",
+        "output name",
         diagnostics,
     );
     Some(Output {
@@ -163,7 +163,7 @@ pub(crate) fn output(block: &Block, diagnostics: &mut Diagnostics) -> Option<Out
             .unwrap_or("")
             .to_owned(),
         deprecated: string_argument(&block.body, "deprecated", diagnostics).map(|s| s.to_string()),
-        depends_on: lists::depends_on(&block.body, diagnostics),
+        depends_on: lists::depends_on(&mut block.body.clone(), diagnostics),
         preconditions: rules(block, "precondition", diagnostics),
         range: block.header_range(),
     })
@@ -246,7 +246,7 @@ pub(crate) fn check(block: Block, diagnostics: &mut Diagnostics) -> Option<Check
     check_name(
         &label.text,
         block.body.range(label.span),
-        "check block",
+        "check block name",
         diagnostics,
     );
     let asserts = rules(&block, "assert", diagnostics);
@@ -270,7 +270,7 @@ pub(crate) fn check(block: Block, diagnostics: &mut Diagnostics) -> Option<Check
                 .at(inner.header_range()),
             );
         } else {
-            data = data::resource(inner, diagnostics);
+            data = resource::resource(inner, resource::Place::Check, diagnostics);
         }
     }
     Some(Check {

@@ -116,11 +116,7 @@ pub(crate) fn parse_target(root: &Name, steps: &[Step]) -> Result<Parsed, BadRef
         }),
         "data" => resource(ResourceMode::Data, attr(0), attr(1), root, 2),
         "resource" => resource(ResourceMode::Managed, attr(0), attr(1), root, 2),
-        "ephemeral" => Err(BadReference::new(
-            "Unsupported reference",
-            "Ephemeral resources are not supported yet.",
-            root.span,
-        )),
+        "ephemeral" => resource(ResourceMode::Ephemeral, attr(0), attr(1), root, 2),
         _ => resource(
             ResourceMode::Managed,
             Some(Arc::clone(&root.text)),
@@ -250,6 +246,20 @@ pub fn root_names(expr: &Expression) -> BTreeSet<Arc<str>> {
     traversals(expr.node())
         .into_iter()
         .map(|(root, ..)| Arc::clone(&root.text))
+        .collect()
+}
+
+/// The first two names of all traversals: `("each", Some("key"))`.
+pub(crate) fn first_names(expr: &Expression) -> Vec<(Arc<str>, Option<Arc<str>>)> {
+    traversals(expr.node())
+        .into_iter()
+        .map(|(root, steps, _)| {
+            let next = match steps.first().map(|s| &s.kind) {
+                Some(StepKind::Attr(name)) => Some(Arc::clone(name)),
+                _ => None,
+            };
+            (Arc::clone(&root.text), next)
+        })
         .collect()
 }
 

@@ -163,6 +163,7 @@ impl<C: Send + Sync + 'static> Definition<C> {
                 .iter()
                 .map(|(k, e)| (Arc::clone(k), e.schema.clone()))
                 .collect(),
+            ephemeral_resources: BTreeMap::new(),
         };
         NativeFactory {
             schema,
