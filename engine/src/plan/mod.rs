@@ -20,6 +20,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use indexmap::IndexSet;
 use stead_sdk::{Context, Progress};
 use stead_state::{ProviderConfigRef, State};
 use stead_value::addr::{ModuleInstance, ResourceInstance, ResourceMode};
@@ -173,7 +174,7 @@ struct Planner<'e, 'c> {
     /// Provider configurations that have been asked for.
     opening: HashSet<ProviderConfigRef>,
     /// Refreshes that wait for their provider.
-    to_refresh: HashMap<ProviderConfigRef, Vec<ResourceInstance>>,
+    to_refresh: HashMap<ProviderConfigRef, IndexSet<ResourceInstance>>,
     refreshed: HashMap<ResourceInstance, refresh::Prior>,
     refreshing: HashSet<ResourceInstance>,
     refresh_errors: HashSet<ResourceInstance>,

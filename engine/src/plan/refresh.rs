@@ -39,9 +39,7 @@ impl Planner<'_, '_> {
             self.start_refresh(address.clone(), provider);
         } else {
             let waiting = self.to_refresh.entry(provider.clone()).or_default();
-            if !waiting.contains(address) {
-                waiting.push(address.clone());
-            }
+            waiting.insert(address.clone());
         }
     }
 
