@@ -160,6 +160,7 @@ extern crate self as stead_sdk;
 pub mod codec;
 mod context;
 mod dial;
+mod ephemeral;
 mod error;
 mod field;
 #[cfg(feature = "kube")]
@@ -168,6 +169,7 @@ mod native;
 mod plan;
 mod private;
 mod provider;
+mod provisioner;
 mod resource;
 pub mod retry;
 pub mod testing;
@@ -183,6 +185,7 @@ pub use dial::{
     Ssh, SshAuth, SshOptions, SshOutput, Stream, TlsOptions, WebSocket, http_error, init_crypto,
     redact_url, shell_quote,
 };
+pub use ephemeral::{Ephemeral, Lease};
 pub use error::{Error, ErrorKind};
 pub use field::{Dynamic, Field};
 pub use native::{Definition, Native, NativeFactory, NoConfig, Unconfigured};
@@ -191,6 +194,9 @@ pub use private::Private;
 pub use provider::{
     ApplyRequest, ApplyResponse, Imported, Operation, PlanRequest, PlanResponse, Provider,
     ProviderFactory, ReadResponse,
+};
+pub use provisioner::{
+    Connection, ProvisionOutput, Provisioner, Provisioning, connection_schema,
 };
 pub use resource::{
     Block, DataSource, DataSourceSchema, Failure, ProviderConfig, Resource, ResourceSchema,

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use stead_value::schema::ProviderSchema;
-use stead_value::{Diagnostics, Path, Value};
+use stead_value::{Diagnostic, Diagnostics, Path, Value};
 
-use crate::Context;
+use crate::{Context, Lease, Private};
 
 /// Makes providers of one kind: what stands behind a source address such as `bpg/proxmox`.
 pub trait ProviderFactory: Send + Sync {
@@ -77,13 +77,53 @@ pub trait Provider: Send + Sync {
         cx: &Context,
     ) -> Result<(Value, Diagnostics), Diagnostics>;
 
+    /// Checks an ephemeral resource's configuration; may hold unknown values.
+    fn validate_ephemeral(&self, type_name: &str, _config: &Value) -> Diagnostics {
+        no_ephemeral(type_name).into()
+    }
+
+    /// Opens an ephemeral resource: its object, by the schema, and what keeps it.
+    async fn open_ephemeral(
+        &self,
+        type_name: &str,
+        _config: Value,
+        _cx: &Context,
+    ) -> Result<(Lease<Value>, Diagnostics), Diagnostics> {
+        Err(no_ephemeral(type_name).into())
+    }
+
+    async fn renew_ephemeral(
+        &self,
+        type_name: &str,
+        _private: Private,
+        _cx: &Context,
+    ) -> Result<(Lease<()>, Diagnostics), Diagnostics> {
+        Err(no_ephemeral(type_name).into())
+    }
+
+    async fn close_ephemeral(
+        &self,
+        type_name: &str,
+        _private: Private,
+        _cx: &Context,
+    ) -> Result<Diagnostics, Diagnostics> {
+        Err(no_ephemeral(type_name).into())
+    }
+
     /// How many operations of this kind may run at once for this provider; zero means no limit of its own.
     fn concurrency(&self, _operation: Operation) -> usize {
         0
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+fn no_ephemeral(type_name: &str) -> Diagnostic {
+    Diagnostic::error(
+        "Unknown ephemeral resource type",
+        format!("This provider has no ephemeral resource named {type_name}."),
+    )
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Operation {
     Read,
     Create,

@@ -7,7 +7,7 @@ use stead_value::schema::Block;
 use stead_value::{Diagnostic, Diagnostics, Type, Value};
 use tokio::sync::OnceCell;
 
-use crate::native::definition::{DataEntry, Definition, ResourceEntry};
+use crate::native::definition::{DataEntry, Definition, EphemeralEntry, ResourceEntry};
 use crate::native::erased::Outcome;
 use crate::native::state_json;
 use crate::plan::{
@@ -15,8 +15,8 @@ use crate::plan::{
     volatile,
 };
 use crate::{
-    ApplyRequest, ApplyResponse, Context, Dialer, Imported, Operation, PlanRequest, PlanResponse,
-    Provider, ReadResponse,
+    ApplyRequest, ApplyResponse, Context, Dialer, Imported, Lease, Operation, PlanRequest,
+    PlanResponse, Private, Provider, ReadResponse,
 };
 
 /// One configured (or not yet configured) native provider.
@@ -47,6 +47,13 @@ impl<C: Send + Sync + 'static> NativeProvider<C> {
             .data_sources
             .get(type_name)
             .ok_or_else(|| self.no_type("data source", type_name))
+    }
+
+    fn ephemeral(&self, type_name: &str) -> Result<&EphemeralEntry<C>, Diagnostic> {
+        self.definition
+            .ephemerals
+            .get(type_name)
+            .ok_or_else(|| self.no_type("ephemeral resource", type_name))
     }
 
     fn no_type(&self, what: &str, type_name: &str) -> Diagnostic {
@@ -425,6 +432,55 @@ impl<C: Send + Sync + 'static> Provider for NativeProvider<C> {
             align(value, &reference, Leniency::Empty),
             cx.take_warnings(),
         ))
+    }
+
+    fn validate_ephemeral(&self, type_name: &str, config: &Value) -> Diagnostics {
+        match self.ephemeral(type_name) {
+            Ok(entry) => {
+                let mut found = refuse_unsupported(type_name, &entry.schema.block, config);
+                found.extend(entry.operations.validate(config));
+                found
+            }
+            Err(diagnostic) => diagnostic.into(),
+        }
+    }
+
+    async fn open_ephemeral(
+        &self,
+        type_name: &str,
+        config: Value,
+        cx: &Context,
+    ) -> Result<(Lease<Value>, Diagnostics), Diagnostics> {
+        let entry = self.ephemeral(type_name)?;
+        let cx = cx.for_operation();
+        let lease = entry.operations.open(self.client()?, &config, &cx).await?;
+        let reference = configured_or_computed(&entry.schema.block, &config, &lease.object);
+        let value = align(lease.object.clone(), &reference, Leniency::Empty);
+        Ok((lease.with(value), cx.take_warnings()))
+    }
+
+    async fn renew_ephemeral(
+        &self,
+        type_name: &str,
+        private: Private,
+        cx: &Context,
+    ) -> Result<(Lease<()>, Diagnostics), Diagnostics> {
+        let entry = self.ephemeral(type_name)?;
+        let cx = cx.for_operation();
+        let lease = entry.operations.renew(self.client()?, private, &cx).await?;
+        Ok((lease, cx.take_warnings()))
+    }
+
+    async fn close_ephemeral(
+        &self,
+        type_name: &str,
+        private: Private,
+        cx: &Context,
+    ) -> Result<Diagnostics, Diagnostics> {
+        let entry = self.ephemeral(type_name)?;
+        let cx = cx.for_operation();
+        entry.operations.close(self.client()?, private, &cx).await?;
+        Ok(cx.take_warnings())
     }
 
     fn concurrency(&self, operation: Operation) -> usize {

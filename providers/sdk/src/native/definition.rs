@@ -10,10 +10,10 @@ use stead_value::schema::{ProviderSchema, Schema};
 use stead_value::{Diagnostics, Path, Type, Value};
 
 use crate::native::adaptor::NativeProvider;
-use crate::native::erased::{ErasedData, ErasedResource, Typed};
+use crate::native::erased::{ErasedData, ErasedEphemeral, ErasedResource, Typed};
 use crate::plan::has_write_only;
 use crate::{
-    Context, DataSource, Dialer, Operation, Provider, ProviderConfig, ProviderFactory, Resource,
+    Context, DataSource, Dialer, Ephemeral, Operation, Provider, ProviderConfig, ProviderFactory, Resource,
 };
 
 /// Where a definition starts: `Native::<Client>::provider::<Config>("name")`.
@@ -72,6 +72,7 @@ impl<C: Send + Sync + 'static, P: ProviderConfig + Send + 'static> Unconfigured<
             connect: Box::new(connect),
             resources: BTreeMap::new(),
             data_sources: BTreeMap::new(),
+            ephemerals: BTreeMap::new(),
             limits: BTreeMap::new(),
         }
     }
@@ -92,6 +93,11 @@ pub(crate) struct DataEntry<C> {
     pub(crate) operations: Box<dyn ErasedData<C>>,
 }
 
+pub(crate) struct EphemeralEntry<C> {
+    pub(crate) schema: Schema,
+    pub(crate) operations: Box<dyn ErasedEphemeral<C>>,
+}
+
 /// A provider's types and how it connects. Built up with its methods, finished by [`Definition::build`].
 pub struct Definition<C> {
     pub(crate) name: &'static str,
@@ -100,6 +106,7 @@ pub struct Definition<C> {
     pub(crate) connect: Box<dyn Fn(&Value, Dialer, Context) -> Connecting<C> + Send + Sync>,
     pub(crate) resources: BTreeMap<Arc<str>, ResourceEntry<C>>,
     pub(crate) data_sources: BTreeMap<Arc<str>, DataEntry<C>>,
+    pub(crate) ephemerals: BTreeMap<Arc<str>, EphemeralEntry<C>>,
     pub(crate) limits: BTreeMap<u8, usize>,
 }
 
@@ -141,6 +148,16 @@ impl<C: Send + Sync + 'static> Definition<C> {
         self
     }
 
+    #[must_use]
+    pub fn ephemeral<E: Ephemeral<Client = C>>(mut self) -> Self {
+        let entry = EphemeralEntry {
+            schema: E::schema(),
+            operations: Box::new(Typed::<E>::new()),
+        };
+        self.ephemerals.insert(E::NAME.into(), entry);
+        self
+    }
+
     /// How many operations of a kind may run at once; without it there is no limit but the engine's.
     #[must_use]
     pub fn limit(mut self, operation: Operation, at_once: usize) -> Self {
@@ -163,7 +180,11 @@ impl<C: Send + Sync + 'static> Definition<C> {
                 .iter()
                 .map(|(k, e)| (Arc::clone(k), e.schema.clone()))
                 .collect(),
-            ephemeral_resources: BTreeMap::new(),
+            ephemeral_resources: self
+                .ephemerals
+                .iter()
+                .map(|(k, e)| (Arc::clone(k), e.schema.clone()))
+                .collect(),
         };
         NativeFactory {
             schema,

@@ -5,7 +5,9 @@ use std::marker::PhantomData;
 use async_trait::async_trait;
 use stead_value::{Diagnostic, Diagnostics, Path, Value};
 
-use crate::{Context, DataSource, Error, Failure, PlanDraft, Private, Resource};
+use crate::{
+    Context, DataSource, Ephemeral, Error, Failure, Lease, PlanDraft, Private, Resource,
+};
 
 /// What an operation leaves behind.
 pub(crate) struct Outcome {
@@ -63,6 +65,24 @@ pub(crate) trait ErasedResource<C>: Send + Sync {
 pub(crate) trait ErasedData<C>: Send + Sync {
     fn validate(&self, config: &Value) -> Diagnostics;
     async fn read(&self, client: &C, config: &Value, cx: &Context) -> Result<Value, Diagnostic>;
+}
+
+#[async_trait]
+pub(crate) trait ErasedEphemeral<C>: Send + Sync {
+    fn validate(&self, config: &Value) -> Diagnostics;
+    async fn open(
+        &self,
+        client: &C,
+        config: &Value,
+        cx: &Context,
+    ) -> Result<Lease<Value>, Diagnostic>;
+    async fn renew(
+        &self,
+        client: &C,
+        private: Private,
+        cx: &Context,
+    ) -> Result<Lease<()>, Diagnostic>;
+    async fn close(&self, client: &C, private: Private, cx: &Context) -> Result<(), Diagnostic>;
 }
 
 pub(crate) struct Typed<T>(PhantomData<fn() -> T>);
@@ -227,5 +247,42 @@ impl<D: DataSource> ErasedData<D::Client> for Typed<D> {
     ) -> Result<Value, Diagnostic> {
         let config = D::decode(config, &Path::root())?;
         Ok(D::read(client, config, cx).await?.encode())
+    }
+}
+
+#[async_trait]
+impl<E: Ephemeral> ErasedEphemeral<E::Client> for Typed<E> {
+    fn validate(&self, config: &Value) -> Diagnostics {
+        E::validate(config)
+    }
+
+    async fn open(
+        &self,
+        client: &E::Client,
+        config: &Value,
+        cx: &Context,
+    ) -> Result<Lease<Value>, Diagnostic> {
+        let config = E::decode(config, &Path::root())?;
+        let opened = E::open(client, config, cx).await?;
+        let value = opened.object.encode();
+        Ok(opened.with(value))
+    }
+
+    async fn renew(
+        &self,
+        client: &E::Client,
+        private: Private,
+        cx: &Context,
+    ) -> Result<Lease<()>, Diagnostic> {
+        Ok(E::renew(client, private, cx).await?)
+    }
+
+    async fn close(
+        &self,
+        client: &E::Client,
+        private: Private,
+        cx: &Context,
+    ) -> Result<(), Diagnostic> {
+        Ok(E::close(client, private, cx).await?)
     }
 }
