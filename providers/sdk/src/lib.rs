@@ -182,7 +182,7 @@ pub use stead_value as value;
 pub use context::{Context, Progress, ProgressSink};
 pub use dial::{
     ClientIdentity, Counters, Dialer, Environment, Fingerprint, HostKeyPolicy, HttpOptions, Roots,
-    Ssh, SshAuth, SshOptions, SshOutput, Stream, TlsOptions, WebSocket, http_error, init_crypto,
+    Ssh, SshAuth, SshOptions, SshOutput, SshStream, Stream, TlsOptions, WebSocket, http_error, init_crypto,
     redact_url, shell_quote,
 };
 pub use ephemeral::{Ephemeral, Lease};

@@ -7,6 +7,7 @@ mod generated;
 pub mod http;
 pub mod local;
 pub mod null;
+pub mod provision;
 pub mod random;
 pub mod terraform;
 pub mod time;

@@ -10,6 +10,7 @@ mod http;
 mod route;
 mod ssh;
 mod tls;
+mod tunnel;
 mod websocket;
 
 use std::fmt;
@@ -22,7 +23,7 @@ use tokio::net::TcpStream;
 pub use counters::Counters;
 pub use environment::Environment;
 pub use http::{HttpOptions, http_error, redact_url};
-pub use ssh::{HostKeyPolicy, Ssh, SshAuth, SshOptions, SshOutput, shell_quote};
+pub use ssh::{HostKeyPolicy, Ssh, SshAuth, SshOptions, SshOutput, SshStream, shell_quote};
 pub use tls::{ClientIdentity, Fingerprint, Roots, TlsOptions};
 pub use websocket::WebSocket;
 

@@ -2,13 +2,13 @@
 
 use std::fmt;
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::os::fd::AsRawFd;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD_NO_PAD;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use sha2::{Digest, Sha256};
 use ssh2::{Channel, CheckResult, ErrorCode, KnownHostFileKind, KnownHostKeyFormat, Session};
 use stead_value::Sensitive;
@@ -40,8 +40,15 @@ pub enum SshAuth {
         private: Sensitive<String>,
         passphrase: Option<Sensitive<String>>,
     },
+    /// A private key with the certificate that an authority gave for it.
+    Certificate {
+        private: Sensitive<String>,
+        certificate: String,
+    },
     /// The agent at `SSH_AUTH_SOCK`.
     Agent,
+    /// These, one after the other, until one is taken.
+    Any(Vec<SshAuth>),
 }
 
 /// Which host keys are believed.
@@ -51,6 +58,10 @@ pub enum HostKeyPolicy {
     KnownHosts(PathBuf),
     /// Only this one: `SHA256:…`, as `ssh-keygen -l` prints it.
     Pinned(String),
+    /// Only this public key: `ssh-ed25519 AAAA…`.
+    Key(String),
+    /// Any: nothing is checked.
+    Unchecked,
     /// Those in the file; a host that is not in it yet is added, one whose key changed is refused.
     AcceptNew(PathBuf),
 }
@@ -62,6 +73,13 @@ pub struct SshOutput {
     pub status: i32,
     pub stdout: Vec<u8>,
     pub stderr: Vec<u8>,
+}
+
+/// One of a command's two outputs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SshStream {
+    Output = 0,
+    Error = 1,
 }
 
 impl SshOutput {
@@ -96,6 +114,8 @@ pub struct Ssh {
     session: Arc<Mutex<Session>>,
     address: Arc<str>,
     dialer: Dialer,
+    /// The host that the connection goes through, which must stay connected.
+    _through: Option<Arc<Ssh>>,
 }
 
 impl fmt::Debug for Ssh {
@@ -114,6 +134,43 @@ impl Dialer {
             .into_std()
             .and_then(|s| s.set_nonblocking(false).map(|()| s));
         let stream = blocking.map_err(|e| Error::transient(&asked, e.to_string()))?;
+        self.ssh_over(stream, host, port, options, asked, None)
+            .await
+    }
+
+    /// Like [`Dialer::ssh`], through another host that one is logged in to.
+    pub async fn ssh_through(
+        &self,
+        through: Ssh,
+        host: &str,
+        port: u16,
+        options: &SshOptions,
+    ) -> Result<Ssh, Error> {
+        let address = route::authority(host, port);
+        let asked = format!(
+            "log in to {}@{address} over SSH through {}",
+            options.user, through.address
+        );
+        let (session, target) = (Arc::clone(&through.session), host.to_owned());
+        let opening = asked.clone();
+        let stream = on_blocking_pool(asked.clone(), move || {
+            super::tunnel::open(&session, &target, port, &opening)
+        })
+        .await?;
+        self.ssh_over(stream, host, port, options, asked, Some(Arc::new(through)))
+            .await
+    }
+
+    async fn ssh_over(
+        &self,
+        stream: impl AsRawFd + Send + 'static,
+        host: &str,
+        port: u16,
+        options: &SshOptions,
+        asked: String,
+        through: Option<Arc<Ssh>>,
+    ) -> Result<Ssh, Error> {
+        let address: Arc<str> = route::authority(host, port).into();
         let timeout = u32::try_from(self.connect_timeout().as_millis()).unwrap_or(u32::MAX);
         let (host, options) = (host.to_owned(), options.clone());
         let session = on_blocking_pool(asked.clone(), move || {
@@ -124,6 +181,7 @@ impl Dialer {
             session: Arc::new(Mutex::new(session)),
             address,
             dialer: self.clone(),
+            _through: through,
         })
     }
 }
@@ -143,7 +201,7 @@ async fn on_blocking_pool<T: Send + 'static>(
 }
 
 fn log_in(
-    stream: TcpStream,
+    stream: impl AsRawFd + 'static,
     host: &str,
     port: u16,
     options: &SshOptions,
@@ -156,7 +214,7 @@ fn log_in(
     session.set_tcp_stream(stream);
     session.handshake().map_err(transient)?;
     check_host_key(&session, host, port, &options.host_key, asked)?;
-    authenticate(&session, options).map_err(|e| {
+    authenticate(&session, &options.user, &options.auth).map_err(|e| {
         Error::of_kind(ErrorKind::Denied, asked, e.to_string()).remedy(
             "Check the user name, and that its key or password is the right one for this host.",
         )
@@ -165,21 +223,54 @@ fn log_in(
     Ok(session)
 }
 
-fn authenticate(session: &Session, options: &SshOptions) -> Result<(), ssh2::Error> {
-    match &options.auth {
+fn authenticate(session: &Session, user: &str, auth: &SshAuth) -> Result<(), ssh2::Error> {
+    match auth {
         SshAuth::Password(password) => {
-            session.userauth_password(&options.user, password.expose_secret())
+            let password = password.expose_secret();
+            // Many servers ask for the password interactively only.
+            session
+                .userauth_password(user, password)
+                .or_else(|e| session.userauth_keyboard_interactive(user, &mut Answer(password)).map_err(|_| e))
         }
         SshAuth::Key {
             private,
             passphrase,
         } => session.userauth_pubkey_memory(
-            &options.user,
+            user,
             None,
             private.expose_secret(),
             passphrase.as_ref().map(|p| p.expose_secret().as_str()),
         ),
-        SshAuth::Agent => session.userauth_agent(&options.user),
+        SshAuth::Certificate {
+            private,
+            certificate,
+        } => session.userauth_pubkey_memory(user, Some(certificate), private.expose_secret(), None),
+        SshAuth::Agent => session.userauth_agent(user),
+        SshAuth::Any(ways) => {
+            let none = ssh2::Error::new(ErrorCode::Session(-18), "there is no password or key to log in with");
+            let mut result = Err(none);
+            for way in ways {
+                result = authenticate(session, user, way);
+                if result.is_ok() {
+                    break;
+                }
+            }
+            result
+        }
+    }
+}
+
+/// Answers every question with the password.
+struct Answer<'a>(&'a str);
+
+impl ssh2::KeyboardInteractivePrompt for Answer<'_> {
+    fn prompt<'a>(
+        &mut self,
+        _user: &str,
+        _instructions: &str,
+        prompts: &[ssh2::Prompt<'a>],
+    ) -> Vec<String> {
+        prompts.iter().map(|_| self.0.to_owned()).collect()
     }
 }
 
@@ -209,6 +300,11 @@ fn check_host_key(
                 Err(changed())
             };
         }
+        HostKeyPolicy::Key(line) => {
+            let wanted = line.split_whitespace().find_map(|word| STANDARD.decode(word).ok().filter(|k| k.len() > 16));
+            return if wanted.as_deref() == Some(key) { Ok(()) } else { Err(changed()) };
+        }
+        HostKeyPolicy::Unchecked => return Ok(()),
         HostKeyPolicy::KnownHosts(file) => (file, false),
         HostKeyPolicy::AcceptNew(file) => (file, true),
     };
@@ -255,10 +351,46 @@ impl Ssh {
         stdin: Option<Vec<u8>>,
         cx: &Context,
     ) -> Result<SshOutput, Error> {
+        let mut stdout = Vec::new();
+        let mut stderr = Vec::new();
+        let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
+        // Its callers let a command finish: half done it may be worse than done.
+        let patient = Context::detached();
+        let patient = match cx.deadline() {
+            Some(deadline) => patient.with_deadline(deadline),
+            None => patient,
+        };
+        let running = self.exec_with(label, command, stdin, &patient, move |from, bytes: &[u8]| {
+            // The receiver outlives the command.
+            let _ = sender.send((from, bytes.to_vec()));
+        });
+        let status = running.await?;
+        while let Some((from, bytes)) = receiver.recv().await {
+            match from {
+                SshStream::Output => stdout.extend(bytes),
+                SshStream::Error => stderr.extend(bytes),
+            }
+        }
+        Ok(SshOutput {
+            status,
+            stdout,
+            stderr,
+        })
+    }
+
+    /// Like [`Ssh::exec`], handing over what the command prints as it comes; gives the exit status. Stops when `cx` is
+    /// cancelled.
+    pub async fn exec_with(
+        &self,
+        label: &str,
+        command: &str,
+        stdin: Option<Vec<u8>>,
+        cx: &Context,
+        mut take: impl FnMut(SshStream, &[u8]) + Send + 'static,
+    ) -> Result<i32, Error> {
         let asked = format!("run {label} on {}", self.address);
         let started = Instant::now();
-        let (session, command, deadline) =
-            (Arc::clone(&self.session), command.to_owned(), cx.deadline());
+        let (session, command, cx) = (Arc::clone(&self.session), command.to_owned(), cx.clone());
         let work = {
             let asked = asked.clone();
             move || {
@@ -267,7 +399,8 @@ impl Ssh {
                     &session,
                     &command,
                     &stdin.unwrap_or_default(),
-                    deadline,
+                    &cx,
+                    &mut take,
                     &asked,
                 );
                 session.set_blocking(true);
@@ -276,7 +409,7 @@ impl Ssh {
         };
         let result = on_blocking_pool(asked, work).await;
         let outcome = match &result {
-            Ok(output) => format!("status {}", output.status),
+            Ok(status) => format!("status {status}"),
             Err(error) => error.said().to_owned(),
         };
         self.dialer
@@ -320,18 +453,14 @@ fn run(
     session: &Session,
     command: &str,
     stdin: &[u8],
-    deadline: Option<Instant>,
+    cx: &Context,
+    take: &mut dyn FnMut(SshStream, &[u8]),
     asked: &str,
-) -> Result<SshOutput, Error> {
+) -> Result<i32, Error> {
     let lost = |e: ssh2::Error| Error::transient(asked, e.to_string());
     let mut channel = session.channel_session().map_err(lost)?;
     channel.exec(command).map_err(lost)?;
     session.set_blocking(false);
-    let mut output = SshOutput {
-        status: 255,
-        stdout: Vec::new(),
-        stderr: Vec::new(),
-    };
     let (mut sent, mut closed_stdin, mut pause) = (0, false, FIRST_LOOK);
     loop {
         let mut moved = false;
@@ -342,12 +471,16 @@ fn run(
         } else if !closed_stdin {
             closed_stdin = again(channel.send_eof(), asked)?;
         }
-        moved |= drain(&mut channel, 0, &mut output.stdout, asked)?;
-        moved |= drain(&mut channel, 1, &mut output.stderr, asked)?;
+        moved |= drain(&mut channel, SshStream::Output, take, asked)?;
+        moved |= drain(&mut channel, SshStream::Error, take, asked)?;
         if channel.eof() && !moved {
             break;
         }
-        if deadline.is_some_and(|d| Instant::now() >= d) {
+        if cx.is_cancelled() {
+            let stopped = "the run was interrupted before the command had ended";
+            return Err(Error::of_kind(ErrorKind::Cancelled, asked, stopped));
+        }
+        if cx.deadline().is_some_and(|d| Instant::now() >= d) {
             return Err(Error::of_kind(
                 ErrorKind::TimedOut,
                 asked,
@@ -372,23 +505,24 @@ fn run(
         .map_err(lost)?;
     // libssh2 reports 0 when the server sent a signal in place of a status.
     let killed = channel.exit_signal().is_ok_and(|s| s.exit_signal.is_some());
-    output.status = if killed {
-        255
-    } else {
-        channel.exit_status().map_err(lost)?
-    };
-    Ok(output)
+    if killed {
+        return Ok(255);
+    }
+    channel.exit_status().map_err(lost)
 }
 
 fn drain(
     channel: &mut Channel,
-    stream: i32,
-    into: &mut Vec<u8>,
+    from: SshStream,
+    take: &mut dyn FnMut(SshStream, &[u8]),
     asked: &str,
 ) -> Result<bool, Error> {
     let mut buffer = [0u8; 16 * 1024];
-    let n = progress(channel.stream(stream).read(&mut buffer), asked)?;
-    into.extend_from_slice(buffer.get(..n).unwrap_or_default());
+    let n = progress(channel.stream(from as i32).read(&mut buffer), asked)?;
+    let read = buffer.get(..n).unwrap_or_default();
+    if !read.is_empty() {
+        take(from, read);
+    }
     Ok(n > 0)
 }
 
