@@ -107,7 +107,7 @@ pub(crate) struct PlanningArgs {
     #[command(flatten)]
     pub(crate) locking: LockArgs,
     /// Plan to destroy everything
-    #[arg(long)]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true", action = ArgAction::Set)]
     pub(crate) destroy: bool,
     /// Ask providers for the present state of every object first
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value = "true", default_missing_value = "true", action = ArgAction::Set)]
@@ -116,14 +116,31 @@ pub(crate) struct PlanningArgs {
     #[arg(long, value_name = "ADDRESS", action = ArgAction::Append)]
     pub(crate) replace: Vec<String>,
     /// How many operations may run at once
-    #[arg(long, value_name = "N", default_value_t = 10)]
-    pub(crate) parallelism: usize,
-    /// Not supported yet: refused
-    #[arg(long, hide = true, action = ArgAction::Append)]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value = "10",
+        allow_negative_numbers = true
+    )]
+    pub(crate) parallelism: i64,
+    /// Plan only this resource, instance or module, and what it needs
+    #[arg(long, value_name = "ADDRESS", action = ArgAction::Append)]
     pub(crate) target: Vec<String>,
-    /// Not supported yet: refused
-    #[arg(long, hide = true)]
+    /// Like -target, with the addresses in a file, one a line
+    #[arg(long, value_name = "FILE", action = ArgAction::Append)]
+    pub(crate) target_file: Vec<PathBuf>,
+    /// Plan everything but this resource, instance or module, and what needs it
+    #[arg(long, value_name = "ADDRESS", action = ArgAction::Append)]
+    pub(crate) exclude: Vec<String>,
+    /// Like -exclude, with the addresses in a file, one a line
+    #[arg(long, value_name = "FILE", action = ArgAction::Append)]
+    pub(crate) exclude_file: Vec<PathBuf>,
+    /// Only find out what has changed outside, and record it
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true", action = ArgAction::Set)]
     pub(crate) refresh_only: bool,
+    /// Ask providers only about objects whose configuration differs from what is recorded
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true", action = ArgAction::Set)]
+    pub(crate) minimal_refresh: bool,
 }
 
 #[derive(Args, Debug)]

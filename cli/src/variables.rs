@@ -76,6 +76,7 @@ impl Gathered {
             let given = GivenVariable {
                 value: given.value,
                 origin: origin.to_owned(),
+                range: None,
             };
             self.values.insert(Arc::clone(&variable.name), given);
         }
@@ -107,6 +108,7 @@ impl Gathered {
                     GivenVariable {
                         value: given.value,
                         origin,
+                        range: given.range,
                     },
                 );
             } else {

@@ -8,6 +8,7 @@ use stead_state::{ProviderConfigRef, State};
 use stead_value::addr::ResourceInstance;
 use stead_value::{Diagnostics, Path, SourceRange, Type, Value};
 
+use crate::checks::CheckResults;
 use crate::graph::ExecutionGraph;
 
 /// What will be done with an object.
@@ -64,6 +65,7 @@ pub enum ActionReason {
     DeleteBecauseNoMoveTarget,
     ReadBecauseConfigUnknown,
     ReadBecauseDependencyPending,
+    ReadBecauseCheckNested,
 }
 
 impl ActionReason {
@@ -82,6 +84,7 @@ impl ActionReason {
             ActionReason::DeleteBecauseNoMoveTarget => "delete_because_no_move_target",
             ActionReason::ReadBecauseConfigUnknown => "read_because_config_unknown",
             ActionReason::ReadBecauseDependencyPending => "read_because_dependency_pending",
+            ActionReason::ReadBecauseCheckNested => "read_because_check_nested",
         }
     }
 }
@@ -163,12 +166,19 @@ pub struct Plan {
     /// The types of the root outputs' values, as they will stand in the state.
     pub output_types: BTreeMap<Arc<str>, Type>,
     pub graph: ExecutionGraph,
+    /// How the conditions turned out so far.
+    pub checks: CheckResults,
+    /// The plan is about a part of the configuration only (`-target`, `-exclude`).
+    pub partial: bool,
     pub warnings: Diagnostics,
 }
 
 impl Plan {
     /// Whether an apply would do anything, the state's outputs and moves included.
     pub fn has_changes(&self) -> bool {
+        if self.mode == PlanMode::RefreshOnly && !self.drift.is_empty() {
+            return true;
+        }
         self.changes.iter().any(|c| {
             c.action != Action::NoOp || c.previous_address.is_some() || c.importing.is_some()
         }) || self.outputs.values().any(|o| o.action != Action::NoOp)

@@ -5,6 +5,7 @@
 
 pub mod apply;
 pub mod changes;
+pub mod checks;
 pub mod eval;
 pub mod event;
 pub mod graph;
@@ -13,6 +14,7 @@ pub mod outputs;
 pub mod plan;
 pub mod planfile;
 pub mod providers;
+mod references;
 
 mod wire;
 

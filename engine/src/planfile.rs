@@ -15,6 +15,7 @@ use stead_value::{Diagnostic, Diagnostics};
 use zip::write::SimpleFileOptions;
 
 use crate::changes::{OutputChange, Plan, PlanMode, ResourceChange};
+use crate::checks::CheckResults;
 use crate::graph::ExecutionGraph;
 use crate::wire::{Wire, path_from_wire, path_to_wire};
 use crate::{Action, ActionReason};
@@ -48,6 +49,11 @@ struct Document {
     outputs: BTreeMap<String, OutputDocument>,
     variables: BTreeMap<String, Wire>,
     graph: ExecutionGraph,
+    /// As state records them.
+    #[serde(default)]
+    checks: serde_json::Value,
+    #[serde(default)]
+    partial: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -115,6 +121,8 @@ pub fn write(path: &Path, file: &PlanFile) -> Result<(), Diagnostic> {
             .map(|(k, v)| (k.to_string(), Wire::of(v)))
             .collect(),
         graph: plan.graph.clone(),
+        checks: plan.checks.to_state(),
+        partial: plan.partial,
     };
     let folder = path
         .parent()
@@ -252,6 +260,8 @@ pub fn read(path: &Path) -> Result<PlanFile, Diagnostic> {
         variables,
         prior_state,
         graph: document.graph,
+        checks: CheckResults::from_state(&document.checks).ok_or_else(broken)?,
+        partial: document.partial,
         warnings: Diagnostics::new(),
     };
     let indices_fit = plan.graph.ids().all(|id| {

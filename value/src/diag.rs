@@ -18,6 +18,18 @@ pub struct SourceRange {
     pub end: SourcePos,
 }
 
+/// `main.tf:3,5-12`, or with both lines when it spans several.
+impl std::fmt::Display for SourceRange {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (start, end) = (&self.start, &self.end);
+        write!(f, "{}:{},{}-", self.file, start.line, start.column)?;
+        if start.line != end.line {
+            write!(f, "{},", end.line)?;
+        }
+        write!(f, "{}", end.column)
+    }
+}
+
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SourcePos {
     pub line: u32,

@@ -17,7 +17,7 @@ use stead_value::{Diagnostic, Diagnostics};
 use tokio_util::sync::CancellationToken;
 
 use super::plan::{Prepared, prepare, show};
-use super::print;
+use super::{planning, print};
 use crate::args::ApplyArgs;
 use crate::error::{CommandError, Result};
 use crate::progress::Progress;
@@ -66,7 +66,7 @@ pub(crate) async fn run(args: ApplyArgs, origin: &Path, destroy: bool) -> Result
         &session,
         planned,
         &mut state,
-        args.planning.parallelism,
+        planning::parallelism(&args.planning),
         progress,
         cancel,
     )
@@ -98,6 +98,7 @@ async fn apply_saved(
                 GivenVariable {
                     value: value.clone(),
                     origin: "the saved plan".into(),
+                    range: None,
                 },
             )
         })
@@ -130,7 +131,7 @@ async fn apply_saved(
         &session,
         planned,
         &mut state,
-        args.planning.parallelism,
+        planning::parallelism(&args.planning),
         progress,
         cancel,
     )

@@ -108,9 +108,13 @@ async fn bootstrap(args: &BootstrapArgs, origin: &Path) -> Result<u8> {
         destroy: false,
         refresh: true,
         replace: Vec::new(),
-        parallelism: args.parallelism,
+        parallelism: i64::try_from(args.parallelism).unwrap_or(i64::MAX),
         target: Vec::new(),
+        target_file: Vec::new(),
+        exclude: Vec::new(),
+        exclude_file: Vec::new(),
         refresh_only: false,
+        minimal_refresh: false,
     };
     let cancel = super::interrupt::token();
     let session = Session::load(origin, &planning.variables, args.no_color)?;
@@ -146,7 +150,7 @@ async fn bootstrap(args: &BootstrapArgs, origin: &Path) -> Result<u8> {
         &session,
         planned,
         &mut state,
-        planning.parallelism,
+        args.parallelism,
         progress,
         cancel,
     )

@@ -9,6 +9,7 @@ mod interrupt;
 mod lab;
 mod output;
 mod plan;
+mod planning;
 mod show;
 mod state;
 mod validate;

@@ -4,15 +4,15 @@ use std::path::Path;
 use std::sync::Arc;
 
 use stead_engine::eval::Phase;
-use stead_engine::plan::{Options, Planned};
+use stead_engine::plan::Planned;
 use stead_engine::planfile::{self, PlanFile};
-use stead_engine::{Observer, Plan, PlanMode};
-use stead_state::{LocalState, State, parse_resource_instance};
+use stead_engine::{Observer, Plan};
+use stead_state::{LocalState, State};
 use tokio_util::sync::CancellationToken;
 
-use super::print;
+use super::{planning, print};
 use crate::args::{PlanArgs, PlanningArgs};
-use crate::error::{CommandError, Result};
+use crate::error::Result;
 use crate::progress::Progress;
 use crate::render;
 use crate::session::{Session, open_state};
@@ -77,31 +77,9 @@ pub(crate) async fn prepare(
     progress: Arc<dyn Observer>,
     cancel: CancellationToken,
 ) -> Result<Prepared> {
-    refuse_unsupported(args)?;
+    let options = planning::options(args, destroy)?;
     let prior = state.read()?.unwrap_or_else(State::new);
     let (serial, lineage) = (prior.serial, prior.lineage.clone());
-    let replace = args
-        .replace
-        .iter()
-        .map(|text| {
-            parse_resource_instance(text).ok_or_else(|| {
-                CommandError::new(
-                    "Invalid address",
-                    format!("-replace={text} is not the address of a resource instance."),
-                )
-            })
-        })
-        .collect::<Result<Vec<_>>>()?;
-    let options = Options {
-        mode: if destroy {
-            PlanMode::Destroy
-        } else {
-            PlanMode::Normal
-        },
-        refresh: args.refresh,
-        replace,
-        parallelism: args.parallelism,
-    };
     let evaluator = session.evaluator(Phase::Plan);
     let planned = stead_engine::plan::plan(
         &evaluator,
@@ -118,20 +96,6 @@ pub(crate) async fn prepare(
         serial,
         lineage,
     })
-}
-
-fn refuse_unsupported(args: &PlanningArgs) -> Result<()> {
-    let flag = if !args.target.is_empty() {
-        "-target"
-    } else if args.refresh_only {
-        "-refresh-only"
-    } else {
-        return Ok(());
-    };
-    Err(CommandError::new(
-        "Option not supported yet",
-        format!("stead does not support {flag} yet."),
-    ))
 }
 
 /// Prints a plan and its warnings.

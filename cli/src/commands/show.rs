@@ -56,6 +56,7 @@ fn plan(path: &Path, args: &ShowArgs, origin: &Path) -> Result<u8> {
                 GivenVariable {
                     value: value.clone(),
                     origin: "the saved plan".into(),
+                    range: None,
                 },
             )
         })

@@ -254,6 +254,9 @@ fn reason(change: &ResourceChange) -> Option<String> {
         ActionReason::ReadBecauseDependencyPending => {
             "depends on a resource or a module with changes pending".into()
         }
+        ActionReason::ReadBecauseCheckNested => {
+            "config will be reloaded to verify a check block".into()
+        }
         ActionReason::ReplaceBecauseTainted
         | ActionReason::ReplaceBecauseCannotUpdate
         | ActionReason::ReplaceByRequest

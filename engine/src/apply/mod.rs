@@ -3,6 +3,7 @@
 //! A failed operation stops what depends on it and nothing else. An interrupt starts nothing new and lets what runs finish.
 //! The state is handed to the sink after every operation that changed it.
 
+mod checks;
 mod operation;
 mod outputs;
 
@@ -19,7 +20,8 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::changes::{Plan, ResourceChange};
-use crate::eval::{Evaluator, InstanceConfig, Object};
+use crate::checks::{CheckObject, RuleKind};
+use crate::eval::{Evaluator, InstanceConfig, Object, Rules};
 use crate::event::{Event, Observer};
 use crate::graph::{Op, OpId};
 use crate::object;
@@ -85,6 +87,9 @@ pub async fn apply(
         observer,
         cancel,
     );
+    if executor.plan.mode == PlanMode::RefreshOnly {
+        evaluator.see_only(crate::plan::recorded_keys(&executor.state));
+    }
     executor.prime();
     executor.record(sink);
     let patience = executor.patience.clone();
@@ -558,14 +563,18 @@ impl<'e, 'c> Executor<'e, 'c> {
         let Some(config) = self.enter(&change.address) else {
             return true;
         };
-        let checked = self.evaluator.check(
+        let rules = Rules::new(
+            RuleKind::Postcondition,
             &config.resource.lifecycle.postconditions,
-            &self
-                .evaluator
-                .condition_scope(config.module, &config.repetition, Some(value)),
-            "Resource postcondition failed",
             Severity::Error,
         );
+        let scope = self
+            .evaluator
+            .condition_scope(config.module, &config.repetition, Some(value));
+        let checked = self.evaluator.check(&rules, &scope);
+        let object = CheckObject::Instance(change.address.clone());
+        self.evaluator
+            .record_checks(&object, rules.kind, &checked.results);
         let holds = !checked.diagnostics.has_errors();
         self.diagnostics.extend(
             checked
@@ -614,12 +623,16 @@ impl<'e, 'c> Executor<'e, 'c> {
                 format!("{skipped} operations were not started. What was running has finished and is recorded: run the command again to go on."),
             ));
         }
+        if self.plan.partial {
+            self.diagnostics.push(Diagnostic::warning("Applied changes may be incomplete", "The plan was created with the -target option in effect, so some changes requested in the configuration may have been ignored and the output values may not be fully updated. Run the following command to verify that no other changes are pending:\n    stead plan\n\nNote that the -target option is not suitable for routine use, and is provided only for exceptional situations such as recovering from errors or mistakes, or when stead specifically suggests to use it as part of an error message."));
+        }
         if self.plan.mode == PlanMode::Destroy {
             if self.state.resources.is_empty() {
                 self.state.outputs.clear();
             }
         } else {
             self.record_outputs();
+            self.conclude_checks();
         }
         self.diagnostics.extend(self.evaluator.take_diagnostics());
         if let Err(diagnostic) = sink.finished(&mut self.state) {

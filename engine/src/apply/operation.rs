@@ -14,7 +14,8 @@ use tokio::sync::OnceCell;
 use super::{Executor, Flight};
 use crate::Action;
 use crate::changes::ResourceChange;
-use crate::eval::Object;
+use crate::checks::{CheckObject, RuleKind};
+use crate::eval::{Object, Rules};
 use crate::event::Event;
 use crate::graph::{Op, OpId};
 use crate::plan::{ignore_changes, locate};
@@ -351,27 +352,28 @@ impl Executor<'_, '_> {
             let scope = self
                 .evaluator
                 .scope(config.module, config.repetition.clone());
-            let rules = &config.resource.lifecycle.preconditions;
-            let checked = self.evaluator.check(
-                rules,
-                &scope,
-                "Resource precondition failed",
+            let rules = Rules::new(
+                RuleKind::Precondition,
+                &config.resource.lifecycle.preconditions,
                 Severity::Error,
             );
             (
                 self.evaluator.decode_instance(&config, &schema.block),
-                checked.diagnostics,
+                self.evaluator.check(&rules, &scope),
             )
         });
         let Some(attempt) = attempt else {
             return Err(self.cannot_evaluate(&address.to_string()));
         };
         let (decoded, conditions) = attempt.value;
+        let object = CheckObject::Instance(address.clone());
+        self.evaluator
+            .record_checks(&object, RuleKind::Precondition, &conditions.results);
         if attempt.failed || decoded.failed {
             return Err(self.cannot_evaluate(&address.to_string()));
         }
         let mut diagnostics = decoded.diagnostics;
-        diagnostics.extend(conditions);
+        diagnostics.extend(conditions.diagnostics);
         diagnostics.into_result()?;
         if !decoded.value.is_wholly_known() {
             return Err(Diagnostic::error(

@@ -10,13 +10,13 @@ impl Executor<'_, '_> {
     /// Evaluates the root outputs; one that cannot be computed keeps its recorded value.
     pub(super) fn record_outputs(&mut self) {
         let config = self.evaluator.config(ROOT);
-        self.state
-            .outputs
-            .retain(|name, _| config.outputs.contains_key(name.as_str()));
-        for (name, output) in &config.outputs {
-            if output.ephemeral {
+        for (name, change) in &self.plan.outputs {
+            let Some(output) = config.outputs.get(name).filter(|o| !o.ephemeral) else {
+                if change.action == crate::Action::Delete {
+                    self.state.outputs.remove(&**name);
+                }
                 continue;
-            }
+            };
             let Outcome::Value(value) = self
                 .evaluator
                 .demand(Object::Output(ROOT, Arc::clone(name)))

@@ -2,164 +2,313 @@
 
 use stead_lang::config::CheckRule;
 use stead_lang::expr::evaluate;
-use stead_value::{Diagnostic, Diagnostics, Marks, Severity, Type, Value};
+use stead_value::addr::Module as ModulePath;
+use stead_value::{Diagnostic, Diagnostics, Marks, Severity, SourceRange, Type, Value};
 
-use super::{EvalScope, Evaluator, ModuleId, Object, Outcome, Repetition};
+use super::{EvalScope, Evaluator, ModuleId, Object, Outcome, Phase, Repetition};
+use crate::checks::{
+    CheckObject, CheckResults, CheckStatus, Checkable, ObjectResult, RuleKind, RuleResult,
+};
 
 /// The outcome of a set of conditions.
 #[derive(Debug, Default)]
 pub struct Checked {
+    /// One for each condition.
+    pub results: Vec<RuleResult>,
     pub diagnostics: Diagnostics,
-    /// A condition is not known yet; it must be checked again during the apply.
-    pub unknown: bool,
+}
+
+/// What conditions are about, and what follows when one does not hold.
+pub struct Rules<'a> {
+    pub kind: RuleKind,
+    pub rules: &'a [CheckRule],
+    pub severity: Severity,
+    /// Where a wrong value comes from, for validations; the condition's own place otherwise.
+    pub blame: Option<SourceRange>,
+}
+
+impl<'a> Rules<'a> {
+    pub fn new(kind: RuleKind, rules: &'a [CheckRule], severity: Severity) -> Rules<'a> {
+        Rules {
+            kind,
+            rules,
+            severity,
+            blame: None,
+        }
+    }
 }
 
 impl<'c> Evaluator<'c> {
-    /// Evaluates conditions. `summary` heads the message of one that does not hold.
-    pub fn check(
-        &self,
-        rules: &[CheckRule],
-        scope: &EvalScope<'_, '_>,
-        summary: &str,
-        severity: Severity,
-    ) -> Checked {
+    /// Evaluates conditions, without keeping the results.
+    pub fn check(&self, rules: &Rules<'_>, scope: &EvalScope<'_, '_>) -> Checked {
         let mut checked = Checked::default();
-        for rule in rules {
-            let condition = evaluate(&rule.condition, scope);
-            checked.diagnostics.extend(condition.diagnostics);
-            if condition.pending || condition.failed {
-                checked.unknown = true;
-                continue;
-            }
-            let (condition, _) = condition.value.unmark_deep();
-            let condition = match stead_value::convert::convert(&condition, &Type::Bool) {
-                Ok(value) => value,
-                Err(e) => {
-                    checked.diagnostics.push(
-                        Diagnostic::error(
-                            "Invalid condition result",
-                            format!("Invalid condition result value: {}.", e.message),
-                        )
-                        .at(rule.condition.range()),
-                    );
-                    continue;
-                }
-            };
-            if !condition.is_known() {
-                checked.unknown = true;
-                continue;
-            }
-            match condition.as_bool() {
-                Some(true) => {}
-                Some(false) => {
-                    let mut diagnostic =
-                        Diagnostic::error(summary, self.error_message(rule, scope));
-                    diagnostic.severity = severity;
-                    checked
-                        .diagnostics
-                        .push(diagnostic.at(rule.condition.range()));
-                }
-                None => checked.diagnostics.push(
-                    Diagnostic::error(
-                        "Invalid condition result",
-                        "Condition expression must return either true or false, not null.",
-                    )
-                    .at(rule.condition.range()),
-                ),
-            }
+        for rule in rules.rules {
+            let result = self.check_rule(rules, rule, scope, &mut checked.diagnostics);
+            checked.results.push(result);
         }
         checked
     }
 
-    fn error_message(&self, rule: &CheckRule, scope: &EvalScope<'_, '_>) -> String {
-        let message = evaluate(&rule.error_message, scope);
-        let hidden = |why: &str| {
-            format!("This check failed, but stead cannot show its error message: {why}.")
-        };
-        if message.pending || message.failed || message.diagnostics.has_errors() {
-            return hidden("it could not be evaluated");
-        }
-        if !message.value.marks_deep().is_empty() {
-            let secret = message.value.marks_deep().contains(Marks::SENSITIVE);
-            return hidden(if secret {
-                "it refers to sensitive values"
-            } else {
-                "it refers to ephemeral values"
-            });
-        }
-        match message.value.as_str() {
-            Some(text) => text.trim().to_owned(),
-            None => hidden("it is not a known string"),
+    /// Keeps the results of an object's conditions, for the plan and the state to show.
+    pub fn record_checks(&self, object: &CheckObject, kind: RuleKind, results: &[RuleResult]) {
+        if !results.is_empty() {
+            self.checks.borrow_mut().put(object, kind, results);
         }
     }
 
-    /// The validations of every variable of a module instance, its outputs' preconditions and its `check` blocks.
-    /// Run as the planner's object [`Object::Checks`]: what is missing makes it wait.
-    pub fn module_checks(&self, module: ModuleId) -> Checked {
+    fn check_rule(
+        &self,
+        rules: &Rules<'_>,
+        rule: &CheckRule,
+        scope: &EvalScope<'_, '_>,
+        diagnostics: &mut Diagnostics,
+    ) -> RuleResult {
+        let validation = rules.kind == RuleKind::Validation;
+        let status = |status| RuleResult {
+            status,
+            message: None,
+        };
+        let (message, problems) = self.error_message(rule, scope, validation);
+        let broken = problems.has_errors();
+        // A validation's message matters only when the value is wrong.
+        if !validation {
+            diagnostics.extend(problems.clone());
+        }
+        let condition = evaluate(&rule.condition, scope);
+        let wrong = condition.diagnostics.has_errors();
+        diagnostics.extend(condition.diagnostics);
+        if condition.pending {
+            return status(CheckStatus::Unknown);
+        }
+        if wrong || condition.failed || (broken && !validation) {
+            return status(CheckStatus::Error);
+        }
+        let invalid = |detail: String| {
+            let summary = if validation {
+                "Invalid variable validation result"
+            } else {
+                "Invalid condition result"
+            };
+            Diagnostic::error(summary, detail).at(rule.condition.range())
+        };
+        let (condition, _) = condition.value.unmark_deep();
+        if !condition.is_known() {
+            if rules.kind == RuleKind::Assertion && self.settings.phase != Phase::Validate {
+                diagnostics.push(
+                    Diagnostic::warning("Check block assertion known after apply", "The condition could not be evaluated at this time, a result will be known when this plan is applied.")
+                        .at(rule.condition.range()),
+                );
+            }
+            return status(CheckStatus::Unknown);
+        }
+        if condition.is_null() {
+            let what = if validation {
+                "Validation condition"
+            } else {
+                "Condition"
+            };
+            diagnostics.push(invalid(format!(
+                "{what} expression must return either true or false, not null."
+            )));
+            return status(CheckStatus::Error);
+        }
+        let holds = match stead_value::convert::convert(&condition, &Type::Bool) {
+            Ok(value) => value.as_bool().unwrap_or(false),
+            Err(e) => {
+                let what = if validation {
+                    "validation condition"
+                } else {
+                    "condition"
+                };
+                diagnostics.push(invalid(format!(
+                    "Invalid {what} result value: {}.",
+                    e.message
+                )));
+                return status(CheckStatus::Error);
+            }
+        };
+        if holds {
+            return status(CheckStatus::Pass);
+        }
+        if validation {
+            diagnostics.extend(problems);
+        }
+        let mut failure = self.failure(rules, rule, message.as_deref());
+        failure.severity = rules.severity;
+        diagnostics.push(failure);
+        RuleResult {
+            status: CheckStatus::Fail,
+            message,
+        }
+    }
+
+    fn failure(&self, rules: &Rules<'_>, rule: &CheckRule, message: Option<&str>) -> Diagnostic {
+        if rules.kind == RuleKind::Validation {
+            let message = message.unwrap_or("Failed to evaluate condition error message.");
+            return Diagnostic::error(
+                "Invalid value for variable",
+                format!(
+                    "{message}\n\nThis was checked by the validation rule at {}.",
+                    rule.range
+                ),
+            )
+            .at(rules
+                .blame
+                .clone()
+                .unwrap_or_else(|| rule.condition.range()));
+        }
+        let detail = message.unwrap_or(
+            "This check failed, but has an invalid error message as described in the other accompanying messages.",
+        );
+        Diagnostic::error(format!("{} failed", rules.kind.description()), detail)
+            .at(rule.condition.range())
+    }
+
+    /// The author's message, if it can be shown.
+    fn error_message(
+        &self,
+        rule: &CheckRule,
+        scope: &EvalScope<'_, '_>,
+        validation: bool,
+    ) -> (Option<String>, Diagnostics) {
+        let message = evaluate(&rule.error_message, scope);
+        let mut diagnostics = message.diagnostics;
+        if message.pending || message.failed || diagnostics.has_errors() {
+            return (None, diagnostics);
+        }
+        let place = rule.error_message.range();
+        let (plain, marks) = message.value.unmark_deep();
+        let text = match stead_value::convert::convert(&plain, &Type::String) {
+            Ok(text) => text,
+            Err(e) => {
+                diagnostics.push(
+                    Diagnostic::error(
+                        "Invalid error message",
+                        format!("Unsuitable value for error message: {}.", e.message),
+                    )
+                    .at(place),
+                );
+                return (None, diagnostics);
+            }
+        };
+        if !text.is_known() {
+            if validation && self.settings.phase != Phase::Validate {
+                diagnostics.push(
+                    Diagnostic::error("Invalid error message", "Unsuitable value for error message: expression refers to values that won't be known until the apply phase.")
+                        .at(place),
+                );
+            }
+            return (None, diagnostics);
+        }
+        let Some(text) = text.as_str() else {
+            diagnostics.push(
+                Diagnostic::error(
+                    "Invalid error message",
+                    "Unsuitable value for error message: must not be null.",
+                )
+                .at(place),
+            );
+            return (None, diagnostics);
+        };
+        let secret = if marks.contains(Marks::SENSITIVE) {
+            Some((
+                "sensitive",
+                "removing references to sensitive values, or by carefully using the nonsensitive() function if the expression will not reveal the sensitive data",
+            ))
+        } else if marks.contains(Marks::EPHEMERAL) {
+            Some((
+                "ephemeral",
+                "removing references to ephemeral values, or by using the ephemeralasnull() function on the references to not reveal ephemeral data",
+            ))
+        } else {
+            None
+        };
+        if let Some((kind, remedy)) = secret {
+            let mut diagnostic = Diagnostic::warning(
+                format!("Error message refers to {kind} values"),
+                format!("The error expression used to explain this condition refers to {kind} values, so stead will not display the resulting message.\n\nYou can correct this by {remedy}."),
+            )
+            .at(place);
+            if validation {
+                diagnostic.severity = Severity::Error;
+            }
+            diagnostics.push(diagnostic);
+            let shown = validation.then(|| {
+                "The error message included a sensitive value, so it will not be displayed."
+                    .to_owned()
+            });
+            return (shown, diagnostics);
+        }
+        (Some(text.trim().to_owned()), diagnostics)
+    }
+
+    /// The validations of every variable of a module instance, its outputs' preconditions and its `check` blocks; `wanted`
+    /// says which of them. Run as the planner's object [`Object::Checks`]: what is missing makes it wait.
+    pub fn module_checks(
+        &self,
+        module: ModuleId,
+        severity: Severity,
+        wanted: &dyn Fn(&Checkable) -> bool,
+    ) -> Diagnostics {
         let config = self.config(module);
+        let address = self.module_address(module);
+        let path = address.module();
         let scope = self.scope(module, Repetition::default());
-        let mut all = Checked::default();
+        let mut all = Diagnostics::new();
         for variable in config.variables.values() {
-            if variable.validations.is_empty() {
+            if variable.validations.is_empty()
+                || !wanted(&Checkable::Variable(path.clone(), variable.name.clone()))
+            {
                 continue;
             }
             // A variable that has no value needs no second message.
             if let Outcome::Value(_) = self.demand(Object::Variable(module, variable.name.clone()))
             {
-                let checked = self.check(
-                    &variable.validations,
-                    &scope,
-                    "Invalid value for variable",
-                    Severity::Error,
+                let mut rules =
+                    Rules::new(RuleKind::Validation, &variable.validations, Severity::Error);
+                rules.blame = Some(
+                    self.given_place(module, &variable.name)
+                        .unwrap_or_else(|| variable.range.clone()),
                 );
-                let place = self.given_place(module, &variable.name);
-                all.unknown |= checked.unknown;
-                all.diagnostics
-                    .extend(checked.diagnostics.into_iter().map(|mut d| {
-                        if let (true, Some(place)) =
-                            (d.summary == "Invalid value for variable", &place)
-                        {
-                            d.detail = format!(
-                                "{}\n\nThis was checked by the validation rule at {}:{}.",
-                                d.detail,
-                                variable.range.file,
-                                d.subject
-                                    .as_ref()
-                                    .map_or(variable.range.start.line, |r| r.start.line)
-                            );
-                            d.context = Some(place.clone());
-                        }
-                        d
-                    }));
+                let checked = self.check(&rules, &scope);
+                let object = CheckObject::Variable(address.clone(), variable.name.clone());
+                self.record_checks(&object, rules.kind, &checked.results);
+                all.extend(checked.diagnostics);
             }
         }
         for output in config.outputs.values() {
-            let checked = self.check(
+            if !wanted(&Checkable::Output(path.clone(), output.name.clone())) {
+                continue;
+            }
+            let rules = Rules::new(
+                RuleKind::OutputPrecondition,
                 &output.preconditions,
-                &scope,
-                "Module output value precondition failed",
-                Severity::Error,
+                severity,
             );
-            all.unknown |= checked.unknown;
-            all.diagnostics.extend(checked.diagnostics);
+            let checked = self.check(&rules, &scope);
+            let object = CheckObject::Output(address.clone(), output.name.clone());
+            self.record_checks(&object, rules.kind, &checked.results);
+            all.extend(checked.diagnostics);
         }
         for check in config.checks.values() {
-            let checked = self.check(
-                &check.asserts,
-                &scope,
-                "Check block assertion failed",
-                Severity::Warning,
-            );
-            all.unknown |= checked.unknown;
-            all.diagnostics.extend(checked.diagnostics);
+            if !wanted(&Checkable::Check(path.clone(), check.name.clone())) {
+                continue;
+            }
+            let rules = Rules::new(RuleKind::Assertion, &check.asserts, Severity::Warning);
+            let checked = self.check(&rules, &scope);
+            let object = CheckObject::Check(address.clone(), check.name.clone());
+            self.record_checks(&object, rules.kind, &checked.results);
+            all.extend(checked.diagnostics);
         }
         all
     }
 
-    /// Where the caller gives a child module's variable its value.
-    fn given_place(&self, module: ModuleId, name: &str) -> Option<stead_value::SourceRange> {
+    /// Where a variable's value is given: in the caller's block, or in a file of values.
+    fn given_place(&self, module: ModuleId, name: &str) -> Option<SourceRange> {
         let node = self.node(module);
-        let (call, _) = node.address.0.last()?;
+        let Some((call, _)) = node.address.0.last() else {
+            return self.settings.variables.get(name)?.range.clone();
+        };
         let argument = self
             .config(node.parent?)
             .calls
@@ -183,5 +332,147 @@ impl<'c> Evaluator<'c> {
             module,
             repetition,
         }
+    }
+
+    /// Everything in the configuration that has conditions, with how many of each kind.
+    pub fn checkables(&self) -> Vec<(Checkable, Vec<(RuleKind, usize)>)> {
+        let mut found = Vec::new();
+        for node in self.tree.nodes() {
+            let path: &ModulePath = &node.path;
+            let module = &node.module;
+            for resource in module.resources.values() {
+                let rules = vec![
+                    (
+                        RuleKind::Precondition,
+                        resource.lifecycle.preconditions.len(),
+                    ),
+                    (
+                        RuleKind::Postcondition,
+                        resource.lifecycle.postconditions.len(),
+                    ),
+                ];
+                let address = stead_value::addr::ConfigResource {
+                    module: path.clone(),
+                    resource: resource.addr.clone(),
+                };
+                found.push((Checkable::Resource(address), rules));
+            }
+            for output in module.outputs.values() {
+                let rules = vec![(RuleKind::OutputPrecondition, output.preconditions.len())];
+                let checkable = Checkable::Output(path.clone(), output.name.clone());
+                found.push((checkable, rules));
+            }
+            for check in module.checks.values() {
+                let rules = vec![
+                    (RuleKind::CheckData, usize::from(check.data.is_some())),
+                    (RuleKind::Assertion, check.asserts.len()),
+                ];
+                found.push((Checkable::Check(path.clone(), check.name.clone()), rules));
+            }
+            for variable in module.variables.values() {
+                let rules = vec![(RuleKind::Validation, variable.validations.len())];
+                let checkable = Checkable::Variable(path.clone(), variable.name.clone());
+                found.push((checkable, rules));
+            }
+        }
+        found.retain(|(_, rules)| rules.iter().any(|(_, count)| *count > 0));
+        found
+    }
+
+    /// The results so far. `wanted` says what this run looks at: of the rest nothing is known.
+    pub fn check_results(&self, wanted: &dyn Fn(&Checkable) -> bool) -> CheckResults {
+        let mut results = CheckResults::default();
+        let checkables = self.checkables();
+        if checkables.is_empty() {
+            return results;
+        }
+        let mut instances: std::collections::HashMap<ModulePath, Vec<ModuleId>> =
+            std::collections::HashMap::new();
+        for (index, node) in self.modules.borrow().iter().enumerate() {
+            instances
+                .entry(node.address.module())
+                .or_default()
+                .push(ModuleId(index as u32));
+        }
+        for (checkable, rules) in checkables {
+            let objects = wanted(&checkable)
+                .then(|| self.check_objects(&checkable, &instances))
+                .flatten();
+            let recorded = self.checks.borrow();
+            let objects = objects.map(|objects| {
+                objects
+                    .into_iter()
+                    .map(|object| {
+                        let result = recorded.of(&object, &rules);
+                        (object, result)
+                    })
+                    .collect()
+            });
+            results.0.insert(checkable, objects);
+        }
+        results
+    }
+
+    /// The instances of what has conditions; `None` when they are not known.
+    fn check_objects(
+        &self,
+        checkable: &Checkable,
+        instances: &std::collections::HashMap<ModulePath, Vec<ModuleId>>,
+    ) -> Option<Vec<CheckObject>> {
+        let modules = instances
+            .get(checkable.module())
+            .map(Vec::as_slice)
+            .unwrap_or_default();
+        let mut objects = Vec::new();
+        for module in modules {
+            let address = self.module_address(*module);
+            match checkable {
+                Checkable::Output(_, name) => {
+                    objects.push(CheckObject::Output(address, name.clone()));
+                }
+                Checkable::Check(_, name) => {
+                    objects.push(CheckObject::Check(address, name.clone()));
+                }
+                Checkable::Variable(_, name) => {
+                    objects.push(CheckObject::Variable(address, name.clone()));
+                }
+                Checkable::Resource(resource) => {
+                    let keys = self.id(Object::ResourceKeys(*module, resource.resource.clone()));
+                    for (key, _) in self.expansion(keys)?.instances() {
+                        objects.push(CheckObject::Instance(stead_value::addr::ResourceInstance {
+                            module: address.clone(),
+                            resource: resource.resource.clone(),
+                            key,
+                        }));
+                    }
+                }
+            }
+        }
+        Some(objects)
+    }
+
+    /// Results for the objects of earlier ones, evaluated anew.
+    pub fn check_results_like(&self, planned: &CheckResults) -> CheckResults {
+        let rules: std::collections::BTreeMap<_, _> = self.checkables().into_iter().collect();
+        let recorded = self.checks.borrow();
+        let again = |checkable: &Checkable, object: &CheckObject| -> ObjectResult {
+            let rules = rules.get(checkable).map(Vec::as_slice).unwrap_or_default();
+            recorded.of(object, rules)
+        };
+        CheckResults(
+            planned
+                .0
+                .iter()
+                .map(|(checkable, objects)| {
+                    let objects = objects.as_ref().map(|objects| {
+                        objects
+                            .keys()
+                            .map(|object| (object.clone(), again(checkable, object)))
+                            .collect()
+                    });
+                    (checkable.clone(), objects)
+                })
+                .collect(),
+        )
     }
 }

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use stead_lang::config;
 use stead_lang::expr::{Evaluation, evaluate};
-use stead_value::addr::{InstanceKey, Resource};
+use stead_state::ResourceId;
+use stead_value::addr::{InstanceKey, Resource, ResourceMode};
 use stead_value::{Diagnostic, Kind, Marks, SourceRange, Type, Value};
 
 use super::{Evaluator, ModuleId, ModuleNode, Object, ObjectId, Phase, Repetition};
@@ -93,12 +94,56 @@ impl<'c> Evaluator<'c> {
         resource: &Resource,
     ) -> Evaluation {
         match self.config(module).resources.get(resource) {
-            Some(config) => self.expand(id, module, &config.repetition),
+            Some(config) => {
+                let evaluation = self.expand(id, module, &config.repetition);
+                self.restrict(id, module, resource);
+                evaluation
+            }
             None => Evaluation {
                 failed: true,
                 ..Evaluation::of(Value::dynamic())
             },
         }
+    }
+
+    /// Leaves only the instances that are recorded, when only those count.
+    fn restrict(&self, id: ObjectId, module: ModuleId, resource: &Resource) {
+        let recorded = self.recorded.borrow();
+        let (Some(recorded), Some(expansion)) = (&*recorded, self.expansion(id)) else {
+            return;
+        };
+        if resource.mode != ResourceMode::Managed {
+            return;
+        }
+        let keys = recorded.get(&ResourceId {
+            module: self.module_address(module),
+            resource: resource.clone(),
+        });
+        let keys = || keys.into_iter().flatten();
+        let left = match &*expansion {
+            Expansion::Count(_) => Expansion::Count(
+                keys()
+                    .filter_map(|key| match key {
+                        InstanceKey::Int(i) => Some(i + 1),
+                        _ => None,
+                    })
+                    .max()
+                    .unwrap_or(0),
+            ),
+            Expansion::ForEach(entries) => Expansion::ForEach(
+                keys()
+                    .filter_map(|key| match key {
+                        InstanceKey::String(key) => Some((
+                            Arc::clone(key),
+                            entries.get(key).cloned().unwrap_or_else(Value::dynamic),
+                        )),
+                        _ => None,
+                    })
+                    .collect(),
+            ),
+            Expansion::Single | Expansion::Absent | Expansion::Unknown => return,
+        };
+        self.expansions.borrow_mut().insert(id, Rc::new(left));
     }
 
     pub(super) fn call_keys(&self, id: ObjectId, module: ModuleId, name: &Arc<str>) -> Evaluation {

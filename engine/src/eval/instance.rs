@@ -175,39 +175,29 @@ impl<'c> Evaluator<'c> {
             .collect()
     }
 
-    /// The resources that an object's value was made from, seen through variables, locals and outputs, as state records them.
-    /// `cache` is shared between calls, so that each object is walked once.
-    pub fn resource_dependencies(
-        &self,
-        id: ObjectId,
-        cache: &mut std::collections::HashMap<
-            ObjectId,
-            std::rc::Rc<std::collections::BTreeSet<ConfigResource>>,
-        >,
-    ) -> std::rc::Rc<std::collections::BTreeSet<ConfigResource>> {
-        if let Some(found) = cache.get(&id) {
-            return std::rc::Rc::clone(found);
-        }
-        // Break cycles: an object that is being walked adds nothing.
-        cache.insert(id, std::rc::Rc::default());
-        let mut all = std::collections::BTreeSet::new();
-        for dependency in self.dependencies(id).iter() {
-            match self.object(*dependency) {
-                Some(Object::Instance(address)) => {
-                    if Some(&Object::Instance(address.clone())) != self.object(id).as_ref() {
-                        all.insert(address.config());
+    /// Demands every instance of a resource, in whatever instances its module has; in `within` for a module of that name.
+    pub fn demand_resource(&self, resource: &ConfigResource, within: &ModuleInstance) {
+        let mut modules = vec![super::ROOT];
+        if within.module() == resource.module {
+            modules = self.module(within).into_iter().collect();
+        } else {
+            for name in &resource.module.0 {
+                let mut children = Vec::new();
+                for module in modules {
+                    let keys = Object::CallKeys(module, name.clone());
+                    if matches!(self.demand(keys), Outcome::Value(_)) {
+                        children.extend(self.children(module, name).iter().copied());
                     }
                 }
-                Some(Object::Provider(_)) | None => {}
-                Some(_) => all.extend(
-                    self.resource_dependencies(*dependency, cache)
-                        .iter()
-                        .cloned(),
-                ),
+                modules = children;
             }
         }
-        let all = std::rc::Rc::new(all);
-        cache.insert(id, std::rc::Rc::clone(&all));
-        all
+        let target = Target::Resource {
+            resource: resource.resource.clone(),
+            key: None,
+        };
+        for module in modules {
+            self.demand_all(module, &target);
+        }
     }
 }

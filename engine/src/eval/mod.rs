@@ -13,7 +13,7 @@ mod scope;
 mod variables;
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -21,10 +21,14 @@ use std::sync::Arc;
 use indexmap::IndexSet;
 use stead_lang::config::{ConfigNode, ConfigTree, Module};
 use stead_lang::expr::Evaluation;
-use stead_state::ProviderConfigRef;
-use stead_value::addr::{ModuleInstance, Resource, ResourceInstance};
+use stead_state::{ProviderConfigRef, ResourceId};
+use stead_value::addr::{InstanceKey, ModuleInstance, Resource, ResourceInstance};
 use stead_value::{Diagnostic, Diagnostics, Value};
 
+use crate::checks::Recorded;
+use crate::references::References;
+
+pub use checks::{Checked, Rules};
 pub use expand::{Expansion, Repeated};
 pub use imports::{ImportTarget, import_resource};
 pub use instance::InstanceConfig;
@@ -106,6 +110,8 @@ pub struct GivenVariable {
     pub value: Value,
     /// `-var`, `terraform.tfvars`, …, for messages.
     pub origin: String,
+    /// Where it stands, when it stands in a file.
+    pub range: Option<stead_value::SourceRange>,
 }
 
 enum Memo {
@@ -151,6 +157,10 @@ pub struct Evaluator<'c> {
     diagnostics: RefCell<Diagnostics>,
     reported: RefCell<HashSet<ObjectId>>,
     depth: Cell<u32>,
+    references: References<'c>,
+    checks: RefCell<Recorded>,
+    /// When only what is recorded is looked at: the instances that there are.
+    recorded: RefCell<Option<HashMap<ResourceId, BTreeSet<InstanceKey>>>>,
 }
 
 /// How deep objects may refer to objects before the evaluator refuses, to protect the stack.
@@ -180,7 +190,20 @@ impl<'c> Evaluator<'c> {
             diagnostics: RefCell::default(),
             reported: RefCell::default(),
             depth: Cell::new(0),
+            references: References::new(tree),
+            checks: RefCell::default(),
+            recorded: RefCell::default(),
         }
+    }
+
+    /// What refers to what by the configuration's text.
+    pub(crate) fn references(&self) -> &References<'c> {
+        &self.references
+    }
+
+    /// From now on resources have the instances that are recorded, not those that the configuration wants.
+    pub(crate) fn see_only(&self, recorded: HashMap<ResourceId, BTreeSet<InstanceKey>>) {
+        *self.recorded.borrow_mut() = Some(recorded);
     }
 
     /// The configuration tree that is evaluated.

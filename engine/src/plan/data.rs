@@ -3,11 +3,14 @@
 use std::time::Instant;
 
 use stead_state::ObjectStatus;
-use stead_value::{Diagnostics, Severity, Value};
+use stead_value::addr::{ConfigResource, ModuleInstance, ResourceInstance, ResourceMode};
+use stead_value::{Diagnostics, Value};
 
 use super::instance::{Prepared, display_id, unknown_where_computed};
 use super::{Finished, Planner, locate};
+use crate::eval::InstanceConfig;
 use crate::event::Event;
+use crate::references::Node;
 use crate::{Action, ActionReason, ResourceChange, object};
 
 impl Planner<'_, '_> {
@@ -18,7 +21,7 @@ impl Planner<'_, '_> {
         let (config, _) = prepared.config.clone().unmark_deep();
         let reason = if !config.is_wholly_known() || opened.is_late() {
             Some(ActionReason::ReadBecauseConfigUnknown)
-        } else if prepared.depends_on.iter().any(|id| self.will_change(*id)) {
+        } else if self.is_awaiting(&prepared.address) {
             Some(ActionReason::ReadBecauseDependencyPending)
         } else {
             None
@@ -58,20 +61,65 @@ impl Planner<'_, '_> {
         }));
     }
 
-    /// Whether the plan so far does something with this instance.
-    fn will_change(&self, id: crate::eval::ObjectId) -> bool {
-        let Some(crate::eval::Object::Instance(address)) = self.evaluator.object(id) else {
+    /// The resources that must be settled before a data source is read: with conditions everything that it needs, since an
+    /// update upstream might be what makes a condition hold.
+    pub(super) fn awaited(
+        &self,
+        address: &ResourceInstance,
+        config: &InstanceConfig<'_>,
+    ) -> Vec<ConfigResource> {
+        let references = self.evaluator.references();
+        let lifecycle = &config.resource.lifecycle;
+        let mut awaited =
+            if lifecycle.preconditions.is_empty() && lifecycle.postconditions.is_empty() {
+                references.awaited_by(&address.config())
+            } else {
+                references.resources(Node::Resource(address.config()))
+            };
+        awaited.retain(|resource| resource.resource.mode == ResourceMode::Managed);
+        awaited
+    }
+
+    /// Whether the plan changes something that the data source must see changed.
+    fn is_awaiting(&self, address: &ResourceInstance) -> bool {
+        let Some(config) = self.evaluator.instance_config(address) else {
             return false;
         };
-        self.changes
-            .get(&(address, None))
-            .is_some_and(|c| c.action != Action::NoOp)
+        let path = address.module.module();
+        self.awaited(address, &config).iter().any(|resource| {
+            // Of a resource in the same module only the one in the same instance of it counts.
+            let counts =
+                |module: &ModuleInstance| resource.module != path || *module == address.module;
+            self.pending
+                .get(resource)
+                .is_some_and(|modules| modules.iter().any(counts))
+                || self.loses_instances(resource, counts)
+        })
+    }
+
+    /// Whether instances of a resource are recorded that are not wanted any more.
+    fn loses_instances(
+        &self,
+        resource: &ConfigResource,
+        counts: impl Fn(&ModuleInstance) -> bool,
+    ) -> bool {
+        let recorded = self.recorded_instances(resource);
+        recorded
+            .iter()
+            .any(|address| counts(&address.module) && !self.desired.contains(address))
     }
 
     fn read_later(&mut self, prepared: Prepared, reason: ActionReason) {
         let Ok(schema) = self.schema_of(&prepared) else {
             return self.publish_failed(prepared.id);
         };
+        if self.is_refresh_only() {
+            // Nothing is planned, so nothing can be read later.
+            let nothing = Value::null(schema.block.value_type());
+            self.state
+                .set_current(&prepared.address, &prepared.provider, None);
+            return self.publish(prepared.id, nothing);
+        }
         let after = unknown_where_computed(&schema.block, &prepared.config);
         let after = self.mark(&prepared, after);
         let before = Value::null(schema.block.value_type());
@@ -98,7 +146,7 @@ impl Planner<'_, '_> {
             create_before_destroy: false,
             dependencies: Vec::new(),
         };
-        self.changes.insert((prepared.address, None), change);
+        self.add_change(change);
         self.publish(prepared.id, after);
     }
 
@@ -121,27 +169,8 @@ impl Planner<'_, '_> {
             }
         };
         let value = self.mark(&prepared, value);
-        if let Some(config) = self.evaluator.instance_config(&prepared.address) {
-            let checked = self.evaluator.check(
-                &config.resource.lifecycle.postconditions,
-                &self.evaluator.condition_scope(
-                    config.module,
-                    &config.repetition,
-                    Some(value.clone()),
-                ),
-                "Resource postcondition failed",
-                Severity::Error,
-            );
-            let failed = checked.diagnostics.has_errors();
-            self.diagnostics.extend(
-                checked
-                    .diagnostics
-                    .into_iter()
-                    .map(|d| d.address(address.clone())),
-            );
-            if failed {
-                return self.publish_failed(prepared.id);
-            }
+        if !self.postconditions(&prepared.address, &value) {
+            return self.publish_failed(prepared.id);
         }
         let encoded = self.schema_of(&prepared).and_then(|schema| {
             object::encode(

@@ -6,10 +6,11 @@ use stead_lang::decode::SourceMap;
 use stead_state::ProviderConfigRef;
 use stead_value::addr::{ResourceInstance, ResourceMode};
 use stead_value::schema::{Attribute, Block, Schema};
-use stead_value::{Diagnostic, Diagnostics, Marks, Path, Severity, Type, Value};
+use stead_value::{Diagnostic, Diagnostics, Marks, Path, Type, Value};
 
 use super::{Kind, Planner, decide, locate};
-use crate::eval::{InstanceConfig, Object, ObjectId};
+use crate::checks::{CheckObject, RuleKind};
+use crate::eval::{Checked, InstanceConfig, Object, ObjectId, Rules};
 use crate::{Action, object};
 
 /// An instance whose configuration is evaluated.
@@ -20,8 +21,6 @@ pub(super) struct Prepared {
     /// With its marks.
     pub(super) config: Value,
     pub(super) ranges: SourceMap,
-    /// Instances named by `depends_on`.
-    pub(super) depends_on: Vec<ObjectId>,
     /// `replace_triggered_by` says so.
     pub(super) triggered: bool,
 }
@@ -29,8 +28,7 @@ pub(super) struct Prepared {
 /// What an evaluation of an instance gives.
 struct Evaluated {
     decoded: stead_lang::decode::Decoded,
-    depends_on: Vec<ObjectId>,
-    preconditions: Diagnostics,
+    preconditions: Checked,
     triggered: Result<bool, Diagnostics>,
 }
 
@@ -73,6 +71,9 @@ impl Planner<'_, '_> {
         if self.kind == Kind::Destroy {
             return self.recorded_instance(id, address, provider);
         }
+        if self.is_refresh_only() && Self::is_managed(&address) {
+            return self.refresh_instance(id, address, provider);
+        }
         self.want_refresh(&address, &provider);
         let Some(attempt) = self.evaluator.run(id, || {
             self.evaluate(&address, &config, &provider, &schema.block)
@@ -81,14 +82,19 @@ impl Planner<'_, '_> {
         };
         let Evaluated {
             decoded,
-            depends_on,
             preconditions,
             triggered,
         } = attempt.value;
-        let mut diagnostics = decoded.diagnostics;
+        let object = CheckObject::Instance(address.clone());
+        self.evaluator
+            .record_checks(&object, RuleKind::Precondition, &preconditions.results);
+        let mut diagnostics = preconditions.diagnostics;
         let mut failed = attempt.failed || decoded.failed;
+        // What must hold first and does not makes the rest not worth saying.
+        if !diagnostics.has_errors() {
+            diagnostics.extend(decoded.diagnostics);
+        }
         if !diagnostics.has_errors() && !failed {
-            diagnostics.extend(preconditions);
             diagnostics.extend(self.validate(&address, &provider, &decoded.value, &decoded.ranges));
             diagnostics.extend(misplaced_marks(
                 &schema.block,
@@ -120,7 +126,6 @@ impl Planner<'_, '_> {
             provider,
             config: decoded.value,
             ranges: decoded.ranges,
-            depends_on,
             triggered,
         };
         self.plan_prepared(Box::new(prepared));
@@ -137,23 +142,25 @@ impl Planner<'_, '_> {
         self.evaluator.demand_declaration(config);
         self.demand_imports(address);
         self.evaluator.demand(Object::Provider(provider.clone()));
-        let depends_on = self.evaluator.demand_depends_on(config);
+        self.evaluator.demand_depends_on(config);
+        if address.resource.mode == ResourceMode::Data {
+            for awaited in self.awaited(address, config) {
+                self.evaluator.demand_resource(&awaited, &address.module);
+            }
+        }
         let triggered = self.is_triggered(config);
         let decoded = self.evaluator.decode_instance(config, schema);
         let scope = self
             .evaluator
             .scope(config.module, config.repetition.clone());
-        let rules = &config.resource.lifecycle.preconditions;
-        let checked = self.evaluator.check(
-            rules,
-            &scope,
-            "Resource precondition failed",
-            Severity::Error,
+        let rules = Rules::new(
+            RuleKind::Precondition,
+            &config.resource.lifecycle.preconditions,
+            self.condition_severity(),
         );
         Evaluated {
             decoded,
-            depends_on,
-            preconditions: checked.diagnostics,
+            preconditions: self.evaluator.check(&rules, &scope),
             triggered,
         }
     }
@@ -206,7 +213,6 @@ impl Planner<'_, '_> {
             id,
             config: Value::null(Type::Dynamic),
             ranges: SourceMap::default(),
-            depends_on: Vec::new(),
             triggered: false,
             address,
             provider,
@@ -233,6 +239,9 @@ impl Planner<'_, '_> {
                 .filter(|v| !v.is_null())
                 .unwrap_or_else(Value::dynamic);
             return self.publish(prepared.id, value);
+        }
+        if self.is_refresh_only() && Self::is_managed(address) {
+            return self.take_refreshed_instance(&prepared);
         }
         match prepared.address.resource.mode {
             ResourceMode::Managed if !recorded => {
@@ -320,6 +329,11 @@ impl Planner<'_, '_> {
                 return self.publish_failed(prepared.id);
             }
         };
+        if decision.action != Action::NoOp && self.refresh_before_change(&prepared.address) {
+            self.parked
+                .insert(prepared.address.clone(), Box::new(prepared));
+            return;
+        }
         self.diagnostics.extend(locate(
             decision.warnings,
             &prepared.ranges,
@@ -349,22 +363,7 @@ impl Planner<'_, '_> {
         if decision.action == Action::NoOp && marked(&decision.before) != marked(&after) {
             decision.action = Action::Update;
         }
-        let conditions = self.evaluator.check(
-            &lifecycle.postconditions,
-            &self
-                .evaluator
-                .condition_scope(config.module, &config.repetition, Some(after.clone())),
-            "Resource postcondition failed",
-            Severity::Error,
-        );
-        let failed = conditions.diagnostics.has_errors();
-        self.diagnostics.extend(
-            conditions
-                .diagnostics
-                .into_iter()
-                .map(|d| d.address(prepared.address.to_string())),
-        );
-        if failed {
+        if !self.postconditions(&prepared.address, &after) {
             return self.publish_failed(prepared.id);
         }
         let because = match decision.action {
@@ -393,7 +392,7 @@ impl Planner<'_, '_> {
             dependencies: Vec::new(),
             address: prepared.address.clone(),
         };
-        self.changes.insert((prepared.address, None), change);
+        self.add_change(change);
         self.publish(prepared.id, after);
     }
 

@@ -12,8 +12,10 @@ mod moves;
 mod ordering;
 mod orphans;
 mod refresh;
+mod refresh_only;
 mod removed;
 mod replace_triggers;
+mod targeting;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::future::Future;
@@ -22,12 +24,15 @@ use std::sync::Arc;
 
 use indexmap::IndexSet;
 use stead_sdk::{Context, Progress};
-use stead_state::{ProviderConfigRef, State};
-use stead_value::addr::{ModuleInstance, ResourceInstance, ResourceMode};
+use stead_state::{ProviderConfigRef, ResourceId, State};
+use stead_value::addr::{
+    ConfigResource, InstanceKey, ModuleInstance, ResourceInstance, ResourceMode,
+};
 use stead_value::{Diagnostic, Diagnostics, Type, Value};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::checks::CheckResults;
 use crate::eval::{Evaluator, ModuleId, Object, ObjectId, Outcome, ROOT, Repetition};
 use crate::event::{Event, Observer};
 use crate::providers::{Opened, Pool, Registry};
@@ -35,6 +40,8 @@ use crate::{Action, OutputChange, Plan, PlanMode, ResourceChange};
 
 pub(crate) use decide::ignore_changes;
 pub(crate) use instance::display_id;
+pub(crate) use refresh_only::recorded_keys;
+pub use targeting::Target;
 
 /// What a plan is asked to do.
 #[derive(Clone, Debug)]
@@ -42,8 +49,14 @@ pub struct Options {
     pub mode: PlanMode,
     /// Ask providers for the present state of objects; otherwise the recorded state is believed.
     pub refresh: bool,
+    /// Ask only about objects whose recorded state calls for a change.
+    pub minimal_refresh: bool,
     /// Instances to replace in any case.
     pub replace: Vec<ResourceInstance>,
+    /// Plan only these and what they need.
+    pub targets: Vec<Target>,
+    /// Plan everything but these and what needs them.
+    pub excludes: Vec<Target>,
     /// How many provider calls may run at once.
     pub parallelism: usize,
 }
@@ -53,7 +66,10 @@ impl Default for Options {
         Options {
             mode: PlanMode::Normal,
             refresh: true,
+            minimal_refresh: false,
             replace: Vec::new(),
+            targets: Vec::new(),
+            excludes: Vec::new(),
             parallelism: 10,
         }
     }
@@ -83,9 +99,17 @@ pub async fn plan(
         Kind::Plan
     };
     let mut planner = Planner::new(evaluator, registry, prior, options, observer, cancel, kind);
+    planner.select();
     planner.move_objects();
+    planner.check_targeted_moves();
+    if planner.diagnostics.has_errors() {
+        return Err(planner.diagnostics);
+    }
+    if planner.is_refresh_only() {
+        planner.see_only_recorded();
+    }
     planner.check_removed();
-    if kind == Kind::Plan {
+    if kind == Kind::Plan && !planner.is_refresh_only() {
         planner.want_imports();
     }
     planner.walk().await;
@@ -178,15 +202,24 @@ struct Planner<'e, 'c> {
     refreshed: HashMap<ResourceInstance, refresh::Prior>,
     refreshing: HashSet<ResourceInstance>,
     refresh_errors: HashSet<ResourceInstance>,
+    /// Objects that `-minimal-refresh` had to ask about.
+    asked: HashSet<ResourceInstance>,
     /// Instances whose configuration is evaluated and whose refresh is not done.
     parked: HashMap<ResourceInstance, Box<instance::Prepared>>,
     desired: BTreeSet<ResourceInstance>,
     changes: BTreeMap<(ResourceInstance, Option<String>), ResourceChange>,
     drift: Vec<ResourceChange>,
     moved_from: HashMap<ResourceInstance, ResourceInstance>,
+    /// Moves to addresses that are taken.
+    blocked_moves: Vec<(ResourceInstance, ResourceInstance)>,
     /// Orphans that are dropped from the state and left alone.
     forgotten: HashSet<ResourceInstance>,
     imports: imports::Imports,
+    selection: targeting::Selection,
+    /// The module instances in which a resource has changes, for data sources that wait for it.
+    pending: HashMap<ConfigResource, Vec<ModuleInstance>>,
+    /// Where the recorded instances of each resource are, after moves.
+    by_config: std::cell::OnceCell<HashMap<ConfigResource, Vec<ResourceId>>>,
     diagnostics: Diagnostics,
 }
 
@@ -217,13 +250,18 @@ impl<'e, 'c> Planner<'e, 'c> {
             refreshed: HashMap::new(),
             refreshing: HashSet::new(),
             refresh_errors: HashSet::new(),
+            asked: HashSet::new(),
             parked: HashMap::new(),
             desired: BTreeSet::new(),
             changes: BTreeMap::new(),
             drift: Vec::new(),
             moved_from: HashMap::new(),
+            blocked_moves: Vec::new(),
             forgotten: HashSet::new(),
             imports: imports::Imports::default(),
+            selection: targeting::Selection::default(),
+            pending: HashMap::new(),
+            by_config: std::cell::OnceCell::new(),
             diagnostics: Diagnostics::new(),
         }
     }
@@ -232,7 +270,9 @@ impl<'e, 'c> Planner<'e, 'c> {
     async fn walk(&mut self) {
         self.enter(ROOT);
         for name in self.evaluator.config(ROOT).outputs.keys() {
-            self.push(Object::Output(ROOT, Arc::clone(name)));
+            if self.selection.keeps_output(name) {
+                self.push(Object::Output(ROOT, Arc::clone(name)));
+            }
         }
         self.drain().await;
         self.report_deadlock();
@@ -287,11 +327,18 @@ impl<'e, 'c> Planner<'e, 'c> {
         if self.kind != Kind::Destroy {
             self.push(Object::Checks(module));
         }
+        let path = || self.evaluator.module_address(module).module();
         for resource in config.resources.keys() {
-            self.push(Object::Declare(module, resource.clone()));
+            if self.selection.is_all() || self.selection.keeps_resource(path(), resource) {
+                self.ready
+                    .push_back(self.evaluator.id(Object::Declare(module, resource.clone())));
+            }
         }
         for call in config.calls.keys() {
-            self.push(Object::Enter(module, Arc::clone(call)));
+            if self.selection.is_all() || self.selection.keeps_call(path(), call) {
+                self.ready
+                    .push_back(self.evaluator.id(Object::Enter(module, Arc::clone(call))));
+            }
         }
     }
 
@@ -314,11 +361,12 @@ impl<'e, 'c> Planner<'e, 'c> {
                 }
             }
             Some(Object::Checks(module)) => {
-                if let Some(attempt) = self
-                    .evaluator
-                    .run(id, || self.evaluator.module_checks(module))
-                {
-                    self.diagnostics.extend(attempt.value.diagnostics);
+                let severity = self.condition_severity();
+                if let Some(attempt) = self.evaluator.run(id, || {
+                    let wanted = |c: &crate::checks::Checkable| self.selection.keeps_checkable(c);
+                    self.evaluator.module_checks(module, severity, &wanted)
+                }) {
+                    self.diagnostics.extend(attempt.value);
                     self.publish(id, Value::bool(true));
                 }
             }
@@ -353,16 +401,61 @@ impl<'e, 'c> Planner<'e, 'c> {
         let Some(expansion) = self.evaluator.expansion(keys) else {
             return;
         };
-        self.imply_moves(module, resource, &expansion);
         let module = self.evaluator.module_address(module);
+        self.warn_of_keyless_replacements(&module, resource, &expansion);
         for (key, _) in expansion.instances() {
             let address = ResourceInstance {
                 module: module.clone(),
                 resource: resource.clone(),
                 key,
             };
+            if !self.selection.is_all() && !self.selection.keeps_instance(&address) {
+                self.leave_alone(&address);
+                continue;
+            }
             self.desired.insert(address.clone());
             self.push(Object::Instance(address));
+        }
+    }
+
+    /// `-replace=a` means nothing when `a` has instances with keys.
+    fn warn_of_keyless_replacements(
+        &mut self,
+        module: &ModuleInstance,
+        resource: &stead_value::addr::Resource,
+        expansion: &crate::eval::Expansion,
+    ) {
+        if self.options.replace.is_empty() || expansion.is_single() || self.kind != Kind::Plan {
+            return;
+        }
+        for named in &self.options.replace {
+            if named.resource != *resource || named.key != InstanceKey::None {
+                continue;
+            }
+            let options: Vec<String> = expansion
+                .instances()
+                .into_iter()
+                .map(|(key, _)| ResourceInstance {
+                    module: module.clone(),
+                    resource: resource.clone(),
+                    key,
+                })
+                .map(|address| format!("\n  -replace={:?}", address.to_string()))
+                .collect();
+            let because = match options.as_slice() {
+                [] => "this resource doesn't have any instances.".to_owned(),
+                [one] => format!(
+                    "it lacks an instance key.\n\nTo force replacement of the single declared instance, use the following option instead:{one}"
+                ),
+                several => format!(
+                    "it lacks an instance key.\n\nTo force replacement of particular instances, use one or more of the following options instead:{}",
+                    several.concat()
+                ),
+            };
+            self.diagnostics.push(Diagnostic::warning(
+                "Incompletely-matched force-replace resource instance",
+                format!("Your force-replace request for {named} doesn't match any resource instances because {because}"),
+            ));
         }
     }
 
@@ -526,6 +619,7 @@ impl<'e, 'c> Planner<'e, 'c> {
         if self.diagnostics.has_errors() {
             return Err(self.diagnostics);
         }
+        let checks = self.check_results();
         let variables = self.root_variables();
         let mut changes: Vec<ResourceChange> =
             std::mem::take(&mut self.changes).into_values().collect();
@@ -535,6 +629,9 @@ impl<'e, 'c> Planner<'e, 'c> {
             &mut changes,
             self.kind == Kind::Destroy,
         );
+        if self.kind == Kind::Plan {
+            self.settle_dependencies(&changes);
+        }
         if let Some(cycle) = graph.cycle() {
             let names: Vec<String> = cycle
                 .iter()
@@ -559,6 +656,8 @@ impl<'e, 'c> Planner<'e, 'c> {
             prior_state: self.state,
             output_types,
             graph,
+            checks,
+            partial: !self.selection.is_all(),
             warnings: self.diagnostics,
         };
         Ok(Planned {
@@ -587,6 +686,9 @@ impl<'e, 'c> Planner<'e, 'c> {
         let config = self.evaluator.config(ROOT);
         if self.kind == Kind::Plan {
             for (name, output) in &config.outputs {
+                if !self.selection.keeps_output(name) {
+                    continue;
+                }
                 let Outcome::Value(after) = self
                     .evaluator
                     .demand(Object::Output(ROOT, Arc::clone(name)))
@@ -626,6 +728,8 @@ impl<'e, 'c> Planner<'e, 'c> {
             .outputs
             .keys()
             .filter(|n| self.kind == Kind::Destroy || !config.outputs.contains_key(n.as_str()))
+            // An output that nothing declares is no target's dependency.
+            .filter(|_| self.selection.is_all())
             .cloned()
             .collect();
         for name in removed {
@@ -655,6 +759,105 @@ impl<'e, 'c> Planner<'e, 'c> {
                 self.diagnostics.push(diagnostic);
                 Value::null(Type::Dynamic)
             }
+        }
+    }
+
+    /// Finds out which part of the configuration the plan is about, and says what that means.
+    fn select(&mut self) {
+        let (targets, excludes) = (&self.options.targets, &self.options.excludes);
+        self.selection = targeting::Selection::new(self.evaluator.references(), targets, excludes);
+        if !targets.is_empty() {
+            self.diagnostics.push(Diagnostic::warning("Resource targeting is in effect", "You are creating a plan with the -target option, which means that the result of this plan may not represent all of the changes requested by the current configuration.\n\nThe -target option is not for routine use, and is provided only for exceptional situations such as recovering from errors or mistakes, or when stead specifically suggests to use it as part of an error message."));
+        } else if !excludes.is_empty() {
+            self.diagnostics.push(Diagnostic::warning("Resource targeting is in effect", "You are creating a plan with either the -target option or the -exclude option, which means that the result of this plan may not represent all of the changes requested by the current configuration.\n\nThe -target and -exclude options are not for routine use, and are provided only for exceptional situations such as recovering from errors or mistakes, or when stead specifically suggests to use it as part of an error message."));
+        }
+    }
+
+    fn add_change(&mut self, change: ResourceChange) {
+        if change.action != Action::NoOp {
+            self.pending
+                .entry(change.address.config())
+                .or_default()
+                .push(change.address.module.clone());
+        }
+        self.changes
+            .insert((change.address.clone(), change.deposed.clone()), change);
+    }
+
+    /// The recorded instances of a resource, in all instances of its module.
+    fn recorded_instances(&self, resource: &ConfigResource) -> Vec<ResourceInstance> {
+        let ids = self.by_config.get_or_init(|| {
+            let mut ids: HashMap<ConfigResource, Vec<ResourceId>> = HashMap::new();
+            for id in self.state.resources.keys() {
+                let config = ConfigResource {
+                    module: id.module.module(),
+                    resource: id.resource.clone(),
+                };
+                ids.entry(config).or_default().push(id.clone());
+            }
+            ids
+        });
+        let ids = ids.get(resource).into_iter().flatten();
+        ids.filter_map(|id| Some((id, self.state.resources.get(id)?)))
+            .flat_map(|(id, r)| {
+                r.instances
+                    .iter()
+                    .map(|(key, i)| (id.instance(key.clone()), i))
+            })
+            .filter(|(_, instance)| instance.current.is_some())
+            .map(|(address, _)| address)
+            .collect()
+    }
+
+    /// A declared instance that the plan is not about keeps its recorded value.
+    fn leave_alone(&mut self, address: &ResourceInstance) {
+        let recorded = self.state.current(address).and_then(|(object, provider)| {
+            crate::recorded_value(self.registry, address, &provider.source, object).ok()
+        });
+        let id = self.evaluator.id(Object::Instance(address.clone()));
+        self.publish(id, recorded.unwrap_or_else(Value::dynamic));
+    }
+
+    fn check_results(&self) -> CheckResults {
+        let destroy = self.kind == Kind::Destroy;
+        self.evaluator
+            .check_results(&|checkable| !destroy && self.selection.keeps_checkable(checkable))
+    }
+
+    /// The state's objects get the dependencies and the order of replacement that the configuration gives them now. What is
+    /// still to be changed keeps what it depended on before, too, until it is.
+    fn settle_dependencies(&mut self, changes: &[ResourceChange]) {
+        for change in changes {
+            if change.deposed.is_some()
+                || !Self::is_managed(&change.address)
+                || matches!(change.action, Action::Delete | Action::Forget)
+            {
+                continue;
+            }
+            let Some((object, provider)) = self.state.current(&change.address) else {
+                continue;
+            };
+            let mut dependencies = change.dependencies.clone();
+            if change.action != Action::NoOp && self.options.refresh {
+                let more = object.dependencies.iter();
+                let more: Vec<String> = more
+                    .filter(|d| !dependencies.contains(d))
+                    .cloned()
+                    .collect();
+                dependencies.extend(more);
+            } else if change.action != Action::NoOp {
+                dependencies.clone_from(&object.dependencies);
+            }
+            let before_destroy = change.create_before_destroy;
+            if dependencies == object.dependencies && before_destroy == object.create_before_destroy
+            {
+                continue;
+            }
+            let (mut object, provider) = (object.clone(), provider.clone());
+            object.dependencies = dependencies;
+            object.create_before_destroy = before_destroy;
+            self.state
+                .set_current(&change.address, &provider, Some(object));
         }
     }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use petgraph::graph::{DiGraph, NodeIndex};
-use stead_lang::config::ObjectAddress;
+use stead_lang::config::{ObjectAddress, Repetition};
 use stead_state::{ResourceId, State};
 use stead_value::addr::{
     ConfigResource, InstanceKey, Module, ModuleInstance, Resource, ResourceInstance, ResourceMode,
@@ -11,7 +11,6 @@ use stead_value::addr::{
 use stead_value::{Diagnostic, SourceRange};
 
 use super::Planner;
-use crate::eval::{Expansion, ModuleId};
 
 /// One statement, with the module that it stands in.
 #[derive(Clone, Debug)]
@@ -40,17 +39,40 @@ impl Planner<'_, '_> {
                 None => diagnostic,
             });
         };
-        let mut index = Index::of(&self.state);
-        for step in order {
-            for address in index.candidates(step) {
-                let Some(target) = target(step, &address) else {
-                    continue;
-                };
-                if self.move_object(&address, &target) {
-                    index.moved(&address, &target);
+        let implied = self.implied(&moves);
+        if !order.is_empty() {
+            let mut index = Index::of(&self.state);
+            for step in order {
+                for address in index.candidates(step) {
+                    let Some(target) = target(step, &address) else {
+                        continue;
+                    };
+                    if self.move_object(&address, &target) {
+                        index.moved(&address, &target);
+                    }
                 }
             }
         }
+        for (from, to) in implied {
+            if self.state.instance(&to).is_none() {
+                self.move_object(&from, &to);
+            }
+        }
+        self.warn_of_blocked_moves();
+    }
+
+    fn warn_of_blocked_moves(&mut self) {
+        if self.blocked_moves.is_empty() {
+            return;
+        }
+        let list: String = std::mem::take(&mut self.blocked_moves)
+            .iter()
+            .map(|(from, to)| format!("\n  - {from} could not move to {to}"))
+            .collect();
+        self.diagnostics.push(Diagnostic::warning(
+            "Unresolved resource instance address changes",
+            format!("stead tried to adjust resource instance addresses in the prior state based on change information recorded in the configuration, but some adjustments did not succeed due to existing objects already at the intended addresses:{list}\n\nstead has planned to destroy these objects. If stead's proposed changes aren't appropriate, you must first resolve the conflicts using the \"stead state\" subcommands and then create a new plan."),
+        ));
     }
 
     fn statements(&self) -> Vec<Move> {
@@ -172,10 +194,7 @@ impl Planner<'_, '_> {
             return false;
         }
         if self.state.instance(to).is_some() {
-            self.diagnostics.push(Diagnostic::warning(
-                "Unresolved resource instance address changes",
-                format!("{from} could not be moved to {to}, because there is an object at that address already. It is planned as if it had not been moved."),
-            ));
+            self.blocked_moves.push((from.clone(), to.clone()));
             return false;
         }
         if !rename(&mut self.state, from, to) {
@@ -188,30 +207,68 @@ impl Planner<'_, '_> {
         true
     }
 
-    /// Adding or removing `count` moves `a` to `a[0]` and back.
-    pub(super) fn imply_moves(
-        &mut self,
-        module: ModuleId,
-        resource: &Resource,
-        expansion: &Expansion,
-    ) {
-        if resource.mode != ResourceMode::Managed {
+    /// Adding or removing `count` moves `a` to `a[0]` and back, where no statement says otherwise.
+    fn implied(&self, moves: &[Move]) -> Vec<(ResourceInstance, ResourceInstance)> {
+        let mut implied = Vec::new();
+        for (id, resource) in &self.state.resources {
+            if id.resource.mode != ResourceMode::Managed {
+                continue;
+            }
+            let node = self.evaluator.tree().get(&id.module.module());
+            let declared = node.and_then(|n| n.module.resources.get(&id.resource));
+            let Some(declared) = declared else {
+                continue;
+            };
+            let (from, to) = match declared.repetition {
+                Repetition::Count(_) => (InstanceKey::None, InstanceKey::Int(0)),
+                Repetition::ForEach(_) => continue,
+                Repetition::Single | Repetition::Enabled(_) => {
+                    (InstanceKey::Int(0), InstanceKey::None)
+                }
+            };
+            if !resource.instances.contains_key(&from) || resource.instances.contains_key(&to) {
+                continue;
+            }
+            let from = id.instance(from);
+            let said = moves
+                .iter()
+                .any(|m| m.from.resource.is_some() && target(m, &from).is_some());
+            if !said {
+                implied.push((from, id.instance(to)));
+            }
+        }
+        implied
+    }
+
+    /// Moves that a plan of a part would see only one end of.
+    pub(super) fn check_targeted_moves(&mut self) {
+        let targets = self.selection.targets();
+        if targets.is_empty() {
             return;
         }
-        let at = |key: InstanceKey| ResourceInstance {
-            module: self.evaluator.module_address(module),
-            resource: resource.clone(),
-            key,
-        };
-        let (single, first) = (at(InstanceKey::None), at(InstanceKey::Int(0)));
-        let (from, to) = match expansion {
-            Expansion::Single => (first, single),
-            Expansion::Count(n) if *n > 0 => (single, first),
-            _ => return,
-        };
-        if self.state.current(&from).is_some() && self.state.instance(&to).is_none() {
-            self.move_object(&from, &to);
+        let contained = |address: &ResourceInstance| targets.iter().any(|t| t.contains(address));
+        let mut left_out: BTreeSet<ResourceInstance> = BTreeSet::new();
+        for (to, from) in &self.moved_from {
+            for end in [from, to] {
+                if !contained(end) {
+                    left_out.insert(ResourceInstance {
+                        key: InstanceKey::None,
+                        ..end.clone()
+                    });
+                }
+            }
         }
+        if left_out.is_empty() {
+            return;
+        }
+        let options: String = left_out
+            .iter()
+            .map(|address| format!("\n  -target={:?}", address.to_string()))
+            .collect();
+        self.diagnostics.push(Diagnostic::error(
+            "Moved resource instances excluded by targeting",
+            format!("Resource instances in your current state have moved to new addresses in the latest configuration. stead must include those resource instances while planning in order to ensure a correct result, but your -target=... options do not fully cover all of those resource instances.\n\nTo create a valid plan, either remove your -target=... options altogether or add the following additional target options:{options}\n\nNote that adding these options may include further additional resource instances in your plan, in order to respect object dependencies."),
+        ));
     }
 }
 

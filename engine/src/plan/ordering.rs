@@ -8,6 +8,7 @@ use stead_value::addr::ConfigResource;
 
 use crate::eval::{Evaluator, Object, ObjectId};
 use crate::graph::{ExecutionGraph, Op, OpId};
+use crate::references::Node;
 use crate::{Action, ResourceChange};
 
 /// The operations of one change: the first to run and the one after which the object stands.
@@ -30,14 +31,15 @@ pub(super) fn build(
     let mut depends: Vec<Rc<BTreeSet<ConfigResource>>> = Vec::with_capacity(changes.len());
     for change in changes.iter_mut() {
         depends.push(dependencies(evaluator, state, change, destroy, &mut cache));
-        let names: Vec<String> = depends
+        let mut names: Vec<String> = depends
             .last()
             .into_iter()
             .flat_map(|d| d.iter().map(ToString::to_string))
             .collect();
+        names.sort();
         change.dependencies = names;
     }
-    spread_create_before_destroy(changes, &depends);
+    spread_create_before_destroy(evaluator, changes);
 
     let mut graph = ExecutionGraph::default();
     let ops: Vec<Ops> = changes
@@ -46,11 +48,12 @@ pub(super) fn build(
         .map(|(i, change)| add_operations(&mut graph, i, change))
         .collect();
     order_by_references(evaluator, &mut graph, changes, &ops);
-    order_deletions(evaluator, &mut graph, changes, &ops, &depends, &mut cache);
+    order_deletions(evaluator, &mut graph, changes, &ops, &depends);
     graph
 }
 
-type Cache = HashMap<ObjectId, Rc<BTreeSet<ConfigResource>>>;
+/// By resource: its instances share what they depend on.
+type Cache = HashMap<ConfigResource, Rc<BTreeSet<ConfigResource>>>;
 
 /// What the change's object depends on: by configuration, or by what state recorded when it has none any more.
 fn dependencies(
@@ -61,8 +64,16 @@ fn dependencies(
     cache: &mut Cache,
 ) -> Rc<BTreeSet<ConfigResource>> {
     if !matches!(change.action, Action::Delete | Action::Forget) && !destroy {
-        let id = evaluator.id(Object::Instance(change.address.clone()));
-        return evaluator.resource_dependencies(id, cache);
+        let config = change.address.config();
+        if let Some(found) = cache.get(&config) {
+            return Rc::clone(found);
+        }
+        let found = evaluator
+            .references()
+            .resources(Node::Resource(config.clone()));
+        let found: Rc<BTreeSet<ConfigResource>> = Rc::new(found.into_iter().collect());
+        cache.insert(config, Rc::clone(&found));
+        return found;
     }
     let object = match &change.deposed {
         Some(key) => state
@@ -81,42 +92,17 @@ fn parse(text: &str) -> Option<ConfigResource> {
 }
 
 /// What a create-before-destroy resource depends on is create-before-destroy too, or the orders would contradict each other.
-fn spread_create_before_destroy(
-    changes: &mut [ResourceChange],
-    depends: &[Rc<BTreeSet<ConfigResource>>],
-) {
-    let mut by_config: HashMap<ConfigResource, Vec<usize>> = HashMap::new();
-    for (i, change) in changes.iter().enumerate() {
-        by_config
-            .entry(change.address.config())
-            .or_default()
-            .push(i);
-    }
-    let mut queue: Vec<usize> = changes
-        .iter()
-        .enumerate()
-        .filter(|(_, c)| c.create_before_destroy)
-        .map(|(i, _)| i)
-        .collect();
-    let mut seen: HashSet<usize> = queue.iter().copied().collect();
-    while let Some(i) = queue.pop() {
-        let Some(dependencies) = depends.get(i) else {
+/// What is only deleted keeps what state recorded of it.
+fn spread_create_before_destroy(evaluator: &Evaluator<'_>, changes: &mut [ResourceChange]) {
+    let spread = evaluator.references().created_before_destroyed();
+    for change in changes {
+        if matches!(change.action, Action::Delete | Action::Forget) {
             continue;
-        };
-        for dependency in dependencies.iter() {
-            for j in by_config.get(dependency).into_iter().flatten() {
-                if seen.insert(*j) {
-                    queue.push(*j);
-                }
-            }
         }
-    }
-    for i in seen {
-        if let Some(change) = changes.get_mut(i) {
-            change.create_before_destroy = true;
-            if change.action == Action::DeleteThenCreate {
-                change.action = Action::CreateThenDelete;
-            }
+        change.create_before_destroy =
+            !spread.is_empty() && spread.contains(&change.address.config());
+        if change.create_before_destroy && change.action == Action::DeleteThenCreate {
+            change.action = Action::CreateThenDelete;
         }
     }
 }
@@ -212,20 +198,17 @@ fn order_deletions(
     changes: &[ResourceChange],
     ops: &[Ops],
     depends: &[Rc<BTreeSet<ConfigResource>>],
-    cache: &mut Cache,
 ) {
     // One gate in front of the deletes of each resource that something depends on.
     let mut gates: BTreeMap<ConfigResource, OpId> = BTreeMap::new();
-    let mut provider_needs: HashMap<stead_state::ProviderConfigRef, Rc<BTreeSet<ConfigResource>>> =
+    let mut provider_needs: HashMap<stead_state::ProviderConfigRef, Vec<ConfigResource>> =
         HashMap::new();
     for ((change, op), own) in changes.iter().zip(ops).zip(depends) {
         let needs = provider_needs
             .entry(change.provider.clone())
             .or_insert_with(|| {
-                evaluator.resource_dependencies(
-                    evaluator.id(Object::Provider(change.provider.clone())),
-                    cache,
-                )
+                let provider = Node::Provider(change.provider.clone());
+                evaluator.references().resources(provider)
             });
         let first = match change.action {
             // What is created or updated against the new object must be done before the old one goes.

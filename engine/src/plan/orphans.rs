@@ -1,10 +1,11 @@
 //! What is recorded and no longer wanted.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Instant;
 
 use stead_state::ProviderConfigRef;
-use stead_value::addr::{InstanceKey, ResourceInstance};
+use stead_value::addr::{ConfigResource, InstanceKey, ResourceInstance};
 use stead_value::{Diagnostic, Value};
 
 use super::{Finished, Kind, Planner, instance, refresh};
@@ -19,15 +20,28 @@ impl Planner<'_, '_> {
             return;
         }
         let destroy = self.kind == Kind::Destroy;
+        let doomed = self.doomed();
         let orphans: Vec<(ResourceInstance, ProviderConfigRef)> = self
             .state
             .current_objects()
-            .filter(|(address, _, _)| destroy || !self.desired.contains(address))
+            .filter(|(address, _, _)| match &doomed {
+                Some(doomed) => doomed.contains(address),
+                None => {
+                    !self.desired.contains(address)
+                        && self
+                            .selection
+                            .keeps_orphan(address, self.is_declared(address))
+                }
+            })
             .map(|(address, _, provider)| (address, provider.clone()))
             .collect();
         let deposed: Vec<(ResourceInstance, String, ProviderConfigRef)> = self
             .state
             .deposed_objects()
+            .filter(|(address, ..)| match &doomed {
+                Some(doomed) => doomed.contains(address),
+                None => self.selection.is_all() || self.selection.means(address),
+            })
             .map(|(address, key, _, provider)| (address, key.to_owned(), provider.clone()))
             .collect();
         let (forgotten_deposed, deposed): (Vec<_>, Vec<_>) =
@@ -63,12 +77,95 @@ impl Planner<'_, '_> {
         if self.diagnostics.has_errors() {
             return;
         }
+        if self.is_refresh_only() {
+            return;
+        }
         for (address, provider) in orphans {
             self.retire(address, provider);
         }
         for (address, key, provider) in forgotten_deposed {
             self.forget(address, Some(key), provider);
         }
+    }
+
+    /// What a destroy plan takes away: with targets, what they name and what depends on that; with exclusions, all but what
+    /// they name and what that depends on. `None` for other plans.
+    fn doomed(&self) -> Option<HashSet<ResourceInstance>> {
+        if self.kind != Kind::Destroy {
+            return None;
+        }
+        let mut all: Vec<(ResourceInstance, Vec<ConfigResource>)> = Vec::new();
+        for (id, resource) in &self.state.resources {
+            for (key, instance) in &resource.instances {
+                let objects = instance.current.iter().chain(instance.deposed.values());
+                let needs = objects
+                    .flat_map(|o| &o.dependencies)
+                    .filter_map(|text| stead_state::parse_resource_instance(text))
+                    .map(|address| address.config())
+                    .collect();
+                all.push((id.instance(key.clone()), needs));
+            }
+        }
+        if self.selection.is_all() {
+            return Some(all.into_iter().map(|(address, _)| address).collect());
+        }
+        let exclusion = self.selection.is_exclusion();
+        // Either what is meant drags along those that need it, or what is spared saves what it needs.
+        let mut chosen: HashSet<ResourceInstance> = HashSet::new();
+        let mut configs: HashSet<ConfigResource> = HashSet::new();
+        let mut queue: Vec<ConfigResource> = Vec::new();
+        for (address, _) in &all {
+            if self.selection.means(address) != exclusion && chosen.insert(address.clone()) {
+                queue.push(address.config());
+            }
+        }
+        let mut links: HashMap<ConfigResource, Vec<&ResourceInstance>> = HashMap::new();
+        let mut members: HashMap<ConfigResource, Vec<&ResourceInstance>> = HashMap::new();
+        let mut needs_of: HashMap<&ResourceInstance, &Vec<ConfigResource>> = HashMap::new();
+        for (address, needs) in &all {
+            members.entry(address.config()).or_default().push(address);
+            needs_of.insert(address, needs);
+            for need in needs {
+                links.entry(need.clone()).or_default().push(address);
+            }
+        }
+        while let Some(config) = queue.pop() {
+            if !configs.insert(config.clone()) {
+                continue;
+            }
+            let found: Vec<&ResourceInstance> = if exclusion {
+                let own = members.get(&config).into_iter().flatten();
+                own.filter(|a| chosen.contains(**a))
+                    .filter_map(|a| needs_of.get(*a))
+                    .flat_map(|needs| needs.iter())
+                    .filter_map(|need| members.get(need))
+                    .flatten()
+                    .copied()
+                    .collect()
+            } else {
+                links.get(&config).into_iter().flatten().copied().collect()
+            };
+            for address in found {
+                if chosen.insert(address.clone()) {
+                    queue.push(address.config());
+                }
+            }
+        }
+        let addresses = all.into_iter().map(|(address, _)| address);
+        Some(
+            addresses
+                .filter(|address| chosen.contains(address) != exclusion)
+                .collect(),
+        )
+    }
+
+    /// Whether the configuration has the resource, whatever its instances.
+    fn is_declared(&self, address: &ResourceInstance) -> bool {
+        let config = address.config();
+        self.evaluator
+            .tree()
+            .get(&config.module)
+            .is_some_and(|node| node.module.resources.contains_key(&config.resource))
     }
 
     fn retire(&mut self, address: ResourceInstance, provider: ProviderConfigRef) {
@@ -132,7 +229,7 @@ impl Planner<'_, '_> {
             dependencies: Vec::new(),
             address: address.clone(),
         };
-        self.changes.insert((address, None), change);
+        self.add_change(change);
     }
 
     /// Drops an object, the current one or a deposed copy, from the state; its provider is not asked, and need not be there any more.
@@ -180,7 +277,7 @@ impl Planner<'_, '_> {
             dependencies: Vec::new(),
             address: address.clone(),
         };
-        self.changes.insert((address, deposed), change);
+        self.add_change(change);
     }
 
     fn declared(&self, address: &ResourceInstance) -> Option<&stead_lang::config::Resource> {
@@ -193,9 +290,7 @@ impl Planner<'_, '_> {
 
     /// Why nothing wants the object any more.
     fn reason(&self, address: &ResourceInstance) -> ActionReason {
-        let config = address.config();
-        let declared = self.evaluator.tree().get(&config.module);
-        if !declared.is_some_and(|node| node.module.resources.contains_key(&config.resource)) {
+        if !self.is_declared(address) {
             let moved = self.moved_from.contains_key(address);
             return if moved {
                 ActionReason::DeleteBecauseNoMoveTarget
@@ -293,6 +388,7 @@ impl Planner<'_, '_> {
             return;
         };
         let (before, private) = match result {
+            Ok(Some(_)) if self.is_refresh_only() => return,
             Ok(Some((value, private, warnings))) => {
                 self.diagnostics.extend(warnings);
                 (value, private)
@@ -323,7 +419,7 @@ impl Planner<'_, '_> {
             create_before_destroy: false,
             dependencies: Vec::new(),
         };
-        self.changes.insert((address, Some(key)), change);
+        self.add_change(change);
     }
 
     fn provider_of(&self, address: &ResourceInstance) -> Option<ProviderConfigRef> {

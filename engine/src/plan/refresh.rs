@@ -90,9 +90,39 @@ impl Planner<'_, '_> {
             create_before_destroy: recorded.create_before_destroy,
         };
         self.refreshed.insert(address.clone(), prior);
-        if !self.options.refresh || opened.is_late() || !Self::is_managed(&address) {
+        let later = self.options.minimal_refresh && self.desired.contains(&address);
+        if !self.options.refresh || later || opened.is_late() || !Self::is_managed(&address) {
             return self.continue_parked(&address);
         }
+        self.read_object(address, opened, value, recorded.private);
+    }
+
+    /// With `-minimal-refresh`: asks about an object that the plan would change, once. Says whether its instance, which then
+    /// waits, is to be planned anew.
+    pub(super) fn refresh_before_change(&mut self, address: &ResourceInstance) -> bool {
+        if !self.options.minimal_refresh || !self.asked.insert(address.clone()) {
+            return false;
+        }
+        let Some(prior) = self.refreshed.get(address).cloned() else {
+            return false;
+        };
+        let provider = self.state.current(address).map(|(_, p)| p.clone());
+        match provider.and_then(|p| self.pool.get(&p).cloned()) {
+            Some(opened) if !opened.is_late() => {
+                self.read_object(address.clone(), opened, prior.value, prior.private);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    fn read_object(
+        &mut self,
+        address: ResourceInstance,
+        opened: crate::providers::Opened,
+        value: Value,
+        private: Vec<u8>,
+    ) {
         let observer = Arc::clone(&self.observer);
         let context = self.context(&address);
         let id = super::instance::display_id(&value);
@@ -107,7 +137,7 @@ impl Planner<'_, '_> {
             let type_name = &address.resource.type_name;
             let read = opened
                 .provider()
-                .read(type_name, plain, recorded.private, &context)
+                .read(type_name, plain, private, &context)
                 .await;
             observer.event(Event::RefreshDone {
                 address: address.clone(),

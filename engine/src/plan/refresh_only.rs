@@ -1,0 +1,128 @@
+//! `-refresh-only`: what has become of the recorded objects, and nothing else.
+
+use std::collections::{BTreeSet, HashMap};
+
+use stead_lang::decode::SourceMap;
+use stead_state::{ProviderConfigRef, ResourceId, State};
+use stead_value::addr::{InstanceKey, ResourceInstance};
+use stead_value::{Severity, Type, Value};
+
+use super::Planner;
+use super::instance::Prepared;
+use crate::PlanMode;
+use crate::checks::{CheckObject, RuleKind};
+use crate::eval::{ObjectId, Rules};
+
+/// Which instances of each resource a state records.
+pub(crate) fn recorded_keys(state: &State) -> HashMap<ResourceId, BTreeSet<InstanceKey>> {
+    let resources = state.resources.iter();
+    resources
+        .map(|(id, resource)| {
+            let instances = resource.instances.iter();
+            let current = instances.filter(|(_, i)| i.current.is_some());
+            (id.clone(), current.map(|(key, _)| key.clone()).collect())
+        })
+        .collect()
+}
+
+impl Planner<'_, '_> {
+    pub(super) fn is_refresh_only(&self) -> bool {
+        self.options.mode == PlanMode::RefreshOnly
+    }
+
+    /// How bad a condition is that does not hold: a plan that changes nothing has nothing to stop.
+    pub(super) fn condition_severity(&self) -> Severity {
+        if self.is_refresh_only() {
+            Severity::Warning
+        } else {
+            Severity::Error
+        }
+    }
+
+    /// Makes references see the instances that there are, not those that there would be.
+    pub(super) fn see_only_recorded(&self) {
+        self.evaluator.see_only(recorded_keys(&self.state));
+    }
+
+    /// An instance is what the refresh finds of it; conditions that do not hold are warnings.
+    pub(super) fn refresh_instance(
+        &mut self,
+        id: ObjectId,
+        address: ResourceInstance,
+        provider: ProviderConfigRef,
+    ) {
+        let Some(config) = self.evaluator.instance_config(&address) else {
+            return self.publish_failed(id);
+        };
+        if self.state.current(&address).is_none() {
+            return self.publish(id, Value::dynamic());
+        }
+        self.want_refresh(&address, &provider);
+        let attempt = self.evaluator.run(id, || {
+            self.evaluator.demand_declaration(&config);
+            let scope = self
+                .evaluator
+                .scope(config.module, config.repetition.clone());
+            let rules = Rules::new(
+                RuleKind::Precondition,
+                &config.resource.lifecycle.preconditions,
+                Severity::Warning,
+            );
+            self.evaluator.check(&rules, &scope)
+        });
+        let Some(attempt) = attempt else {
+            return;
+        };
+        let object = CheckObject::Instance(address.clone());
+        self.evaluator
+            .record_checks(&object, RuleKind::Precondition, &attempt.value.results);
+        self.diagnostics.extend(attempt.value.diagnostics);
+        let prepared = Prepared {
+            id,
+            config: Value::null(Type::Dynamic),
+            ranges: SourceMap::default(),
+            triggered: false,
+            address,
+            provider,
+        };
+        self.plan_prepared(Box::new(prepared));
+    }
+
+    /// The refresh is done.
+    pub(super) fn take_refreshed_instance(&mut self, prepared: &Prepared) {
+        let found = self.refreshed.get(&prepared.address);
+        let value = found
+            .map(|prior| prior.value.clone())
+            .filter(|v| !v.is_null())
+            .unwrap_or_else(Value::dynamic);
+        self.postconditions(&prepared.address, &value);
+        self.publish(prepared.id, value);
+    }
+
+    /// Evaluates an instance's postconditions; says whether planning may go on.
+    pub(super) fn postconditions(&mut self, address: &ResourceInstance, value: &Value) -> bool {
+        let Some(config) = self.evaluator.instance_config(address) else {
+            return true;
+        };
+        let rules = Rules::new(
+            RuleKind::Postcondition,
+            &config.resource.lifecycle.postconditions,
+            self.condition_severity(),
+        );
+        let scope =
+            self.evaluator
+                .condition_scope(config.module, &config.repetition, Some(value.clone()));
+        let checked = self.evaluator.check(&rules, &scope);
+        let object = CheckObject::Instance(address.clone());
+        self.evaluator
+            .record_checks(&object, rules.kind, &checked.results);
+        let holds = !checked.diagnostics.has_errors();
+        self.diagnostics.extend(
+            checked
+                .diagnostics
+                .into_iter()
+                .map(|d| d.address(address.to_string())),
+        );
+        holds
+    }
+}
