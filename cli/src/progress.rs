@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-use stead_engine::{Action, Event, Observer};
+use stead_engine::{Action, EphemeralStep, Event, Observer};
 use stead_value::addr::ResourceInstance;
 
 use crate::render::Style;
@@ -200,8 +200,63 @@ impl Observer for Progress {
                     seconds(elapsed)
                 ));
             }
-            Event::Skipped { .. } | Event::Tally { .. } => {}
+            Event::EphemeralStart { address, step } => {
+                self.line(&format!("{} {}...", bold(&address), ephemeral(step).0));
+                self.begin(&address, None);
+            }
+            Event::EphemeralDone {
+                address,
+                step,
+                elapsed,
+            } => {
+                self.end(&address);
+                self.line(&format!(
+                    "{} {} complete after {}",
+                    bold(&address),
+                    ephemeral(step).1,
+                    seconds(elapsed)
+                ));
+            }
+            Event::EphemeralFailed { address, .. } => self.end(&address),
+            Event::EphemeralDeferred { address } => {
+                self.line(&format!(
+                    "{} Configuration unknown, deferring...",
+                    bold(&address)
+                ));
+            }
+            Event::ProvisionStart {
+                address,
+                provisioner,
+            } => self.line(&format!(
+                "{} Provisioning with '{provisioner}'...",
+                bold(&address)
+            )),
+            Event::ProvisionOutput {
+                address,
+                provisioner,
+                text,
+            } => {
+                let prefix = self.style.bold(format!("{address} ({provisioner}):"));
+                for line in text.split(['\n', '\r']).map(str::trim_end) {
+                    if !line.is_empty() {
+                        self.line(&format!("{prefix} {line}"));
+                    }
+                }
+            }
+            Event::ProvisionDone { .. }
+            | Event::ProvisionFailed { .. }
+            | Event::Skipped { .. }
+            | Event::Tally { .. } => {}
         }
+    }
+}
+
+/// A step of an ephemeral resource as it runs, and when it is done.
+fn ephemeral(step: EphemeralStep) -> (&'static str, &'static str) {
+    match step {
+        EphemeralStep::Open => ("Opening", "Opening"),
+        EphemeralStep::Renew => ("Renewing", "Renewal"),
+        EphemeralStep::Close => ("Closing", "Closing"),
     }
 }
 

@@ -17,6 +17,9 @@ pub(crate) fn registry() -> Result<Registry, Diagnostics> {
     for (source, factory) in stead_utility::factories(&dialer) {
         register(&mut registry, source, factory);
     }
+    for (name, provisioner) in stead_utility::provision::provisioners(&dialer) {
+        registry.register_provisioner(name, provisioner);
+    }
     #[cfg(feature = "homelab")]
     for (source, factory) in homelab(&dialer) {
         register(&mut registry, source, factory);

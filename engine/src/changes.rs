@@ -133,6 +133,13 @@ pub struct Because {
     pub expression: String,
 }
 
+/// An instance of an ephemeral resource: named by the plan, never its value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EphemeralInstance {
+    pub address: ResourceInstance,
+    pub provider: ProviderConfigRef,
+}
+
 #[derive(Clone, Debug)]
 pub struct OutputChange {
     pub action: Action,
@@ -165,6 +172,8 @@ pub struct Plan {
     pub prior_state: State,
     /// The types of the root outputs' values, as they will stand in the state.
     pub output_types: BTreeMap<Arc<str>, Type>,
+    /// Ephemeral resources that the apply opens.
+    pub ephemerals: Vec<EphemeralInstance>,
     pub graph: ExecutionGraph,
     /// How the conditions turned out so far.
     pub checks: CheckResults,

@@ -1,5 +1,6 @@
 //! What the engine tells while it works; the command line shows it as lines, a live display or JSON.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use stead_value::addr::ResourceInstance;
@@ -44,12 +45,56 @@ pub enum Event {
         address: ResourceInstance,
         action: Action,
     },
+    /// A step of an ephemeral resource began.
+    EphemeralStart {
+        address: ResourceInstance,
+        step: EphemeralStep,
+    },
+    EphemeralDone {
+        address: ResourceInstance,
+        step: EphemeralStep,
+        elapsed: Duration,
+    },
+    EphemeralFailed {
+        address: ResourceInstance,
+        step: EphemeralStep,
+        elapsed: Duration,
+    },
+    /// An ephemeral resource is opened during the apply only, because its configuration is not known yet.
+    EphemeralDeferred { address: ResourceInstance },
+    /// A provisioner of an object began.
+    ProvisionStart {
+        address: ResourceInstance,
+        provisioner: Arc<str>,
+    },
+    /// One or several lines of a provisioner.
+    ProvisionOutput {
+        address: ResourceInstance,
+        provisioner: Arc<str>,
+        text: String,
+    },
+    ProvisionDone {
+        address: ResourceInstance,
+        provisioner: Arc<str>,
+    },
+    ProvisionFailed {
+        address: ResourceInstance,
+        provisioner: Arc<str>,
+    },
     /// How far an apply is: operations finished, running and waiting.
     Tally {
         done: usize,
         running: usize,
         waiting: usize,
     },
+}
+
+/// What is done with an ephemeral resource.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EphemeralStep {
+    Open,
+    Renew,
+    Close,
 }
 
 /// Takes events, from any thread; must return at once.

@@ -35,12 +35,27 @@ pub enum Op {
     Forget {
         change: usize,
     },
+    /// Opens one of the plan's ephemeral resources.
+    Open {
+        ephemeral: usize,
+    },
+    /// Gives it back, once everything that uses it is done.
+    Close {
+        ephemeral: usize,
+    },
 }
 
 impl Op {
+    pub fn ephemeral(self) -> Option<usize> {
+        match self {
+            Op::Open { ephemeral } | Op::Close { ephemeral } => Some(ephemeral),
+            _ => None,
+        }
+    }
+
     pub fn change(self) -> Option<usize> {
         match self {
-            Op::Join => None,
+            Op::Join | Op::Open { .. } | Op::Close { .. } => None,
             Op::Read { change }
             | Op::Create { change }
             | Op::Update { change }

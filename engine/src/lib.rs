@@ -6,6 +6,7 @@
 pub mod apply;
 pub mod changes;
 pub mod checks;
+mod ephemeral;
 pub mod eval;
 pub mod event;
 pub mod graph;
@@ -14,11 +15,12 @@ pub mod outputs;
 pub mod plan;
 pub mod planfile;
 pub mod providers;
+mod provision;
 mod references;
 
 mod wire;
 
 pub use changes::{Action, ActionReason, OutputChange, Plan, PlanMode, ResourceChange};
-pub use event::{Event, Observer};
+pub use event::{EphemeralStep, Event, Observer};
 pub use object::recorded_value;
 pub use providers::Registry;

@@ -11,10 +11,10 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use stead_state::State;
-use stead_value::{Diagnostic, Diagnostics};
+use stead_value::{Diagnostic, Diagnostics, Marks};
 use zip::write::SimpleFileOptions;
 
-use crate::changes::{OutputChange, Plan, PlanMode, ResourceChange};
+use crate::changes::{EphemeralInstance, OutputChange, Plan, PlanMode, ResourceChange};
 use crate::checks::CheckResults;
 use crate::graph::ExecutionGraph;
 use crate::wire::{Wire, path_from_wire, path_to_wire};
@@ -48,12 +48,20 @@ struct Document {
     drift: Vec<ChangeDocument>,
     outputs: BTreeMap<String, OutputDocument>,
     variables: BTreeMap<String, Wire>,
+    #[serde(default)]
+    ephemerals: Vec<EphemeralDocument>,
     graph: ExecutionGraph,
     /// As state records them.
     #[serde(default)]
     checks: serde_json::Value,
     #[serde(default)]
     partial: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+struct EphemeralDocument {
+    address: String,
+    provider: String,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -118,7 +126,17 @@ pub fn write(path: &Path, file: &PlanFile) -> Result<(), Diagnostic> {
         variables: plan
             .variables
             .iter()
+            // What is ephemeral is given again at the apply.
+            .filter(|(_, v)| !v.marks_deep().contains(Marks::EPHEMERAL))
             .map(|(k, v)| (k.to_string(), Wire::of(v)))
+            .collect(),
+        ephemerals: plan
+            .ephemerals
+            .iter()
+            .map(|e| EphemeralDocument {
+                address: e.address.to_string(),
+                provider: e.provider.to_string(),
+            })
             .collect(),
         graph: plan.graph.clone(),
         checks: plan.checks.to_state(),
@@ -259,16 +277,26 @@ pub fn read(path: &Path) -> Result<PlanFile, Diagnostic> {
         outputs,
         variables,
         prior_state,
+        ephemerals: document
+            .ephemerals
+            .into_iter()
+            .map(|e| {
+                Some(EphemeralInstance {
+                    address: stead_state::parse_resource_instance(&e.address)?,
+                    provider: stead_state::parse_provider(&e.provider)?,
+                })
+            })
+            .collect::<Option<_>>()
+            .ok_or_else(broken)?,
         graph: document.graph,
         checks: CheckResults::from_state(&document.checks).ok_or_else(broken)?,
         partial: document.partial,
         warnings: Diagnostics::new(),
     };
     let indices_fit = plan.graph.ids().all(|id| {
-        plan.graph
-            .op(id)
-            .change()
-            .is_none_or(|c| c < plan.changes.len())
+        let op = plan.graph.op(id);
+        op.change().is_none_or(|c| c < plan.changes.len())
+            && op.ephemeral().is_none_or(|e| e < plan.ephemerals.len())
     });
     if !indices_fit || plan.graph.cycle().is_some() {
         return Err(failed("its execution graph is malformed".into()));

@@ -3,22 +3,57 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use stead_sdk::{Provider, ProviderFactory};
+use stead_sdk::{Provider, ProviderFactory, Provisioner, connection_schema};
 use stead_state::ProviderConfigRef;
 use stead_value::Diagnostic;
 use stead_value::addr::{ProviderSource, ResourceMode};
-use stead_value::schema::{ProviderSchema, Schema};
+use stead_value::schema::{Block, ProviderSchema, Schema};
 
-/// The providers that this program has, by source address.
-#[derive(Clone, Default)]
+/// The providers that this program has, by source address, and the provisioners, by name.
+#[derive(Clone)]
 pub struct Registry {
     factories: HashMap<ProviderSource, Arc<dyn ProviderFactory>>,
+    provisioners: HashMap<Arc<str>, Arc<dyn Provisioner>>,
+    connection: Arc<Block>,
+}
+
+impl Default for Registry {
+    fn default() -> Self {
+        Registry {
+            factories: HashMap::new(),
+            provisioners: HashMap::new(),
+            connection: Arc::new(connection_schema()),
+        }
+    }
 }
 
 impl Registry {
     /// Makes `factory` answer for a source such as `bpg/proxmox`. Several sources may share one factory.
     pub fn register(&mut self, source: ProviderSource, factory: Arc<dyn ProviderFactory>) {
         self.factories.insert(source, factory);
+    }
+
+    /// Makes `provisioner` answer for `provisioner "NAME"` blocks.
+    pub fn register_provisioner(&mut self, name: &str, provisioner: Arc<dyn Provisioner>) {
+        self.provisioners.insert(name.into(), provisioner);
+    }
+
+    pub fn provisioner(&self, name: &str) -> Result<&Arc<dyn Provisioner>, Diagnostic> {
+        self.provisioners.get(name).ok_or_else(|| {
+            let known = self.provisioners.keys().map(|k| &**k);
+            let suggestion = stead_lang::nearest(name, known)
+                .map(|s| format!(" Did you mean \"{s}\"?"))
+                .unwrap_or_default();
+            Diagnostic::error(
+                "Unknown provisioner",
+                format!("There is no provisioner \"{name}\".{suggestion}"),
+            )
+        })
+    }
+
+    /// What `connection` blocks take.
+    pub fn connection(&self) -> &Block {
+        &self.connection
     }
 
     pub fn sources(&self) -> impl Iterator<Item = &ProviderSource> {

@@ -10,7 +10,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use indexmap::IndexSet;
-use stead_lang::config::{CheckRule, ConfigNode, ConfigTree, Repetition, Resource};
+use stead_lang::config::{
+    CheckRule, ConfigNode, ConfigTree, ProvisionerWhen, Repetition, Resource,
+};
 use stead_lang::decode::body_references;
 use stead_lang::expr::{StaticReference, Target, references};
 use stead_lang::syntax::{Body, Expression};
@@ -439,6 +441,17 @@ fn resource_references(resource: &Resource) -> Vec<StaticReference> {
     found.extend(body_references(&resource.body).0);
     found.extend(rule_references(&resource.lifecycle.preconditions));
     found.extend(rule_references(&resource.lifecycle.postconditions));
+    // Destroy-time provisioners refer to their own object only.
+    let creation = resource
+        .provisioners
+        .iter()
+        .filter(|p| p.when == ProvisionerWhen::Create);
+    let bodies =
+        creation.flat_map(|p| std::iter::once(&p.body).chain(p.connection.iter().map(|c| &c.body)));
+    let own = resource.connection.iter().map(|c| &c.body);
+    for body in own.chain(bodies) {
+        found.extend(body_references(body).0);
+    }
     found
 }
 

@@ -4,8 +4,11 @@
 //! The state is handed to the sink after every operation that changed it.
 
 mod checks;
+mod ephemeral;
+mod limits;
 mod operation;
 mod outputs;
+mod provision;
 
 use std::collections::{BinaryHeap, HashMap};
 use std::sync::Arc;
@@ -21,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::changes::{Plan, ResourceChange};
 use crate::checks::{CheckObject, RuleKind};
+use crate::ephemeral::Held;
 use crate::eval::{Evaluator, InstanceConfig, Object, Rules};
 use crate::event::{Event, Observer};
 use crate::graph::{Op, OpId};
@@ -99,6 +103,7 @@ pub async fn apply(
         patience.cancel();
     });
     executor.run(sink).await;
+    executor.close_ephemerals().await;
     watch.abort();
     executor.finish(sink)
 }
@@ -120,6 +125,16 @@ enum Status {
     Skipped,
 }
 
+/// How a job ended.
+enum Finished {
+    /// A create, update, delete or read.
+    Object(operation::Outcome),
+    /// The provisioners of an object that was created.
+    Provisioned(Result<(), Diagnostics>),
+    Opened(ephemeral::Opening),
+    Closed(Diagnostics),
+}
+
 /// What must be known when a job ends.
 struct Flight {
     /// See [`operation::Outcome`]; set when the job has ended.
@@ -130,6 +145,31 @@ struct Flight {
     /// Of the evaluated configuration: marks to put back and places for diagnostics.
     sensitive: Vec<stead_value::Path>,
     ranges: SourceMap,
+    /// Set when the object is there: it, its id for progress lines, and the provisioners that it still needs.
+    value: Option<Value>,
+    shown_id: Option<String>,
+    provisioners: Vec<Result<provision::Step, Diagnostics>>,
+}
+
+impl Flight {
+    fn new(
+        change: usize,
+        action: Action,
+        sensitive: Vec<stead_value::Path>,
+        ranges: SourceMap,
+    ) -> Flight {
+        Flight {
+            usable: false,
+            change,
+            action,
+            started: Instant::now(),
+            sensitive,
+            ranges,
+            value: None,
+            shown_id: None,
+            provisioners: Vec::new(),
+        }
+    }
 }
 
 struct Executor<'e, 'c> {
@@ -151,8 +191,11 @@ struct Executor<'e, 'c> {
     settled: usize,
     ranks: Vec<u32>,
     ready: BinaryHeap<Ready>,
-    running: JoinSet<(OpId, operation::Outcome)>,
+    running: JoinSet<(OpId, Finished)>,
     flights: HashMap<OpId, Flight>,
+    limits: limits::Limits,
+    /// Ephemeral resources that are open, by their position in the plan.
+    held: HashMap<usize, Held>,
     /// The deposed key that this apply gave to a change's old object.
     deposed: HashMap<usize, String>,
     diagnostics: Diagnostics,
@@ -200,6 +243,8 @@ impl<'e, 'c> Executor<'e, 'c> {
             ready: BinaryHeap::new(),
             running: JoinSet::new(),
             flights: HashMap::new(),
+            limits: limits::Limits::default(),
+            held: HashMap::new(),
             deposed: HashMap::new(),
             diagnostics,
             halted: false,
@@ -271,7 +316,7 @@ impl<'e, 'c> Executor<'e, 'c> {
             self.tally();
             match self.running.join_next().await {
                 None => break,
-                Some(Ok((id, outcome))) => self.complete(id, outcome, sink),
+                Some(Ok((id, finished))) => self.finished(id, finished, sink),
                 Some(Err(error)) => {
                     self.halted = true;
                     self.diagnostics.push(Diagnostic::error(
@@ -296,6 +341,9 @@ impl<'e, 'c> Executor<'e, 'c> {
                 return;
             };
             let id = OpId::new(index as usize);
+            if !self.admit(id) {
+                continue;
+            }
             match self.start(id) {
                 operation::Started::Running => self.set(id, Status::Running),
                 operation::Started::Done { changed } => {
@@ -314,6 +362,9 @@ impl<'e, 'c> Executor<'e, 'c> {
 
     fn set(&mut self, id: OpId, status: Status) {
         let settles = matches!(status, Status::Done | Status::Failed | Status::Skipped);
+        if settles {
+            self.release(id);
+        }
         if settles && self.plan.graph.op(id) != Op::Join {
             self.settled += 1;
         }
@@ -376,6 +427,18 @@ impl<'e, 'c> Executor<'e, 'c> {
         }
     }
 
+    fn finished(&mut self, id: OpId, finished: Finished, sink: &mut dyn StateSink) {
+        match finished {
+            Finished::Object(outcome) => self.complete(id, outcome, sink),
+            Finished::Provisioned(result) => self.provisioned(id, result, sink),
+            Finished::Opened(opening) => self.opened(id, opening),
+            Finished::Closed(diagnostics) => {
+                self.diagnostics.extend(diagnostics);
+                self.done(id);
+            }
+        }
+    }
+
     fn complete(&mut self, id: OpId, outcome: operation::Outcome, sink: &mut dyn StateSink) {
         let Some(mut flight) = self.flights.remove(&id) else {
             return;
@@ -385,27 +448,33 @@ impl<'e, 'c> Executor<'e, 'c> {
             return;
         };
         let op = self.plan.graph.op(id);
-        let elapsed = flight.started.elapsed();
         let address = change.address.clone();
-        let shown_id = crate::plan::display_id(&outcome.value);
+        flight.shown_id = crate::plan::display_id(&outcome.value);
         let mut ok = !outcome.diagnostics.has_errors();
         self.diagnostics.extend(locate(
             outcome.diagnostics,
             &flight.ranges,
             &address.to_string(),
         ));
-        match self.fold(op, &change, &flight, outcome.value, outcome.private, ok) {
-            Ok(after) => ok &= after,
-            Err(diagnostic) => {
-                self.diagnostics
-                    .push(diagnostic.address(address.to_string()));
-                ok = false;
-            }
+        let folded = self.fold(op, &change, &mut flight, outcome.value, outcome.private, ok);
+        if let Err(diagnostic) = folded {
+            self.diagnostics
+                .push(diagnostic.address(address.to_string()));
+            ok = false;
         }
         self.record(sink);
-        let action = flight.action;
+        if ok && !flight.provisioners.is_empty() {
+            return self.start_provisioning(id, &change, flight);
+        }
+        let ok = ok && self.check_afterwards(&change, &flight);
+        self.conclude(id, address, &flight, ok);
+    }
+
+    /// An operation is over, with all that belongs to it.
+    fn conclude(&mut self, id: OpId, address: ResourceInstance, flight: &Flight, ok: bool) {
+        let (action, elapsed) = (flight.action, flight.started.elapsed());
         if ok {
-            self.count(op);
+            self.count(self.plan.graph.op(id));
             let started = flight.started.duration_since(self.began);
             self.timings.push(Timing {
                 address: address.clone(),
@@ -416,7 +485,7 @@ impl<'e, 'c> Executor<'e, 'c> {
             self.observer.event(Event::Done {
                 address,
                 action,
-                id: shown_id,
+                id: flight.shown_id.clone(),
                 elapsed,
             });
             self.done(id);
@@ -435,20 +504,25 @@ impl<'e, 'c> Executor<'e, 'c> {
             Op::Create { .. } => self.counts.0 += 1,
             Op::Update { .. } => self.counts.1 += 1,
             Op::Delete { .. } | Op::DeleteDeposed { .. } => self.counts.2 += 1,
-            Op::Join | Op::Read { .. } | Op::Depose { .. } | Op::Forget { .. } => {}
+            Op::Join
+            | Op::Read { .. }
+            | Op::Depose { .. }
+            | Op::Forget { .. }
+            | Op::Open { .. }
+            | Op::Close { .. } => {}
         }
     }
 
-    /// Takes an operation's result into the state and publishes the new value. `Ok(false)`: a postcondition failed.
+    /// Takes an operation's result into the state and publishes the new value.
     fn fold(
         &mut self,
         op: Op,
         change: &ResourceChange,
-        flight: &Flight,
+        flight: &mut Flight,
         value: Value,
         private: Vec<u8>,
         ok: bool,
-    ) -> Result<bool, Diagnostic> {
+    ) -> Result<(), Diagnostic> {
         let address = &change.address;
         let type_name = &address.resource.type_name;
         let schema = self
@@ -485,17 +559,26 @@ impl<'e, 'c> Executor<'e, 'c> {
                     .set_deposed(address, &change.provider, &key, left),
                 None => self.state.set_current(address, &change.provider, left),
             }
-            return Ok(true);
+            return Ok(());
         }
         if value.is_null() {
             self.restore_deposed(op, change);
-            return Ok(true);
+            return Ok(());
         }
         let value = value.apply_marks(&flight.sensitive, Marks::SENSITIVE);
         let by_schema = object::sensitive_by_schema(&schema.block, &value);
         let value = value.apply_marks(&by_schema, Marks::SENSITIVE);
         let created = matches!(op, Op::Create { .. });
-        let status = if !ok && created && !flight.usable {
+        if created && ok {
+            flight.provisioners = self.creation_provisioners(change, &value);
+        }
+        // Until its provisioners have run, an object is not what it should be: a run that is killed meanwhile must not hide that.
+        let unfit = if ok {
+            !flight.provisioners.is_empty()
+        } else {
+            created && !flight.usable
+        };
+        let status = if unfit {
             ObjectStatus::Tainted
         } else {
             ObjectStatus::Ready
@@ -516,12 +599,21 @@ impl<'e, 'c> Executor<'e, 'c> {
         self.state
             .set_current(address, &change.provider, Some(object));
         let id = self.evaluator.id(Object::Instance(address.clone()));
-        if !ok {
+        if ok {
+            self.evaluator.publish(id, value.clone());
+            flight.value = Some(value);
+        } else {
             self.evaluator.publish_failed(id);
-            return Ok(true);
         }
-        self.evaluator.publish(id, value.clone());
-        Ok(self.postconditions(change, value))
+        Ok(())
+    }
+
+    /// The postconditions of an object that is there.
+    fn check_afterwards(&mut self, change: &ResourceChange, flight: &Flight) -> bool {
+        match &flight.value {
+            Some(value) => self.postconditions(change, value.clone()),
+            None => true,
+        }
     }
 
     fn is_data(change: &ResourceChange) -> bool {
@@ -609,7 +701,7 @@ impl<'e, 'c> Executor<'e, 'c> {
             .plan
             .graph
             .ids()
-            .filter(|id| self.plan.graph.op(*id) != Op::Join)
+            .filter(|id| self.plan.graph.op(*id).change().is_some())
             .filter(|id| {
                 matches!(
                     self.status.get(id.index()),

@@ -1,7 +1,6 @@
 //! One operation: what is decided before it starts, and what runs.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use stead_lang::decode::SourceMap;
 use stead_sdk::{ApplyRequest, Context, PlanRequest, Provider, proposed_new};
@@ -11,7 +10,7 @@ use stead_value::schema::Schema;
 use stead_value::{Diagnostic, Diagnostics, Marks, Severity, Value};
 use tokio::sync::OnceCell;
 
-use super::{Executor, Flight};
+use super::{Executor, Finished, Flight};
 use crate::Action;
 use crate::changes::ResourceChange;
 use crate::checks::{CheckObject, RuleKind};
@@ -50,13 +49,13 @@ pub(super) struct Opening {
 
 /// A provider that a job may use once it is configured.
 #[derive(Clone)]
-enum Access {
+pub(super) enum Access {
     Ready(Arc<dyn Provider>),
     Opening(Arc<Opening>),
 }
 
 impl Access {
-    async fn open(&self, context: &Context) -> Result<&Arc<dyn Provider>, Diagnostics> {
+    pub(super) async fn open(&self, context: &Context) -> Result<&Arc<dyn Provider>, Diagnostics> {
         match self {
             Access::Ready(provider) => Ok(provider),
             Access::Opening(opening) => {
@@ -91,6 +90,11 @@ struct Write {
 impl Executor<'_, '_> {
     pub(super) fn start(&mut self, id: OpId) -> Started {
         let op = self.plan.graph.op(id);
+        match op {
+            Op::Open { ephemeral } => return self.start_open(id, ephemeral),
+            Op::Close { ephemeral } => return self.start_close(id, ephemeral),
+            _ => {}
+        }
         let Some(index) = op.change() else {
             return Started::Done { changed: false };
         };
@@ -98,7 +102,7 @@ impl Executor<'_, '_> {
             return Started::Done { changed: false };
         };
         let result = match op {
-            Op::Join => Ok(Started::Done { changed: false }),
+            Op::Join | Op::Open { .. } | Op::Close { .. } => Ok(Started::Done { changed: false }),
             Op::Depose { .. } => Ok(self.depose(index, &change)),
             Op::Forget { .. } => {
                 match &change.deposed {
@@ -112,7 +116,9 @@ impl Executor<'_, '_> {
                 }
                 Ok(Started::Done { changed: true })
             }
-            Op::Delete { .. } | Op::DeleteDeposed { .. } => self.start_delete(id, index, &change),
+            Op::Delete { .. } | Op::DeleteDeposed { .. } => {
+                self.start_delete(id, op, index, &change)
+            }
             Op::Create { .. } | Op::Update { .. } => self.start_write(id, op, index, &change),
             Op::Read { .. } => self.start_read(id, index, &change),
         };
@@ -181,18 +187,22 @@ impl Executor<'_, '_> {
             id: shown,
         });
         self.flights.insert(id, flight);
-        self.running.spawn(async move { (id, job.await) });
+        self.running
+            .spawn(async move { (id, Finished::Object(job.await)) });
         Started::Running
     }
 
     fn start_delete(
         &mut self,
         id: OpId,
+        op: Op,
         index: usize,
         change: &ResourceChange,
     ) -> Result<Started, Diagnostics> {
         let access = self.access(&change.provider)?;
         let context = self.context(&change.address);
+        let steps = self.destroy_provisioners(op, change);
+        let provisioning = self.provisioning(&change.address);
         let (prior, _) = change.before.clone().unmark_deep();
         let request = ApplyRequest {
             planned: Value::null(prior.ty()),
@@ -201,17 +211,20 @@ impl Executor<'_, '_> {
             prior,
         };
         let type_name = Arc::clone(&change.address.resource.type_name);
-        let flight = Flight {
-            usable: false,
-            change: index,
-            action: Action::Delete,
-            started: Instant::now(),
-            sensitive: change.before.marked_paths(Marks::SENSITIVE),
-            ranges: SourceMap::default(),
-        };
+        let flight = Flight::new(
+            index,
+            Action::Delete,
+            change.before.marked_paths(Marks::SENSITIVE),
+            SourceMap::default(),
+        );
         Ok(self.launch(id, flight, &change.address, async move {
-            let provider = match access.open(&context).await {
+            let opened = match provisioning.run(steps).await {
+                Ok(()) => access.open(&context).await,
+                Err(diagnostics) => Err(diagnostics),
+            };
+            let provider = match opened {
                 Ok(provider) => provider,
+                // It is as it was.
                 Err(diagnostics) => {
                     return Outcome {
                         usable: false,
@@ -239,7 +252,7 @@ impl Executor<'_, '_> {
         change: &ResourceChange,
     ) -> Result<Started, Diagnostics> {
         let access = self.access(&change.provider)?;
-        let (config, ranges) = self.evaluate(change)?;
+        let (config, ranges) = self.evaluate(&change.address, &change.provider)?;
         let type_name = &change.address.resource.type_name;
         let schema = self
             .registry
@@ -289,14 +302,7 @@ impl Executor<'_, '_> {
         } else {
             Action::Create
         };
-        let flight = Flight {
-            usable: false,
-            change: index,
-            action,
-            started: Instant::now(),
-            sensitive,
-            ranges,
-        };
+        let flight = Flight::new(index, action, sensitive, ranges);
         Ok(self.launch(id, flight, &change.address, write.run(context)))
     }
 
@@ -307,20 +313,13 @@ impl Executor<'_, '_> {
         change: &ResourceChange,
     ) -> Result<Started, Diagnostics> {
         let access = self.access(&change.provider)?;
-        let (config, ranges) = self.evaluate(change)?;
+        let (config, ranges) = self.evaluate(&change.address, &change.provider)?;
         let sensitive = config.marked_paths(Marks::SENSITIVE);
         let (config, _) = config.unmark_deep();
         let context = self.context(&change.address);
         let type_name = Arc::clone(&change.address.resource.type_name);
         let null = Value::null(change.after.ty());
-        let flight = Flight {
-            usable: false,
-            change: index,
-            action: Action::Read,
-            started: Instant::now(),
-            sensitive,
-            ranges,
-        };
+        let flight = Flight::new(index, Action::Read, sensitive, ranges);
         Ok(self.launch(id, flight, &change.address, async move {
             let read = match access.open(&context).await {
                 Ok(provider) => provider.read_data(&type_name, config, &context).await,
@@ -337,10 +336,13 @@ impl Executor<'_, '_> {
     }
 
     /// The instance's configuration with the values that are known now, after its preconditions.
-    fn evaluate(&self, change: &ResourceChange) -> Result<(Value, SourceMap), Diagnostics> {
-        let address = &change.address;
+    pub(super) fn evaluate(
+        &self,
+        address: &ResourceInstance,
+        provider: &ProviderConfigRef,
+    ) -> Result<(Value, SourceMap), Diagnostics> {
         let schema = self.registry.resource_schema(
-            &change.provider.source,
+            &provider.source,
             address.resource.mode,
             &address.resource.type_name,
         )?;
@@ -398,7 +400,7 @@ impl Executor<'_, '_> {
         .into()
     }
 
-    fn access(&mut self, address: &ProviderConfigRef) -> Result<Access, Diagnostics> {
+    pub(super) fn access(&mut self, address: &ProviderConfigRef) -> Result<Access, Diagnostics> {
         if let Some(Opened::Ready(provider)) = self.pool.get(address) {
             return Ok(Access::Ready(Arc::clone(provider)));
         }

@@ -5,6 +5,7 @@
 //! pure and single-threaded; who computes resource instances (the planner, the executor, validation) publishes them here.
 
 mod checks;
+mod destroy;
 mod expand;
 mod imports;
 mod instance;
@@ -29,6 +30,7 @@ use crate::checks::Recorded;
 use crate::references::References;
 
 pub use checks::{Checked, Rules};
+pub use destroy::{DestroyScope, Provisioners};
 pub use expand::{Expansion, Repeated};
 pub use imports::{ImportTarget, import_resource};
 pub use instance::InstanceConfig;
@@ -102,6 +104,17 @@ pub struct Settings {
     pub plan_timestamp: Option<String>,
     /// Clock and chance; only while applying.
     pub world: Option<Arc<dyn stead_lang::functions::World>>,
+}
+
+/// What functions get from outside.
+fn environment(settings: &Settings) -> stead_lang::expr::Environment<'_> {
+    stead_lang::expr::Environment {
+        files: &*settings.files,
+        working_directory: settings.working_directory.to_str(),
+        home_directory: settings.home_directory.as_deref(),
+        plan_timestamp: settings.plan_timestamp.as_deref(),
+        world: settings.world.as_deref(),
+    }
 }
 
 /// A root variable's value from the command line, a file or the environment.
@@ -243,6 +256,15 @@ impl<'c> Evaluator<'c> {
     /// The object behind an id of this evaluator.
     pub fn object(&self, id: ObjectId) -> Option<Object> {
         self.objects.borrow().get_index(id.0 as usize).cloned()
+    }
+
+    /// The modules' checks that have been asked for.
+    pub fn checks(&self) -> Vec<ObjectId> {
+        let objects = self.objects.borrow();
+        let ids = objects.iter().enumerate();
+        ids.filter(|(_, object)| matches!(object, Object::Checks(_)))
+            .map(|(index, _)| ObjectId(index as u32))
+            .collect()
     }
 
     /// What the object asked for when it was computed; empty before.

@@ -45,14 +45,7 @@ impl From<Outcome> for Resolved {
 
 impl Scope for EvalScope<'_, '_> {
     fn environment(&self) -> Environment<'_> {
-        let settings = &self.evaluator.settings;
-        Environment {
-            files: &*settings.files,
-            working_directory: settings.working_directory.to_str(),
-            home_directory: settings.home_directory.as_deref(),
-            plan_timestamp: settings.plan_timestamp.as_deref(),
-            world: settings.world.as_deref(),
-        }
+        super::environment(&self.evaluator.settings)
     }
 
     fn resolve(&self, reference: &Reference<'_>) -> Resolved {

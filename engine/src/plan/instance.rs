@@ -8,6 +8,7 @@ use stead_value::addr::{ResourceInstance, ResourceMode};
 use stead_value::schema::{Attribute, Block, Schema};
 use stead_value::{Diagnostic, Diagnostics, Marks, Path, Type, Value};
 
+use super::ephemeral::of_mode;
 use super::{Kind, Planner, decide, locate};
 use crate::checks::{CheckObject, RuleKind};
 use crate::eval::{Checked, InstanceConfig, Object, ObjectId, Rules};
@@ -29,6 +30,7 @@ pub(super) struct Prepared {
 struct Evaluated {
     decoded: stead_lang::decode::Decoded,
     preconditions: Checked,
+    provisioners: Diagnostics,
     triggered: Result<bool, Diagnostics>,
 }
 
@@ -68,13 +70,16 @@ impl Planner<'_, '_> {
             }
         };
         self.want_provider(&provider);
-        if self.kind == Kind::Destroy {
+        let ephemeral = address.resource.mode == ResourceMode::Ephemeral;
+        if self.kind == Kind::Destroy && !ephemeral {
             return self.recorded_instance(id, address, provider);
         }
         if self.is_refresh_only() && Self::is_managed(&address) {
             return self.refresh_instance(id, address, provider);
         }
-        self.want_refresh(&address, &provider);
+        if !ephemeral {
+            self.want_refresh(&address, &provider);
+        }
         let Some(attempt) = self.evaluator.run(id, || {
             self.evaluate(&address, &config, &provider, &schema.block)
         }) else {
@@ -83,12 +88,14 @@ impl Planner<'_, '_> {
         let Evaluated {
             decoded,
             preconditions,
+            provisioners,
             triggered,
         } = attempt.value;
         let object = CheckObject::Instance(address.clone());
         self.evaluator
             .record_checks(&object, RuleKind::Precondition, &preconditions.results);
         let mut diagnostics = preconditions.diagnostics;
+        diagnostics.extend(provisioners);
         let mut failed = attempt.failed || decoded.failed;
         // What must hold first and does not makes the rest not worth saying.
         if !diagnostics.has_errors() {
@@ -118,7 +125,8 @@ impl Planner<'_, '_> {
             return self.publish_failed(id);
         }
         if self.kind == Kind::Validate {
-            return self.publish(id, Value::unknown(schema.block.value_type()));
+            let value = Value::unknown(schema.block.value_type());
+            return self.publish(id, of_mode(&address, value));
         }
         let prepared = Prepared {
             id,
@@ -150,6 +158,7 @@ impl Planner<'_, '_> {
         }
         let triggered = self.is_triggered(config);
         let decoded = self.evaluator.decode_instance(config, schema);
+        let provisioners = self.check_provisioners(address, config, schema);
         let scope = self
             .evaluator
             .scope(config.module, config.repetition.clone());
@@ -161,6 +170,7 @@ impl Planner<'_, '_> {
         Evaluated {
             decoded,
             preconditions: self.evaluator.check(&rules, &scope),
+            provisioners,
             triggered,
         }
     }
@@ -182,7 +192,7 @@ impl Planner<'_, '_> {
         let found = match address.resource.mode {
             ResourceMode::Managed => checker.validate_resource(type_name, &plain),
             ResourceMode::Data => checker.validate_data(type_name, &plain),
-            ResourceMode::Ephemeral => Diagnostics::new(),
+            ResourceMode::Ephemeral => checker.validate_ephemeral(type_name, &plain),
         };
         locate(found, ranges, &address.to_string()).collect()
     }
@@ -233,7 +243,7 @@ impl Planner<'_, '_> {
             self.parked.insert(address.clone(), prepared);
             return;
         }
-        if self.kind == Kind::Destroy {
+        if self.kind == Kind::Destroy && address.resource.mode != ResourceMode::Ephemeral {
             let value = self.refreshed.get(address).map(|prior| prior.value.clone());
             let value = value
                 .filter(|v| !v.is_null())
@@ -251,13 +261,7 @@ impl Planner<'_, '_> {
             }
             ResourceMode::Managed => self.plan_managed(prepared),
             ResourceMode::Data => self.plan_data(prepared),
-            ResourceMode::Ephemeral => {
-                let refused = Diagnostic::error(
-                    "Ephemeral resources are not supported yet",
-                    "An ephemeral block is valid Terraform, but stead can't open it yet.",
-                );
-                self.fail(prepared.id, &prepared.address, refused.into());
-            }
+            ResourceMode::Ephemeral => self.plan_ephemeral(prepared),
         }
     }
 
@@ -279,14 +283,6 @@ impl Planner<'_, '_> {
         else {
             return self.publish_failed(prepared.id);
         };
-        if let Some(provisioner) = resource.provisioners.first() {
-            let refused = Diagnostic::error(
-                "Provisioners are not supported yet",
-                "A provisioner block is valid Terraform, but stead can't run it yet.",
-            )
-            .at(provisioner.range.clone());
-            return self.fail(prepared.id, &prepared.address, refused.into());
-        }
         let prior = self.refreshed.get(&prepared.address).cloned();
         let request = decide::Request {
             address: prepared.address.clone(),

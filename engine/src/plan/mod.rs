@@ -6,6 +6,7 @@
 mod because;
 mod data;
 mod decide;
+pub(crate) mod ephemeral;
 mod imports;
 mod instance;
 mod moves;
@@ -32,7 +33,9 @@ use stead_value::{Diagnostic, Diagnostics, Type, Value};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::changes::EphemeralInstance;
 use crate::checks::CheckResults;
+use crate::ephemeral::Held;
 use crate::eval::{Evaluator, ModuleId, Object, ObjectId, Outcome, ROOT, Repetition};
 use crate::event::{Event, Observer};
 use crate::providers::{Opened, Pool, Registry};
@@ -116,6 +119,7 @@ pub async fn plan(
     planner.check_moves();
     planner.check_imports();
     planner.retire_orphans().await;
+    planner.close_ephemerals().await;
     planner.finish()
 }
 
@@ -176,6 +180,10 @@ enum Finished {
         prepared: Box<instance::Prepared>,
         result: Result<decide::Decision, Diagnostics>,
     },
+    EphemeralOpened {
+        prepared: Box<instance::Prepared>,
+        result: Result<(Value, Held, Diagnostics), Diagnostics>,
+    },
     DataRead {
         prepared: Box<instance::Prepared>,
         result: Result<(Value, Diagnostics), Diagnostics>,
@@ -220,6 +228,9 @@ struct Planner<'e, 'c> {
     pending: HashMap<ConfigResource, Vec<ModuleInstance>>,
     /// Where the recorded instances of each resource are, after moves.
     by_config: std::cell::OnceCell<HashMap<ConfigResource, Vec<ResourceId>>>,
+    ephemerals: Vec<EphemeralInstance>,
+    /// What is open until the plan is made.
+    held: Vec<Held>,
     diagnostics: Diagnostics,
 }
 
@@ -262,6 +273,8 @@ impl<'e, 'c> Planner<'e, 'c> {
             selection: targeting::Selection::default(),
             pending: HashMap::new(),
             by_config: std::cell::OnceCell::new(),
+            ephemerals: Vec::new(),
+            held: Vec::new(),
             diagnostics: Diagnostics::new(),
         }
     }
@@ -564,6 +577,7 @@ impl<'e, 'c> Planner<'e, 'c> {
                 result,
             } => self.take_imported(prepared, target, result),
             Finished::Planned { prepared, result } => self.take_planned(*prepared, result),
+            Finished::EphemeralOpened { prepared, result } => self.take_opened(&prepared, result),
             Finished::DataRead { prepared, result } => self.take_data(*prepared, result),
         }
     }
@@ -623,10 +637,12 @@ impl<'e, 'c> Planner<'e, 'c> {
         let variables = self.root_variables();
         let mut changes: Vec<ResourceChange> =
             std::mem::take(&mut self.changes).into_values().collect();
+        let ephemerals = self.needed_ephemerals(&changes);
         let graph = ordering::build(
             self.evaluator,
             &self.state,
             &mut changes,
+            &ephemerals,
             self.kind == Kind::Destroy,
         );
         if self.kind == Kind::Plan {
@@ -655,6 +671,7 @@ impl<'e, 'c> Planner<'e, 'c> {
             variables,
             prior_state: self.state,
             output_types,
+            ephemerals,
             graph,
             checks,
             partial: !self.selection.is_all(),

@@ -6,6 +6,8 @@ use std::rc::Rc;
 use stead_state::State;
 use stead_value::addr::ConfigResource;
 
+use super::ephemeral::{self, Lifetime};
+use crate::changes::EphemeralInstance;
 use crate::eval::{Evaluator, Object, ObjectId};
 use crate::graph::{ExecutionGraph, Op, OpId};
 use crate::references::Node;
@@ -25,6 +27,7 @@ pub(super) fn build(
     evaluator: &Evaluator<'_>,
     state: &State,
     changes: &mut [ResourceChange],
+    ephemerals: &[EphemeralInstance],
     destroy: bool,
 ) -> ExecutionGraph {
     let mut cache = HashMap::new();
@@ -47,7 +50,11 @@ pub(super) fn build(
         .enumerate()
         .map(|(i, change)| add_operations(&mut graph, i, change))
         .collect();
-    order_by_references(evaluator, &mut graph, changes, &ops);
+    let lifetimes = ephemeral::add(evaluator, &mut graph, ephemerals);
+    order_by_references(evaluator, &mut graph, changes, &ops, &lifetimes);
+    let deletions = changes.iter().zip(&ops);
+    let deletions = deletions.filter_map(|(c, op)| Some((c.provider.clone(), op.gone?)));
+    ephemeral::order_deletions(evaluator, &mut graph, &lifetimes, deletions);
     order_deletions(evaluator, &mut graph, changes, &ops, &depends);
     graph
 }
@@ -159,13 +166,17 @@ fn order_by_references(
     graph: &mut ExecutionGraph,
     changes: &[ResourceChange],
     ops: &[Ops],
+    lifetimes: &BTreeMap<ObjectId, Lifetime>,
 ) {
-    let mut nodes: HashMap<ObjectId, OpId> = HashMap::new();
-    let mut queue: Vec<ObjectId> = Vec::new();
+    let mut nodes: HashMap<ObjectId, OpId> =
+        lifetimes.iter().map(|(id, l)| (*id, l.open)).collect();
+    let mut queue: Vec<ObjectId> = lifetimes.keys().copied().collect();
+    let mut users: Vec<(ObjectId, OpId)> = Vec::new();
     for (change, op) in changes.iter().zip(ops) {
         if let (Some(ready), None) = (op.ready, &change.deposed) {
             let id = evaluator.id(Object::Instance(change.address.clone()));
             nodes.insert(id, ready);
+            users.push((id, ready));
             queue.push(id);
         }
     }
@@ -187,6 +198,7 @@ fn order_by_references(
             queue.push(*dependency);
         }
     }
+    ephemeral::order_closing(evaluator, graph, lifetimes, &users);
     // The old object of a replacement goes after what its replacement needs is there only when it is created first;
     // otherwise the deletion waits for nothing here.
 }

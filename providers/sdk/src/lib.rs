@@ -182,8 +182,8 @@ pub use stead_value as value;
 pub use context::{Context, Progress, ProgressSink};
 pub use dial::{
     ClientIdentity, Counters, Dialer, Environment, Fingerprint, HostKeyPolicy, HttpOptions, Roots,
-    Ssh, SshAuth, SshOptions, SshOutput, SshStream, Stream, TlsOptions, WebSocket, http_error, init_crypto,
-    redact_url, shell_quote,
+    Ssh, SshAuth, SshOptions, SshOutput, SshStream, Stream, TlsOptions, WebSocket, http_error,
+    init_crypto, redact_url, shell_quote,
 };
 pub use ephemeral::{Ephemeral, Lease};
 pub use error::{Error, ErrorKind};
@@ -195,9 +195,7 @@ pub use provider::{
     ApplyRequest, ApplyResponse, Imported, Operation, PlanRequest, PlanResponse, Provider,
     ProviderFactory, ReadResponse,
 };
-pub use provisioner::{
-    Connection, ProvisionOutput, Provisioner, Provisioning, connection_schema,
-};
+pub use provisioner::{Connection, ProvisionOutput, Provisioner, Provisioning, connection_schema};
 pub use resource::{
     Block, DataSource, DataSourceSchema, Failure, ProviderConfig, Resource, ResourceSchema,
 };

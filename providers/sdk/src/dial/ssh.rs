@@ -228,9 +228,11 @@ fn authenticate(session: &Session, user: &str, auth: &SshAuth) -> Result<(), ssh
         SshAuth::Password(password) => {
             let password = password.expose_secret();
             // Many servers ask for the password interactively only.
-            session
-                .userauth_password(user, password)
-                .or_else(|e| session.userauth_keyboard_interactive(user, &mut Answer(password)).map_err(|_| e))
+            session.userauth_password(user, password).or_else(|e| {
+                session
+                    .userauth_keyboard_interactive(user, &mut Answer(password))
+                    .map_err(|_| e)
+            })
         }
         SshAuth::Key {
             private,
@@ -247,7 +249,10 @@ fn authenticate(session: &Session, user: &str, auth: &SshAuth) -> Result<(), ssh
         } => session.userauth_pubkey_memory(user, Some(certificate), private.expose_secret(), None),
         SshAuth::Agent => session.userauth_agent(user),
         SshAuth::Any(ways) => {
-            let none = ssh2::Error::new(ErrorCode::Session(-18), "there is no password or key to log in with");
+            let none = ssh2::Error::new(
+                ErrorCode::Session(-18),
+                "there is no password or key to log in with",
+            );
             let mut result = Err(none);
             for way in ways {
                 result = authenticate(session, user, way);
@@ -301,8 +306,14 @@ fn check_host_key(
             };
         }
         HostKeyPolicy::Key(line) => {
-            let wanted = line.split_whitespace().find_map(|word| STANDARD.decode(word).ok().filter(|k| k.len() > 16));
-            return if wanted.as_deref() == Some(key) { Ok(()) } else { Err(changed()) };
+            let wanted = line
+                .split_whitespace()
+                .find_map(|word| STANDARD.decode(word).ok().filter(|k| k.len() > 16));
+            return if wanted.as_deref() == Some(key) {
+                Ok(())
+            } else {
+                Err(changed())
+            };
         }
         HostKeyPolicy::Unchecked => return Ok(()),
         HostKeyPolicy::KnownHosts(file) => (file, false),
@@ -360,10 +371,16 @@ impl Ssh {
             Some(deadline) => patient.with_deadline(deadline),
             None => patient,
         };
-        let running = self.exec_with(label, command, stdin, &patient, move |from, bytes: &[u8]| {
-            // The receiver outlives the command.
-            let _ = sender.send((from, bytes.to_vec()));
-        });
+        let running = self.exec_with(
+            label,
+            command,
+            stdin,
+            &patient,
+            move |from, bytes: &[u8]| {
+                // The receiver outlives the command.
+                let _ = sender.send((from, bytes.to_vec()));
+            },
+        );
         let status = running.await?;
         while let Some((from, bytes)) = receiver.recv().await {
             match from {

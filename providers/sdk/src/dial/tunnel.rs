@@ -74,7 +74,9 @@ impl Pending {
             let mut buffer = [0u8; 16 * 1024];
             match from.read(&mut buffer) {
                 Ok(0) => return Step::Ended,
-                Ok(n) => self.0.extend_from_slice(buffer.get(..n).unwrap_or_default()),
+                Ok(n) => self
+                    .0
+                    .extend_from_slice(buffer.get(..n).unwrap_or_default()),
                 Err(e) if e.kind() == Io::WouldBlock => return Step::Idle,
                 Err(_) => return Step::Ended,
             }

@@ -13,7 +13,8 @@ use crate::native::adaptor::NativeProvider;
 use crate::native::erased::{ErasedData, ErasedEphemeral, ErasedResource, Typed};
 use crate::plan::has_write_only;
 use crate::{
-    Context, DataSource, Dialer, Ephemeral, Operation, Provider, ProviderConfig, ProviderFactory, Resource,
+    Context, DataSource, Dialer, Ephemeral, Operation, Provider, ProviderConfig, ProviderFactory,
+    Resource,
 };
 
 /// Where a definition starts: `Native::<Client>::provider::<Config>("name")`.

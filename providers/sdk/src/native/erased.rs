@@ -5,9 +5,7 @@ use std::marker::PhantomData;
 use async_trait::async_trait;
 use stead_value::{Diagnostic, Diagnostics, Path, Value};
 
-use crate::{
-    Context, DataSource, Ephemeral, Error, Failure, Lease, PlanDraft, Private, Resource,
-};
+use crate::{Context, DataSource, Ephemeral, Error, Failure, Lease, PlanDraft, Private, Resource};
 
 /// What an operation leaves behind.
 pub(crate) struct Outcome {

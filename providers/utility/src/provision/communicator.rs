@@ -61,7 +61,9 @@ impl Communicator {
     /// A place for a script: `%RAND%` becomes a number of its own.
     pub(super) fn script_path(&self) -> String {
         let number = rand::random::<u32>() >> 1;
-        self.route.script_path.replace("%RAND%", &number.to_string())
+        self.route
+            .script_path
+            .replace("%RAND%", &number.to_string())
     }
 
     /// Puts a script on the host, fit to be run.

@@ -33,8 +33,7 @@ impl File {
     }
 
     async fn run(&self, request: Provisioning, cx: &Context) -> Result<(), String> {
-        let config =
-            Config::decode(&request.config, &Path::root()).map_err(|d| d.detail)?;
+        let config = Config::decode(&request.config, &Path::root()).map_err(|d| d.detail)?;
         let host = Communicator::connect(&self.dialer, &request.connection, None, cx).await?;
         let upload_failed = |e: String| format!("Upload failed: {e}");
         let destination = &config.destination;

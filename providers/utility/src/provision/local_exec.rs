@@ -6,7 +6,9 @@ use std::process::{ExitStatus, Stdio};
 
 use stead_sdk::value::schema::Block as Schema;
 use stead_sdk::value::{Diagnostic, Diagnostics, Path, Value};
-use stead_sdk::{Block, Context, Field as _, ProvisionOutput, Provisioner, Provisioning, async_trait};
+use stead_sdk::{
+    Block, Context, Field as _, ProvisionOutput, Provisioner, Provisioning, async_trait,
+};
 use tokio::io::AsyncReadExt as _;
 use tokio::process::Command;
 
@@ -318,9 +320,9 @@ mod tests {
         let (_, result) = provision(&nowhere).await;
         let errors = result.unwrap_err();
         assert!(
-            errors
-                .iter()
-                .any(|e| e.detail.contains("chdir /nowhere: no such file or directory")),
+            errors.iter().any(|e| e
+                .detail
+                .contains("chdir /nowhere: no such file or directory")),
             "{errors:?}"
         );
     }

@@ -34,8 +34,7 @@ impl RemoteExec {
     }
 
     async fn run(&self, request: Provisioning, cx: &Context) -> Result<(), String> {
-        let config =
-            Config::decode(&request.config, &Path::root()).map_err(|d| d.detail)?;
+        let config = Config::decode(&request.config, &Path::root()).map_err(|d| d.detail)?;
         let scripts = config.collect()?;
         let host =
             Communicator::connect(&self.dialer, &request.connection, Some(&request.output), cx)
@@ -76,7 +75,9 @@ impl Config {
             return Ok(vec![script.into_bytes()]);
         }
         let one = self.script.as_ref().map(|s| Some(s.clone()));
-        let all = one.into_iter().chain(self.scripts.iter().flatten().cloned());
+        let all = one
+            .into_iter()
+            .chain(self.scripts.iter().flatten().cloned());
         all.map(|path| match path.as_deref() {
             None => Err("invalid null string in 'script'".into()),
             Some("") => Err("invalid empty string in 'script'".into()),
