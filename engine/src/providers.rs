@@ -94,7 +94,7 @@ impl Registry {
         source: &ProviderSource,
         mode: ResourceMode,
         type_name: &str,
-    ) -> Result<&Schema, Diagnostic> {
+    ) -> Result<&Arc<Schema>, Diagnostic> {
         let schema = self.schema(source)?;
         let (kinds, word) = match mode {
             ResourceMode::Managed => (&schema.resources, "resource"),

@@ -44,7 +44,8 @@ pub struct ResourceId {
 #[derive(Clone, Debug)]
 pub struct ResourceObjects {
     pub provider: ProviderConfigRef,
-    pub instances: BTreeMap<InstanceKey, InstanceObjects>,
+    /// Boxed: a tree keeps room for eleven, and most resources have one.
+    pub instances: BTreeMap<InstanceKey, Box<InstanceObjects>>,
     pub unknown_fields: serde_json::Map<String, serde_json::Value>,
 }
 
@@ -96,6 +97,7 @@ impl State {
             .get(&ResourceId::of(address))?
             .instances
             .get(&address.key)
+            .map(|objects| &**objects)
     }
 
     /// The current object and the provider configuration it belongs to.

@@ -150,7 +150,7 @@ fn read_resource(
             name: resource.name.into(),
         },
     };
-    let mut instances: BTreeMap<InstanceKey, InstanceObjects> = BTreeMap::new();
+    let mut instances: BTreeMap<InstanceKey, Box<InstanceObjects>> = BTreeMap::new();
     for instance in resource.instances {
         let key = match &instance.index_key {
             None | Some(Json::Null) => InstanceKey::None,

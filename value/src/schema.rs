@@ -147,7 +147,7 @@ impl Block {
 #[derive(Clone, Debug, Default)]
 pub struct ProviderSchema {
     pub provider: Schema,
-    pub resources: BTreeMap<Arc<str>, Schema>,
-    pub data_sources: BTreeMap<Arc<str>, Schema>,
-    pub ephemeral_resources: BTreeMap<Arc<str>, Schema>,
+    pub resources: BTreeMap<Arc<str>, Arc<Schema>>,
+    pub data_sources: BTreeMap<Arc<str>, Arc<Schema>>,
+    pub ephemeral_resources: BTreeMap<Arc<str>, Arc<Schema>>,
 }

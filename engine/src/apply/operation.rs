@@ -78,7 +78,7 @@ impl Access {
 struct Write {
     access: Access,
     address: ResourceInstance,
-    schema: Schema,
+    schema: Arc<Schema>,
     prior: Value,
     planned: Value,
     config: Value,

@@ -14,12 +14,13 @@ mod scope;
 mod variables;
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use indexmap::IndexSet;
+use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
 use stead_lang::config::{ConfigNode, ConfigTree, Module};
 use stead_lang::expr::Evaluation;
 use stead_state::{ProviderConfigRef, ResourceId};
@@ -148,8 +149,8 @@ struct ModuleNode<'c> {
 /// What an evaluation under way has asked for so far.
 #[derive(Default)]
 struct Frame {
-    dependencies: IndexSet<ObjectId>,
-    missing: IndexSet<ObjectId>,
+    dependencies: IndexSet<ObjectId, FxBuildHasher>,
+    missing: IndexSet<ObjectId, FxBuildHasher>,
     failed: bool,
 }
 
@@ -159,21 +160,21 @@ pub struct Evaluator<'c> {
     settings: Settings,
     root: Rc<ModuleNode<'c>>,
     modules: RefCell<Vec<Rc<ModuleNode<'c>>>>,
-    module_ids: RefCell<HashMap<ModuleInstance, ModuleId>>,
-    objects: RefCell<IndexSet<Object>>,
-    memos: RefCell<HashMap<ObjectId, Memo>>,
-    dependencies: RefCell<HashMap<ObjectId, Rc<[ObjectId]>>>,
+    module_ids: RefCell<FxHashMap<ModuleInstance, ModuleId>>,
+    objects: RefCell<IndexSet<Object, FxBuildHasher>>,
+    memos: RefCell<FxHashMap<ObjectId, Memo>>,
+    dependencies: RefCell<FxHashMap<ObjectId, Rc<[ObjectId]>>>,
     /// Who waits for an object that is not there.
-    waiters: RefCell<HashMap<ObjectId, Vec<ObjectId>>>,
-    expansions: RefCell<HashMap<ObjectId, Rc<Expansion>>>,
+    waiters: RefCell<FxHashMap<ObjectId, Vec<ObjectId>>>,
+    expansions: RefCell<FxHashMap<ObjectId, Rc<Expansion>>>,
     frames: RefCell<Vec<(ObjectId, Frame)>>,
     diagnostics: RefCell<Diagnostics>,
-    reported: RefCell<HashSet<ObjectId>>,
+    reported: RefCell<FxHashSet<ObjectId>>,
     depth: Cell<u32>,
     references: References<'c>,
     checks: RefCell<Recorded>,
     /// When only what is recorded is looked at: the instances that there are.
-    recorded: RefCell<Option<HashMap<ResourceId, BTreeSet<InstanceKey>>>>,
+    recorded: RefCell<Option<FxHashMap<ResourceId, BTreeSet<InstanceKey>>>>,
 }
 
 /// How deep objects may refer to objects before the evaluator refuses, to protect the stack.
@@ -193,7 +194,7 @@ impl<'c> Evaluator<'c> {
             settings,
             modules: RefCell::new(vec![Rc::clone(&root)]),
             root,
-            module_ids: RefCell::new(HashMap::from([(ModuleInstance::root(), ROOT)])),
+            module_ids: RefCell::new(FxHashMap::from_iter([(ModuleInstance::root(), ROOT)])),
             objects: RefCell::default(),
             memos: RefCell::default(),
             dependencies: RefCell::default(),
@@ -215,7 +216,7 @@ impl<'c> Evaluator<'c> {
     }
 
     /// From now on resources have the instances that are recorded, not those that the configuration wants.
-    pub(crate) fn see_only(&self, recorded: HashMap<ResourceId, BTreeSet<InstanceKey>>) {
+    pub(crate) fn see_only(&self, recorded: FxHashMap<ResourceId, BTreeSet<InstanceKey>>) {
         *self.recorded.borrow_mut() = Some(recorded);
     }
 
@@ -357,7 +358,7 @@ impl<'c> Evaluator<'c> {
         (value, asked)
     }
 
-    fn wait(&self, id: ObjectId, missing: &IndexSet<ObjectId>) {
+    fn wait(&self, id: ObjectId, missing: &IndexSet<ObjectId, FxBuildHasher>) {
         let mut waiters = self.waiters.borrow_mut();
         for object in missing {
             waiters.entry(*object).or_default().push(id);

@@ -1,5 +1,7 @@
 //! The decision for one managed instance: what the provider plans, and which action that is.
 
+use std::sync::Arc;
+
 use stead_lang::config::IgnoreChanges;
 use stead_sdk::{Context, PlanRequest, PlanResponse, Provider, proposed_new};
 use stead_value::addr::ResourceInstance;
@@ -11,7 +13,7 @@ use crate::{Action, ActionReason};
 
 pub(super) struct Request {
     pub(super) address: ResourceInstance,
-    pub(super) schema: Schema,
+    pub(super) schema: Arc<Schema>,
     pub(super) prior: Option<Prior>,
     /// With its marks.
     pub(super) config: Value,
@@ -192,7 +194,7 @@ pub(crate) fn ignore_changes(
                 } else {
                     prior.get(name).unwrap_or_else(|| configured.clone())
                 };
-                kept.insert(std::sync::Arc::clone(name), value);
+                kept.insert(Arc::clone(name), value);
             }
             Value::object(kept)
         }

@@ -286,7 +286,7 @@ impl Planner<'_, '_> {
         let prior = self.refreshed.get(&prepared.address).cloned();
         let request = decide::Request {
             address: prepared.address.clone(),
-            schema: schema.clone(),
+            schema: Arc::clone(schema),
             prior,
             config: prepared.config.clone(),
             ignore: resource.lifecycle.ignore_changes.clone(),
@@ -301,7 +301,7 @@ impl Planner<'_, '_> {
         }));
     }
 
-    pub(super) fn schema_of(&self, prepared: &Prepared) -> Result<&Schema, Diagnostic> {
+    pub(super) fn schema_of(&self, prepared: &Prepared) -> Result<&Arc<Schema>, Diagnostic> {
         self.registry.resource_schema(
             &prepared.provider.source,
             prepared.address.resource.mode,

@@ -18,12 +18,14 @@ mod removed;
 mod replace_triggers;
 mod targeting;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Poll;
 
 use indexmap::IndexSet;
+use rustc_hash::{FxHashMap, FxHashSet};
 use stead_sdk::{Context, Progress};
 use stead_state::{ProviderConfigRef, ResourceId, State};
 use stead_value::addr::{
@@ -190,6 +192,17 @@ enum Finished {
     },
 }
 
+/// What a future gives without waiting, if anything.
+async fn poll_once<T>(mut future: Pin<&mut (dyn Future<Output = T> + Send)>) -> Option<T> {
+    std::future::poll_fn(|cx| {
+        Poll::Ready(match future.as_mut().poll(cx) {
+            Poll::Ready(output) => Some(output),
+            Poll::Pending => None,
+        })
+    })
+    .await
+}
+
 struct Planner<'e, 'c> {
     evaluator: &'e Evaluator<'c>,
     registry: &'e Registry,
@@ -204,30 +217,30 @@ struct Planner<'e, 'c> {
     jobs: VecDeque<Job>,
     running: JoinSet<Finished>,
     /// Provider configurations that have been asked for.
-    opening: HashSet<ProviderConfigRef>,
+    opening: FxHashSet<ProviderConfigRef>,
     /// Refreshes that wait for their provider.
-    to_refresh: HashMap<ProviderConfigRef, IndexSet<ResourceInstance>>,
-    refreshed: HashMap<ResourceInstance, refresh::Prior>,
-    refreshing: HashSet<ResourceInstance>,
-    refresh_errors: HashSet<ResourceInstance>,
+    to_refresh: FxHashMap<ProviderConfigRef, IndexSet<ResourceInstance>>,
+    refreshed: FxHashMap<ResourceInstance, refresh::Prior>,
+    refreshing: FxHashSet<ResourceInstance>,
+    refresh_errors: FxHashSet<ResourceInstance>,
     /// Objects that `-minimal-refresh` had to ask about.
-    asked: HashSet<ResourceInstance>,
+    asked: FxHashSet<ResourceInstance>,
     /// Instances whose configuration is evaluated and whose refresh is not done.
-    parked: HashMap<ResourceInstance, Box<instance::Prepared>>,
+    parked: FxHashMap<ResourceInstance, Box<instance::Prepared>>,
     desired: BTreeSet<ResourceInstance>,
     changes: BTreeMap<(ResourceInstance, Option<String>), ResourceChange>,
     drift: Vec<ResourceChange>,
-    moved_from: HashMap<ResourceInstance, ResourceInstance>,
+    moved_from: FxHashMap<ResourceInstance, ResourceInstance>,
     /// Moves to addresses that are taken.
     blocked_moves: Vec<(ResourceInstance, ResourceInstance)>,
     /// Orphans that are dropped from the state and left alone.
-    forgotten: HashSet<ResourceInstance>,
+    forgotten: FxHashSet<ResourceInstance>,
     imports: imports::Imports,
     selection: targeting::Selection,
     /// The module instances in which a resource has changes, for data sources that wait for it.
-    pending: HashMap<ConfigResource, Vec<ModuleInstance>>,
+    pending: FxHashMap<ConfigResource, Vec<ModuleInstance>>,
     /// Where the recorded instances of each resource are, after moves.
-    by_config: std::cell::OnceCell<HashMap<ConfigResource, Vec<ResourceId>>>,
+    by_config: std::cell::OnceCell<FxHashMap<ConfigResource, Vec<ResourceId>>>,
     ephemerals: Vec<EphemeralInstance>,
     /// What is open until the plan is made.
     held: Vec<Held>,
@@ -256,22 +269,22 @@ impl<'e, 'c> Planner<'e, 'c> {
             ready: VecDeque::new(),
             jobs: VecDeque::new(),
             running: JoinSet::new(),
-            opening: HashSet::new(),
-            to_refresh: HashMap::new(),
-            refreshed: HashMap::new(),
-            refreshing: HashSet::new(),
-            refresh_errors: HashSet::new(),
-            asked: HashSet::new(),
-            parked: HashMap::new(),
+            opening: FxHashSet::default(),
+            to_refresh: FxHashMap::default(),
+            refreshed: FxHashMap::default(),
+            refreshing: FxHashSet::default(),
+            refresh_errors: FxHashSet::default(),
+            asked: FxHashSet::default(),
+            parked: FxHashMap::default(),
             desired: BTreeSet::new(),
             changes: BTreeMap::new(),
             drift: Vec::new(),
-            moved_from: HashMap::new(),
+            moved_from: FxHashMap::default(),
             blocked_moves: Vec::new(),
-            forgotten: HashSet::new(),
+            forgotten: FxHashSet::default(),
             imports: imports::Imports::default(),
             selection: targeting::Selection::default(),
-            pending: HashMap::new(),
+            pending: FxHashMap::default(),
             by_config: std::cell::OnceCell::new(),
             ephemerals: Vec::new(),
             held: Vec::new(),
@@ -294,16 +307,23 @@ impl<'e, 'c> Planner<'e, 'c> {
     /// Runs ready objects and jobs until both have run out.
     async fn drain(&mut self) {
         loop {
-            while let Some(id) = self.ready.pop_front() {
+            if let Some(id) = self.ready.pop_front() {
                 self.step(id);
             }
             while self.running.len() < self.options.parallelism.max(1)
                 && !self.cancel.is_cancelled()
             {
-                let Some(job) = self.jobs.pop_front() else {
+                let Some(mut job) = self.jobs.pop_front() else {
                     break;
                 };
-                self.running.spawn(job);
+                // Most jobs of built-in providers wait for nothing: they are done at once, without a task of their own.
+                match poll_once(job.as_mut()).await {
+                    Some(finished) => self.finished(finished),
+                    None => drop(self.running.spawn(job)),
+                }
+            }
+            if !self.ready.is_empty() {
+                continue;
             }
             match self.running.join_next().await {
                 None => break,
@@ -804,7 +824,7 @@ impl<'e, 'c> Planner<'e, 'c> {
     /// The recorded instances of a resource, in all instances of its module.
     fn recorded_instances(&self, resource: &ConfigResource) -> Vec<ResourceInstance> {
         let ids = self.by_config.get_or_init(|| {
-            let mut ids: HashMap<ConfigResource, Vec<ResourceId>> = HashMap::new();
+            let mut ids: FxHashMap<ConfigResource, Vec<ResourceId>> = FxHashMap::default();
             for id in self.state.resources.keys() {
                 let config = ConfigResource {
                     module: id.module.module(),

@@ -1,7 +1,8 @@
 //! `-refresh-only`: what has become of the recorded objects, and nothing else.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
+use rustc_hash::FxHashMap;
 use stead_lang::decode::SourceMap;
 use stead_state::{ProviderConfigRef, ResourceId, State};
 use stead_value::addr::{InstanceKey, ResourceInstance};
@@ -14,7 +15,7 @@ use crate::checks::{CheckObject, RuleKind};
 use crate::eval::{ObjectId, Rules};
 
 /// Which instances of each resource a state records.
-pub(crate) fn recorded_keys(state: &State) -> HashMap<ResourceId, BTreeSet<InstanceKey>> {
+pub(crate) fn recorded_keys(state: &State) -> FxHashMap<ResourceId, BTreeSet<InstanceKey>> {
     let resources = state.resources.iter();
     resources
         .map(|(id, resource)| {

@@ -90,7 +90,7 @@ impl SourceFile {
         };
         SourcePos {
             line: line as u32,
-            column: before.graphemes(true).count() as u32 + 1,
+            column: columns(before) + 1,
             byte,
         }
     }
@@ -107,6 +107,15 @@ impl SourceFile {
             .unwrap_or(self.text.len() as u32);
         self.slice(Span::new(start, end))
             .trim_end_matches(['\n', '\r'])
+    }
+}
+
+/// How many grapheme clusters a part of a line has. ASCII, nearly every line, has one for each byte, but for CRLF.
+fn columns(text: &str) -> u32 {
+    if text.is_ascii() && !text.contains('\r') {
+        text.len() as u32
+    } else {
+        text.graphemes(true).count() as u32
     }
 }
 

@@ -81,7 +81,7 @@ impl<C: Send + Sync + 'static, P: ProviderConfig + Send + 'static> Unconfigured<
 
 /// One resource type: its schema, and what follows from it, computed once.
 pub(crate) struct ResourceEntry<C> {
-    pub(crate) schema: Schema,
+    pub(crate) schema: Arc<Schema>,
     pub(crate) ty: Type,
     pub(crate) legacy: bool,
     pub(crate) volatile: &'static [&'static str],
@@ -90,12 +90,12 @@ pub(crate) struct ResourceEntry<C> {
 }
 
 pub(crate) struct DataEntry<C> {
-    pub(crate) schema: Schema,
+    pub(crate) schema: Arc<Schema>,
     pub(crate) operations: Box<dyn ErasedData<C>>,
 }
 
 pub(crate) struct EphemeralEntry<C> {
-    pub(crate) schema: Schema,
+    pub(crate) schema: Arc<Schema>,
     pub(crate) operations: Box<dyn ErasedEphemeral<C>>,
 }
 
@@ -120,7 +120,7 @@ impl<C: Send + Sync + 'static> Definition<C> {
     /// The same resource under another name.
     #[must_use]
     pub fn resource_as<R: Resource<Client = C>>(mut self, name: &str) -> Self {
-        let schema = R::schema();
+        let schema = Arc::new(R::schema());
         let entry = ResourceEntry {
             legacy: R::LEGACY,
             volatile: R::UNKNOWN_ON_CHANGE,
@@ -142,7 +142,7 @@ impl<C: Send + Sync + 'static> Definition<C> {
     #[must_use]
     pub fn data_source_as<D: DataSource<Client = C>>(mut self, name: &str) -> Self {
         let entry = DataEntry {
-            schema: D::schema(),
+            schema: Arc::new(D::schema()),
             operations: Box::new(Typed::<D>::new()),
         };
         self.data_sources.insert(name.into(), entry);
@@ -152,7 +152,7 @@ impl<C: Send + Sync + 'static> Definition<C> {
     #[must_use]
     pub fn ephemeral<E: Ephemeral<Client = C>>(mut self) -> Self {
         let entry = EphemeralEntry {
-            schema: E::schema(),
+            schema: Arc::new(E::schema()),
             operations: Box::new(Typed::<E>::new()),
         };
         self.ephemerals.insert(E::NAME.into(), entry);
@@ -174,17 +174,17 @@ impl<C: Send + Sync + 'static> Definition<C> {
             resources: self
                 .resources
                 .iter()
-                .map(|(k, e)| (Arc::clone(k), e.schema.clone()))
+                .map(|(k, e)| (Arc::clone(k), Arc::clone(&e.schema)))
                 .collect(),
             data_sources: self
                 .data_sources
                 .iter()
-                .map(|(k, e)| (Arc::clone(k), e.schema.clone()))
+                .map(|(k, e)| (Arc::clone(k), Arc::clone(&e.schema)))
                 .collect(),
             ephemeral_resources: self
                 .ephemerals
                 .iter()
-                .map(|(k, e)| (Arc::clone(k), e.schema.clone()))
+                .map(|(k, e)| (Arc::clone(k), Arc::clone(&e.schema)))
                 .collect(),
         };
         NativeFactory {

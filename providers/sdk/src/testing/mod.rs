@@ -88,7 +88,11 @@ impl Harness {
     fn resource(&self, type_name: &str) -> Result<&Schema, Diagnostic> {
         let missing =
             || Diagnostic::error("Unknown resource type", format!("No resource {type_name}."));
-        self.schema.resources.get(type_name).ok_or_else(missing)
+        self.schema
+            .resources
+            .get(type_name)
+            .map(|schema| &**schema)
+            .ok_or_else(missing)
     }
 
     /// A resource configuration from JSON.
