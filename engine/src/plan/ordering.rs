@@ -169,15 +169,10 @@ fn order_by_references(
     ops: &[Ops],
     lifetimes: &BTreeMap<ObjectId, Lifetime>,
 ) {
-<<<<<<< HEAD
-    let mut nodes: HashMap<ObjectId, OpId> =
+    let mut nodes: FxHashMap<ObjectId, OpId> =
         lifetimes.iter().map(|(id, l)| (*id, l.open)).collect();
     let mut queue: Vec<ObjectId> = lifetimes.keys().copied().collect();
     let mut users: Vec<(ObjectId, OpId)> = Vec::new();
-=======
-    let mut nodes: FxHashMap<ObjectId, OpId> = FxHashMap::default();
-    let mut queue: Vec<ObjectId> = Vec::new();
->>>>>>> 4a332b6 (Share schemas, box what a resource's tree holds, and finish jobs that need no waiting at once: half the memory of a plan)
     for (change, op) in changes.iter().zip(ops) {
         if let (Some(ready), None) = (op.ready, &change.deposed) {
             let id = evaluator.id(Object::Instance(change.address.clone()));
