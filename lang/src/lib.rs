@@ -8,6 +8,7 @@
 //! - [`expr`]: [`expr::evaluate`] asks the scope for each reference and may be repeated: what the scope calls pending is an
 //!   unknown value for now. [`expr::references`] lists references without evaluating.
 //! - [`decode`]: a body and a provider's schema to a value of exactly the schema's type.
+//! - [`fmt`]: files in the canonical layout.
 //! - [`functions`]: what can be called.
 //!
 //! To add a block type or argument, start at `config/module.rs`; an operator or expression form, at `syntax/parser/expr.rs` and
@@ -17,6 +18,7 @@ pub mod config;
 pub mod decode;
 pub mod expr;
 mod files;
+pub mod fmt;
 pub mod functions;
 mod suggest;
 pub mod syntax;

@@ -6,7 +6,7 @@ use stead_value::convert::convert;
 use stead_value::{Diagnostic, Diagnostics, SourceRange, Type, Value};
 
 use crate::expr::evaluate_constant;
-use crate::suggest::nearest;
+use crate::suggest::{did_you_mean, nearest};
 use crate::syntax::{Attribute, Block, Body, Expression};
 
 /// What a block may hold.
@@ -49,6 +49,14 @@ pub(crate) fn unsupported_argument<'a>(
     mut blocks: impl Iterator<Item = &'a str>,
 ) -> Diagnostic {
     let name = &attribute.name;
+    if attribute.expr.file().is_json() {
+        let hint = did_you_mean(name, attributes.chain(blocks));
+        return Diagnostic::error(
+            "Extraneous JSON object property",
+            format!("No argument or block type is named \"{name}\".{hint}"),
+        )
+        .at(attribute.name_range());
+    }
     let hint = match nearest(name, attributes) {
         Some(near) => format!(" Did you mean \"{near}\"?"),
         None if blocks.any(|b| *b == **name) => {

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use stead_value::{Diagnostic, Diagnostics};
 
 use super::model::Module;
-use super::{module, overrides};
+use super::{CONFIGURATION, module, overrides};
 use crate::Files;
-use crate::syntax::{Body, SourceFile, parse_file};
+use crate::syntax::{Body, SourceFile, parse_file, parse_json_file};
 
 /// Reads the module in a directory. With errors, what could be read is there all the same.
 pub fn load_module(files: &dyn Files, directory: &Path) -> (Module, Diagnostics) {
@@ -97,14 +97,11 @@ fn read_file(
 ) -> Option<(Arc<SourceFile>, Body)> {
     let shown = path.strip_prefix(".").unwrap_or(path).display().to_string();
     let source = read_source(files, path, &shown, diagnostics)?;
-    if shown.ends_with(".json") {
-        diagnostics.push(Diagnostic::error(
-            "JSON configuration is not supported yet",
-            format!("The file {shown} holds configuration in JSON syntax. Write it in native syntax for now."),
-        ));
-        return None;
-    }
-    let (body, problems) = parse_file(&source);
+    let (body, problems) = if source.is_json() {
+        parse_json_file(&source, &CONFIGURATION)
+    } else {
+        parse_file(&source)
+    };
     diagnostics.extend(problems);
     Some((source, body))
 }
@@ -126,21 +123,11 @@ pub(crate) fn read_source(
             return None;
         }
     };
-    match String::from_utf8(bytes) {
-        Ok(text) => Some(Arc::new(SourceFile::new(shown, text))),
-        Err(error) => {
-            // What is readable up to the bad byte tells where it is.
-            let good = error.utf8_error().valid_up_to();
-            let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
-            let source = Arc::new(SourceFile::new(shown, text));
-            let at = crate::syntax::Span::new(good as u32, good as u32);
-            diagnostics.push(
-                Diagnostic::error(
-                    "Invalid character encoding",
-                    "All input files must be UTF-8 encoded. Ensure that UTF-8 encoding is selected in your editor.",
-                )
-                .at(source.range(at)),
-            );
+    let (source, problem) = SourceFile::decode(shown, bytes);
+    match problem {
+        None => Some(source),
+        Some(problem) => {
+            diagnostics.push(problem);
             None
         }
     }

@@ -3,6 +3,7 @@
 mod check;
 mod content;
 mod files;
+mod layout;
 mod lifecycle;
 mod model;
 mod module;
@@ -23,8 +24,11 @@ mod values;
 pub mod vars;
 mod version;
 
-pub(crate) use content::{missing_argument, place, unsupported_argument, unsupported_block};
+pub(crate) use content::{
+    is_identifier, missing_argument, place, unsupported_argument, unsupported_block,
+};
 pub use files::load_module;
+pub use layout::{CONFIGURATION, TESTS, VARIABLES};
 pub use model::*;
 pub use providers::AbsProvider;
 pub use refactor::object_address;

@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 use stead_value::convert::convert;
-use stead_value::json::from_json_implied;
 use stead_value::{Diagnostic, Diagnostics, SourceRange, Type, Value};
 
+use super::VARIABLES;
 use super::files::read_source;
 use super::model::Variable;
 use crate::Files;
 use crate::expr::evaluate_constant;
-use crate::syntax::{SourceFile, parse_expression, parse_file};
+use crate::syntax::{SourceFile, parse_expression, parse_file, parse_json_file};
 
 /// A value given from outside, not yet converted to the variable's type.
 #[derive(Clone, Debug)]
@@ -36,82 +36,38 @@ pub fn read_tfvars(
     let shown = path.display().to_string();
     let source = read_source(files, path, &shown, &mut diagnostics);
     if let Some(source) = &source {
-        if shown.ends_with(".json") {
-            values = json_values(source, &mut diagnostics);
+        let (body, problems) = if source.is_json() {
+            parse_json_file(source, &VARIABLES)
         } else {
-            let (body, problems) = parse_file(source);
-            diagnostics.extend(problems);
-            for block in &body.blocks {
-                diagnostics.push(
+            parse_file(source)
+        };
+        diagnostics.extend(problems);
+        for block in &body.blocks {
+            diagnostics.push(
                     Diagnostic::error(
                         "Unexpected block",
                         format!("Blocks are not allowed here: a variables file only assigns values. To declare a variable, put the \"{}\" block into a configuration file.", block.kind),
                     )
                     .at(block.header_range()),
                 );
-            }
-            for (name, attribute) in body.attributes {
-                let outcome = evaluate_constant(&attribute.expr);
-                let range = Some(attribute.expr.range());
-                if outcome.diagnostics.has_errors() {
-                    diagnostics.extend(outcome.diagnostics);
-                } else {
-                    values.insert(
-                        name,
-                        GivenValue {
-                            value: outcome.value,
-                            range,
-                        },
-                    );
-                }
+        }
+        for (name, attribute) in body.attributes {
+            let outcome = evaluate_constant(&attribute.expr);
+            let range = Some(attribute.expr.range());
+            if outcome.diagnostics.has_errors() {
+                diagnostics.extend(outcome.diagnostics);
+            } else {
+                values.insert(
+                    name,
+                    GivenValue {
+                        value: outcome.value,
+                        range,
+                    },
+                );
             }
         }
     }
     (values, source, diagnostics)
-}
-
-fn json_values(
-    source: &Arc<SourceFile>,
-    diagnostics: &mut Diagnostics,
-) -> IndexMap<Arc<str>, GivenValue> {
-    let mut values = IndexMap::new();
-    let text = source.text().trim_start_matches('\u{feff}');
-    match serde_json::from_str::<serde_json::Value>(text) {
-        Ok(serde_json::Value::Object(entries)) => {
-            for (name, json) in &entries {
-                match from_json_implied(json) {
-                    Ok(value) => {
-                        values.insert(Arc::from(name.as_str()), GivenValue { value, range: None });
-                    }
-                    Err(error) => diagnostics.push(Diagnostic::error(
-                        "Invalid value in variables file",
-                        format!(
-                            "The value of \"{name}\" in {} can't be used: {}.",
-                            source.name(),
-                            error.message
-                        ),
-                    )),
-                }
-            }
-        }
-        Ok(_) => diagnostics.push(Diagnostic::error(
-            "Invalid variables file",
-            format!(
-                "The file {} must hold one JSON object, with the variables' names as keys.",
-                source.name()
-            ),
-        )),
-        Err(error) => diagnostics.push(Diagnostic::error(
-            "Invalid variables file",
-            format!(
-                "The file {} is no JSON: line {}, column {}.",
-                source.name(),
-                error.line(),
-                error.column()
-            ),
-        )),
-    }
-    values
 }
 
 /// The value of `-var NAME=TEXT` or an environment variable: plain text for strings and untyped variables, an expression

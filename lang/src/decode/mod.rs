@@ -95,6 +95,15 @@ impl Decoder<'_> {
     }
 
     fn body(&mut self, body: &Body, schema: &schema::Block, path: &Path) -> Value {
+        let labels = |kind: &str| {
+            let nested = schema.blocks.get(kind)?;
+            let labels: &'static [&'static str] = match nested.nesting {
+                schema::Nesting::Map => &["key"],
+                _ => &[],
+            };
+            Some(labels)
+        };
+        let body = &*body.shaped(labels, &mut self.diagnostics);
         self.refuse_unknown(body, schema);
         let mut object = BTreeMap::new();
         for (name, attribute) in &schema.attributes {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 use stead_value::{SourceRange, Value};
 
-use super::{SourceFile, Span};
+use super::{Property, SourceFile, Span};
 
 /// The content of a file or block. Attributes keep their order and are unique; blocks keep theirs.
 #[derive(Clone, Debug)]
@@ -25,6 +25,8 @@ pub struct Attribute {
     /// The whole definition.
     pub span: Span,
     pub expr: Expression,
+    /// In JSON: what makes blocks of it when a schema says so.
+    pub(crate) json: Option<Arc<Property>>,
 }
 
 /// `type "label" … { body }`.
@@ -69,6 +71,10 @@ impl Body {
 
     /// Where "something is missing here" is reported: the place where the body begins.
     pub fn missing_item_range(&self) -> SourceRange {
+        if self.file.is_json() {
+            let end = self.span.end;
+            return self.file.range(Span::new(end.saturating_sub(1), end));
+        }
         self.file.range(Span::new(self.span.start, self.span.start))
     }
 }
@@ -86,6 +92,9 @@ impl Attribute {
 impl Block {
     /// The header: type and labels. What messages about the whole block point to.
     pub fn header(&self) -> Span {
+        if self.body.file.is_json() {
+            return self.open_brace;
+        }
         self.labels
             .last()
             .map_or(self.kind_span, |l| self.kind_span.to(l.span))
@@ -301,4 +310,115 @@ pub enum BinaryOp {
     Multiply,
     Divide,
     Modulo,
+}
+
+impl Expr {
+    /// Gives every part of the expression another place.
+    pub(crate) fn move_spans(&mut self, to: &dyn Fn(Span) -> Span) {
+        self.span = to(self.span);
+        match &mut self.kind {
+            ExprKind::Literal(_) | ExprKind::Invalid => {}
+            ExprKind::Template(parts) => move_parts(parts, to),
+            ExprKind::Traversal { root, steps } => {
+                root.span = to(root.span);
+                move_steps(steps, to);
+            }
+            ExprKind::Access { base, steps } => {
+                base.move_spans(to);
+                move_steps(steps, to);
+            }
+            ExprKind::Call(call) => {
+                for span in [
+                    &mut call.name_span,
+                    &mut call.open_paren,
+                    &mut call.close_paren,
+                ] {
+                    *span = to(*span);
+                }
+                call.args.iter_mut().for_each(|arg| arg.move_spans(to));
+            }
+            ExprKind::Unary {
+                op_span, operand, ..
+            } => {
+                *op_span = to(*op_span);
+                operand.move_spans(to);
+            }
+            ExprKind::Binary { first, rest } => {
+                first.move_spans(to);
+                rest.iter_mut().for_each(|(_, e)| e.move_spans(to));
+            }
+            ExprKind::Conditional(parts) => {
+                for part in [&mut parts.condition, &mut parts.then, &mut parts.otherwise] {
+                    part.move_spans(to);
+                }
+            }
+            ExprKind::For(parts) => {
+                move_name(&mut parts.value_name, to);
+                parts.key_name.iter_mut().for_each(|n| move_name(n, to));
+                parts.collection.move_spans(to);
+                parts.key.iter_mut().for_each(|e| e.move_spans(to));
+                parts.result.move_spans(to);
+                parts.condition.iter_mut().for_each(|e| e.move_spans(to));
+            }
+            ExprKind::Tuple(items) => items.iter_mut().for_each(|e| e.move_spans(to)),
+            ExprKind::Object(items) => {
+                for item in items {
+                    match &mut item.key {
+                        ObjectKey::Name(name) => move_name(name, to),
+                        ObjectKey::Expr(key) => key.move_spans(to),
+                    }
+                    item.value.move_spans(to);
+                }
+            }
+            ExprKind::Parens(inner) => inner.move_spans(to),
+        }
+    }
+}
+
+fn move_name(name: &mut Name, to: &dyn Fn(Span) -> Span) {
+    name.span = to(name.span);
+}
+
+fn move_steps(steps: &mut [Step], to: &dyn Fn(Span) -> Span) {
+    for step in steps {
+        step.span = to(step.span);
+        match &mut step.kind {
+            StepKind::Index(key) => key.move_spans(to),
+            StepKind::AttrSplat(each) | StepKind::FullSplat(each) => move_steps(each, to),
+            StepKind::Attr(_) | StepKind::LegacyIndex(_) => {}
+        }
+    }
+}
+
+fn move_parts(parts: &mut [TemplatePart], to: &dyn Fn(Span) -> Span) {
+    for part in parts {
+        match part {
+            TemplatePart::Literal { span, .. } => *span = to(*span),
+            TemplatePart::Interpolation(expr) => expr.move_spans(to),
+            TemplatePart::If {
+                condition,
+                then,
+                otherwise,
+                span,
+            } => {
+                *span = to(*span);
+                condition.move_spans(to);
+                move_parts(then, to);
+                move_parts(otherwise, to);
+            }
+            TemplatePart::For {
+                key_name,
+                value_name,
+                collection,
+                body,
+                span,
+            } => {
+                *span = to(*span);
+                key_name.iter_mut().for_each(|n| move_name(n, to));
+                move_name(value_name, to);
+                collection.move_spans(to);
+                move_parts(body, to);
+            }
+        }
+    }
 }

@@ -16,16 +16,16 @@ pub(crate) enum Start {
 }
 
 /// Reads all tokens; the last is always `Eof`. What is no token is reported and becomes `Invalid`.
-pub(crate) fn lex(file: &SourceFile, start: Start) -> (Vec<Token>, Diagnostics) {
+pub(crate) fn lex(file: &SourceFile, part: Span, start: Start) -> (Vec<Token>, Diagnostics) {
+    let text = file.text().get(..part.end as usize).unwrap_or("");
     let mut lexer = Lexer {
         file,
-        text: file.text(),
-        at: if file.text().starts_with('\u{feff}') {
-            '\u{feff}'.len_utf8()
-        } else {
-            0
+        text,
+        at: match part.start {
+            0 if text.starts_with('\u{feff}') => '\u{feff}'.len_utf8(),
+            start => start as usize,
         },
-        tokens: Vec::with_capacity(file.text().len() / 4),
+        tokens: Vec::with_capacity((text.len() - part.start as usize) / 4),
         diagnostics: Diagnostics::new(),
         told: Vec::new(),
         modes: vec![match start {

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-use stead_value::SourceRange;
 use stead_value::diag::SourcePos;
+use stead_value::{Diagnostic, SourceRange};
 use unicode_segmentation::UnicodeSegmentation;
 
 /// A stretch of one file, in bytes.
@@ -53,8 +53,32 @@ impl SourceFile {
         }
     }
 
+    /// From a file's bytes. What is not UTF-8 is reported; the rest of the text is there.
+    pub fn decode(name: impl Into<Arc<str>>, bytes: Vec<u8>) -> (Arc<SourceFile>, Option<Diagnostic>) {
+        match String::from_utf8(bytes) {
+            Ok(text) => (Arc::new(SourceFile::new(name, text)), None),
+            Err(error) => {
+                // What is readable up to the bad byte tells where it is.
+                let good = error.utf8_error().valid_up_to() as u32;
+                let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
+                let source = Arc::new(SourceFile::new(name, text));
+                let range = source.range(Span::new(good, good + '\u{fffd}'.len_utf8() as u32));
+                let diagnostic = Diagnostic::error(
+                    "Invalid character encoding",
+                    "All input files must be UTF-8 encoded. Ensure that UTF-8 encoding is selected in your editor.",
+                );
+                (source, Some(diagnostic.at(range)))
+            }
+        }
+    }
+
     pub fn name(&self) -> &Arc<str> {
         &self.name
+    }
+
+    /// Whether the text is JSON, as its name says.
+    pub fn is_json(&self) -> bool {
+        self.name.ends_with(".json")
     }
 
     pub fn text(&self) -> &str {
@@ -88,9 +112,15 @@ impl SourceFile {
         } else {
             before
         };
+        // The reference counts two columns for a tab between JSON values; in strings there are none.
+        let tabs = if self.is_json() {
+            before.bytes().filter(|b| *b == b'\t').count() as u32
+        } else {
+            0
+        };
         SourcePos {
             line: line as u32,
-            column: columns(before) + 1,
+            column: columns(before) + tabs + 1,
             byte,
         }
     }

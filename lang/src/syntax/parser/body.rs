@@ -104,6 +104,7 @@ impl Parser<'_> {
             name_span: name,
             span: name.to(expr.span),
             expr: Expression::new(Arc::clone(self.file), expr),
+            json: None,
         })
     }
 

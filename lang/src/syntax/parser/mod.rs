@@ -24,29 +24,39 @@ pub fn parse_file(file: &Arc<SourceFile>) -> (Body, Diagnostics) {
 
 /// Reads a text that is one expression, such as a `-var` value.
 pub fn parse_expression(file: &Arc<SourceFile>) -> (Expression, Diagnostics) {
-    let mut parser = Parser::new(file, Start::Config);
-    parser.newlines.push(false);
-    let expr = parser.expression().and_then(|expr| {
-        if parser.peek() == TokenKind::Eof {
-            return Ok(expr);
-        }
-        Err(parser.error(
-            "Extra characters after expression",
-            "An expression was successfully parsed, but extra characters were found after it.",
-        ))
-    });
-    parser.finish_expression(expr)
+    parse_whole(file, Start::Config)
 }
 
 /// Reads a text that is a template, such as a template file.
 pub fn parse_template(file: &Arc<SourceFile>) -> (Expression, Diagnostics) {
-    let mut parser = Parser::new(file, Start::Template);
-    let span = Span::new(0, file.text().len() as u32);
-    let expr = parser.template(TokenKind::Eof, false).map(|parts| Expr {
-        kind: ExprKind::Template(parts),
-        span,
+    parse_whole(file, Start::Template)
+}
+
+fn parse_whole(file: &Arc<SourceFile>, start: Start) -> (Expression, Diagnostics) {
+    let all = Span::new(0, file.text().len() as u32);
+    let (expr, diagnostics) = parse_part(file, all, start);
+    let expr = expr.unwrap_or(Expr {
+        kind: ExprKind::Invalid,
+        span: all,
     });
-    parser.finish_expression(expr)
+    (Expression::new(Arc::clone(file), expr), diagnostics)
+}
+
+/// Reads a part of a text that is one expression or template.
+pub(super) fn parse_part(
+    file: &Arc<SourceFile>,
+    part: Span,
+    start: Start,
+) -> (Option<Expr>, Diagnostics) {
+    let mut parser = Parser::of_part(file, part, start);
+    let expr = match start {
+        Start::Config => parser.sole_expression(),
+        Start::Template => parser.template(TokenKind::Eof, false).map(|parts| Expr {
+            kind: ExprKind::Template(parts),
+            span: part,
+        }),
+    };
+    (expr.ok(), parser.diagnostics)
 }
 
 /// An error was reported; the item being read can't be completed.
@@ -70,7 +80,11 @@ struct Parser<'a> {
 
 impl<'a> Parser<'a> {
     fn new(file: &'a Arc<SourceFile>, start: Start) -> Parser<'a> {
-        let (mut tokens, diagnostics) = lexer::lex(file, start);
+        Parser::of_part(file, Span::new(0, file.text().len() as u32), start)
+    }
+
+    fn of_part(file: &'a Arc<SourceFile>, part: Span, start: Start) -> Parser<'a> {
+        let (mut tokens, diagnostics) = lexer::lex(file, part, start);
         tokens.retain(|t| t.kind != TokenKind::Comment);
         let recovery_budget = tokens.len().saturating_mul(8);
         Parser {
@@ -84,16 +98,16 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn finish_expression(self, expr: Parse<Expr>) -> (Expression, Diagnostics) {
-        let all = Span::new(0, self.file.text().len() as u32);
-        let expr = expr.unwrap_or(Expr {
-            kind: ExprKind::Invalid,
-            span: all,
-        });
-        (
-            Expression::new(Arc::clone(self.file), expr),
-            self.diagnostics,
-        )
+    fn sole_expression(&mut self) -> Parse<Expr> {
+        self.newlines.push(false);
+        let expr = self.expression()?;
+        if self.peek() == TokenKind::Eof {
+            return Ok(expr);
+        }
+        Err(self.error(
+            "Extra characters after expression",
+            "An expression was successfully parsed, but extra characters were found after it.",
+        ))
     }
 
     fn newlines_matter(&self) -> bool {
