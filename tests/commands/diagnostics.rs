@@ -71,7 +71,7 @@ fn wrong_types_say_what_was_wanted() {
 fn failed_validations_show_the_message_of_the_author() {
     check(
         "variable \"n\" {\n  default = 11\n  validation {\n    condition = var.n < 10\n    error_message = \"Ten is too many, not ${var.n}.\"\n  }\n}\n",
-        &["Ten is too many, not 11.", "main.tf line 4"],
+        &["Ten is too many, not 11.", "main.tf line 1"],
     );
 }
 
