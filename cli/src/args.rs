@@ -162,6 +162,14 @@ pub(crate) struct InitArgs {
 pub(crate) struct ValidateArgs {
     #[command(flatten)]
     pub(crate) display: DisplayArgs,
+    #[command(flatten)]
+    pub(crate) variables: VariableArgs,
+    /// Do not look at test files
+    #[arg(long)]
+    pub(crate) no_tests: bool,
+    /// Where the test files lie
+    #[arg(long, value_name = "DIR", default_value = "tests")]
+    pub(crate) test_directory: PathBuf,
     /// Print the result as JSON
     #[arg(long)]
     pub(crate) json: bool,

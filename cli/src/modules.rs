@@ -1,51 +1,69 @@
-//! Modules that Terraform or OpenTofu fetched: `.terraform/modules/modules.json`.
+//! Modules that were fetched: `.terraform/modules/modules.json`.
 
-use std::collections::HashMap;
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
-use stead_lang::config::InstalledModules;
+use serde::{Deserialize, Serialize};
+use stead_lang::config::{InstalledModule, InstalledModules, ModuleSource};
 use stead_value::addr::Module;
 
-/// What `terraform get` wrote; nothing when it never ran here.
+/// Where fetched modules lie.
+pub(crate) const MODULES: &str = ".terraform/modules";
+
+/// What `init` or `get`, or another tool's, wrote; nothing when they never ran here.
 #[derive(Default)]
-pub(crate) struct FetchedModules {
-    by_key: HashMap<String, Entry>,
+pub(crate) struct Manifest {
+    entries: BTreeMap<String, Entry>,
 }
 
-#[derive(Deserialize)]
+/// One line of the manifest, in Terraform's form.
+#[derive(Clone, Deserialize, Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct Entry {
     /// The calls that lead to the module, with dots between.
     key: String,
     source: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    version: Option<String>,
     dir: PathBuf,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Serialize)]
 #[serde(rename_all = "PascalCase")]
-struct Manifest {
+struct File {
     modules: Vec<Entry>,
 }
 
-impl FetchedModules {
-    /// A manifest that cannot be read counts as none: the module is then named as not installed.
-    pub(crate) fn read() -> FetchedModules {
-        let text = std::fs::read(".terraform/modules/modules.json").unwrap_or_default();
-        let manifest: Option<Manifest> = serde_json::from_slice(&text).ok();
-        let entries = manifest.map(|m| m.modules).unwrap_or_default();
-        FetchedModules {
-            by_key: entries.into_iter().map(|e| (e.key.clone(), e)).collect(),
+/// The name of a module in the manifest.
+pub(crate) fn key(module: &Module) -> String {
+    module.0.iter().map(|n| &**n).collect::<Vec<_>>().join(".")
+}
+
+impl Manifest {
+    /// A manifest that cannot be read counts as none: the modules are then named as not installed.
+    pub(crate) fn read() -> Manifest {
+        let text = std::fs::read(Path::new(MODULES).join("modules.json")).unwrap_or_default();
+        let file: Option<File> = serde_json::from_slice(&text).ok();
+        let mut entries = file.map(|f| f.modules).unwrap_or_default();
+        for entry in &mut entries {
+            // Old releases did not write sources in one form.
+            if let Ok(source) = ModuleSource::parse(&entry.source) {
+                entry.source = source.to_string();
+            }
+        }
+        Manifest {
+            entries: entries.into_iter().map(|e| (e.key.clone(), e)).collect(),
         }
     }
 }
 
-impl InstalledModules for FetchedModules {
-    fn directory(&self, module: &Module, source: &str, _version: Option<&str>) -> Option<PathBuf> {
-        let key = module.0.iter().map(|n| &**n).collect::<Vec<_>>().join(".");
-        let entry = self.by_key.get(&key)?;
-        // Terraform writes registry sources with their host.
-        let same = entry.source == source || entry.source.ends_with(&format!("/{source}"));
-        same.then(|| entry.dir.clone())
+impl InstalledModules for Manifest {
+    fn record(&self, module: &Module) -> Option<InstalledModule> {
+        let entry = self.entries.get(&key(module))?;
+        Some(InstalledModule {
+            source: entry.source.clone(),
+            version: entry.version.clone(),
+            directory: entry.dir.clone(),
+        })
     }
 }

@@ -6,17 +6,18 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use indexmap::IndexMap;
 use stead_engine::Registry;
 use stead_engine::eval::{Evaluator, GivenVariable, Phase, Settings};
 use stead_lang::Files;
-use stead_lang::config::ConfigTree;
+use stead_lang::config::{ConfigTree, EarlyValues, Module, Variable};
 use stead_lang::functions::World;
 use stead_state::{LocalState, LockInfo};
 use stead_value::{Diagnostic, Diagnostics};
 
 use crate::args::{LockArgs, VariableArgs};
 use crate::error::{CommandError, Result, colour_wanted};
-use crate::modules::FetchedModules;
+use crate::modules::Manifest;
 use crate::render::Style;
 use crate::render::diagnostics::{Sources, render};
 use crate::variables;
@@ -54,26 +55,8 @@ impl Session {
         given: Given<'_>,
         no_color: bool,
     ) -> Result<Session> {
-        let style = Style {
-            colour: !no_color && colour_wanted(std::io::stdout().is_terminal()),
-        };
-        let (tree, diagnostics) = ConfigTree::load(files, Path::new(""), &FetchedModules::read());
-        let mut sources = Sources::default();
-        for node in tree.nodes() {
-            for file in &node.module.files {
-                sources.add(file);
-            }
-        }
-        let mut session = Session {
-            tree,
-            sources,
-            registry: crate::providers::registry()?,
-            style,
-            compact_warnings: false,
-            variables: BTreeMap::new(),
-            origin: origin.to_owned(),
-            started: crate::world::now(),
-        };
+        let mut session = Session::read(files, origin, &given, no_color)?;
+        let diagnostics = session.tree.check(&session.registry);
         if diagnostics.has_errors() {
             return Err(session.failure(diagnostics));
         }
@@ -86,6 +69,54 @@ impl Session {
             Given::Gather(arguments) => session.gather(files, arguments)?,
         };
         Ok(session)
+    }
+
+    /// Reads a stack's configuration, and nothing else. Warnings are shown at once.
+    pub(crate) fn read(
+        files: &dyn Files,
+        origin: &Path,
+        given: &Given<'_>,
+        no_color: bool,
+    ) -> Result<Session> {
+        let (session, diagnostics) = Session::read_quietly(files, origin, given, no_color)?;
+        if diagnostics.has_errors() {
+            return Err(session.failure(diagnostics));
+        }
+        session.warn(&diagnostics);
+        Ok(session)
+    }
+
+    /// Reads a stack's configuration, with all that is wrong in it.
+    pub(crate) fn read_quietly(
+        files: &dyn Files,
+        origin: &Path,
+        given: &Given<'_>,
+        no_color: bool,
+    ) -> Result<(Session, Diagnostics)> {
+        let style = Style {
+            colour: !no_color && colour_wanted(std::io::stdout().is_terminal()),
+        };
+        let (tree, diagnostics) =
+            ConfigTree::load_with(files, Path::new(""), &Manifest::read(), &|root| {
+                given.early(files, root)
+            });
+        let mut sources = Sources::default();
+        for node in tree.nodes() {
+            for file in &node.module.files {
+                sources.add(file);
+            }
+        }
+        let session = Session {
+            tree,
+            sources,
+            registry: crate::providers::registry()?,
+            style,
+            compact_warnings: false,
+            variables: BTreeMap::new(),
+            origin: origin.to_owned(),
+            started: crate::world::now(),
+        };
+        Ok((session, diagnostics))
     }
 
     /// Only the local backend is here yet; anything else is refused rather than ignored.
@@ -118,24 +149,7 @@ impl Session {
         arguments: &VariableArgs,
     ) -> Result<BTreeMap<Arc<str>, GivenVariable>> {
         let declared = &self.tree.root.module.variables;
-        let environment: Vec<(String, String)> = std::env::vars_os()
-            .filter_map(|(k, v)| {
-                Some((
-                    k.to_str()?.strip_prefix("TF_VAR_")?.to_owned(),
-                    v.into_string().ok()?,
-                ))
-            })
-            .collect();
-        // The lab's gateway is the one thing that only the lab sets.
-        let in_lab = std::env::var_os("STEAD_DIAL").is_some();
-        let found = variables::gather(
-            files,
-            declared,
-            &environment,
-            &arguments.var_files,
-            &arguments.vars,
-            in_lab,
-        );
+        let found = gather(files, declared, arguments);
         for file in &found.sources {
             self.sources.add(file);
         }
@@ -233,6 +247,47 @@ pub(crate) enum Given<'a> {
     Nothing,
     Saved(BTreeMap<Arc<str>, GivenVariable>),
     Gather(&'a VariableArgs),
+}
+
+impl Given<'_> {
+    /// The values as far as they are needed to find modules. What is wrong with them is said when they are gathered.
+    pub(crate) fn early(&self, files: &dyn Files, root: &Module) -> EarlyValues {
+        let values = match self {
+            Given::Nothing => gather(files, &root.variables, &VariableArgs::default()).values,
+            Given::Saved(values) => values.clone(),
+            Given::Gather(arguments) => gather(files, &root.variables, arguments).values,
+        };
+        EarlyValues {
+            variables: values.into_iter().map(|(k, v)| (k, v.value)).collect(),
+            workspace: "default".into(),
+        }
+    }
+}
+
+/// Values from the environment, the variables files and the command line.
+fn gather(
+    files: &dyn Files,
+    declared: &IndexMap<Arc<str>, Variable>,
+    arguments: &VariableArgs,
+) -> variables::Gathered {
+    let environment: Vec<(String, String)> = std::env::vars_os()
+        .filter_map(|(k, v)| {
+            Some((
+                k.to_str()?.strip_prefix("TF_VAR_")?.to_owned(),
+                v.into_string().ok()?,
+            ))
+        })
+        .collect();
+    // The lab's gateway is the one thing that only the lab sets.
+    let in_lab = std::env::var_os("STEAD_DIAL").is_some();
+    variables::gather(
+        files,
+        declared,
+        &environment,
+        &arguments.var_files,
+        &arguments.vars,
+        in_lab,
+    )
 }
 
 /// Where the state lies.

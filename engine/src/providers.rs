@@ -113,6 +113,19 @@ impl Registry {
     }
 }
 
+impl stead_lang::config::Schemas for Registry {
+    fn resource(
+        &self,
+        provider: &ProviderSource,
+        mode: ResourceMode,
+        type_name: &str,
+    ) -> Option<&stead_value::schema::Block> {
+        self.resource_schema(provider, mode, type_name)
+            .ok()
+            .map(|schema| &schema.block)
+    }
+}
+
 /// A provider configuration during a run.
 #[derive(Clone)]
 pub enum Opened {

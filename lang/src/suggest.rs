@@ -1,15 +1,13 @@
 //! "Did you mean …?"
 
+/// How many letters may differ.
+const LIMIT: usize = 2;
+
 /// The known name that a misspelt one most likely means.
 pub fn nearest<'a>(written: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let limit = match written.chars().count() {
-        0..=2 => 1,
-        3..=5 => 2,
-        _ => 3,
-    };
     known
         .map(|name| (distance(written, name), name))
-        .filter(|(d, _)| *d <= limit)
+        .filter(|(d, _)| *d <= LIMIT)
         .min_by_key(|(d, _)| *d)
         .map(|(_, name)| name)
 }

@@ -212,6 +212,15 @@ impl ProviderSource {
         }
     }
 
+    /// Without the default host, as people write it.
+    pub fn display(&self) -> String {
+        if &*self.host == Self::DEFAULT_HOST {
+            format!("{}/{}", self.namespace, self.name)
+        } else {
+            self.to_string()
+        }
+    }
+
     /// Reads `name`, `namespace/name` or `host/namespace/name`.
     pub fn parse(s: &str) -> Option<Self> {
         let parts: Vec<&str> = s.split('/').collect();

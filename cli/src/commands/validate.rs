@@ -1,9 +1,11 @@
 //! `stead validate`.
 
+use std::collections::HashSet;
 use std::path::Path;
+use std::sync::Arc;
 
 use stead_engine::eval::Phase;
-use stead_value::{Diagnostics, Severity};
+use stead_value::{Diagnostic, Diagnostics, Severity};
 
 use super::print;
 use crate::args::ValidateArgs;
@@ -44,13 +46,44 @@ pub(crate) async fn run(args: ValidateArgs, origin: &Path) -> Result<u8> {
 }
 
 async fn check(args: &ValidateArgs, origin: &Path) -> Result<(Session, Diagnostics)> {
-    let session = Session::load_from(&Disk, origin, Given::Nothing, args.display.no_color)?;
+    let given = Given::Gather(&args.variables);
+    let (session, mut found) =
+        Session::read_quietly(&Disk, origin, &given, args.display.no_color)?;
+    if found.has_errors() {
+        return Err(session.failure(found));
+    }
+    found.extend(session.tree.check(&session.registry));
     let result = {
         let evaluator = session.evaluator(Phase::Validate);
         stead_engine::plan::validate(&evaluator, &session.registry).await
     };
-    match result {
+    let evaluated = match result {
+        Ok(warnings) => warnings,
+        Err(errors) => errors,
+    };
+    add_new(&mut found, evaluated);
+    match found.into_result() {
         Ok(warnings) => Ok((session, warnings)),
         Err(errors) => Err(session.failure(errors)),
+    }
+}
+
+/// Adds what evaluation found to what was found without it: the same mistake is said once, and the same of several instances.
+fn add_new(found: &mut Diagnostics, evaluated: Diagnostics) {
+    let key = |d: &Diagnostic| {
+        let place = d.subject.as_ref().map(|r| (Arc::clone(&r.file), r.start.byte));
+        (d.summary.clone(), place)
+    };
+    let mut seen: HashSet<_> = found.iter().map(key).collect();
+    let mut evaluated: Vec<Diagnostic> = evaluated.into_iter().collect();
+    evaluated.sort_by_cached_key(|d| {
+        d.subject
+            .as_ref()
+            .map(|r| (r.file.to_string(), r.start, r.end))
+    });
+    for diagnostic in evaluated {
+        if diagnostic.subject.is_none() || seen.insert(key(&diagnostic)) {
+            found.push(diagnostic);
+        }
     }
 }

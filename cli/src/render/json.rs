@@ -20,37 +20,63 @@ pub(crate) fn diagnostic(diagnostic: &Diagnostic, sources: &Sources) -> Json {
         out["address"] = json!(address);
     }
     if let Some(range) = &diagnostic.subject {
+        let mut range = range.clone();
+        // What is empty is shown as the place where something is missing.
+        if range.start.byte == range.end.byte {
+            range.end.byte += 1;
+            range.end.column += 1;
+        }
         let pos = |p: &stead_value::diag::SourcePos| json!({"line": p.line, "column": p.column, "byte": p.byte});
         out["range"] =
             json!({"filename": &*range.file, "start": pos(&range.start), "end": pos(&range.end)});
-        out["snippet"] = snippet(range, sources);
+        out["snippet"] = snippet(&range, diagnostic, sources);
     }
     out
 }
 
-fn snippet(range: &SourceRange, sources: &Sources) -> Json {
+/// The lines around a place, in whole lines, with the offsets of the place in them.
+fn snippet(range: &SourceRange, diagnostic: &Diagnostic, sources: &Sources) -> Json {
     let Some(file) = sources.get(&range.file) else {
         return Json::Null;
     };
-    let code = file.line(range.start.line).trim_end().to_owned();
-    let line_start = range.start.byte as usize
-        - file
+    let (mut first, mut last) = (range.start.line, range.end.line);
+    if let Some(context) = diagnostic.context.as_ref().filter(|c| c.file == range.file) {
+        first = first.min(context.start.line);
+        last = last.max(context.end.line);
+    }
+    let lines: Vec<&str> = (first..=last).map(|line| file.line(line)).collect();
+    let code = lines.join("\n");
+    let offset = |line: u32, byte: u32| {
+        let before: usize = lines
+            .iter()
+            .take((line - first) as usize)
+            .map(|l| l.len() + 1)
+            .sum();
+        let start = file
             .text()
-            .get(..range.start.byte as usize)
-            .and_then(|t| t.rfind('\n').map(|i| i + 1))
-            .unwrap_or(0);
-    let end = if range.end.line == range.start.line {
-        line_start + (range.end.byte - range.start.byte) as usize
-    } else {
-        code.len()
+            .get(..byte as usize)
+            .and_then(|t| t.rfind('\n'))
+            .map_or(0, |i| i + 1);
+        before + (byte as usize).saturating_sub(start)
     };
+    let start = offset(range.start.line, range.start.byte).min(code.len());
+    let end = if range.end.line == range.start.line {
+        start + (range.end.byte - range.start.byte) as usize
+    } else {
+        offset(range.end.line, range.end.byte)
+    };
+    let values: Vec<Json> = diagnostic
+        .values
+        .iter()
+        .map(|(traversal, statement)| json!({"traversal": traversal, "statement": format!("is {statement}")}))
+        .collect();
     json!({
-        "context": Json::Null,
+        "context": stead_lang::syntax::enclosing_block(file, range.start.byte.saturating_sub(1)),
         "code": code,
-        "start_line": range.start.line,
-        "highlight_start_offset": line_start,
-        "highlight_end_offset": end,
-        "values": [],
+        "start_line": first,
+        "highlight_start_offset": start,
+        "highlight_end_offset": end.min(code.len().max(start)),
+        "values": values,
     })
 }
 

@@ -397,8 +397,8 @@ impl<'c> Evaluator<'c> {
                         | Object::Checks(_)
                         | Object::Import(_),
                     ) => ready.push(waiter),
-                    // An output is the planner's and a value at once; computing it again does no harm.
-                    Some(Object::Output(module, _)) if module == ROOT => {
+                    // Named values are the planner's and others' at once: what is wrong with one is said although nobody asks for it.
+                    Some(Object::Output(..) | Object::Local(..)) => {
                         ready.push(waiter);
                         queue.push(waiter);
                     }

@@ -359,6 +359,12 @@ impl<'e, 'c> Planner<'e, 'c> {
         let config = self.evaluator.config(module);
         if self.kind != Kind::Destroy {
             self.push(Object::Checks(module));
+            for name in config.locals.keys() {
+                self.push(Object::Local(module, Arc::clone(name)));
+            }
+            for name in config.outputs.keys().filter(|_| module != ROOT) {
+                self.push(Object::Output(module, Arc::clone(name)));
+            }
         }
         let path = || self.evaluator.module_address(module).module();
         for resource in config.resources.keys() {
@@ -403,15 +409,14 @@ impl<'e, 'c> Planner<'e, 'c> {
                     self.publish(id, Value::bool(true));
                 }
             }
-            Some(output @ Object::Output(..)) => {
-                self.evaluator.demand(output);
+            Some(named @ (Object::Output(..) | Object::Local(..))) => {
+                self.evaluator.demand(named);
             }
             Some(Object::Import(index)) => self.evaluate_import(id, index),
             Some(Object::Instance(address)) => self.instance(id, address),
             Some(Object::Provider(address)) => self.open(id, &address),
             Some(
                 Object::Variable(..)
-                | Object::Local(..)
                 | Object::CallKeys(..)
                 | Object::ResourceKeys(..),
             )

@@ -1,35 +1,56 @@
 //! Checks across a configuration: arguments against variables, references against declarations, providers against calls.
 //! They need no values, so that all mistakes of a run are reported at once, also those in what is never evaluated.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use stead_value::addr::{self, ResourceMode};
+use stead_value::schema::Block;
 use stead_value::{Diagnostic, Diagnostics};
 
 use super::content::{missing_argument, unsupported_argument};
-use super::model::{CheckRule, Module, ModuleCall, ProviderName, Repetition, Resource};
+use super::model::{CheckRule, Module, ModuleCall, Repetition, Resource};
+use super::traversal;
 use super::tree::{ConfigNode, ConfigTree};
 use crate::decode::body_references;
 use crate::expr::{StaticReference, Target, references};
 use crate::suggest::did_you_mean;
 use crate::syntax::{Body, Expression};
 
-pub(crate) fn check_tree(tree: &ConfigTree, diagnostics: &mut Diagnostics) {
-    let mut seen: Vec<*const Module> = Vec::new();
-    for node in tree.nodes() {
-        check_providers(tree, node, diagnostics);
-        // What concerns the module alone is said once, however often it is called.
-        let identity = Arc::as_ptr(&node.module);
-        if seen.contains(&identity) {
-            continue;
-        }
-        seen.push(identity);
-        for (name, child) in &node.children {
-            if let Some(call) = node.module.calls.get(name) {
-                check_arguments(call, &child.module, diagnostics);
+/// What resources look like, as far as their providers are known.
+pub trait Schemas {
+    fn resource(
+        &self,
+        provider: &addr::ProviderSource,
+        mode: ResourceMode,
+        type_name: &str,
+    ) -> Option<&Block>;
+}
+
+impl ConfigTree {
+    /// Checks arguments of calls and references, also in what is never evaluated. The configuration must have been read without
+    /// errors.
+    pub fn check(&self, schemas: &dyn Schemas) -> Diagnostics {
+        let mut diagnostics = Diagnostics::new();
+        let mut seen: HashSet<*const Module> = HashSet::new();
+        for node in self.nodes() {
+            // What concerns the module alone is said once, however often it is called.
+            if !seen.insert(Arc::as_ptr(&node.module)) {
+                continue;
             }
+            for (name, child) in &node.children {
+                if let Some(call) = node.module.calls.get(name) {
+                    check_arguments(call, &child.module, &mut diagnostics);
+                }
+            }
+            Checker {
+                node,
+                schemas,
+                diagnostics: &mut diagnostics,
+            }
+            .module();
         }
-        Checker { node, diagnostics }.module();
+        diagnostics
     }
 }
 
@@ -46,61 +67,6 @@ fn check_arguments(call: &ModuleCall, child: &Module, diagnostics: &mut Diagnost
             let mut diagnostic = missing_argument(&call.arguments, &variable.name);
             diagnostic.subject = Some(call.range.clone());
             diagnostics.push(diagnostic);
-        }
-    }
-}
-
-/// Every provider configuration that is named must exist.
-fn check_providers(tree: &ConfigTree, node: &ConfigNode, diagnostics: &mut Diagnostics) {
-    let undefined = |name: &ProviderName, range| {
-        Diagnostic::error(
-            "Reference to undefined provider",
-            format!(
-                "There is no provider configuration \"{name}\" in {}. Declare it with a provider block, or list it in \
-                 configuration_aliases and let the caller pass it.",
-                module_name(&node.path)
-            ),
-        )
-        .at(range)
-    };
-    for resource in node.module.resources.values() {
-        if let Some(provider) = &resource.provider
-            && tree.resolve_provider(&node.path, &provider.name).is_none()
-        {
-            diagnostics.push(undefined(&provider.name, provider.range.clone()));
-        }
-    }
-    for call in node.module.calls.values() {
-        for passed in &call.providers {
-            if tree
-                .resolve_provider(&node.path, &passed.in_parent.name)
-                .is_none()
-            {
-                diagnostics.push(undefined(
-                    &passed.in_parent.name,
-                    passed.in_parent.range.clone(),
-                ));
-            }
-        }
-        let Some(child) = node.children.get(&call.name) else {
-            continue;
-        };
-        for required in child.module.terraform.required_providers.values() {
-            for alias in &required.aliases {
-                if !call.providers.iter().any(|p| p.in_child.name == *alias) {
-                    diagnostics.push(
-                        Diagnostic::error(
-                            "Missing required provider configuration",
-                            format!(
-                                "The child module requires an additional configuration for provider {}, with the local name \
-                                 \"{alias}\". Pass it in the \"providers\" argument of the module block.",
-                                required.source
-                            ),
-                        )
-                        .at(call.range.clone()),
-                    );
-                }
-            }
         }
     }
 }
@@ -134,6 +100,7 @@ impl Place {
 
 struct Checker<'a> {
     node: &'a ConfigNode,
+    schemas: &'a dyn Schemas,
     diagnostics: &'a mut Diagnostics,
 }
 
@@ -241,6 +208,51 @@ impl Checker<'_> {
         self.diagnostics.extend(problems);
         for reference in found {
             self.target(&reference.target, &reference.range, place);
+            if let Target::Resource { resource, key } = &reference.target {
+                self.resource_reference(resource, key.is_some(), &reference);
+            }
+        }
+    }
+
+    /// What follows a resource's name must be there, as far as its schema tells.
+    fn resource_reference(
+        &mut self,
+        addr: &addr::Resource,
+        keyed: bool,
+        reference: &StaticReference,
+    ) {
+        let module = Arc::clone(&self.node.module);
+        let Some(resource) = module.resources.get(addr) else {
+            return;
+        };
+        let repeated = match &resource.repetition {
+            Repetition::Count(_) => Some(("count", "count.index")),
+            Repetition::ForEach(_) => Some(("for_each", "each.key")),
+            Repetition::Single | Repetition::Enabled(_) => None,
+        };
+        let at = reference.range.clone();
+        match repeated {
+            Some((argument, key)) if !keyed && !reference.rest.is_root() => {
+                self.diagnostics.push(
+                    Diagnostic::error(
+                        "Missing resource instance key",
+                        format!("Because {addr} has \"{argument}\" set, its attributes must be accessed on specific instances.\n\nFor example, to correlate with indices of a referring resource, use:\n    {addr}[{key}]"),
+                    )
+                    .at(at),
+                );
+            }
+            None if keyed => self.diagnostics.push(
+                Diagnostic::error(
+                    "Unexpected resource instance key",
+                    format!("Because {addr} does not have \"count\" or \"for_each\" set, references to it must not include an index key. Remove the bracketed index to refer to the single instance of this resource."),
+                )
+                .at(at),
+            ),
+            _ => {}
+        }
+        let source = module.provider_source(&resource.provider_name().local);
+        if let Some(schema) = self.schemas.resource(&source, addr.mode, &addr.type_name) {
+            traversal::check(schema, reference, self.diagnostics);
         }
     }
 
@@ -261,27 +273,13 @@ impl Checker<'_> {
                 ("Reference to undeclared local value", format!("A local value with the name \"{name}\" has not been declared.{hint}"))
             }
             Target::Resource { resource, .. } if !module.resources.contains_key(resource) => self.undeclared_resource(resource),
-            Target::Module { name, output, .. } => match (module.calls.get(name), output) {
-                (None, _) => {
-                    let hint = did_you_mean(name, module.calls.keys().map(|k| &**k));
-                    (
-                        "Reference to undeclared module",
-                        format!("No module call named \"{name}\" is declared in {}.{hint}", module_name(&self.node.path)),
-                    )
-                }
-                (Some(call), Some(output)) => {
-                    let Some(child) = self.node.children.get(name) else { return };
-                    // The attributes of a repeated call are its instances' keys.
-                    let direct = matches!(call.repetition, Repetition::Single | Repetition::Enabled(_))
-                        || matches!(target, Target::Module { key: Some(_), .. });
-                    if !direct || child.module.outputs.contains_key(output) {
-                        return;
-                    }
-                    let hint = did_you_mean(output, child.module.outputs.keys().map(|k| &**k));
-                    ("Unsupported attribute", format!("This object does not have an attribute named \"{output}\".{hint}"))
-                }
-                _ => return,
-            },
+            Target::Module { name, .. } if !module.calls.contains_key(name) => {
+                let hint = did_you_mean(name, module.calls.keys().map(|k| &**k));
+                (
+                    "Reference to undeclared module",
+                    format!("No module call named \"{name}\" is declared in {}.{hint}", module_name(&self.node.path)),
+                )
+            }
             Target::EachKey | Target::EachValue if !place.for_each => (
                 "Reference to \"each\" in context without for_each",
                 "The \"each\" object can be used only in \"module\" or \"resource\" blocks, and only when the \"for_each\" \
@@ -313,33 +311,29 @@ impl Checker<'_> {
             ResourceMode::Ephemeral => "ephemeral",
         };
         let declared = &self.node.module.resources;
-        let modes = [
-            ResourceMode::Managed,
-            ResourceMode::Data,
-            ResourceMode::Ephemeral,
-        ];
-        let twin = modes
-            .into_iter()
-            .map(|mode| addr::Resource {
-                mode,
-                ..resource.clone()
-            })
-            .find(|twin| declared.contains_key(twin));
-        let hint = match twin {
-            Some(twin) => format!(" Did you mean {twin}?"),
-            None => {
-                let known: Vec<String> = declared
-                    .keys()
-                    .filter(|r| r.mode == resource.mode)
-                    .map(ToString::to_string)
-                    .collect();
-                did_you_mean(&resource.to_string(), known.iter().map(String::as_str))
-            }
+        let twin = addr::Resource {
+            mode: ResourceMode::Data,
+            ..resource.clone()
+        };
+        let hint = if declared.contains_key(&twin) && resource.mode == ResourceMode::Managed {
+            format!("\n\nDid you mean the data resource {twin}?")
+        } else {
+            let known: Vec<String> = declared
+                .keys()
+                .filter(|r| r.mode == resource.mode)
+                .map(ToString::to_string)
+                .collect();
+            did_you_mean(&resource.to_string(), known.iter().map(String::as_str))
+        };
+        let article = if resource.mode == ResourceMode::Ephemeral {
+            "An"
+        } else {
+            "A"
         };
         (
             "Reference to undeclared resource",
             format!(
-                "A {kind} resource \"{}\" \"{}\" has not been declared in {}.{hint}",
+                "{article} {kind} resource \"{}\" \"{}\" has not been declared in {}.{hint}",
                 resource.type_name,
                 resource.name,
                 module_name(&self.node.path)

@@ -5,9 +5,23 @@ use std::sync::Arc;
 use stead_value::convert::convert;
 use stead_value::{Diagnostic, Diagnostics, SourceRange, Type, Value};
 
+use super::statics::start_range;
 use crate::expr::evaluate_constant;
 use crate::suggest::{did_you_mean, nearest};
 use crate::syntax::{Attribute, Block, Body, Expression};
+
+/// Reports the first block of a body that may hold arguments only.
+pub(crate) fn only_attributes(body: &Body, diagnostics: &mut Diagnostics) {
+    if let Some(block) = body.blocks.first() {
+        diagnostics.push(
+            Diagnostic::error(
+                format!("Unexpected \"{}\" block", block.kind),
+                "Blocks are not allowed here.",
+            )
+            .at(body.range(block.kind_span)),
+        );
+    }
+}
 
 /// What a block may hold.
 pub(crate) struct Shape {
@@ -20,9 +34,10 @@ pub(crate) struct Shape {
 pub(crate) fn check_shape(body: &Body, shape: &Shape, diagnostics: &mut Diagnostics) {
     for attribute in body.attributes.values() {
         if !shape.attributes.contains(&&*attribute.name) {
+            let unset = |name: &&str| !body.attributes.contains_key(*name);
             diagnostics.push(unsupported_argument(
                 attribute,
-                shape.attributes.iter().copied(),
+                shape.attributes.iter().copied().filter(unset),
                 shape.blocks.iter().copied(),
             ));
         }
@@ -123,9 +138,13 @@ pub(crate) fn check_labels(block: &Block, names: &[&str], diagnostics: &mut Diag
         )
         .at(block.body.range(block.open_brace))
     };
+    let mut diagnostic = diagnostic;
+    diagnostic.context = Some(block.body.range(block.kind_span.to(block.open_brace)));
     diagnostics.push(diagnostic);
     false
 }
+
+pub(crate) const BAD_NAME: &str = "A name must start with a letter or underscore and may contain only letters, digits, underscores, and dashes.";
 
 /// Reports a name that is no identifier.
 pub(crate) fn check_name(
@@ -139,8 +158,7 @@ pub(crate) fn check_name(
         diagnostics.push(
             Diagnostic::error(
                 format!("Invalid {what}"),
-                "A name must start with a letter or underscore and may contain only letters, digits, underscores, and \
-                 dashes.",
+                BAD_NAME,
             )
             .at(range),
         );
@@ -156,31 +174,28 @@ pub(crate) fn is_identifier(name: &str) -> bool {
         && chars.all(|c| c == '-' || unicode_ident::is_xid_continue(c))
 }
 
-/// A constant of a type; `None` when it is null or wrong, which is reported.
+/// A constant of a type; `None` when it is wrong, which is reported.
 pub(crate) fn constant(
     expr: &Expression,
     ty: &Type,
     diagnostics: &mut Diagnostics,
 ) -> Option<Value> {
     let outcome = evaluate_constant(expr);
-    if outcome.diagnostics.has_errors() {
-        diagnostics.extend(outcome.diagnostics);
-        return None;
-    }
-    match convert(&outcome.value, ty) {
-        Ok(value) if value.is_null() => None,
-        Ok(value) => Some(value),
-        Err(error) => {
-            diagnostics.push(
-                Diagnostic::error(
-                    "Unsuitable value type",
-                    format!("Unsuitable value: {error}."),
-                )
-                .at(expr.range()),
-            );
-            None
-        }
-    }
+    diagnostics.extend(outcome.diagnostics);
+    let problem = match convert(&outcome.value, ty) {
+        Ok(value) if value.is_null() => format!("{} value is required", ty.friendly_name()),
+        Ok(value) if !value.is_known() => "value must be known".to_owned(),
+        Ok(value) => return Some(value),
+        Err(error) => error.to_string(),
+    };
+    let mut diagnostic = Diagnostic::error(
+        "Unsuitable value type",
+        format!("Unsuitable value: {problem}"),
+    )
+    .at(start_range(expr));
+    diagnostic.context = Some(expr.range());
+    diagnostics.push(diagnostic);
+    None
 }
 
 /// A constant string argument.

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use stead_value::{Diagnostic, Diagnostics};
 
 use super::model::Module;
-use super::{CONFIGURATION, module, overrides};
+use super::CONFIGURATION;
+use super::module::{self, Redeclared};
+use super::overrides::{self, Overridden};
 use crate::Files;
 use crate::syntax::{Body, SourceFile, parse_file, parse_json_file};
 
@@ -49,12 +51,21 @@ pub fn load_module(files: &dyn Files, directory: &Path) -> (Module, Diagnostics)
     };
     let mut bodies = read(primary, &mut diagnostics);
     let overriding = read(overriding, &mut diagnostics);
+    let mut overridden = Overridden::default();
     for body in overriding {
-        overrides::apply(&mut bodies, body, &mut diagnostics);
+        overrides::apply(&mut bodies, body, &mut overridden, &mut diagnostics);
     }
+    let mut redeclared = Redeclared::default();
     for body in bodies {
-        module::add_file(&mut loaded, body, &mut diagnostics);
+        module::add_file(
+            &mut loaded,
+            body,
+            &overridden,
+            &mut redeclared,
+            &mut diagnostics,
+        );
     }
+    diagnostics.extend(redeclared.into_diagnostics());
     (loaded, diagnostics)
 }
 

@@ -2,6 +2,7 @@
 
 mod check;
 mod content;
+mod early;
 mod files;
 mod layout;
 mod lifecycle;
@@ -9,15 +10,19 @@ mod model;
 mod module;
 mod modules;
 mod overrides;
+mod passed;
 mod providers;
 mod provisioner;
 mod refactor;
+mod required_providers;
 mod references;
 mod resource;
+mod source;
 mod statics;
 mod terraform;
 #[cfg(test)]
 mod tests;
+mod traversal;
 mod tree;
 mod types;
 mod values;
@@ -32,6 +37,14 @@ pub use layout::{CONFIGURATION, TESTS, VARIABLES};
 pub use model::*;
 pub use providers::AbsProvider;
 pub use refactor::object_address;
-pub use tree::{ConfigNode, ConfigTree, InstalledModules, NothingInstalled};
+pub use check::Schemas;
+pub use early::EarlyValues;
+pub use source::{ModuleSource, RegistryModule, RemoteModule, SourceError, forced_protocol};
+pub use tree::{
+    ConfigNode, ConfigTree, InstalledModule, InstalledModules, MissingModule, NothingInstalled,
+};
 pub use types::{TypeConstraint, parse_type};
 pub use version::{Constraints, Version};
+
+/// The Terraform whose language this is, where a message names a release.
+pub const REFERENCE_VERSION: &str = "1.11.4";

@@ -7,6 +7,7 @@ use indexmap::IndexMap;
 use stead_value::addr::{self, InstanceKey, ProviderSource, ResourceMode};
 use stead_value::{Path, SourceRange, Value};
 
+use super::source::ModuleSource;
 use super::types::TypeConstraint;
 use crate::syntax::{Body, Expression, SourceFile};
 
@@ -38,7 +39,19 @@ pub struct TerraformSettings {
     pub required_versions: Vec<VersionRequirement>,
     /// By local name.
     pub required_providers: IndexMap<Arc<str>, RequiredProvider>,
+    /// Where the first `required_providers` block stands.
+    pub required_providers_range: Option<SourceRange>,
     pub backend: Option<Backend>,
+    pub provider_metas: Vec<ProviderMeta>,
+}
+
+/// `provider_meta "NAME" { … }`: what a module tells a provider about itself.
+#[derive(Clone, Debug)]
+pub struct ProviderMeta {
+    /// The provider's local name.
+    pub provider: Arc<str>,
+    pub body: Arc<Body>,
+    pub range: SourceRange,
 }
 
 #[derive(Clone, Debug)]
@@ -106,6 +119,8 @@ pub struct Variable {
     pub nullable: bool,
     pub sensitive: bool,
     pub ephemeral: bool,
+    /// Known before anything is planned, so that a module's `source` may use it.
+    pub constant: bool,
     pub description: String,
     pub deprecated: Option<String>,
     pub validations: Vec<CheckRule>,
@@ -259,9 +274,10 @@ pub enum IgnoreChanges {
 #[derive(Debug)]
 pub struct ModuleCall {
     pub name: Arc<str>,
-    pub source: ModuleSource,
+    /// `None` when it is wrong, which has been reported.
+    pub source: Option<Early<ModuleSource>>,
     pub source_range: SourceRange,
-    pub version: Option<VersionRequirement>,
+    pub version: Option<Early<VersionRequirement>>,
     pub repetition: Repetition,
     pub depends_on: Vec<DependsOn>,
     pub providers: Vec<PassedProvider>,
@@ -270,12 +286,11 @@ pub struct ModuleCall {
     pub range: SourceRange,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ModuleSource {
-    /// `./dir`, `../dir`
-    Local(String),
-    /// Anything else: fetched by `init`.
-    Remote(String),
+/// What must be known before anything is planned: written as it is, or by variables and local values.
+#[derive(Clone, Debug)]
+pub enum Early<T> {
+    Known(T),
+    Later(Expression),
 }
 
 /// `providers = { child = parent.alias }`.
@@ -286,11 +301,20 @@ pub struct PassedProvider {
 }
 
 /// An address as `moved`, `removed` and `import` write it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ObjectAddress {
     pub module: Vec<(Arc<str>, Option<InstanceKey>)>,
     /// `None` names the whole module (instance).
     pub resource: Option<(addr::Resource, Option<InstanceKey>)>,
+}
+
+impl ObjectAddress {
+    /// The address without instance keys: of the resource or module in the configuration.
+    pub fn config_address(&self) -> String {
+        let modules = self.module.iter().map(|(name, _)| format!("module.{name}"));
+        let resource = self.resource.iter().map(|(r, _)| r.to_string());
+        modules.chain(resource).collect::<Vec<_>>().join(".")
+    }
 }
 
 #[derive(Clone, Debug)]

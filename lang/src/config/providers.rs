@@ -3,15 +3,19 @@
 use std::sync::Arc;
 
 use stead_value::addr::{self, ProviderSource};
-use stead_value::{Diagnostic, Diagnostics};
+use stead_value::{Diagnostic, Diagnostics, Type};
 
-use super::content::{check_labels, check_name, string_argument};
+use super::content::{BAD_NAME, check_labels, constant, is_identifier};
 use super::model::{Module, ProviderConfig, ProviderName};
-use super::module::not_supported;
 use super::references::check_local_name;
-use super::terraform::{implied_source, version_constraint};
+use super::required_providers::implied_source;
+use super::resource::{merge_escape, take_escape};
+use super::terraform::version_constraint;
 use super::tree::ConfigTree;
-use crate::syntax::Block;
+use crate::syntax::{Block, Expression};
+
+/// Names that mean nothing yet in a provider block.
+const RESERVED: [&str; 4] = ["count", "depends_on", "for_each", "source"];
 
 pub(crate) fn config(block: Block, diagnostics: &mut Diagnostics) -> Option<ProviderConfig> {
     check_labels(&block, &["name"], diagnostics).then_some(())?;
@@ -19,52 +23,71 @@ pub(crate) fn config(block: Block, diagnostics: &mut Diagnostics) -> Option<Prov
     let label = block.labels.first()?.clone();
     check_local_name(&label.text, range.clone(), diagnostics).then_some(())?;
     let mut body = block.body;
-    let alias = string_argument(&body, "alias", diagnostics);
-    if let Some(attribute) = body.attributes.shift_remove("alias")
-        && let Some(alias) = &alias
-    {
-        check_name(
-            alias,
-            attribute.expr.range(),
-            "provider configuration alias",
-            diagnostics,
-        );
-    }
-    let version = body
+    let alias = body
         .attributes
-        .shift_remove("version")
-        .and_then(|a| version_constraint(&a.expr, diagnostics));
-    for (name, what) in [
-        ("for_each", "Provider configurations with for_each"),
-        ("count", "Provider configurations with count"),
-        ("depends_on", "Provider configurations with depends_on"),
-    ] {
+        .shift_remove("alias")
+        .map(|a| read_alias(&a.expr, diagnostics));
+    let version = body.attributes.shift_remove("version").and_then(|a| {
+        diagnostics.push(
+            Diagnostic::warning(
+                "Version constraints inside provider configuration blocks are deprecated",
+                "Terraform 0.13 and earlier allowed provider version constraints inside the provider configuration block, but \
+                 that is now deprecated and will be removed in a future version of Terraform. To silence this warning, move the \
+                 provider version constraint into the required_providers block.",
+            )
+            .at(a.expr.range()),
+        );
+        version_constraint(&a, diagnostics)
+    });
+    for name in RESERVED {
         if let Some(attribute) = body.attributes.shift_remove(name) {
             diagnostics.push(
                 Diagnostic::error(
-                    format!("{what} are not supported yet"),
-                    format!("The argument \"{name}\" can't be used in a provider block."),
+                    "Reserved argument name in provider block",
+                    format!("The provider argument name \"{name}\" is reserved for use by Terraform in a future version."),
                 )
                 .at(attribute.name_range()),
             );
         }
     }
-    for inner in body.blocks_of("lifecycle") {
-        not_supported(
-            inner,
-            "Lifecycle settings of provider configurations",
-            diagnostics,
-        );
+    let mut escape = None;
+    for inner in std::mem::take(&mut body.blocks) {
+        match &*inner.kind {
+            "_" => take_escape(&mut escape, inner, "provider", diagnostics),
+            "lifecycle" | "locals" => diagnostics.push(
+                Diagnostic::error(
+                    "Reserved block type name in provider block",
+                    format!("The block type name \"{}\" is reserved for use by Terraform in a future version.", inner.kind),
+                )
+                .at(inner.body.range(inner.kind_span)),
+            ),
+            _ => body.blocks.push(inner),
+        }
+    }
+    if let Some(escape) = escape {
+        merge_escape(&mut body, escape);
     }
     Some(ProviderConfig {
         name: ProviderName {
             local: label.text,
-            alias,
+            alias: alias.flatten(),
         },
         body: Arc::new(body),
         version,
         range,
     })
+}
+
+fn read_alias(expr: &Expression, diagnostics: &mut Diagnostics) -> Option<Arc<str>> {
+    let alias = constant(expr, &Type::String, diagnostics);
+    let alias = alias.as_ref().and_then(|v| v.as_str()).unwrap_or_default();
+    if !is_identifier(alias) {
+        diagnostics.push(Diagnostic::error(
+            "Invalid provider configuration alias",
+            format!("An alias must be a valid name. {BAD_NAME}"),
+        ));
+    }
+    Some(alias.into())
 }
 
 /// A provider configuration, absolutely named: where it is declared (or would be, when it has no block), of which

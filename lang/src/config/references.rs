@@ -38,7 +38,7 @@ fn dependency(item: &Expression, diagnostics: &mut Diagnostics) -> Option<Depend
         return None;
     }
     let StaticReference { target, rest, .. } =
-        match static_reference(read.file(), root, steps, read.span()) {
+        match static_reference(read.file(), root, steps) {
             Ok(reference) => reference,
             Err(bad) => {
                 let diagnostic = bad.diagnostic(read.file());

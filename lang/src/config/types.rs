@@ -6,8 +6,9 @@ use std::sync::Arc;
 use stead_value::convert::{Defaults, convert};
 use stead_value::{Diagnostic, Diagnostics, ObjectType, Type, Value};
 
+use super::statics::{keyword, quoted_text};
 use crate::expr::evaluate_constant;
-use crate::syntax::{Call, Expr, ExprKind, Expression, ObjectItem, ObjectKey, Span, TemplatePart};
+use crate::syntax::{Call, Expr, ExprKind, Expression, ObjectItem, ObjectKey, Span};
 
 /// A variable's `type`.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,8 +36,14 @@ pub fn parse_type(expr: &Expression) -> (TypeConstraint, Diagnostics) {
         expr,
         diagnostics: Diagnostics::new(),
     };
-    let (ty, defaults) = reader
-        .read(expr.node())
+    let read = match (keyword(expr).as_deref(), quoted_text(expr.node())) {
+        // Shorthands of old, still accepted for the whole type.
+        (Some("list"), _) => Some(whole(Type::list(Type::Dynamic))),
+        (Some("map"), _) => Some(whole(Type::map(Type::Dynamic))),
+        (_, Some(text)) => reader.quoted(&text, expr.span()),
+        _ => reader.read(expr.node()),
+    };
+    let (ty, defaults) = read
         .unwrap_or((Type::Dynamic, Defaults::none(Type::Dynamic)));
     (
         TypeConstraint {
@@ -46,6 +53,20 @@ pub fn parse_type(expr: &Expression) -> (TypeConstraint, Diagnostics) {
         },
         reader.diagnostics,
     )
+}
+
+fn whole(ty: Type) -> (Type, Defaults) {
+    (ty.clone(), Defaults::none(ty))
+}
+
+/// What is said of a constructor without its argument; `None` for what is no constructor.
+fn needs_argument(constructor: &str) -> Option<String> {
+    match constructor {
+        "list" | "set" | "map" => Some(format!("The {constructor} type constructor requires one argument specifying the element type.")),
+        "object" => Some("The object type constructor requires one argument specifying the attribute types and values as a map.".into()),
+        "tuple" => Some("The tuple type constructor requires one argument specifying the element types as a list.".into()),
+        _ => None,
+    }
 }
 
 const SUMMARY: &str = "Invalid type specification";
@@ -65,27 +86,57 @@ impl TypeReader<'_> {
         None
     }
 
+    /// As [`TypeReader::wrong`], shown with what is around it.
+    fn wrong_within(&mut self, span: Span, around: Span, detail: impl Into<String>) -> Read {
+        let mut diagnostic =
+            Diagnostic::error(SUMMARY, detail.into()).at(self.expr.file().range(span));
+        diagnostic.context = Some(self.expr.file().range(around));
+        self.diagnostics.push(diagnostic);
+        None
+    }
+
     fn read(&mut self, expr: &Expr) -> Read {
         match &expr.kind {
-            ExprKind::Traversal { root, steps } if steps.is_empty() => self.keyword(&root.text, expr.span),
+            ExprKind::Traversal { root, steps } if steps.is_empty() => {
+                self.keyword(&root.text, expr.span)
+            }
+            ExprKind::Literal(value) if value.as_number().is_none() => {
+                let word = self.expr.file().slice(expr.span).to_owned();
+                self.keyword(&word, expr.span)
+            }
             ExprKind::Call(call) => self.constructor(call, expr.span),
             ExprKind::Parens(inner) => self.read(inner),
-            ExprKind::Template(parts) => match parts.as_slice() {
-                [TemplatePart::Literal { text, .. }] => {
-                    let range = self.expr.file().range(expr.span);
-                    self.diagnostics.push(
-                        Diagnostic::error(
-                            "Invalid quoted type constraints",
-                            format!("Types are not written in quotes any more. Remove the quotes around \"{text}\"."),
-                        )
-                        .at(range),
-                    );
-                    None
-                }
-                _ => self.wrong(expr.span, "A type specification is either a primitive type keyword (bool, number, string) or a complex type constructor call, like list(string)."),
-            },
             _ => self.wrong(expr.span, "A type specification is either a primitive type keyword (bool, number, string) or a complex type constructor call, like list(string)."),
         }
+    }
+
+    /// Where old configurations have a type in quotes.
+    fn quoted(&mut self, text: &str, span: Span) -> Read {
+        let hint = match text {
+            "string" => "Remove the quotes around \"string\".",
+            "list" => "Remove the quotes around \"list\" and write list(string) instead to explicitly indicate that the list elements are strings.",
+            "map" => "Remove the quotes around \"map\" and write map(string) instead to explicitly indicate that the map elements are strings.",
+            _ => {
+                let range = self.expr.file().range(span);
+                self.diagnostics.push(
+                    Diagnostic::error(
+                        "Invalid legacy variable type hint",
+                        "To provide a full type expression, remove the surrounding quotes and give the type expression directly.",
+                    )
+                    .at(range),
+                );
+                return None;
+            }
+        };
+        let range = self.expr.file().range(span);
+        self.diagnostics.push(
+            Diagnostic::error(
+                "Invalid quoted type constraints",
+                format!("Terraform 0.11 and earlier required type constraints to be given in quotes, but that form is now deprecated and will be removed in a future version of Terraform. {hint}"),
+            )
+            .at(range),
+        );
+        None
     }
 
     fn keyword(&mut self, word: &str, span: Span) -> Read {
@@ -94,47 +145,55 @@ impl TypeReader<'_> {
             "number" => Type::Number,
             "string" => Type::String,
             "any" => Type::Dynamic,
-            // Shorthands of old, still accepted.
-            "list" => Type::list(Type::Dynamic),
-            "map" => Type::map(Type::Dynamic),
-            "set" => return self.wrong(span, "The set type constructor requires one argument specifying the element type."),
-            "object" => {
-                return self.wrong(span, "The object type constructor requires one argument specifying the attribute types and values as a map.");
+            _ => {
+                let detail = needs_argument(word)
+                    .unwrap_or_else(|| format!("The keyword \"{word}\" is not a valid type specification."));
+                return self.wrong(span, detail);
             }
-            "tuple" => return self.wrong(span, "The tuple type constructor requires one argument specifying the element types as a list."),
-            _ => return self.wrong(span, format!("The keyword \"{word}\" is not a valid type specification.")),
         };
         Some((ty.clone(), Defaults::none(ty)))
     }
 
     fn constructor(&mut self, call: &Call, span: Span) -> Read {
         let name = &*call.name;
+        let arguments = call.open_paren.to(call.close_paren);
         match name {
-            "bool" | "string" | "number" | "any" => {
+            "bool" | "string" | "number" => {
                 return self.wrong(
-                    span,
+                    arguments,
                     format!("Primitive type keyword \"{name}\" does not expect arguments."),
                 );
             }
-            "list" | "set" | "map" | "object" | "tuple" => {}
-            "optional" => {
+            "any" => {
                 return self.wrong(
-                    span,
-                    "Keyword \"optional\" is valid only as a modifier for object type attributes.",
+                    arguments,
+                    "Type constraint keyword \"any\" does not expect arguments.",
                 );
             }
-            _ => {
-                return self.wrong(
-                    call.name_span,
-                    format!("Keyword \"{name}\" is not a valid type constructor."),
-                );
-            }
+            _ => {}
         }
-        let [arg] = call.args.as_slice() else {
-            return self.wrong(
-                span,
-                format!("The {name} type constructor requires one argument."),
-            );
+        let Some(needed) = needs_argument(name) else {
+            return match name {
+                "optional" => self.wrong(
+                    call.name_span,
+                    "Keyword \"optional\" is valid only as a modifier for object type attributes.",
+                ),
+                _ => self.wrong(
+                    span,
+                    format!("Keyword \"{name}\" is not a valid type constructor."),
+                ),
+            };
+        };
+        let arg = match call.args.as_slice() {
+            [arg] => arg,
+            [] => return self.wrong_within(arguments, arguments, needed),
+            [_, extra @ ..] => {
+                let span = match (extra.first(), extra.last()) {
+                    (Some(first), Some(last)) => first.span.to(last.span),
+                    _ => arguments,
+                };
+                return self.wrong_within(span, arguments, needed);
+            }
         };
         match name {
             "object" => self.object(arg),
@@ -211,18 +270,24 @@ impl TypeReader<'_> {
             );
             return None;
         };
+        if object.attributes.contains_key(&name.text) {
+            self.wrong(name.span, "Object constructor map keys must be unique.");
+            return None;
+        }
         let (type_expr, default) = match &item.value.kind {
             ExprKind::Call(call) if &*call.name == "optional" => {
                 object.optional.insert(Arc::clone(&name.text));
                 match call.args.as_slice() {
                     [ty] => (ty, None),
                     [ty, default] => (ty, Some(default)),
-                    _ => {
-                        self.wrong(
-                            item.value.span,
-                            "Optional attribute modifier requires the attribute type as its argument, and optionally a \
-                             default value.",
-                        );
+                    arguments => {
+                        let detail = if arguments.is_empty() {
+                            "Optional attribute modifier requires the attribute type as its argument."
+                        } else {
+                            "Optional attribute modifier expects at most two arguments: the attribute type, and a default value."
+                        };
+                        let parens = call.open_paren.to(call.close_paren);
+                        self.wrong_within(parens, item.value.span, detail);
                         return None;
                     }
                 }

@@ -6,12 +6,13 @@ use stead_value::convert::convert;
 use stead_value::{Diagnostic, Diagnostics};
 
 use super::content::{
-    Shape, bool_argument, check_labels, check_name, check_shape, missing_argument, string_argument,
+    Shape, bool_argument, check_labels, check_name, check_shape, place, string_argument,
 };
-use super::model::{Check, CheckRule, Output, Variable};
+use super::model::{Check, CheckRule, Output, Resource, Variable};
 use super::types::{TypeConstraint, parse_type};
+use super::overrides::{Overridden, OverriddenVariable};
 use super::{references as lists, resource};
-use crate::expr::{StaticReference, Target, evaluate_constant, references};
+use crate::expr::{StaticReference, Target, evaluate_constant, references, root_names};
 use crate::syntax::{Block, Expression};
 
 const VARIABLE: Shape = Shape {
@@ -23,28 +24,42 @@ const VARIABLE: Shape = Shape {
         "ephemeral",
         "nullable",
         "deprecated",
+        "const",
     ],
     required: &[],
     blocks: &["validation"],
 };
 
 /// Names that mean something else in a `module` block.
-const RESERVED: [&str; 8] = [
+const RESERVED: [&str; 10] = [
     "source",
     "version",
-    "providers",
     "count",
     "for_each",
-    "lifecycle",
     "depends_on",
+    "providers",
+    "_",
+    "lifecycle",
     "locals",
+    "provider",
 ];
 
-pub(crate) fn variable(block: &Block, diagnostics: &mut Diagnostics) -> Option<Variable> {
+pub(crate) fn variable(
+    block: &Block,
+    overridden: &Overridden,
+    diagnostics: &mut Diagnostics,
+) -> Option<Variable> {
     check_labels(block, &["name"], diagnostics).then_some(())?;
-    check_shape(&block.body, &VARIABLE, diagnostics);
+    let body = &block.body;
+    check_shape(body, &VARIABLE, diagnostics);
     let label = block.labels.first()?;
-    let name_range = block.body.range(label.span);
+    let name_range = body.range(label.span);
+    check_name(
+        &label.text,
+        name_range.clone(),
+        "variable name",
+        diagnostics,
+    );
     if RESERVED.contains(&&*label.text) {
         diagnostics.push(
             Diagnostic::error(
@@ -53,10 +68,9 @@ pub(crate) fn variable(block: &Block, diagnostics: &mut Diagnostics) -> Option<V
             )
             .at(name_range),
         );
-    } else {
-        check_name(&label.text, name_range, "variable name", diagnostics);
     }
-    let constraint = match block.body.attribute("type") {
+    let description = string_argument(body, "description", diagnostics);
+    let constraint = match body.attribute("type") {
         Some(attribute) => {
             let (constraint, problems) = parse_type(&attribute.expr);
             diagnostics.extend(problems);
@@ -64,22 +78,29 @@ pub(crate) fn variable(block: &Block, diagnostics: &mut Diagnostics) -> Option<V
         }
         None => TypeConstraint::default(),
     };
-    let nullable = bool_argument(&block.body, "nullable", diagnostics).unwrap_or(true);
-    let default = block
-        .body
-        .attribute("default")
-        .and_then(|a| default(&a.expr, &constraint, nullable, diagnostics));
+    let flag = |name: &str, diagnostics: &mut Diagnostics| {
+        bool_argument(body, name, diagnostics).unwrap_or(false)
+    };
+    let sensitive = flag("sensitive", diagnostics);
+    let ephemeral = flag("ephemeral", diagnostics);
+    let constant = flag("const", diagnostics);
+    let nullable = match body.attribute("nullable") {
+        Some(_) => flag("nullable", diagnostics),
+        None => true,
+    };
+    let default = body.attribute("default").and_then(|a| {
+        let change = overridden.variable(&label.text);
+        default(&a.expr, &constraint, nullable, change, diagnostics)
+    });
     let variable = Variable {
         name: Arc::clone(&label.text),
         default,
         nullable,
-        sensitive: bool_argument(&block.body, "sensitive", diagnostics).unwrap_or(false),
-        ephemeral: bool_argument(&block.body, "ephemeral", diagnostics).unwrap_or(false),
-        description: string_argument(&block.body, "description", diagnostics)
-            .as_deref()
-            .unwrap_or("")
-            .to_owned(),
-        deprecated: string_argument(&block.body, "deprecated", diagnostics).map(|s| s.to_string()),
+        sensitive,
+        ephemeral,
+        constant,
+        description: description.as_deref().unwrap_or("").to_owned(),
+        deprecated: string_argument(body, "deprecated", diagnostics).map(|s| s.to_string()),
         validations: rules(block, "validation", diagnostics),
         constraint,
         range: block.header_range(),
@@ -92,40 +113,49 @@ fn default(
     expr: &Expression,
     constraint: &TypeConstraint,
     nullable: bool,
+    change: Option<&OverriddenVariable>,
     diagnostics: &mut Diagnostics,
 ) -> Option<stead_value::Value> {
     let outcome = evaluate_constant(expr);
-    if outcome.diagnostics.has_errors() {
-        diagnostics.extend(outcome.diagnostics);
-        return None;
+    let failed = outcome.diagnostics.has_errors();
+    diagnostics.extend(outcome.diagnostics);
+    if failed {
+        // The variable has a default, even though a wrong one.
+        return Some(stead_value::Value::unknown(
+            constraint.ty.without_optional(),
+        ));
     }
+    let at = || change.map_or_else(|| expr.range(), |c| c.range.clone());
     let summary = "Invalid default value for variable";
-    if outcome.value.is_null() && !nullable {
-        diagnostics.push(
-            Diagnostic::error(
-                summary,
-                "A null default value is not valid when nullable=false.",
-            )
-            .at(expr.range()),
-        );
-        return None;
-    }
-    match convert(&constraint.defaults.apply(&outcome.value), &constraint.ty) {
-        Ok(value) => Some(value),
+    let value = if outcome.value.is_null() {
+        outcome.value
+    } else {
+        constraint.defaults.apply(&outcome.value)
+    };
+    match convert(&value, &constraint.ty) {
+        Ok(value) => {
+            if value.is_null() && !nullable {
+                let detail = "A null default value is not valid when nullable=false.";
+                diagnostics.push(Diagnostic::error(summary, detail).at(at()));
+            }
+            Some(value)
+        }
         Err(error) => {
+            let why = match change.map(|c| (c.has_type, c.has_default)) {
+                None => "This default value is not compatible with the variable's type constraint",
+                Some((true, false)) => "Overriding this variable's type constraint has made its default value invalid",
+                Some((false, true)) => {
+                    "The overridden default value for this variable is not compatible with the variable's type constraint"
+                }
+                Some(_) => "This variable's default value is not compatible with its type constraint",
+            };
             let path = if error.path.is_root() {
                 String::new()
             } else {
                 format!("{}: ", error.path)
             };
-            diagnostics.push(
-                Diagnostic::error(
-                    summary,
-                    format!("This default value is not compatible with the variable's type constraint: {path}{error}."),
-                )
-                .at(expr.range()),
-            );
-            None
+            diagnostics.push(Diagnostic::error(summary, format!("{why}: {path}{error}.")).at(at()));
+            Some(stead_value::Value::unknown(constraint.ty.without_optional()))
         }
     }
 }
@@ -140,12 +170,13 @@ const OUTPUT: Shape = Shape {
         "deprecated",
     ],
     required: &["value"],
-    blocks: &["precondition"],
+    blocks: &["precondition", "postcondition"],
 };
 
-pub(crate) fn output(block: &Block, diagnostics: &mut Diagnostics) -> Option<Output> {
-    check_labels(block, &["name"], diagnostics).then_some(())?;
+pub(crate) fn output(block: Block, diagnostics: &mut Diagnostics) -> Option<Output> {
+    check_labels(&block, &["name"], diagnostics).then_some(())?;
     check_shape(&block.body, &OUTPUT, diagnostics);
+    let range = block.header_range();
     let label = block.labels.first()?;
     check_name(
         &label.text,
@@ -153,25 +184,40 @@ pub(crate) fn output(block: &Block, diagnostics: &mut Diagnostics) -> Option<Out
         "output name",
         diagnostics,
     );
+    let body = &block.body;
+    let description = string_argument(body, "description", diagnostics);
+    let sensitive = bool_argument(body, "sensitive", diagnostics).unwrap_or(false);
+    let ephemeral = bool_argument(body, "ephemeral", diagnostics).unwrap_or(false);
+    let deprecated = string_argument(body, "deprecated", diagnostics).map(|s| s.to_string());
+    for inner in body.blocks_of("postcondition") {
+        diagnostics.push(
+            Diagnostic::error(
+                "Postconditions are not allowed",
+                "Output values can only have preconditions, not postconditions.",
+            )
+            .at(body.range(inner.kind_span)),
+        );
+    }
+    let preconditions = rules(&block, "precondition", diagnostics);
+    let name = Arc::clone(&label.text);
+    let mut body = block.body;
+    let depends_on = lists::depends_on(&mut body, diagnostics);
     Some(Output {
-        name: Arc::clone(&label.text),
-        value: block.body.attribute("value")?.expr.clone(),
-        sensitive: bool_argument(&block.body, "sensitive", diagnostics).unwrap_or(false),
-        ephemeral: bool_argument(&block.body, "ephemeral", diagnostics).unwrap_or(false),
-        description: string_argument(&block.body, "description", diagnostics)
-            .as_deref()
-            .unwrap_or("")
-            .to_owned(),
-        deprecated: string_argument(&block.body, "deprecated", diagnostics).map(|s| s.to_string()),
-        depends_on: lists::depends_on(&mut block.body.clone(), diagnostics),
-        preconditions: rules(block, "precondition", diagnostics),
-        range: block.header_range(),
+        name,
+        value: body.attribute("value")?.expr.clone(),
+        sensitive,
+        ephemeral,
+        description: description.as_deref().unwrap_or("").to_owned(),
+        deprecated,
+        depends_on,
+        preconditions,
+        range,
     })
 }
 
 const RULE: Shape = Shape {
     attributes: &["condition", "error_message"],
-    required: &[],
+    required: &["condition", "error_message"],
     blocks: &[],
 };
 
@@ -205,16 +251,10 @@ pub(crate) fn rules(block: &Block, kind: &str, diagnostics: &mut Diagnostics) ->
 }
 
 pub(crate) fn rule(block: &Block, diagnostics: &mut Diagnostics) -> Option<CheckRule> {
-    check_labels(block, &[], diagnostics);
+    check_labels(block, &[], diagnostics).then_some(())?;
     check_shape(&block.body, &RULE, diagnostics);
-    for name in ["condition", "error_message"] {
-        if block.body.attribute(name).is_none() {
-            diagnostics.push(missing_argument(&block.body, name));
-        }
-    }
     if let Some(condition) = block.body.attribute("condition") {
-        let (found, problems) = references(&condition.expr);
-        if found.is_empty() && !problems.has_errors() {
+        if root_names(&condition.expr).is_empty() {
             diagnostics.push(
                 Diagnostic::error(
                     format!("Invalid {} expression", block.kind),
@@ -249,7 +289,13 @@ pub(crate) fn check(block: Block, diagnostics: &mut Diagnostics) -> Option<Check
         "check block name",
         diagnostics,
     );
-    let asserts = rules(&block, "assert", diagnostics);
+    let mut asserts = Vec::new();
+    for inner in block.body.blocks_of("assert") {
+        let mut problems = Diagnostics::new();
+        let read = rule(inner, &mut problems);
+        asserts.extend(read.filter(|_| !problems.has_errors()));
+        diagnostics.extend(problems);
+    }
     if asserts.is_empty() {
         diagnostics.push(
             Diagnostic::error(
@@ -261,11 +307,12 @@ pub(crate) fn check(block: Block, diagnostics: &mut Diagnostics) -> Option<Check
     }
     let mut data = None;
     for inner in block.body.blocks.into_iter().filter(|b| &*b.kind == "data") {
-        if data.is_some() {
+        let first = data.as_ref().map(|d: &Resource| place(&d.range));
+        if let Some(first) = first {
             diagnostics.push(
                 Diagnostic::error(
                     "Multiple data resource blocks",
-                    "A check block can hold at most one data resource.",
+                    format!("This check block already has a data resource defined at {first}."),
                 )
                 .at(inner.header_range()),
             );

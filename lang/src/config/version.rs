@@ -2,6 +2,11 @@
 
 use std::cmp::Ordering;
 
+use stead_value::{Diagnostic, Diagnostics, addr};
+
+use super::model::Module;
+use super::source::ModuleSource;
+
 /// The newest Terraform release whose language is understood, and the oldest. A configuration that requires a version is
 /// accepted when some release in between satisfies it.
 const NEWEST: [u64; 3] = [1, 15, u64::MAX];
@@ -79,6 +84,8 @@ struct Constraint {
     version: Version,
     /// How many numbers were given.
     given: usize,
+    /// As written.
+    text: String,
 }
 
 /// Constraints that must all hold.
@@ -148,6 +155,48 @@ impl Constraint {
     }
 }
 
+/// Reports requirements of a module that no release of the language satisfies that is understood here.
+pub(crate) fn check_language(
+    module: &Module,
+    path: &addr::Module,
+    source: Option<&ModuleSource>,
+) -> Diagnostics {
+    let mut diagnostics = Diagnostics::new();
+    for requirement in &module.terraform.required_versions {
+        let Some(constraints) = Constraints::parse(&requirement.text) else {
+            continue;
+        };
+        if let Some(pre) = constraints.0.iter().find(|c| !c.version.pre.is_empty()) {
+            diagnostics.push(
+                Diagnostic::error(
+                    "Invalid required_version constraint",
+                    format!(
+                        "Prerelease version constraints are not supported: {}. Remove the prerelease information from the constraint. Prerelease versions of terraform will match constraints using their version core only.",
+                        pre.text
+                    ),
+                )
+                .at(requirement.range.clone()),
+            );
+            continue;
+        }
+        if constraints.allow_language() {
+            continue;
+        }
+        let whose = match source {
+            Some(source) => format!("Module {path} (from {source})"),
+            None => "This configuration".to_owned(),
+        };
+        diagnostics.push(
+            Diagnostic::error(
+                "Unsupported Terraform Core version",
+                format!("{whose} does not support Terraform version {}. To proceed, either choose another supported Terraform version or update this version constraint. Version constraints are normally set for good reason, so updating the constraint may lead to other errors or unexpected behavior.", super::REFERENCE_VERSION),
+            )
+            .at(requirement.range.clone()),
+        );
+    }
+    diagnostics
+}
+
 fn parse_constraint(text: &str) -> Option<Constraint> {
     let text = text.trim();
     let operators = [
@@ -168,6 +217,7 @@ fn parse_constraint(text: &str) -> Option<Constraint> {
         operator,
         version,
         given,
+        text: text.to_owned(),
     })
 }
 

@@ -15,7 +15,7 @@ impl Evaluator<'_> {
     pub(super) fn call(&mut self, call: &Call, span: Span) -> Value {
         if self.constant {
             return self.error(
-                call.name_span,
+                span,
                 "Function calls not allowed",
                 "Functions may not be called here.",
             );

@@ -8,7 +8,7 @@ use stead_value::{Diagnostic, Kind, Marks, Type, Value};
 
 use crate::files::NoFiles;
 
-use super::reference::{instance_key, literal_key, parse_target, static_path};
+use super::reference::{consumed_span, instance_key, literal_key, parse_target, static_path};
 use super::scope::{Environment, Evaluation, Reference, Resolved, Scope, Source, Target};
 use crate::syntax::{
     Expr, ExprKind, Expression, Name, ObjectItem, ObjectKey, SourceFile, Span, Step, StepKind,
@@ -107,7 +107,7 @@ impl<'a> Evaluator<'a> {
         match &expr.kind {
             ExprKind::Literal(value) => value.clone(),
             ExprKind::Template(parts) => self.template(parts),
-            ExprKind::Traversal { root, steps } => self.traversal(root, steps, expr.span),
+            ExprKind::Traversal { root, steps } => self.traversal(root, steps),
             ExprKind::Access { base, steps } => {
                 let value = self.expr(base);
                 self.take_steps(value, steps)
@@ -134,14 +134,14 @@ impl<'a> Evaluator<'a> {
         Value::dynamic()
     }
 
-    pub(super) fn traversal(&mut self, root: &Name, steps: &[Step], span: Span) -> Value {
+    pub(super) fn traversal(&mut self, root: &Name, steps: &[Step]) -> Value {
         if let Some((_, value)) = self.names.iter().rev().find(|(name, _)| *name == root.text) {
             let value = value.clone();
             return self.take_steps(value, steps);
         }
         if self.constant {
             return self.error(
-                span,
+                root.span,
                 "Variables not allowed",
                 "Variables may not be used here.",
             );
@@ -194,6 +194,7 @@ impl<'a> Evaluator<'a> {
             consumed += 1;
         }
         let rest = steps.get(consumed..).unwrap_or(&[]);
+        let span = consumed_span(root, steps, consumed);
         let (value, steps) = match self.resolve(target, rest, span) {
             Answer::Value(value) => (value.with_marks(marks), rest),
             Answer::NoInstance => {

@@ -55,7 +55,7 @@ impl Evaluator<'_> {
             let (taken, _) = steps.split_at_checked(length)?;
             let end = taken.last().map_or(root.span, |step| step.span);
             let part = Span::new(span.start, end.end);
-            let (value, diagnostics) = self.aside(|e| e.traversal(root, taken, part));
+            let (value, diagnostics) = self.aside(|e| e.traversal(root, taken));
             if !diagnostics.has_errors() {
                 return Some((self.file.slice(part).to_owned(), describe(&value)));
             }

@@ -46,12 +46,9 @@ pub(crate) fn parse_target(root: &Name, steps: &[Step]) -> Result<Parsed, BadRef
         Some(StepKind::Attr(name)) => Some(Arc::clone(name)),
         _ => None,
     };
-    let one = |target: fn(Arc<str>) -> Target| match attr(0) {
-        Some(name) => Ok(Parsed {
-            target: target(name),
-            consumed: 1,
-        }),
-        None => Err(BadReference::new(
+    let first = || match (attr(0), steps.first()) {
+        (Some(name), _) => Ok(name),
+        (None, None) => Err(BadReference::new(
             "Invalid reference",
             format!(
                 "The \"{}\" object cannot be accessed directly. Instead, access one of its attributes.",
@@ -59,36 +56,41 @@ pub(crate) fn parse_target(root: &Name, steps: &[Step]) -> Result<Parsed, BadRef
             ),
             root.span,
         )),
+        (None, Some(step)) => Err(BadReference::new(
+            "Invalid reference",
+            format!("The \"{}\" object does not support this operation.", root.text),
+            step.span,
+        )),
     };
-    let fixed = |known: &[(&str, Target)]| match attr(0) {
-        Some(name) => match known.iter().find(|(n, _)| *n == &*name) {
+    let one = |target: fn(Arc<str>) -> Target| {
+        Ok(Parsed {
+            target: target(first()?),
+            consumed: 1,
+        })
+    };
+    let fixed = |known: &[(&str, Target)], supported: &str| {
+        let name = first()?;
+        match known.iter().find(|(n, _)| *n == &*name) {
             Some((_, target)) => Ok(Parsed {
                 target: target.clone(),
                 consumed: 1,
             }),
-            None => {
-                let supported: Vec<String> = known
-                    .iter()
-                    .map(|(n, _)| format!("{}.{n}", root.text))
-                    .collect();
-                Err(BadReference::new(
-                    format!("Invalid \"{}\" attribute", root.text),
-                    format!(
-                        "The \"{}\" object does not have an attribute named \"{name}\". The supported attributes are: {}.",
-                        root.text,
-                        supported.join(", ")
-                    ),
-                    steps.first().map_or(root.span, |s| s.span),
-                ))
-            }
-        },
-        None => Err(BadReference::new(
+            None => Err(BadReference::new(
+                format!("Invalid \"{}\" attribute", root.text),
+                unknown_attribute(&root.text, &name, supported),
+                consumed_span(root, steps, 1),
+            )),
+        }
+    };
+    let three = |mode: ResourceMode, kind: &str| match (attr(0), attr(1)) {
+        (Some(type_name), Some(name)) => Ok(resource(mode, type_name, name, 2)),
+        _ => Err(BadReference::new(
             "Invalid reference",
             format!(
-                "The \"{}\" object cannot be accessed directly. Instead, access one of its attributes.",
+                "The \"{}\" object must be followed by two attribute names: the {kind} and the resource name.",
                 root.text
             ),
-            root.span,
+            consumed_span(root, steps, steps.len()),
         )),
     };
     match &*root.text {
@@ -99,66 +101,92 @@ pub(crate) fn parse_target(root: &Name, steps: &[Step]) -> Result<Parsed, BadRef
             key: None,
             output: None,
         }),
-        "each" => fixed(&[("key", Target::EachKey), ("value", Target::EachValue)]),
-        "count" => fixed(&[("index", Target::CountIndex)]),
-        "path" => fixed(&[
-            ("cwd", Target::Path(PathKind::Cwd)),
-            ("module", Target::Path(PathKind::Module)),
-            ("root", Target::Path(PathKind::Root)),
-        ]),
-        "terraform" | "tofu" => fixed(&[
-            ("workspace", Target::Workspace),
-            ("applying", Target::Applying),
-        ]),
+        "each" => fixed(
+            &[("key", Target::EachKey), ("value", Target::EachValue)],
+            "The supported attributes are each.key and each.value, the current key and value pair of the \"for_each\" attribute set.",
+        ),
+        "count" => fixed(
+            &[("index", Target::CountIndex)],
+            "The only supported attribute is count.index, which is the index of each instance of a resource block that has the \"count\" argument set.",
+        ),
+        "path" => fixed(
+            &[
+                ("cwd", Target::Path(PathKind::Cwd)),
+                ("module", Target::Path(PathKind::Module)),
+                ("root", Target::Path(PathKind::Root)),
+            ],
+            "",
+        ),
+        "terraform" | "tofu" => fixed(
+            &[
+                ("workspace", Target::Workspace),
+                ("applying", Target::Applying),
+            ],
+            "The only supported attribute is terraform.workspace, the name of the currently-selected workspace.",
+        ),
         "self" => Ok(Parsed {
             target: Target::SelfObject,
             consumed: 0,
         }),
-        "data" => resource(ResourceMode::Data, attr(0), attr(1), root, 2),
-        "resource" => resource(ResourceMode::Managed, attr(0), attr(1), root, 2),
-        "ephemeral" => resource(ResourceMode::Ephemeral, attr(0), attr(1), root, 2),
-        _ => resource(
-            ResourceMode::Managed,
-            Some(Arc::clone(&root.text)),
-            attr(0),
-            root,
-            1,
-        ),
+        "data" => three(ResourceMode::Data, "data source type"),
+        "resource" => three(ResourceMode::Managed, "resource type"),
+        "ephemeral" => three(ResourceMode::Ephemeral, "ephemeral resource type"),
+        "template" | "lazy" | "arg" => Err(BadReference::new(
+            "Reserved symbol name",
+            format!("The symbol name \"{}\" is reserved for use in a future Terraform version. If you are using a provider that already uses this as a resource type name, add the prefix \"resource.\" to force interpretation as a resource type name.", root.text),
+            root.span,
+        )),
+        _ => match (attr(0), steps.first()) {
+            (Some(name), _) => Ok(resource(
+                ResourceMode::Managed,
+                Arc::clone(&root.text),
+                name,
+                1,
+            )),
+            (None, Some(step)) => Err(BadReference::new(
+                "Invalid reference",
+                "A reference to a resource type must be followed by at least one attribute access, specifying the resource name.",
+                root.span.to(step.span),
+            )),
+            (None, None) => Err(BadReference::new(
+                "Invalid reference",
+                "A reference to a resource type must be followed by at least one attribute access, specifying the resource name.",
+                root.span,
+            )),
+        },
     }
 }
 
-fn resource(
-    mode: ResourceMode,
-    type_name: Option<Arc<str>>,
-    name: Option<Arc<str>>,
-    root: &Name,
-    consumed: usize,
-) -> Result<Parsed, BadReference> {
-    match (type_name, name) {
-        (Some(type_name), Some(name)) => Ok(Parsed {
-            target: Target::Resource {
-                resource: Resource {
-                    mode,
-                    type_name,
-                    name,
-                },
-                key: None,
+fn unknown_attribute(object: &str, name: &str, supported: &str) -> String {
+    match (object, name) {
+        ("terraform", "env") => "The terraform.env attribute was deprecated in v0.10 and removed in v0.12. The \"state environment\" concept was renamed to \"workspace\" in v0.12, and so the workspace name can now be accessed using the terraform.workspace attribute.".into(),
+        ("path", _) => format!(
+            "The \"path\" object does not have an attribute named \"{name}\".{}",
+            crate::suggest::did_you_mean(name, ["cwd", "module", "root"].into_iter())
+        ),
+        _ => format!("The \"{object}\" object does not have an attribute named \"{name}\". {supported}"),
+    }
+}
+
+/// From the root to the end of the given number of steps.
+pub(crate) fn consumed_span(root: &Name, steps: &[Step], consumed: usize) -> Span {
+    consumed
+        .checked_sub(1)
+        .and_then(|last| steps.get(last))
+        .map_or(root.span, |step| root.span.to(step.span))
+}
+
+fn resource(mode: ResourceMode, type_name: Arc<str>, name: Arc<str>, consumed: usize) -> Parsed {
+    Parsed {
+        target: Target::Resource {
+            resource: Resource {
+                mode,
+                type_name,
+                name,
             },
-            consumed,
-        }),
-        _ if consumed == 1 => Err(BadReference::new(
-            "Invalid reference",
-            "A reference to a resource type must be followed by at least one attribute access, specifying the resource name.",
-            root.span,
-        )),
-        _ => Err(BadReference::new(
-            "Invalid reference",
-            format!(
-                "The \"{}\" object must be followed by two attribute names: the type and the resource name.",
-                root.text
-            ),
-            root.span,
-        )),
+            key: None,
+        },
+        consumed,
     }
 }
 
@@ -304,8 +332,8 @@ impl Finder<'_> {
 }
 
 impl Visit<'_> for Finder<'_> {
-    fn traversal(&mut self, root: &Name, steps: &[Step], span: Span) {
-        match static_reference(self.file, root, steps, span) {
+    fn traversal(&mut self, root: &Name, steps: &[Step], _: Span) {
+        match static_reference(self.file, root, steps) {
             Ok(reference) => self.found.push(reference),
             Err(bad) => self.diagnostics.push(bad.diagnostic(self.file)),
         }
@@ -317,7 +345,6 @@ pub(crate) fn static_reference(
     file: &SourceFile,
     root: &Name,
     steps: &[Step],
-    span: Span,
 ) -> Result<StaticReference, BadReference> {
     let Parsed {
         mut target,
@@ -342,11 +369,18 @@ pub(crate) fn static_reference(
         *output = Some(Arc::clone(name));
         consumed += 1;
     }
-    let rest = static_path(steps.get(consumed..).unwrap_or(&[]));
+    let remaining = steps.get(consumed..).unwrap_or(&[]);
+    let rest = static_path(remaining);
+    let rest_ranges = remaining
+        .iter()
+        .take(rest.steps().len())
+        .map(|step| file.range(step.span))
+        .collect();
     Ok(StaticReference {
         target,
         rest,
-        range: file.range(span),
+        range: file.range(consumed_span(root, steps, consumed)),
+        rest_ranges,
     })
 }
 

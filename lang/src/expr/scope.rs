@@ -152,7 +152,10 @@ pub struct StaticReference {
     pub target: Target,
     /// The static steps that follow the target.
     pub rest: Path,
+    /// Of the part that names the target.
     pub range: SourceRange,
+    /// Where each step of `rest` stands.
+    pub rest_ranges: Vec<SourceRange>,
 }
 
 /// The outcome of evaluating an expression.

@@ -2,6 +2,7 @@
 
 mod ast;
 mod json;
+mod enclosing;
 mod lexer;
 mod parser;
 mod source;
@@ -17,5 +18,6 @@ pub(crate) use json::Property;
 pub(crate) use lexer::{Start, lex};
 pub use json::{BlockLayout, Layout, Strings, dynamic, parse_json_file};
 pub use parser::{parse_expression, parse_file, parse_template};
+pub use enclosing::enclosing_block;
 pub use source::{SourceFile, Span};
 pub(crate) use token::TokenKind;
