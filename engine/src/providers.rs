@@ -96,18 +96,26 @@ impl Registry {
         type_name: &str,
     ) -> Result<&Arc<Schema>, Diagnostic> {
         let schema = self.schema(source)?;
-        let (kinds, word) = match mode {
-            ResourceMode::Managed => (&schema.resources, "resource"),
-            ResourceMode::Data => (&schema.data_sources, "data source"),
-            ResourceMode::Ephemeral => (&schema.ephemeral_resources, "ephemeral resource"),
+        let (kinds, word, summary) = match mode {
+            ResourceMode::Managed => (&schema.resources, "resource type", "Invalid resource type"),
+            ResourceMode::Data => (&schema.data_sources, "data source", "Invalid data source"),
+            ResourceMode::Ephemeral => (
+                &schema.ephemeral_resources,
+                "ephemeral resource",
+                "Invalid ephemeral resource",
+            ),
         };
         kinds.get(type_name).ok_or_else(|| {
-            let suggestion = stead_lang::nearest(type_name, kinds.keys().map(|k| &**k))
-                .map(|s| format!(" Did you mean \"{s}\"?"))
-                .unwrap_or_default();
+            let hint = match mode {
+                ResourceMode::Managed if schema.data_sources.contains_key(type_name) => format!("\n\nDid you intend to use the data source \"{type_name}\"? If so, declare this using a \"data\" block instead of a \"resource\" block."),
+                ResourceMode::Data if schema.resources.contains_key(type_name) => format!("\n\nDid you intend to use the managed resource type \"{type_name}\"? If so, declare this using a \"resource\" block instead of a \"data\" block."),
+                _ => stead_lang::nearest(type_name, kinds.keys().map(|k| &**k))
+                    .map(|s| format!(" Did you mean \"{s}\"?"))
+                    .unwrap_or_default(),
+            };
             Diagnostic::error(
-                format!("Invalid {word} type"),
-                format!("The provider {source} does not support {word} type \"{type_name}\" in stead.{suggestion}"),
+                summary,
+                format!("The provider {} does not support {word} \"{type_name}\".{hint}", source.display()),
             )
         })
     }

@@ -8,10 +8,21 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use stead_lang::Files;
-use stead_lang::config::{ConfigTree, Module, NothingInstalled};
+use stead_lang::config::{ConfigTree, Module, NothingInstalled, Schemas};
 use stead_lang::expr::{Environment, Reference, Resolved, Scope, Target, evaluate};
+use stead_value::addr::{ProviderSource, ResourceMode};
 use stead_value::json::to_json_text;
+use stead_value::schema::Block;
 use stead_value::{Diagnostics, Value};
+
+/// No provider is known.
+struct NoSchemas;
+
+impl Schemas for NoSchemas {
+    fn resource(&self, _: &ProviderSource, _: ResourceMode, _: &str) -> Option<&Block> {
+        None
+    }
+}
 
 /// A directory that holds one file.
 struct OneFile(PathBuf);
@@ -142,7 +153,10 @@ fn good_files_give_terraforms_values() {
 #[test]
 fn bad_files_give_terraforms_diagnostics() {
     for path in cases("err") {
-        let (_, diagnostics) = load(&path);
+        let (tree, mut diagnostics) = load(&path);
+        if !diagnostics.has_errors() {
+            diagnostics.extend(tree.check(&NoSchemas));
+        }
         let mut got: Vec<String> = diagnostics
             .iter()
             .map(|d| {

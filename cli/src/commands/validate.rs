@@ -47,8 +47,7 @@ pub(crate) async fn run(args: ValidateArgs, origin: &Path) -> Result<u8> {
 
 async fn check(args: &ValidateArgs, origin: &Path) -> Result<(Session, Diagnostics)> {
     let given = Given::Gather(&args.variables);
-    let (session, mut found) =
-        Session::read_quietly(&Disk, origin, &given, args.display.no_color)?;
+    let (session, mut found) = Session::read_quietly(&Disk, origin, &given, args.display.no_color)?;
     if found.has_errors() {
         return Err(session.failure(found));
     }
@@ -71,7 +70,10 @@ async fn check(args: &ValidateArgs, origin: &Path) -> Result<(Session, Diagnosti
 /// Adds what evaluation found to what was found without it: the same mistake is said once, and the same of several instances.
 fn add_new(found: &mut Diagnostics, evaluated: Diagnostics) {
     let key = |d: &Diagnostic| {
-        let place = d.subject.as_ref().map(|r| (Arc::clone(&r.file), r.start.byte));
+        let place = d
+            .subject
+            .as_ref()
+            .map(|r| (Arc::clone(&r.file), r.start.byte));
         (d.summary.clone(), place)
     };
     let mut seen: HashSet<_> = found.iter().map(key).collect();
@@ -81,7 +83,12 @@ fn add_new(found: &mut Diagnostics, evaluated: Diagnostics) {
             .as_ref()
             .map(|r| (r.file.to_string(), r.start, r.end))
     });
+    let told = found.has_errors();
     for diagnostic in evaluated {
+        // What refers to itself has been found already.
+        if told && diagnostic.summary.starts_with("Cycle: ") && !diagnostic.summary.contains(',') {
+            continue;
+        }
         if diagnostic.subject.is_none() || seen.insert(key(&diagnostic)) {
             found.push(diagnostic);
         }

@@ -299,15 +299,11 @@ fn at(mut diagnostic: Diagnostic, range: SourceRange) -> Diagnostic {
 
 fn read_count(value: &Value) -> Result<Expansion, Refusal> {
     let wrong = |detail: &str| Refusal::Wrong(Diagnostic::error("Invalid count argument", detail));
+    // How many there are of something is no secret, whatever it is made of.
     let (value, marks) = value.clone().unmark();
-    if marks.contains(Marks::SENSITIVE) {
-        return Err(wrong(
-            "Sensitive values, or values derived from sensitive values, cannot be used as count arguments. If used, the sensitive value could be disclosed by the number of instances.",
-        ));
-    }
     if marks.contains(Marks::EPHEMERAL) {
         return Err(wrong(
-            "The given \"count\" is derived from an ephemeral value, which cannot be used as the count argument.",
+            "The given \"count\" is derived from an ephemeral value, which means that Terraform cannot persist it between plan/apply rounds. Use only non-ephemeral values to specify the number of resource instances.",
         ));
     }
     if value.is_null() {
@@ -316,9 +312,9 @@ fn read_count(value: &Value) -> Result<Expansion, Refusal> {
         ));
     }
     let number = stead_value::convert::convert(&value, &Type::Number).map_err(|e| {
-        wrong(&format!(
-            "The given \"count\" argument value is unsuitable: {}.",
-            e.message
+        Refusal::Wrong(Diagnostic::error(
+            "Incorrect value type",
+            format!("Invalid expression value: {}.", e.message),
         ))
     })?;
     if !number.is_known() {
@@ -400,6 +396,9 @@ pub(super) fn read_for_each(value: &Value) -> Result<Expansion, Refusal> {
             if items.iter().any(|i| !i.is_known()) {
                 return Err(unknown());
             }
+            let wrong = |detail: String| {
+                Refusal::Wrong(Diagnostic::error("Invalid for_each set argument", detail))
+            };
             if !matches!(element, Type::String | Type::Dynamic) {
                 return Err(wrong(format!(
                     "The given \"for_each\" argument value is unsuitable: \"for_each\" supports maps and sets of strings, but you have provided a set containing type {}.",

@@ -398,7 +398,7 @@ impl<'c> Evaluator<'c> {
                         | Object::Import(_),
                     ) => ready.push(waiter),
                     // Named values are the planner's and others' at once: what is wrong with one is said although nobody asks for it.
-                    Some(Object::Output(..) | Object::Local(..)) => {
+                    Some(Object::Output(..) | Object::Local(..) | Object::Variable(..)) => {
                         ready.push(waiter);
                         queue.push(waiter);
                     }
@@ -542,7 +542,16 @@ impl<'c> Evaluator<'c> {
             detail.push_str(&format!("  - {name} needs {next}\n"));
         }
         detail.push_str("Break the circle by taking one of these references out.");
-        Diagnostic::error(format!("Cycle: {}", names.join(", ")), detail)
+        // Named values are shown as people know them from Terraform.
+        let shown = members
+            .iter()
+            .zip(&names)
+            .map(|(id, name)| match self.object(*id) {
+                Some(Object::Local(..) | Object::Output(..)) => format!("{name} (expand)"),
+                _ => name.clone(),
+            });
+        let shown: Vec<String> = shown.collect();
+        Diagnostic::error(format!("Cycle: {}", shown.join(", ")), detail)
     }
 
     fn too_deep(&self, id: ObjectId, object: &Object) -> Outcome {

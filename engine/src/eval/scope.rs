@@ -234,12 +234,8 @@ impl EvalScope<'_, '_> {
 
     fn output(&self, child: ModuleId, output: &Arc<str>) -> Resolved {
         if !self.evaluator.config(child).outputs.contains_key(output) {
-            let address = self.evaluator.module_address(child);
-            return Diagnostic::error(
-                "Unsupported attribute",
-                format!("This object does not have an attribute named \"{output}\": {address} has no such output."),
-            )
-            .into();
+            // Taken of all outputs, the missing one is said at its place.
+            return Resolved::Whole;
         }
         self.evaluator
             .demand(Object::Output(child, Arc::clone(output)))

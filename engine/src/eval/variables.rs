@@ -80,6 +80,8 @@ impl Evaluator<'_> {
                         }
                         given
                     }
+                    // That the call lacks an argument has been said.
+                    None if variable.default.is_none() => failed(),
                     None => self.default_of(variable),
                 }
             }
@@ -88,12 +90,14 @@ impl Evaluator<'_> {
 
     fn root_variable(&self, variable: &Variable) -> Evaluation {
         if self.settings.phase == Phase::Validate {
-            let unknown = Value::unknown(variable.constraint.ty.without_optional());
-            return Evaluation::of(if variable.sensitive {
-                unknown.sensitive()
-            } else {
-                unknown
-            });
+            let mut value = Value::unknown(variable.constraint.ty.without_optional());
+            if variable.sensitive {
+                value = value.sensitive();
+            }
+            if variable.ephemeral {
+                value = value.with_marks(Marks::EPHEMERAL);
+            }
+            return Evaluation::of(value);
         }
         let Some(given) = self.settings.variables.get(&variable.name) else {
             return self.default_of(variable);

@@ -65,7 +65,7 @@ impl Planner<'_, '_> {
             Err(mut diagnostic) => {
                 diagnostic
                     .subject
-                    .get_or_insert_with(|| config.resource.range.clone());
+                    .get_or_insert_with(|| config.resource.type_range.clone());
                 return self.fail(id, &address, diagnostic.into());
             }
         };

@@ -362,6 +362,9 @@ impl<'e, 'c> Planner<'e, 'c> {
             for name in config.locals.keys() {
                 self.push(Object::Local(module, Arc::clone(name)));
             }
+            for name in config.variables.keys().filter(|_| module != ROOT) {
+                self.push(Object::Variable(module, Arc::clone(name)));
+            }
             for name in config.outputs.keys().filter(|_| module != ROOT) {
                 self.push(Object::Output(module, Arc::clone(name)));
             }
@@ -409,18 +412,13 @@ impl<'e, 'c> Planner<'e, 'c> {
                     self.publish(id, Value::bool(true));
                 }
             }
-            Some(named @ (Object::Output(..) | Object::Local(..))) => {
+            Some(named @ (Object::Output(..) | Object::Local(..) | Object::Variable(..))) => {
                 self.evaluator.demand(named);
             }
             Some(Object::Import(index)) => self.evaluate_import(id, index),
             Some(Object::Instance(address)) => self.instance(id, address),
             Some(Object::Provider(address)) => self.open(id, &address),
-            Some(
-                Object::Variable(..)
-                | Object::CallKeys(..)
-                | Object::ResourceKeys(..),
-            )
-            | None => {}
+            Some(Object::CallKeys(..) | Object::ResourceKeys(..)) | None => {}
         }
     }
 

@@ -6,10 +6,12 @@ use std::sync::Arc;
 
 use stead_value::addr::{self, ResourceMode};
 use stead_value::schema::Block;
-use stead_value::{Diagnostic, Diagnostics};
+use stead_value::{Diagnostic, Diagnostics, SourceRange, Step};
 
 use super::content::{missing_argument, unsupported_argument};
-use super::model::{CheckRule, Module, ModuleCall, Repetition, Resource};
+use super::model::{
+    CheckRule, DependsOn, IgnoreChanges, Local, Module, ModuleCall, Repetition, Resource,
+};
 use super::traversal;
 use super::tree::{ConfigNode, ConfigTree};
 use crate::decode::body_references;
@@ -46,6 +48,7 @@ impl ConfigTree {
             Checker {
                 node,
                 schemas,
+                inside: None,
                 diagnostics: &mut diagnostics,
             }
             .module();
@@ -64,9 +67,7 @@ fn check_arguments(call: &ModuleCall, child: &Module, diagnostics: &mut Diagnost
     }
     for variable in child.variables.values() {
         if variable.default.is_none() && !call.arguments.attributes.contains_key(&variable.name) {
-            let mut diagnostic = missing_argument(&call.arguments, &variable.name);
-            diagnostic.subject = Some(call.range.clone());
-            diagnostics.push(diagnostic);
+            diagnostics.push(missing_argument(&call.arguments, &variable.name));
         }
     }
 }
@@ -101,6 +102,8 @@ impl Place {
 struct Checker<'a> {
     node: &'a ConfigNode,
     schemas: &'a dyn Schemas,
+    /// The check block that is looked at.
+    inside: Option<Arc<str>>,
     diagnostics: &'a mut Diagnostics,
 }
 
@@ -111,7 +114,7 @@ impl Checker<'_> {
             self.rules(&variable.validations, Place::default());
         }
         for local in module.locals.values() {
-            self.expression(&local.value, Place::default());
+            self.local(local);
         }
         for provider in module.providers.values() {
             self.body(&provider.body, Place::default());
@@ -122,25 +125,26 @@ impl Checker<'_> {
         for call in module.calls.values() {
             self.repetition(&call.repetition);
             self.body(&call.arguments, Place::of(&call.repetition));
-            for dependency in &call.depends_on {
-                self.target(&dependency.target, &dependency.range, Place::default());
-            }
+            self.depends_on(&call.depends_on, Place::default());
         }
         for output in module.outputs.values() {
             self.expression(&output.value, Place::default());
             self.rules(&output.preconditions, Place::default());
-            for dependency in &output.depends_on {
-                self.target(&dependency.target, &dependency.range, Place::default());
+            self.depends_on(&output.depends_on, Place::default());
+            if output.ephemeral && self.node.path.0.is_empty() {
+                self.diagnostics.push(
+                    Diagnostic::error(
+                        "Ephemeral output not allowed",
+                        "Ephemeral outputs are not allowed in context of a root module",
+                    )
+                    .at(output.range.clone()),
+                );
             }
         }
         for check in module.checks.values() {
-            if let Some(data) = &check.data {
-                self.body(&data.body, Place::default());
-            }
-            // Asserts may refer to the data source of their own block, which is declared nowhere else.
-            if check.data.is_none() {
-                self.rules(&check.asserts, Place::default());
-            }
+            self.inside = Some(Arc::clone(&check.name));
+            self.rules(&check.asserts, Place::default());
+            self.inside = None;
         }
     }
 
@@ -159,9 +163,8 @@ impl Checker<'_> {
         for trigger in &resource.lifecycle.replace_triggered_by {
             self.expression(trigger, place);
         }
-        for dependency in &resource.depends_on {
-            self.target(&dependency.target, &dependency.range, place);
-        }
+        self.depends_on(&resource.depends_on, place);
+        self.ignored(resource);
         let inside = Place {
             object: true,
             ..place
@@ -176,6 +179,71 @@ impl Checker<'_> {
         }
         if let Some(expr) = &resource.lifecycle.prevent_destroy {
             self.expression(expr, place);
+        }
+    }
+
+    fn depends_on(&mut self, dependencies: &[DependsOn], place: Place) {
+        for dependency in dependencies {
+            match &dependency.wrong {
+                Some(wrong) => self.diagnostics.push((**wrong).clone()),
+                None => self.target(&dependency.target, &dependency.range, place),
+            }
+        }
+    }
+
+    fn local(&mut self, local: &Local) {
+        let (found, problems) = references(&local.value);
+        for reference in &found {
+            if matches!(&reference.target, Target::Local(name) if *name == local.name) {
+                let mut diagnostic = Diagnostic::error(
+                    "Self-referencing local value",
+                    format!(
+                        "Local value local.{} cannot use its own result as part of its expression.",
+                        local.name
+                    ),
+                )
+                .at(reference.range.clone());
+                diagnostic.context = Some(local.value.range());
+                self.diagnostics.push(diagnostic);
+            }
+        }
+        self.found(found, problems, Place::default());
+    }
+
+    /// What `ignore_changes` names must be there, and be something that a configuration can set.
+    fn ignored(&mut self, resource: &Resource) {
+        let IgnoreChanges::Paths(paths) = &resource.lifecycle.ignore_changes else {
+            return;
+        };
+        let source = self
+            .node
+            .module
+            .provider_source(&resource.provider_name().local);
+        let addr = &resource.addr;
+        let Some(schema) = self.schemas.resource(&source, addr.mode, &addr.type_name) else {
+            return;
+        };
+        for (path, range) in paths {
+            if let Err(problem) = traversal::check_path(schema, path, range) {
+                self.diagnostics.push(problem);
+                continue;
+            }
+            let decided = match path.steps() {
+                [Step::Attr(name)] => schema
+                    .attributes
+                    .get(name)
+                    .is_some_and(|a| a.computed && !a.optional),
+                _ => false,
+            };
+            if decided {
+                self.diagnostics.push(
+                    Diagnostic::warning(
+                        "Redundant ignore_changes element",
+                        format!("Adding an attribute name to ignore_changes tells Terraform to ignore future changes to the argument in configuration after the object has been created, retaining the value originally configured.\n\nThe attribute {path} is decided by the provider alone and therefore there can be no configured value to compare with. Including this attribute in ignore_changes has no effect. Remove the attribute from ignore_changes to quiet this warning."),
+                    )
+                    .at(resource.type_range.clone()),
+                );
+            }
         }
     }
 
@@ -208,10 +276,53 @@ impl Checker<'_> {
         self.diagnostics.extend(problems);
         for reference in found {
             self.target(&reference.target, &reference.range, place);
-            if let Target::Resource { resource, key } = &reference.target {
-                self.resource_reference(resource, key.is_some(), &reference);
+            match &reference.target {
+                Target::Resource { resource, key } => {
+                    self.resource_reference(resource, key.is_some(), &reference);
+                }
+                Target::Module {
+                    name,
+                    key,
+                    output: Some(output),
+                } => self.output_reference(name, key.is_some(), output, &reference.range),
+                _ => {}
             }
         }
+    }
+
+    /// An output of a call with `count` is one of an instance. All else about outputs is said when they are evaluated.
+    fn output_reference(
+        &mut self,
+        name: &Arc<str>,
+        keyed: bool,
+        output: &Arc<str>,
+        range: &SourceRange,
+    ) {
+        let module = Arc::clone(&self.node.module);
+        let (Some(call), Some(child)) = (module.calls.get(name), self.node.children.get(name))
+        else {
+            return;
+        };
+        let detail = match &call.repetition {
+            Repetition::Count(_) if !keyed => "This value does not have any attributes.".to_owned(),
+            Repetition::Count(_) | Repetition::ForEach(_)
+                if keyed && !child.module.outputs.contains_key(output) =>
+            {
+                format!("This object does not have an attribute named \"{output}\".")
+            }
+            _ => return,
+        };
+        // The output's name, with its dot, ends the reference.
+        let mut at = range.clone();
+        let length = output.len() as u32 + 1;
+        at.start.byte = at.end.byte.saturating_sub(length);
+        at.start.column = at
+            .end
+            .column
+            .saturating_sub(output.chars().count() as u32 + 1);
+        at.start.line = at.end.line;
+        self.diagnostics
+            .push(Diagnostic::error("Unsupported attribute", detail).at(at));
     }
 
     /// What follows a resource's name must be there, as far as its schema tells.
@@ -256,7 +367,7 @@ impl Checker<'_> {
         }
     }
 
-    fn target(&mut self, target: &Target, range: &stead_value::SourceRange, place: Place) {
+    fn target(&mut self, target: &Target, range: &SourceRange, place: Place) {
         let module = &self.node.module;
         let wrong = match target {
             Target::Variable(name) if !module.variables.contains_key(name) => {
@@ -272,6 +383,10 @@ impl Checker<'_> {
                 let hint = did_you_mean(name, module.locals.keys().map(|k| &**k));
                 ("Reference to undeclared local value", format!("A local value with the name \"{name}\" has not been declared.{hint}"))
             }
+            Target::Resource { resource, .. } if self.is_out_of_scope(resource) => (
+                "Reference to scoped resource",
+                format!("The referenced data resource \"{}\" \"{}\" is not available from this context.", resource.type_name, resource.name),
+            ),
             Target::Resource { resource, .. } if !module.resources.contains_key(resource) => self.undeclared_resource(resource),
             Target::Module { name, .. } if !module.calls.contains_key(name) => {
                 let hint = did_you_mean(name, module.calls.keys().map(|k| &**k));
@@ -280,7 +395,11 @@ impl Checker<'_> {
                     format!("No module call named \"{name}\" is declared in {}.{hint}", module_name(&self.node.path)),
                 )
             }
-            Target::EachKey | Target::EachValue if !place.for_each => (
+            Target::EachValue if !place.for_each => (
+                "each.value cannot be used in this context",
+                "A reference to \"each.value\" has been used in a context in which it is unavailable, such as when the configuration no longer contains the value in its \"for_each\" expression. Remove this reference to each.value in your configuration to work around this error.".to_owned(),
+            ),
+            Target::EachKey if !place.for_each => (
                 "Reference to \"each\" in context without for_each",
                 "The \"each\" object can be used only in \"module\" or \"resource\" blocks, and only when the \"for_each\" \
                  argument is set."
@@ -302,6 +421,12 @@ impl Checker<'_> {
         };
         self.diagnostics
             .push(Diagnostic::error(wrong.0, wrong.1).at(range.clone()));
+    }
+
+    /// Whether another check block keeps this data source to itself.
+    fn is_out_of_scope(&self, resource: &addr::Resource) -> bool {
+        let declared = self.node.module.resources.get(resource);
+        declared.is_some_and(|r| r.check.is_some() && r.check != self.inside)
     }
 
     fn undeclared_resource(&self, resource: &addr::Resource) -> (&'static str, String) {

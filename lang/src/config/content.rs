@@ -155,13 +155,7 @@ pub(crate) fn check_name(
 ) -> bool {
     let ok = is_identifier(name);
     if !ok {
-        diagnostics.push(
-            Diagnostic::error(
-                format!("Invalid {what}"),
-                BAD_NAME,
-            )
-            .at(range),
-        );
+        diagnostics.push(Diagnostic::error(format!("Invalid {what}"), BAD_NAME).at(range));
     }
     ok
 }

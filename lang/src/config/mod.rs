@@ -14,8 +14,8 @@ mod passed;
 mod providers;
 mod provisioner;
 mod refactor;
-mod required_providers;
 mod references;
+mod required_providers;
 mod resource;
 mod source;
 mod statics;
@@ -29,16 +29,16 @@ mod values;
 pub mod vars;
 mod version;
 
+pub use check::Schemas;
 pub(crate) use content::{
-    is_identifier, missing_argument, place, unsupported_argument, unsupported_block,
+    check_labels, is_identifier, missing_argument, place, unsupported_argument, unsupported_block,
 };
+pub use early::EarlyValues;
 pub use files::load_module;
 pub use layout::{CONFIGURATION, TESTS, VARIABLES};
 pub use model::*;
 pub use providers::AbsProvider;
 pub use refactor::object_address;
-pub use check::Schemas;
-pub use early::EarlyValues;
 pub use source::{ModuleSource, RegistryModule, RemoteModule, SourceError, forced_protocol};
 pub use tree::{
     ConfigNode, ConfigTree, InstalledModule, InstalledModules, MissingModule, NothingInstalled,

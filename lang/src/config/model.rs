@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 use stead_value::addr::{self, InstanceKey, ProviderSource, ResourceMode};
-use stead_value::{Path, SourceRange, Value};
+use stead_value::{Diagnostic, Path, SourceRange, Value};
 
 use super::source::ModuleSource;
 use super::types::TypeConstraint;
@@ -160,6 +160,8 @@ pub struct Output {
 pub struct DependsOn {
     pub target: crate::expr::Target,
     pub range: SourceRange,
+    /// Why it is no reference to a whole object: said when the rest of the configuration reads well.
+    pub wrong: Option<Box<Diagnostic>>,
 }
 
 /// How many instances an object has.
@@ -186,6 +188,10 @@ pub struct Resource {
     pub connection: Option<Connection>,
     /// In the order in which they run.
     pub provisioners: Vec<Provisioner>,
+    /// The check block that has this data source for itself.
+    pub check: Option<Arc<str>>,
+    /// Where the type is written.
+    pub type_range: SourceRange,
     /// The block's header.
     pub range: SourceRange,
 }
@@ -352,8 +358,8 @@ pub struct Import {
 #[derive(Debug)]
 pub struct Check {
     pub name: Arc<str>,
-    /// A data source of its own, not visible outside.
-    pub data: Option<Resource>,
+    /// A data source of its own, not visible outside: it is among the module's resources.
+    pub data: Option<addr::Resource>,
     pub asserts: Vec<CheckRule>,
     pub range: SourceRange,
 }

@@ -51,7 +51,8 @@ impl Redeclared {
         again: SourceRange,
     ) {
         let detail = detail.replace("{first}", &place(first));
-        self.found.push(Diagnostic::error(summary, detail).at(again));
+        self.found
+            .push(Diagnostic::error(summary, detail).at(again));
     }
 
     pub(crate) fn into_diagnostics(self) -> Diagnostics {
@@ -111,7 +112,9 @@ fn add_block(
         "variable" => {
             if let Some(variable) = values::variable(&block, overridden, diagnostics) {
                 let rule = |n: &str| {
-                    format!("A variable named \"{n}\" was already declared at {{first}}. Variable names must be unique within a module.")
+                    format!(
+                        "A variable named \"{n}\" was already declared at {{first}}. Variable names must be unique within a module."
+                    )
                 };
                 let name = Arc::clone(&variable.name);
                 let range = variable.range.clone();
@@ -130,7 +133,9 @@ fn add_block(
         "output" => {
             if let Some(output) = values::output(block, diagnostics) {
                 let rule = |n: &str| {
-                    format!("An output named \"{n}\" was already defined at {{first}}. Output names must be unique within a module.")
+                    format!(
+                        "An output named \"{n}\" was already defined at {{first}}. Output names must be unique within a module."
+                    )
                 };
                 let name = Arc::clone(&output.name);
                 let range = output.range.clone();
@@ -156,7 +161,9 @@ fn add_block(
         "module" => {
             if let Some(call) = modules::call(block, diagnostics) {
                 let rule = |n: &str| {
-                    format!("A module call named \"{n}\" was already defined at {{first}}. Module calls must have unique names within a module.")
+                    format!(
+                        "A module call named \"{n}\" was already defined at {{first}}. Module calls must have unique names within a module."
+                    )
                 };
                 let name = Arc::clone(&call.name);
                 let range = call.range.clone();
@@ -180,9 +187,14 @@ fn add_block(
             }
         }
         "check" => {
-            if let Some(check) = values::check(block, diagnostics) {
+            if let Some((check, data)) = values::check(block, diagnostics) {
+                if let Some(data) = data {
+                    add_resource(module, data, redeclared);
+                }
                 let rule = |n: &str| {
-                    format!("A check block named \"{n}\" was already declared at {{first}}. Check blocks must be unique within each module.")
+                    format!(
+                        "A check block named \"{n}\" was already declared at {{first}}. Check blocks must be unique within each module."
+                    )
                 };
                 let name = Arc::clone(&check.name);
                 let range = check.range.clone();
@@ -243,7 +255,9 @@ fn add_locals(
             range: range.clone(),
         };
         let rule = |n: &str| {
-            format!("A local value named \"{n}\" was already defined at {{first}}. Local value names must be unique within a module.")
+            format!(
+                "A local value named \"{n}\" was already defined at {{first}}. Local value names must be unique within a module."
+            )
         };
         insert(
             &mut module.locals,
@@ -271,8 +285,12 @@ fn add_provider(
     let local = Arc::clone(&name.local);
     let alias = name.alias.clone();
     let rule = move |_: &str| match &alias {
-        None => format!("A default (non-aliased) provider configuration for \"{local}\" was already given at {{first}}. If multiple configurations are required, set the \"alias\" argument for alternative configurations."),
-        Some(alias) => format!("A provider configuration for \"{local}\" with alias \"{alias}\" was already given at {{first}}. Each configuration for the same provider must have a distinct alias."),
+        None => format!(
+            "A default (non-aliased) provider configuration for \"{local}\" was already given at {{first}}. If multiple configurations are required, set the \"alias\" argument for alternative configurations."
+        ),
+        Some(alias) => format!(
+            "A provider configuration for \"{local}\" with alias \"{alias}\" was already given at {{first}}. Each configuration for the same provider must have a distinct alias."
+        ),
     };
     let shown = name.to_string();
     insert_as(

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use stead_value::convert::convert;
 use stead_value::{Diagnostic, Diagnostics, Type, Value};
 
-use super::content::{Shape, check_labels, check_name, check_shape, constant, missing_argument, place};
+use super::content::{
+    Shape, check_labels, check_name, check_shape, constant, missing_argument, place,
+};
 use super::model::{Early, ModuleCall, PassedProvider, ProviderName, ProviderRef};
 use super::resource::{merge_escape, take_escape, take_repetition};
 use super::source::{ModuleSource, SourceError};
@@ -41,8 +43,7 @@ pub(crate) fn call(block: Block, diagnostics: &mut Diagnostics) -> Option<Module
         .as_ref()
         .map_or_else(|| range.clone(), |a| a.expr.range());
     let versioned = version_attribute.is_some();
-    let source =
-        source_attribute.and_then(|a| source(&a.expr, versioned, diagnostics));
+    let source = source_attribute.and_then(|a| source(&a.expr, versioned, diagnostics));
     let mut inner = Inner::default();
     for block in std::mem::take(&mut body.blocks) {
         if let Some(block) = inner.take(block, diagnostics) {
@@ -176,12 +177,14 @@ fn passed_providers(expr: &Expression, diagnostics: &mut Diagnostics) -> Vec<Pas
         let in_child = match &item.key {
             ObjectKey::Name(name) => {
                 let range = file.range(name.span);
-                references::check_local_name(&name.text, range.clone(), diagnostics).then(|| ProviderRef {
-                    name: ProviderName {
-                        local: name.text.clone(),
-                        alias: None,
-                    },
-                    range,
+                references::check_local_name(&name.text, range.clone(), diagnostics).then(|| {
+                    ProviderRef {
+                        name: ProviderName {
+                            local: name.text.clone(),
+                            alias: None,
+                        },
+                        range,
+                    }
                 })
             }
             ObjectKey::Expr(key) => {

@@ -69,9 +69,7 @@ pub(crate) fn apply(
                 has_type: block.body.attribute("type").is_some(),
                 has_default: block.body.attribute("default").is_some(),
             };
-            overridden
-                .variables
-                .insert(Arc::clone(&label.text), change);
+            overridden.variables.insert(Arc::clone(&label.text), change);
         }
         match find(bodies, &block) {
             Some(base) => merge(&mut base.body, block.body),
@@ -137,7 +135,10 @@ fn refuse_within(block: &mut Block, diagnostics: &mut Diagnostics) {
     }
     let mut refuse_rules = |body: &mut Body| {
         body.blocks.retain(|inner| {
-            let rule = matches!(&*inner.kind, "validation" | "precondition" | "postcondition");
+            let rule = matches!(
+                &*inner.kind,
+                "validation" | "precondition" | "postcondition"
+            );
             if rule {
                 diagnostics.push(
                     Diagnostic::error(
@@ -171,33 +172,50 @@ fn missing_base(block: &Block) -> Diagnostic {
     let (summary, detail) = match &*block.kind {
         "variable" => (
             "Missing base variable declaration to override",
-            format!("There is no variable named \"{name}\". An override file can only override a variable that was already declared in a primary configuration file."),
+            format!(
+                "There is no variable named \"{name}\". An override file can only override a variable that was already declared in a primary configuration file."
+            ),
         ),
         "output" => (
             "Missing base output definition to override",
-            format!("There is no output named \"{name}\". An override file can only override an output that was already defined in a primary configuration file."),
+            format!(
+                "There is no output named \"{name}\". An override file can only override an output that was already defined in a primary configuration file."
+            ),
         ),
         "module" => (
             "Missing module call to override",
-            format!("There is no module call named \"{name}\". An override file can only override a module call that was defined in a primary configuration file."),
+            format!(
+                "There is no module call named \"{name}\". An override file can only override a module call that was defined in a primary configuration file."
+            ),
         ),
         "resource" => (
             "Missing resource to override",
-            format!("There is no {name} resource named \"{}\". An override file can only override a resource block defined in a primary configuration file.", label(1)),
+            format!(
+                "There is no {name} resource named \"{}\". An override file can only override a resource block defined in a primary configuration file.",
+                label(1)
+            ),
         ),
         "data" => (
             "Missing data resource to override",
-            format!("There is no {name} data resource named \"{}\". An override file can only override a data block defined in a primary configuration file.", label(1)),
+            format!(
+                "There is no {name} data resource named \"{}\". An override file can only override a data block defined in a primary configuration file.",
+                label(1)
+            ),
         ),
         "ephemeral" => (
             "Missing ephemeral resource to override",
-            format!("There is no {name} ephemeral resource named \"{}\". An override file can only override an ephemeral block defined in a primary configuration file.", label(1)),
+            format!(
+                "There is no {name} ephemeral resource named \"{}\". An override file can only override an ephemeral block defined in a primary configuration file.",
+                label(1)
+            ),
         ),
         "provider" => {
             let alias = block.body.attribute("alias").map_or("", |a| a.expr.text());
             (
                 "Missing base provider configuration for override",
-                format!("There is no {name} provider configuration with the alias {alias}. An override file can only override an aliased provider configuration that was already defined in a primary configuration file."),
+                format!(
+                    "There is no {name} provider configuration with the alias {alias}. An override file can only override an aliased provider configuration that was already defined in a primary configuration file."
+                ),
             )
         }
         kind => (
@@ -211,7 +229,10 @@ fn missing_base(block: &Block) -> Diagnostic {
 fn find<'a>(bodies: &'a mut [Body], block: &Block) -> Option<&'a mut Block> {
     let same_labels = |b: &Block| {
         b.labels.len() == block.labels.len()
-            && b.labels.iter().zip(&block.labels).all(|(a, b)| a.text == b.text)
+            && b.labels
+                .iter()
+                .zip(&block.labels)
+                .all(|(a, b)| a.text == b.text)
     };
     // Configurations of one provider are told apart by their alias.
     let alias = |b: &Block| b.body.attribute("alias").map(|a| a.expr.text().to_owned());
@@ -310,7 +331,10 @@ fn terraform(bodies: &mut [Body], block: Block, backends: &mut Vec<SourceRange>)
         if let Some(providers) = providers {
             merged = true;
             for new in &added {
-                providers.body.attributes.extend(new.body.attributes.clone());
+                providers
+                    .body
+                    .attributes
+                    .extend(new.body.attributes.clone());
             }
         }
     }

@@ -125,7 +125,10 @@ impl View {
                 );
             } else if required.source == ProviderSource::implied(&required.source.name)
                 && **local != *required.source.name
-                && module.providers.keys().any(|n| n.local == required.source.name)
+                && module
+                    .providers
+                    .keys()
+                    .any(|n| n.local == required.source.name)
             {
                 diagnostics.push(
                     Diagnostic::warning(
@@ -302,15 +305,20 @@ impl Child<'_> {
             .unwrap_or_else(|| self.node.module.provider_source(&given.in_child.name.local));
         let shown = source.display();
         if listed.is_none() && !view.empty.contains_key(&name) {
-            let diagnostic = if source == ProviderSource::implied(&source.name) {
+            let is_default = source == implied_source(&given.in_child.name.local);
+            let diagnostic = if is_default {
                 Diagnostic::warning(
                     "Reference to undefined provider",
-                    format!("There is no explicit declaration for local provider name \"{name}\" in {module}, so Terraform is assuming you mean to pass a configuration for \"{shown}\".\n\nIf you also control the child module, add a required_providers entry named \"{name}\" with the source address \"{shown}\"."),
+                    format!(
+                        "There is no explicit declaration for local provider name \"{name}\" in {module}, so Terraform is assuming you mean to pass a configuration for \"{shown}\".\n\nIf you also control the child module, add a required_providers entry named \"{name}\" with the source address \"{shown}\"."
+                    ),
                 )
             } else {
                 Diagnostic::error(
                     "Reference to undefined provider",
-                    format!("The child module does not declare any provider requirement with the local name \"{name}\".\n\nIf you also control the child module, you can add a required_providers entry named \"{name}\" with the source address \"{shown}\" to accept this provider configuration."),
+                    format!(
+                        "The child module does not declare any provider requirement with the local name \"{name}\".\n\nIf you also control the child module, you can add a required_providers entry named \"{name}\" with the source address \"{shown}\" to accept this provider configuration."
+                    ),
                 )
             };
             diagnostics.push(diagnostic.at(name_range(given)));
@@ -367,9 +375,10 @@ impl Child<'_> {
                 detail.push_str("      ]\n");
             }
             detail.push_str("    }");
-            let first = blocks.iter().map(|(_, range)| *range).min_by_key(|r| {
-                (r.file.to_string(), r.start.line.to_string())
-            });
+            let first = blocks
+                .iter()
+                .map(|(_, range)| *range)
+                .min_by_key(|r| (r.file.to_string(), r.start.line.to_string()));
             let mut diagnostic = Diagnostic::warning("Redundant empty provider block", detail);
             diagnostic.subject = first.cloned();
             diagnostics.push(diagnostic);

@@ -81,7 +81,7 @@ fn read(block: Block, diagnostics: &mut Diagnostics) -> Option<Provisioner> {
                 format!("The \"{kind}\" provisioner has been removed"),
                 format!("The \"{kind}\" provisioner was deprecated in Terraform 0.13.4 has been removed from Terraform. Visit https://learn.hashicorp.com/collections/terraform/provision for alternatives to using provisioners that are a better fit for the Terraform workflow."),
             )
-            .at(block.body.range(block.kind_span)),
+            .at(block.labels.first().map_or(range, |l| block.body.range(l.span))),
         );
         return None;
     }

@@ -7,7 +7,7 @@ use stead_value::{Diagnostic, Diagnostics};
 use super::content::is_identifier;
 use super::model::{DependsOn, ProviderName, ProviderRef};
 use super::statics::{self, not_static, quoted_reference, quoted_text, unquoted};
-use crate::expr::{StaticReference, static_reference};
+use crate::expr::{StaticReference, Target, static_reference};
 use crate::syntax::{Body, ExprKind, Expression, StepKind};
 
 /// Takes `depends_on` out of the body.
@@ -37,30 +37,40 @@ fn dependency(item: &Expression, diagnostics: &mut Diagnostics) -> Option<Depend
         diagnostics.push(not_static(range));
         return None;
     }
-    let StaticReference { target, rest, .. } =
-        match static_reference(read.file(), root, steps) {
-            Ok(reference) => reference,
-            Err(bad) => {
-                let diagnostic = bad.diagnostic(read.file());
-                diagnostics.push(if quoted.is_some() {
-                    diagnostic.at(range)
-                } else {
-                    diagnostic
-                });
-                return None;
-            }
-        };
-    if !rest.is_root() {
-        diagnostics.push(
-            Diagnostic::error(
-                "Invalid depends_on reference",
-                "References in depends_on must be to a whole object (resource, etc), not to an attribute of an object.",
-            )
-            .at(range),
-        );
-        return None;
-    }
-    Some(DependsOn { target, range })
+    let (target, wrong) = match static_reference(read.file(), root, steps) {
+        Ok(StaticReference {
+            target,
+            rest,
+            rest_ranges,
+            ..
+        }) => {
+            let wrong = (!rest.is_root()).then(|| {
+                Diagnostic::error(
+                    "Invalid depends_on reference",
+                    "References in depends_on must be to a whole object (resource, etc), not to an attribute of an object.",
+                )
+                .at(rest_ranges.into_iter().next().unwrap_or_else(|| range.clone()))
+            });
+            (target, wrong)
+        }
+        Err(bad) => (
+            Target::Other(Arc::clone(&root.text)),
+            Some(bad.diagnostic(read.file())),
+        ),
+    };
+    let wrong = wrong.map(|diagnostic| {
+        // Positions within quotes are not those of the file.
+        Box::new(if quoted.is_some() {
+            diagnostic.at(range.clone())
+        } else {
+            diagnostic
+        })
+    });
+    Some(DependsOn {
+        target,
+        range,
+        wrong,
+    })
 }
 
 /// `NAME` or `NAME.ALIAS`, as the argument `argument` gives it.
@@ -90,7 +100,7 @@ pub(crate) fn provider(
         );
         return None;
     }
-    let found = statics::traversal(read.node(), read.file()).filter(|(_, steps)| steps.len() <= 2);
+    let found = statics::traversal(read.node(), read.file()).filter(|(_, steps)| steps.len() <= 1);
     let Some((local, steps)) = found else {
         let detail = if quoted_text(expr.node()).is_some() {
             "A provider configuration reference must not be given in quotes.".to_owned()

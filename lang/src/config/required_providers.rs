@@ -259,7 +259,9 @@ pub(crate) fn provider_source(text: &str) -> Result<ProviderSource, Diagnostic> 
     {
         return Err(Diagnostic::error(
             "Invalid provider source hostname",
-            format!("Invalid provider source hostname namespace \"\" in source \"{text}\": not a valid host name\""),
+            format!(
+                "Invalid provider source hostname namespace \"\" in source \"{text}\": not a valid host name\""
+            ),
         ));
     }
     let source = ProviderSource {

@@ -56,6 +56,7 @@ pub(crate) fn resource(
         type_name: Arc::clone(&type_name.text),
         name: Arc::clone(&name.text),
     };
+    let type_range = block.body.range(type_name.span);
     let mut body = block.body;
     let provider = body
         .attributes
@@ -85,6 +86,8 @@ pub(crate) fn resource(
         lifecycle: inner.lifecycle.map(|(_, l)| l).unwrap_or_default(),
         connection: inner.provisioning.connection,
         provisioners: inner.provisioning.provisioners,
+        check: None,
+        type_range,
         range,
     })
 }

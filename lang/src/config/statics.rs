@@ -126,8 +126,6 @@ pub(crate) fn start_range(expr: &Expression) -> SourceRange {
 fn start_span(expr: &Expr) -> Span {
     let first = |length: u32| Span::new(expr.span.start, expr.span.start + length);
     match &expr.kind {
-        ExprKind::Traversal { root, .. } => root.span,
-        ExprKind::Access { base, .. } => start_span(base),
         ExprKind::Call(call) => call.name_span.to(call.open_paren),
         ExprKind::Unary { op_span, .. } => *op_span,
         ExprKind::Binary { first, .. } => start_span(first),
@@ -139,6 +137,9 @@ fn start_span(expr: &Expr) -> Span {
             _ => expr.span,
         },
         ExprKind::Parens(inner) => start_span(inner),
-        ExprKind::Literal(_) | ExprKind::Invalid => expr.span,
+        ExprKind::Traversal { .. }
+        | ExprKind::Access { .. }
+        | ExprKind::Literal(_)
+        | ExprKind::Invalid => expr.span,
     }
 }

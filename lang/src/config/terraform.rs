@@ -98,7 +98,11 @@ fn check_edition(attribute: &Attribute, diagnostics: &mut Diagnostics) {
             format!(
                 "Terraform v{version} only supports language edition {EDITION}. This module requires a {} version of Terraform \
                  CLI.",
-                if &*word > EDITION { "newer" } else { "different" }
+                if &*word > EDITION {
+                    "newer"
+                } else {
+                    "different"
+                }
             ),
         ),
         Some(_) => return,

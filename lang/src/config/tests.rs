@@ -2,13 +2,28 @@
 
 use std::path::Path;
 
+use stead_value::addr::{ProviderSource, ResourceMode};
+use stead_value::schema::Block;
+
 use super::vars::{read_tfvars, value_from_text};
-use super::{ConfigTree, IgnoreChanges, NothingInstalled, ProviderName, Repetition};
+use super::{ConfigTree, IgnoreChanges, NothingInstalled, ProviderName, Repetition, Schemas};
 use crate::testing::{MemoryFiles, show, show_diagnostics};
 
+/// No provider is known.
+struct NoSchemas;
+
+impl Schemas for NoSchemas {
+    fn resource(&self, _: &ProviderSource, _: ResourceMode, _: &str) -> Option<&Block> {
+        None
+    }
+}
+
 fn load(text: &str) -> (ConfigTree, String) {
-    let (tree, diagnostics) =
+    let (tree, mut diagnostics) =
         ConfigTree::load(&MemoryFiles::parse(text), Path::new("."), &NothingInstalled);
+    if !diagnostics.has_errors() {
+        diagnostics.extend(tree.check(&NoSchemas));
+    }
     let shown = diagnostics
         .iter()
         .zip(show_diagnostics(&diagnostics).lines())
@@ -180,26 +195,23 @@ module "m" {
 }
 module "n" {}
 terraform {
-  required_version = ">= 2.0"
   cloud {}
 }
 "#), @r#"
     main.tf:2:1-2:4 Unsupported argument: An argument named "foo" is not expected here.
     main.tf:3:1-3:8 Unsupported block type: Blocks of type "resorce" are not expected here. Did you mean "resource"?
     main.tf:5:3-5:7 Unsupported argument: An argument named "tpye" is not expected here. Did you mean "type"?
-    main.tf:7:1-7:13 Duplicate variable declaration: A variable named "x" was already declared at main.tf:4,1-13. Variable names must be unique within a module.
     main.tf:9:18-9:23 Invalid type specification: The keyword "strin" is not a valid type specification.
     main.tf:14:13-14:16 Invalid default value for variable: This default value is not compatible with the variable's type constraint: a number is required.
     main.tf:16:10-16:17 Invalid variable name: The variable name "count" is reserved due to its special meaning inside module blocks.
     main.tf:17:12-17:12 Missing required argument: The argument "value" is required, but no definition was found.
     main.tf:18:14-18:15 Missing name for resource: All resource blocks must have 2 labels (type, name).
     main.tf:21:3-21:11 Invalid combination of "count" and "for_each": The "count" and "for_each" meta-arguments are mutually-exclusive, only one should be used to be explicit about the number of resources to be created.
-    main.tf:23:1-23:29 Duplicate resource "null_resource" configuration: A null_resource resource named "r" was already declared at main.tf:19,1-29. Resource names must be unique per type in each module.
     main.tf:24:14-24:17 Extraneous label for provider: Only 1 labels (name) are expected for provider blocks.
     main.tf:29:12-29:12 Missing required argument: The argument "source" is required, but no definition was found.
-    main.tf:31:22-31:30 Unsupported Terraform Core version: This configuration requires Terraform >= 2.0, and stead understands the language of the releases up to 1.15. Relax the constraint if the configuration works with an earlier release.
-    main.tf:32:3-32:8 HCP Terraform and Terraform Enterprise are not supported yet: A block of type "cloud" is valid Terraform, but stead can't act on it yet. Remove it, or keep this configuration with Terraform for now.
-    main.tf:27:12-27:23 Unreadable module directory: The directory nowhere can't be read: entity not found.
+    main.tf:31:3-31:8 HCP Terraform and Terraform Enterprise are not supported yet: A block of type "cloud" is valid Terraform, but stead can't act on it yet. Remove it, or keep this configuration with Terraform for now.
+    main.tf:7:1-7:13 Duplicate variable declaration: A variable named "x" was already declared at main.tf:4,1-13. Variable names must be unique within a module.
+    main.tf:23:1-23:29 Duplicate resource "null_resource" configuration: A null_resource resource named "r" was already declared at main.tf:19,1-29. Resource names must be unique per type in each module.
     "#);
 }
 
@@ -223,9 +235,6 @@ resource "null_resource" "a" {
     }
   }
 }
-resource "null_resource" "b" {
-  provider = null.west
-}
 module "c" {
   source = "./c"
   wrong  = 1
@@ -233,22 +242,23 @@ module "c" {
 -- c/main.tf
 variable "needed" {}
 output "out" { value = 1 }
-module "again" { source = "../c" }
 "#), @r#"
-    c/main.tf:3:27-3:33 Module calls itself: The module in c is called from within itself, which never ends.
-    main.tf:20:14-20:23 Reference to undefined provider: There is no provider configuration "null.west" in the root module. Declare it with a provider block, or list it in configuration_aliases and let the caller pass it.
-    main.tf:24:3-24:8 Unsupported argument: An argument named "wrong" is not expected here.
-    main.tf:22:1-22:11 Missing required argument: The argument "needed" is required, but no definition was found.
+    main.tf:21:3-21:8 Unsupported argument: An argument named "wrong" is not expected here.
+    main.tf:19:12-19:12 Missing required argument: The argument "needed" is required, but no definition was found.
     main.tf:3:11-3:19 Reference to undeclared input variable: An input variable with the name "naem" has not been declared. Did you mean "name"?
     main.tf:4:11-4:22 Reference to undeclared local value: A local value with the name "alpah" has not been declared. Did you mean "alpha"?
-    main.tf:5:15-5:33 Reference to undeclared resource: A managed resource "null_resource" "x" has not been declared in the root module. Did you mean "null_resource.a"?
-    main.tf:5:35-5:46 Unsupported attribute: This object does not have an attribute named "no".
+    main.tf:5:15-5:30 Reference to undeclared resource: A managed resource "null_resource" "x" has not been declared in the root module. Did you mean "null_resource.a"?
     main.tf:5:48-5:60 Reference to undeclared module: No module call named "d" is declared in the root module. Did you mean "c"?
     main.tf:6:11-6:19 Reference to "each" in context without for_each: The "each" object can be used only in "module" or "resource" blocks, and only when the "for_each" argument is set.
     main.tf:10:20-10:31 Reference to "count" in non-counted context: The "count" object can only be used in "module", "resource", and "data" blocks, and only when the "count" argument is set.
-    main.tf:10:37-10:44 Invalid "self" reference: The "self" object is not available in this context. This object can be used only in resource provisioner, connection, and postcondition blocks.
+    main.tf:10:37-10:41 Invalid "self" reference: The "self" object is not available in this context. This object can be used only in resource provisioner, connection, and postcondition blocks.
     main.tf:15:15-15:27 Reference to undeclared resource: A managed resource "things" "value" has not been declared in the root module.
     "#);
+    insta::assert_snapshot!(problems(r#"
+module "c" { source = "./c" }
+-- c/main.tf
+module "again" { source = "../c" }
+"#), @r#"c/main.tf:1:27-1:33 Module calls itself: The module in c is called from within itself, which never ends."#);
 }
 
 #[test]
@@ -295,7 +305,7 @@ resource "x_y" "z" {
         ),
         (Some("true"), Some(true))
     );
-    insta::assert_snapshot!(problems("-- a.tf\n\n-- override.tf\nresource \"a_b\" \"c\" {}\n"), @r#"override.tf:1:1-1:19 Missing base resource declaration to override: There is no block of this type and name in the other files. An override file can only change what is declared in a primary configuration file."#);
+    insta::assert_snapshot!(problems("-- a.tf\n\n-- override.tf\nresource \"a_b\" \"c\" {}\n"), @r#"override.tf:1:1-1:19 Missing resource to override: There is no a_b resource named "c". An override file can only override a resource block defined in a primary configuration file."#);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What follows a resource's name in a reference, checked against the resource's schema.
 
 use stead_value::schema::{Block, Nesting};
-use stead_value::{Diagnostic, Diagnostics, SourceRange, Step, Type};
+use stead_value::{Diagnostic, Diagnostics, Path, SourceRange, Step, Type};
 
 use super::content::is_identifier;
 use crate::expr::StaticReference;
@@ -18,6 +18,23 @@ pub(crate) fn check(schema: &Block, reference: &StaticReference, diagnostics: &m
     if let Err(problem) = block(schema, &steps) {
         diagnostics.push(problem);
     }
+}
+
+/// The same for a path whose first name begins a range.
+pub(crate) fn check_path(
+    schema: &Block,
+    path: &Path,
+    range: &SourceRange,
+) -> Result<(), Diagnostic> {
+    let mut first = range.clone();
+    if let Some(Step::Attr(name)) = path.steps().first() {
+        first.end = first.start;
+        first.end.byte += name.len() as u32;
+        first.end.column += name.chars().count() as u32;
+    }
+    let ranges = std::iter::once(&first).chain(std::iter::repeat(range));
+    let steps: Vec<Place<'_>> = path.steps().iter().zip(ranges).collect();
+    block(schema, &steps)
 }
 
 type Place<'a> = (&'a Step, &'a SourceRange);
@@ -54,14 +71,18 @@ fn block(schema: &Block, steps: &[Place<'_>]) -> Result<(), Diagnostic> {
             Nesting::Set => Err(wrong(
                 rest,
                 "Cannot index a set value",
-                format!("Block type \"{name}\" is represented by a set of objects, and set elements do not have addressable keys. To find elements matching specific criteria, use a \"for\" expression with an \"if\" clause."),
+                format!(
+                    "Block type \"{name}\" is represented by a set of objects, and set elements do not have addressable keys. To find elements matching specific criteria, use a \"for\" expression with an \"if\" clause."
+                ),
             )),
             Nesting::List => match rest.split_first() {
                 Some(((Step::Index(_), _), after)) => block(&nested.block, after),
                 _ => Err(wrong(
                     rest,
                     "Invalid operation",
-                    format!("Block type \"{name}\" is represented by a list of objects, so it must be indexed using a numeric key, like .{name}[0]."),
+                    format!(
+                        "Block type \"{name}\" is represented by a list of objects, so it must be indexed using a numeric key, like .{name}[0]."
+                    ),
                 )),
             },
         };
@@ -103,9 +124,8 @@ fn of_type(ty: &Type, steps: &[Place<'_>]) -> Result<(), Diagnostic> {
             )
             .at((*range).clone())),
         },
-        (Type::List(inner) | Type::Map(inner), Step::Index(_)) | (Type::Map(inner), Step::Attr(_)) => {
-            of_type(inner, rest)
-        }
+        (Type::List(inner) | Type::Map(inner), Step::Index(_))
+        | (Type::Map(inner), Step::Attr(_)) => of_type(inner, rest),
         (Type::String | Type::Number | Type::Bool, Step::Attr(_)) => Err(Diagnostic::error(
             "Unsupported attribute",
             format!(

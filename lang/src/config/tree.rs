@@ -277,7 +277,8 @@ impl<'a> Loader<'a> {
             self.diagnostics.push(ignored_backend(&backend.range));
         }
         if let Some(import) = module.imports.first() {
-            self.diagnostics.push(misplaced_import(&path, &import.range));
+            self.diagnostics
+                .push(misplaced_import(&path, &import.range));
         }
         stack.push(place);
         let children = {
@@ -445,16 +446,14 @@ fn unreadable(
 ) -> Diagnostic {
     if let ModuleSource::Local(_) = source {
         return Diagnostic::error(
-            "Unreadable module directory",
+            "Module not installed",
             format!(
-                "The directory {} could not be read for module \"{}\" at {}:{}: {error}.",
+                "The directory {} could not be read for module \"{}\": {error}. The path in \"source\" is relative to the calling module.",
                 directory.display(),
-                call.name,
-                call.range.file,
-                call.range.start.line
+                call.name
             ),
         )
-        .at(call.source_range.clone());
+        .at(call.range.clone());
     }
     not_installed(
         &format!(

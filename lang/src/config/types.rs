@@ -43,8 +43,7 @@ pub fn parse_type(expr: &Expression) -> (TypeConstraint, Diagnostics) {
         (_, Some(text)) => reader.quoted(&text, expr.span()),
         _ => reader.read(expr.node()),
     };
-    let (ty, defaults) = read
-        .unwrap_or((Type::Dynamic, Defaults::none(Type::Dynamic)));
+    let (ty, defaults) = read.unwrap_or((Type::Dynamic, Defaults::none(Type::Dynamic)));
     (
         TypeConstraint {
             ty,
@@ -114,8 +113,12 @@ impl TypeReader<'_> {
     fn quoted(&mut self, text: &str, span: Span) -> Read {
         let hint = match text {
             "string" => "Remove the quotes around \"string\".",
-            "list" => "Remove the quotes around \"list\" and write list(string) instead to explicitly indicate that the list elements are strings.",
-            "map" => "Remove the quotes around \"map\" and write map(string) instead to explicitly indicate that the map elements are strings.",
+            "list" => {
+                "Remove the quotes around \"list\" and write list(string) instead to explicitly indicate that the list elements are strings."
+            }
+            "map" => {
+                "Remove the quotes around \"map\" and write map(string) instead to explicitly indicate that the map elements are strings."
+            }
             _ => {
                 let range = self.expr.file().range(span);
                 self.diagnostics.push(
@@ -146,8 +149,9 @@ impl TypeReader<'_> {
             "string" => Type::String,
             "any" => Type::Dynamic,
             _ => {
-                let detail = needs_argument(word)
-                    .unwrap_or_else(|| format!("The keyword \"{word}\" is not a valid type specification."));
+                let detail = needs_argument(word).unwrap_or_else(|| {
+                    format!("The keyword \"{word}\" is not a valid type specification.")
+                });
                 return self.wrong(span, detail);
             }
         };

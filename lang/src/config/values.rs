@@ -9,8 +9,8 @@ use super::content::{
     Shape, bool_argument, check_labels, check_name, check_shape, place, string_argument,
 };
 use super::model::{Check, CheckRule, Output, Resource, Variable};
-use super::types::{TypeConstraint, parse_type};
 use super::overrides::{Overridden, OverriddenVariable};
+use super::types::{TypeConstraint, parse_type};
 use super::{references as lists, resource};
 use crate::expr::{StaticReference, Target, evaluate_constant, references, root_names};
 use crate::syntax::{Block, Expression};
@@ -125,6 +125,8 @@ fn default(
             constraint.ty.without_optional(),
         ));
     }
+    // An override file that gives both type and default is to blame like any other.
+    let change = change.filter(|c| !(c.has_type && c.has_default));
     let at = || change.map_or_else(|| expr.range(), |c| c.range.clone());
     let summary = "Invalid default value for variable";
     let value = if outcome.value.is_null() {
@@ -143,11 +145,15 @@ fn default(
         Err(error) => {
             let why = match change.map(|c| (c.has_type, c.has_default)) {
                 None => "This default value is not compatible with the variable's type constraint",
-                Some((true, false)) => "Overriding this variable's type constraint has made its default value invalid",
+                Some((true, false)) => {
+                    "Overriding this variable's type constraint has made its default value invalid"
+                }
                 Some((false, true)) => {
                     "The overridden default value for this variable is not compatible with the variable's type constraint"
                 }
-                Some(_) => "This variable's default value is not compatible with its type constraint",
+                Some(_) => {
+                    "This variable's default value is not compatible with its type constraint"
+                }
             };
             let path = if error.path.is_root() {
                 String::new()
@@ -155,7 +161,9 @@ fn default(
                 format!("{}: ", error.path)
             };
             diagnostics.push(Diagnostic::error(summary, format!("{why}: {path}{error}.")).at(at()));
-            Some(stead_value::Value::unknown(constraint.ty.without_optional()))
+            Some(stead_value::Value::unknown(
+                constraint.ty.without_optional(),
+            ))
         }
     }
 }
@@ -278,7 +286,11 @@ const CHECK: Shape = Shape {
     blocks: &["data", "assert"],
 };
 
-pub(crate) fn check(block: Block, diagnostics: &mut Diagnostics) -> Option<Check> {
+/// Reads a check block; its data source comes beside it.
+pub(crate) fn check(
+    block: Block,
+    diagnostics: &mut Diagnostics,
+) -> Option<(Check, Option<Resource>)> {
     check_labels(&block, &["name"], diagnostics).then_some(())?;
     check_shape(&block.body, &CHECK, diagnostics);
     let range = block.header_range();
@@ -305,9 +317,9 @@ pub(crate) fn check(block: Block, diagnostics: &mut Diagnostics) -> Option<Check
             .at(range.clone()),
         );
     }
-    let mut data = None;
+    let mut data: Option<Resource> = None;
     for inner in block.body.blocks.into_iter().filter(|b| &*b.kind == "data") {
-        let first = data.as_ref().map(|d: &Resource| place(&d.range));
+        let first = data.as_ref().map(|d| place(&d.range));
         if let Some(first) = first {
             diagnostics.push(
                 Diagnostic::error(
@@ -317,13 +329,21 @@ pub(crate) fn check(block: Block, diagnostics: &mut Diagnostics) -> Option<Check
                 .at(inner.header_range()),
             );
         } else {
-            data = resource::resource(inner, resource::Place::Check, diagnostics);
+            let mut problems = Diagnostics::new();
+            let read = resource::resource(inner, resource::Place::Check, &mut problems);
+            data = read.filter(|_| !problems.has_errors());
+            diagnostics.extend(problems);
         }
     }
-    Some(Check {
-        name: label.text,
-        data,
+    let check = Check {
+        name: Arc::clone(&label.text),
+        data: data.as_ref().map(|d| d.addr.clone()),
         asserts,
         range,
-    })
+    };
+    let data = data.map(|data| Resource {
+        check: Some(label.text),
+        ..data
+    });
+    Some((check, data))
 }

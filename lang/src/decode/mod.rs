@@ -18,7 +18,7 @@ use stead_value::{Diagnostic, Diagnostics, Path, Type, Value};
 pub use references::body_references;
 pub use source_map::SourceMap;
 
-use crate::config::{missing_argument, unsupported_argument, unsupported_block};
+use crate::config::{check_labels, missing_argument, unsupported_argument, unsupported_block};
 use crate::expr::{Scope, evaluate_with};
 use crate::syntax::{Attribute, Body, Expression, Span};
 
@@ -238,17 +238,16 @@ impl Decoder<'_> {
                     [label] => {
                         let mut diagnostic = unsupported_block(block, blocks(), attributes());
                         let hint = crate::suggest::did_you_mean(&label.text, blocks());
-                        diagnostic.detail = format!("Blocks of type \"{}\" are not expected here.{hint}", label.text);
+                        diagnostic.detail = format!(
+                            "Blocks of type \"{}\" are not expected here.{hint}",
+                            label.text
+                        );
                         diagnostic.subject = Some(block.body.range(label.span));
                         self.diagnostics.push(diagnostic);
                     }
-                    _ => self.diagnostics.push(
-                        Diagnostic::error(
-                            "Invalid dynamic block",
-                            "A dynamic block needs exactly one label: the type of the blocks that it makes.",
-                        )
-                        .at(block.header_range()),
-                    ),
+                    _ => {
+                        check_labels(block, &["type"], &mut self.diagnostics);
+                    }
                 }
             } else if !known(&block.kind) {
                 self.diagnostics

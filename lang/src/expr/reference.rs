@@ -58,7 +58,10 @@ pub(crate) fn parse_target(root: &Name, steps: &[Step]) -> Result<Parsed, BadRef
         )),
         (None, Some(step)) => Err(BadReference::new(
             "Invalid reference",
-            format!("The \"{}\" object does not support this operation.", root.text),
+            format!(
+                "The \"{}\" object does not support this operation.",
+                root.text
+            ),
             step.span,
         )),
     };
@@ -133,7 +136,10 @@ pub(crate) fn parse_target(root: &Name, steps: &[Step]) -> Result<Parsed, BadRef
         "ephemeral" => three(ResourceMode::Ephemeral, "ephemeral resource type"),
         "template" | "lazy" | "arg" => Err(BadReference::new(
             "Reserved symbol name",
-            format!("The symbol name \"{}\" is reserved for use in a future Terraform version. If you are using a provider that already uses this as a resource type name, add the prefix \"resource.\" to force interpretation as a resource type name.", root.text),
+            format!(
+                "The symbol name \"{}\" is reserved for use in a future Terraform version. If you are using a provider that already uses this as a resource type name, add the prefix \"resource.\" to force interpretation as a resource type name.",
+                root.text
+            ),
             root.span,
         )),
         _ => match (attr(0), steps.first()) {

@@ -289,9 +289,9 @@ fn wrong_references() {
     check(
         r#"
         var ==> 1:1-1:4 Invalid reference: The "var" object cannot be accessed directly. Instead, access one of its attributes.
-        each.foo ==> 1:5-1:9 Invalid "each" attribute: The "each" object does not have an attribute named "foo". The supported attributes are: each.key, each.value.
+        each.foo ==> 1:1-1:9 Invalid "each" attribute: The "each" object does not have an attribute named "foo". The supported attributes are each.key and each.value, the current key and value pair of the "for_each" attribute set.
         foo ==> 1:1-1:4 Invalid reference: A reference to a resource type must be followed by at least one attribute access, specifying the resource name.
-        data.x ==> 1:1-1:5 Invalid reference: The "data" object must be followed by two attribute names: the type and the resource name.
+        data.x ==> 1:1-1:7 Invalid reference: The "data" object must be followed by two attribute names: the data source type and the resource name.
         "#,
     );
 }
