@@ -79,7 +79,7 @@ fn failed_validations_show_the_message_of_the_author() {
 fn cycles_are_shown_as_their_path() {
     check(
         "locals {\n  a = local.b\n  b = local.a\n}\noutput \"o\" { value = local.a }\n",
-        &["Cycle: local.a, local.b"],
+        &["Cycle: local.a (expand), local.b (expand)"],
     );
     check(
         "resource \"terraform_data\" \"a\" { input = terraform_data.b.output }\nresource \"terraform_data\" \"b\" { input = terraform_data.a.output }\n",
