@@ -127,7 +127,7 @@ impl stead_lang::config::Schemas for Registry {
         provider: &ProviderSource,
         mode: ResourceMode,
         type_name: &str,
-    ) -> Option<&stead_value::schema::Block> {
+    ) -> Option<&Block> {
         self.resource_schema(provider, mode, type_name)
             .ok()
             .map(|schema| &schema.block)

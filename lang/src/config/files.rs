@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use stead_value::{Diagnostic, Diagnostics};
 
-use super::model::Module;
 use super::CONFIGURATION;
+use super::model::Module;
 use super::module::{self, Redeclared};
 use super::overrides::{self, Overridden};
 use crate::Files;

@@ -104,8 +104,14 @@ fn unwrapped<'a>(tokens: &[Token<'a>]) -> Option<Vec<Piece<'a>>> {
         }
     }
     let is_newline = |t: &Token<'_>| t.piece.kind == Newline;
-    let from = inside.iter().position(|t| !is_newline(t)).unwrap_or(inside.len());
-    let to = inside.iter().rposition(|t| !is_newline(t)).map_or(from, |i| i + 1);
+    let from = inside
+        .iter()
+        .position(|t| !is_newline(t))
+        .unwrap_or(inside.len());
+    let to = inside
+        .iter()
+        .rposition(|t| !is_newline(t))
+        .map_or(from, |i| i + 1);
     let inside = inside.get(from..to).unwrap_or_default();
     let mut pieces: Vec<Piece<'a>> = inside.iter().map(|t| t.piece.clone()).collect();
     let several_lines = inside.iter().any(is_newline);

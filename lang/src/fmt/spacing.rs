@@ -17,7 +17,10 @@ pub(super) fn write(pieces: Vec<Piece<'_>>) -> String {
     layout.indent();
     layout.space();
     layout.align(|line| &line.assign, |line| line.lead.clone());
-    layout.align(|line| &line.comment, |line| line.lead.start..line.assign.end);
+    layout.align(
+        |line| &line.comment,
+        |line| line.lead.start..line.assign.end,
+    );
     let length: usize = layout.pieces.iter().map(|p| p.text.len() + 1).sum();
     let mut out = String::with_capacity(length);
     for (piece, blanks) in layout.pieces.iter().zip(&layout.before) {
@@ -59,7 +62,12 @@ fn line(pieces: &[Piece<'_>], all: Range<usize>) -> Line {
     }
     let equals = (all.start + 1..end).find(|i| kind(*i) == Some(TokenKind::Equal));
     let ends_here = |from: &usize| {
-        let net: i32 = pieces.get(*from..end).unwrap_or_default().iter().map(brackets).sum();
+        let net: i32 = pieces
+            .get(*from..end)
+            .unwrap_or_default()
+            .iter()
+            .map(brackets)
+            .sum();
         net == 0
     };
     let assign = equals.filter(ends_here).unwrap_or(end);
@@ -111,8 +119,14 @@ impl Layout<'_> {
                 continue;
             }
             let heredoc = lead.iter().position(|p| p.kind == TokenKind::OpenHeredoc);
-            let counted = lead.get(..heredoc.unwrap_or(lead.len())).unwrap_or_default();
-            let net: i32 = counted.iter().chain(self.cell(&line.assign)).map(brackets).sum();
+            let counted = lead
+                .get(..heredoc.unwrap_or(lead.len()))
+                .unwrap_or_default();
+            let net: i32 = counted
+                .iter()
+                .chain(self.cell(&line.assign))
+                .map(brackets)
+                .sum();
             let depth = open.len();
             if net > 0 {
                 open.push(net);
@@ -166,10 +180,14 @@ impl Layout<'_> {
     ) {
         let mut chain: Vec<(usize, usize)> = Vec::new();
         for i in 0..=self.lines.len() {
-            let place = self.lines.get(i).filter(|l| !cell(l).is_empty()).map(|line| {
-                let columns = beside(line).map(|i| self.columns(i)).sum();
-                (cell(line).start, columns)
-            });
+            let place = self
+                .lines
+                .get(i)
+                .filter(|l| !cell(l).is_empty())
+                .map(|line| {
+                    let columns = beside(line).map(|i| self.columns(i)).sum();
+                    (cell(line).start, columns)
+                });
             if let Some(place) = place {
                 chain.push(place);
                 continue;

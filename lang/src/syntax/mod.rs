@@ -1,8 +1,8 @@
 //! Text to syntax tree.
 
 mod ast;
-mod json;
 mod enclosing;
+mod json;
 mod lexer;
 mod parser;
 mod source;
@@ -14,10 +14,10 @@ pub use ast::{
     Attribute, BinaryOp, Block, Body, Call, Conditional, Expr, ExprKind, Expression, ForExpr,
     Label, Name, ObjectItem, ObjectKey, Step, StepKind, TemplatePart, UnaryOp,
 };
-pub(crate) use json::Property;
-pub(crate) use lexer::{Start, lex};
-pub use json::{BlockLayout, Layout, Strings, dynamic, parse_json_file};
-pub use parser::{parse_expression, parse_file, parse_template};
 pub use enclosing::enclosing_block;
+pub(crate) use json::Property;
+pub use json::{BlockLayout, Layout, Strings, dynamic, parse_json_file};
+pub(crate) use lexer::{Start, lex};
+pub use parser::{parse_expression, parse_file, parse_template};
 pub use source::{SourceFile, Span};
 pub(crate) use token::TokenKind;

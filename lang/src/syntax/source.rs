@@ -54,7 +54,10 @@ impl SourceFile {
     }
 
     /// From a file's bytes. What is not UTF-8 is reported; the rest of the text is there.
-    pub fn decode(name: impl Into<Arc<str>>, bytes: Vec<u8>) -> (Arc<SourceFile>, Option<Diagnostic>) {
+    pub fn decode(
+        name: impl Into<Arc<str>>,
+        bytes: Vec<u8>,
+    ) -> (Arc<SourceFile>, Option<Diagnostic>) {
         match String::from_utf8(bytes) {
             Ok(text) => (Arc::new(SourceFile::new(name, text)), None),
             Err(error) => {
