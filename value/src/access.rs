@@ -47,6 +47,7 @@ impl Value {
             Kind::Unknown(Type::Object(o), _) => Value::number(o.attributes.len()),
             Kind::Unknown(Type::List(_) | Type::Set(_) | Type::Map(_), refinement) => {
                 let most = refinement.as_ref().and_then(|r| r.max_length);
+                let most = most.or(usize::try_from(i64::MAX).ok());
                 let least = refinement.as_ref().and_then(|r| r.min_length).unwrap_or(0);
                 length_between(least, most)
             }

@@ -323,7 +323,7 @@ fn differs_from_unknown(known: &Value, unknown: &Value) -> Option<bool> {
         };
     }
     let known_ty = known.ty();
-    if !known_ty.conforms_to(ty) && !known_ty.has_dynamic() {
+    if !known_ty.conforms_to(ty) || (!ty.has_dynamic() && known_ty != *ty) {
         return Some(false);
     }
     if excludes(refinement, known) {

@@ -7,6 +7,7 @@ pub mod addr;
 mod compare;
 pub mod convert;
 pub mod diag;
+mod function;
 pub mod json;
 mod number;
 mod path;
@@ -16,6 +17,7 @@ mod types;
 mod value;
 
 pub use diag::{Diagnostic, Diagnostics, Severity, SourceRange};
+pub use function::{CallError, FunctionParameter, FunctionSignature};
 pub use number::{Decimal, Number};
 pub use path::{Path, Step};
 pub use sensitive::Sensitive;

@@ -50,21 +50,26 @@ impl Evaluator<'_> {
                     format!("This map does not have an element with the key \"{name}\"."),
                 ),
             },
-            Type::List(element) if matches!(*element, Type::Object(_) | Type::Map(_)) => self.error(
+            Type::List(element) if matches!(*element, Type::Object(_)) => {
+                let has = matches!(&*element, Type::Object(o) if o.attributes.contains_key(name));
+                let which = if has {
+                    format!("attribute \"{name}\"")
+                } else {
+                    "an attribute".to_owned()
+                };
+                self.error(
+                    span,
+                    "Unsupported attribute",
+                    format!(
+                        "Can't access attributes on a list of objects. Did you mean to access {which} for a specific element of \
+                         the list, or across all elements of the list?"
+                    ),
+                )
+            }
+            Type::Set(element) if matches!(*element, Type::Object(_)) => self.error(
                 span,
                 "Unsupported attribute",
-                format!(
-                    "Can't access attributes on a list of objects. Did you mean to access attribute \"{name}\" for a specific \
-                     element of the list, or across all elements of the list?"
-                ),
-            ),
-            Type::Set(element) if matches!(*element, Type::Object(_) | Type::Map(_)) => self.error(
-                span,
-                "Unsupported attribute",
-                format!(
-                    "Can't access attributes on a set of objects. Did you mean to access an attribute \"{name}\" across all \
-                     elements of the set?"
-                ),
+                "Can't access attributes on a set of objects. Did you mean to access an attribute across all elements of the set?",
             ),
             ty if ty.is_primitive() => self.error(
                 span,
@@ -111,6 +116,7 @@ impl Evaluator<'_> {
                 );
             }
         };
+        let by_number = key.ty() == Type::Number;
         let key = match convert(key, &key_type) {
             Ok(key) => key,
             Err(error) => {
@@ -122,9 +128,11 @@ impl Evaluator<'_> {
             }
         };
         let found = match (&ty, key.as_str()) {
-            (Type::Object(_), Some(name)) => value.attr(name).map(|v| v.with_marks(key.marks())),
+            (Type::Object(_), Some(name)) if value.is_known() => {
+                value.attr(name).map(|v| v.with_marks(key.marks()))
+            }
             // Which attribute is not known, and so is its type.
-            (Type::Object(_), None) => {
+            (Type::Object(_), _) => {
                 Some(Value::dynamic().with_marks(value.marks().union(key.marks())))
             }
             _ => value.index(&key),
@@ -132,7 +140,12 @@ impl Evaluator<'_> {
         match found {
             Some(found) => found,
             None => {
-                let detail = missing_element(&value, &key, &ty);
+                let mut detail = missing_element(&value, &key, &ty);
+                if by_number && matches!(ty, Type::Object(_)) {
+                    detail.push_str(
+                        " An object only supports looking up attributes by name, not by numeric index.",
+                    );
+                }
                 self.error(span, "Invalid index", detail)
             }
         }
@@ -157,29 +170,30 @@ impl Evaluator<'_> {
         }
         if !sequence {
             // A single value is a sequence of one; if it may yet be null, of none or one.
-            if !value.is_definitely_not_null() {
+            let undecided = !value.is_definitely_not_null();
+            let item = self.take_steps(value.with_marks(marks), each);
+            if undecided {
                 return Value::dynamic().with_marks(marks);
             }
-            let item = self.take_steps(value.with_marks(marks), each);
             return Value::tuple(vec![item]).with_marks(marks);
         }
         let result = match value.kind() {
             Kind::Unknown(Type::List(t) | Type::Set(t), refinement) => {
                 let item = self.take_steps(Value::unknown((**t).clone()), each);
                 let refinement = refinement.as_deref().cloned().unwrap_or_default();
-                let is_set = matches!(ty, Type::Set(_));
                 Value::unknown(Type::list(item.ty())).refine(|r| {
-                    r.not_null = refinement.not_null;
-                    r.min_length = refinement.min_length.filter(|_| !is_set);
-                    r.max_length = refinement.max_length.filter(|_| !is_set);
+                    r.not_null = true;
+                    r.min_length = refinement.min_length;
+                    r.max_length = refinement.max_length;
                 })
             }
-            Kind::Unknown(Type::Tuple(types), _) => Value::tuple(
-                types
+            Kind::Unknown(Type::Tuple(types), _) => {
+                let items: Vec<Type> = types
                     .iter()
-                    .map(|t| self.take_steps(Value::unknown(t.clone()), each))
-                    .collect(),
-            ),
+                    .map(|t| self.take_steps(Value::unknown(t.clone()), each).ty())
+                    .collect();
+                Value::unknown(Type::tuple(items)).refine_not_null()
+            }
             Kind::List(t, items) | Kind::Set(t, items) => {
                 if items.is_empty() {
                     let element = self.take_steps(Value::unknown(t.clone()), each).ty();
@@ -221,18 +235,22 @@ fn missing_element(value: &Value, key: &Value, ty: &Type) -> String {
     let Some(number) = key.as_number() else {
         return format!("{base}.");
     };
-    if number.is_negative() {
-        return format!("{base}: a negative number is not a valid index for a sequence.");
-    }
     if !number.is_integer() {
         return format!(
-            "{base}: indexing a sequence requires a whole number, but the given index ({number}) has a fractional part."
+            "{base}: indexing a sequence requires a whole number, but the given index has a fractional part."
         );
+    }
+    if number.is_negative() {
+        return format!("{base}: a negative number is not a valid index for a sequence.");
     }
     let length = match ty {
         Type::Tuple(types) => types.len(),
         _ => value.as_sequence().map_or(0, <[Value]>::len),
     };
+    // The reference explains itself only just behind the end.
+    if !value.marks().is_empty() || number.to_usize() != Some(length) {
+        return format!("{base}.");
+    }
     if length == 0 {
         return format!("{base}: the collection has no elements.");
     }

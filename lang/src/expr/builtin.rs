@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::sync::Arc;
 
 use stead_value::Value;
+use stead_value::convert::convert;
 
 use super::call::Argument;
 use super::eval::{Evaluator, TemplateContext};
@@ -36,7 +37,7 @@ impl Evaluator<'_> {
         name: &str,
         call: &Call,
         arguments: &[Argument],
-        span: Span,
+        sound: bool,
     ) -> Value {
         // Errors of the call as a whole point to its beginning: name and parenthesis.
         let start = call.name_span.to(call.open_paren);
@@ -58,12 +59,7 @@ impl Evaluator<'_> {
         if let Some((summary, problem)) = function.count_problem(arguments.len()) {
             let (_, most) = function.arity();
             return match most.and_then(|most| arguments.get(most)) {
-                Some(extra) => {
-                    let at = arguments
-                        .last()
-                        .map_or(extra.span, |last| extra.span.to(last.span));
-                    self.error(at, summary, problem)
-                }
+                Some(extra) => self.error(extra.span, summary, problem),
                 None => self.error(call.close_paren, summary, problem),
             };
         }
@@ -78,7 +74,13 @@ impl Evaluator<'_> {
                  containing valid template syntax.",
             );
         }
-        let values: Vec<Value> = arguments.iter().map(|a| a.value.clone()).collect();
+        let Some(values) = self.converted(function, arguments) else {
+            return Value::dynamic();
+        };
+        // What an argument's error left behind is no argument.
+        if !sound {
+            return Value::dynamic();
+        }
         let context = Context {
             environment: self.scope.environment(),
             scope: self.scope,
@@ -89,7 +91,7 @@ impl Evaluator<'_> {
         match (outcome, missing) {
             (Ok(value), _) => value,
             (Err(_), Some(missing)) => {
-                let at = arguments.get(1).map_or(span, |a| a.span);
+                let at = arguments.get(1).map_or(start, |a| a.span);
                 self.error(
                     at,
                     "Invalid function argument",
@@ -98,6 +100,29 @@ impl Evaluator<'_> {
             }
             (Err(error), None) => self.function_error(function, &error, arguments, start),
         }
+    }
+
+    /// The arguments in their parameters' types; `None` when some do not convert, each of which is reported.
+    fn converted(
+        &mut self,
+        function: &functions::Function,
+        arguments: &[Argument],
+    ) -> Option<Vec<Value>> {
+        let mut values = Vec::with_capacity(arguments.len());
+        for (i, argument) in arguments.iter().enumerate() {
+            let parameter = function.parameter(i)?;
+            match convert(&argument.value, &parameter.ty.to_type()) {
+                Ok(value) => values.push(value),
+                Err(error) => {
+                    let detail = format!(
+                        "Invalid value for \"{}\" parameter: {error}.",
+                        parameter.name
+                    );
+                    self.error(argument.span, "Invalid function argument", detail);
+                }
+            }
+        }
+        (values.len() == arguments.len()).then_some(values)
     }
 
     fn function_error(

@@ -3,6 +3,8 @@
 use stead_value::{Diagnostics, Kind, Marks, Type, Value};
 
 use super::eval::Evaluator;
+use super::start::start_span;
+use crate::config::place;
 use crate::syntax::{Call, Expr, Span};
 
 /// An argument with the place that messages about it point to.
@@ -12,7 +14,7 @@ pub(super) struct Argument {
 }
 
 impl Evaluator<'_> {
-    pub(super) fn call(&mut self, call: &Call, span: Span) -> Value {
+    pub(super) fn call(&mut self, call: &Call) -> Value {
         if self.constant {
             return self.error(
                 span,
@@ -22,22 +24,28 @@ impl Evaluator<'_> {
         }
         match call.name.strip_prefix("core::").unwrap_or(&call.name) {
             "try" if !call.expand => self.try_call(&call.args, call.name_span.to(call.open_paren)),
-            "can" if !call.expand => self.can_call(&call.args, span),
+            "can" if !call.expand => self.can_call(call),
             name => {
                 let errors_before = self.outcome.diagnostics.len();
                 let Some(arguments) = self.arguments(call) else {
                     return Value::dynamic();
                 };
-                match name
-                    .strip_prefix("provider::")
-                    .and_then(|n| n.split_once("::"))
-                {
-                    Some((provider, function)) => {
-                        self.provider_call(provider, function, arguments, span)
+                match name.split_once("::") {
+                    Some(("provider", rest)) => {
+                        let sound = self.outcome.diagnostics.len() == errors_before;
+                        self.provider_call(rest, call, &arguments, sound)
                     }
-                    // What an argument's error left behind is no argument.
-                    None if self.outcome.diagnostics.len() > errors_before => Value::dynamic(),
-                    None => self.builtin_call(name, call, &arguments, span),
+                    Some((namespace, _)) => self.error(
+                        call.name_span,
+                        "Unknown provider function",
+                        format!(
+                            "The function namespace \"{namespace}\" is not valid. Provider function calls must use the \"provider::\" namespace prefix."
+                        ),
+                    ),
+                    None => {
+                        let sound = self.outcome.diagnostics.len() == errors_before;
+                        self.builtin_call(name, call, &arguments, sound)
+                    }
                 }
             }
         }
@@ -58,10 +66,7 @@ impl Evaluator<'_> {
         for failure in failures.iter().filter(|d| d.is_error()) {
             detail.push_str(&format!("- {}", failure.summary));
             if let Some(range) = &failure.subject {
-                detail.push_str(&format!(
-                    " (at {}:{},{})",
-                    range.file, range.start.line, range.start.column
-                ));
+                detail.push_str(&format!(" (at {})", place(range)));
             }
             detail.push_str(&format!("\n  {}\n", failure.detail));
         }
@@ -74,20 +79,20 @@ impl Evaluator<'_> {
     }
 
     /// Whether the argument evaluates without an error.
-    fn can_call(&mut self, args: &[Expr], span: Span) -> Value {
-        match args {
+    fn can_call(&mut self, call: &Call) -> Value {
+        match call.args.as_slice() {
             [arg] => match self.attempt(arg) {
                 Attempt::Value(_) => Value::bool(true),
                 Attempt::Undecided(marks) => Value::unknown(Type::Bool).with_marks(marks),
                 Attempt::Wrong(_) => Value::bool(false),
             },
             [] => self.error(
-                span,
+                call.close_paren,
                 "Not enough function arguments",
                 "Function \"can\" expects 1 argument(s). Missing value for \"expression\".",
             ),
-            _ => self.error(
-                span,
+            [_, second, ..] => self.error(
+                start_span(second),
                 "Too many function arguments",
                 "Function \"can\" expects only 1 argument(s).",
             ),
@@ -123,13 +128,14 @@ impl Evaluator<'_> {
             .iter()
             .map(|arg| Argument {
                 value: self.expr(arg),
-                span: arg.span,
+                span: start_span(arg),
             })
             .collect();
         if !call.expand {
             return Some(arguments);
         }
-        let last = arguments.pop()?;
+        let mut last = arguments.pop()?;
+        last.span = call.args.last().map_or(last.span, |arg| arg.span);
         let summary = "Invalid expanding argument value";
         let (value, marks) = last.value.unmark();
         if value.is_null() {
@@ -167,21 +173,4 @@ enum Attempt {
     Value(Value),
     Undecided(Marks),
     Wrong(Diagnostics),
-}
-
-/// Calls of functions that take values.
-impl Evaluator<'_> {
-    fn provider_call(
-        &mut self,
-        provider: &str,
-        function: &str,
-        arguments: Vec<Argument>,
-        span: Span,
-    ) -> Value {
-        let values: Vec<Value> = arguments.into_iter().map(|a| a.value).collect();
-        let answer = self
-            .scope
-            .call_provider_function(provider, function, &values);
-        self.settle(answer, span)
-    }
 }

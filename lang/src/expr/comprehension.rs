@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use stead_value::convert::convert;
+use stead_value::convert::{ConvertError, convert};
 use stead_value::{Kind, Marks, Type, Value};
 
 use super::eval::Evaluator;
@@ -13,8 +13,10 @@ use crate::syntax::{Expr, ForExpr, Name, Span};
 pub(super) enum Iteration {
     /// Over these; the marks of the collection go to the result.
     Over(Value, Marks),
-    /// Nobody knows yet.
+    /// Nobody knows yet over which.
     Unknown(Marks),
+    /// Nobody knows yet whether it can be gone over at all.
+    Open(Marks),
     /// An error was reported.
     Broken,
 }
@@ -23,9 +25,17 @@ impl Evaluator<'_> {
     pub(super) fn for_expr(&mut self, parts: &ForExpr) -> Value {
         let (collection, mut marks) = match self.iteration(&parts.collection) {
             Iteration::Over(collection, marks) => (collection, marks),
-            Iteration::Unknown(marks) => return Value::dynamic().with_marks(marks),
+            Iteration::Unknown(marks) => {
+                let condition = self.condition_in_general(parts);
+                let marks = marks.union(condition.unwrap_or_default());
+                return Value::dynamic().with_marks(marks);
+            }
+            Iteration::Open(marks) => return Value::dynamic().with_marks(marks),
             Iteration::Broken => return Value::dynamic(),
         };
+        if self.condition_in_general(parts).is_none() {
+            return Value::dynamic();
+        }
         let mut known = true;
         let result = match &parts.key {
             None => {
@@ -91,9 +101,8 @@ impl Evaluator<'_> {
         }
         let (value, marks) = value.unmark();
         match value.kind() {
-            Kind::Unknown(ty, _) if *ty == Type::Dynamic || is_iterable(ty) => {
-                Iteration::Unknown(marks)
-            }
+            Kind::Unknown(Type::Dynamic, _) => Iteration::Open(marks),
+            Kind::Unknown(ty, _) if is_iterable(ty) => Iteration::Unknown(marks),
             Kind::Bool(_) | Kind::Number(_) | Kind::String(_) | Kind::Unknown(..) => {
                 self.error(
                     collection.span,
@@ -157,25 +166,52 @@ impl Evaluator<'_> {
         if value.is_null() {
             self.error(
                 expr.span,
+                "Invalid 'for' condition",
+                "The value of the 'if' clause must not be null.",
+            );
+            return None;
+        }
+        *marks = marks.union(value.marks());
+        match convert(&value, &Type::Bool) {
+            Ok(value) => value.as_bool(),
+            Err(error) => self.not_a_condition(expr, &error),
+        }
+    }
+
+    fn not_a_condition<T>(&mut self, expr: &Expr, error: &ConvertError) -> Option<T> {
+        self.error(
+            expr.span,
+            "Invalid 'for' condition",
+            format!("The 'if' clause value is invalid: {error}."),
+        );
+        None
+    }
+
+    /// Evaluates the `if` clause for an element of which nothing is known: a mistake that does not depend on the element
+    /// is reported once, not for each. Gives its marks, or `None` after an error.
+    fn condition_in_general(&mut self, parts: &ForExpr) -> Option<Marks> {
+        let Some(expr) = &parts.condition else {
+            return Some(Marks::NONE);
+        };
+        let depth = self.names.len();
+        let names = parts.key_name.iter().chain([&parts.value_name]);
+        let unknown = names.map(|name| (Arc::clone(&name.text), Value::dynamic()));
+        self.names.extend(unknown);
+        let errors_before = self.outcome.diagnostics.len();
+        let value = self.expr(expr);
+        self.names.truncate(depth);
+        if value.is_null() {
+            self.error(
+                expr.span,
                 "Condition is null",
                 "The value of the 'if' clause must not be null.",
             );
             return None;
         }
-        match convert(&value, &Type::Bool) {
-            Ok(value) => {
-                *marks = marks.union(value.marks());
-                value.as_bool()
-            }
-            Err(error) => {
-                self.error(
-                    expr.span,
-                    "Invalid 'for' condition",
-                    format!("The 'if' clause value is invalid: {error}."),
-                );
-                None
-            }
+        if let Err(error) = convert(&value, &Type::Bool) {
+            return self.not_a_condition(expr, &error);
         }
+        (self.outcome.diagnostics.len() == errors_before).then(|| value.marks())
     }
 
     /// Adds one entry to the object being built; `false` when its key is unknown or wrong.
@@ -193,9 +229,9 @@ impl Evaluator<'_> {
         let Some(key) = key else { return false };
         let shown = Arc::clone(&key);
         let items = entries.entry(key).or_default();
-        let double = !parts.group && !items.is_empty();
-        items.push(value);
-        if double {
+        if parts.group || items.is_empty() {
+            items.push(value);
+        } else {
             let name = if marks.contains(Marks::SENSITIVE) {
                 "(sensitive value)".to_owned()
             } else {
@@ -209,7 +245,6 @@ impl Evaluator<'_> {
                      ellipsis (...) after the value expression to enable grouping by key."
                 ),
             );
-            return false;
         }
         true
     }

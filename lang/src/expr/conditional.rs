@@ -4,23 +4,22 @@ use stead_value::convert::{convert, unify_unsafe};
 use stead_value::{Diagnostics, Kind, Number, Refinement, Type, Value};
 
 use super::eval::Evaluator;
-use crate::syntax::{Conditional, Span};
+use crate::syntax::Conditional;
 
 impl Evaluator<'_> {
     /// Both arms are evaluated, because the result's type is what they have in common; only the chosen one may be wrong.
-    pub(super) fn conditional(&mut self, parts: &Conditional, span: Span) -> Value {
-        let condition = self.expr(&parts.condition);
+    pub(super) fn conditional(&mut self, parts: &Conditional) -> Value {
         let (then, then_diagnostics) = self.aside(|e| e.expr(&parts.then));
         let (otherwise, otherwise_diagnostics) = self.aside(|e| e.expr(&parts.otherwise));
         let Some(ty) = common_type(&then, &otherwise) else {
-            self.outcome.diagnostics.extend(then_diagnostics);
-            self.outcome.diagnostics.extend(otherwise_diagnostics);
             let detail = format!(
-                "The true and false result expressions must have consistent types. {}",
+                "The true and false result expressions must have consistent types. {}.",
                 describe_mismatch(&then.ty(), &otherwise.ty())
             );
-            return self.error(span, "Inconsistent conditional result types", detail);
+            let arms = parts.then.span.to(parts.otherwise.span);
+            return self.error(arms, "Inconsistent conditional result types", detail);
         };
+        let condition = self.expr(&parts.condition);
         if condition.is_null() {
             self.error(
                 parts.condition.span,
@@ -29,7 +28,9 @@ impl Evaluator<'_> {
             );
             return Value::unknown(ty.unwrap_or(Type::Dynamic));
         }
+        // Of an unknown condition the reference does not ask the type.
         let condition = match convert(&condition, &Type::Bool) {
+            _ if !condition.is_known() => condition,
             Ok(condition) => condition,
             Err(_) => {
                 self.error(
@@ -46,12 +47,16 @@ impl Evaluator<'_> {
             .marks()
             .union(then.marks())
             .union(otherwise.marks());
-        let (chosen, diagnostics, which) = match condition.as_bool() {
-            Some(true) => (then, then_diagnostics, "true"),
-            Some(false) => (otherwise, otherwise_diagnostics, "false"),
+        let (chosen, diagnostics, which, span) = match condition.as_bool() {
+            Some(true) => (then, then_diagnostics, "true", parts.then.span),
+            Some(false) => (
+                otherwise,
+                otherwise_diagnostics,
+                "false",
+                parts.otherwise.span,
+            ),
+            // An arm's errors count only once it is chosen.
             None => {
-                self.outcome.diagnostics.extend(then_diagnostics);
-                self.outcome.diagnostics.extend(otherwise_diagnostics);
                 return either(&then, &otherwise, ty).with_marks(marks);
             }
         };
@@ -102,16 +107,18 @@ fn either(then: &Value, otherwise: &Value, ty: Option<Type>) -> Value {
     let Some(ty) = ty else {
         return Value::dynamic();
     };
-    let (Ok(a), Ok(b)) = (convert(then, &ty), convert(otherwise, &ty)) else {
-        return Value::unknown(ty);
-    };
-    if a.ty() != b.ty() {
-        return Value::unknown(ty);
+    if then.is_null() && otherwise.is_null() {
+        return Value::null(ty);
     }
-    let (a, b) = (bounds(&a), bounds(&b));
+    let (a, b) = (bounds(then), bounds(otherwise));
+    let not_null = a.not_null && b.not_null;
+    let alike = then.ty() == otherwise.ty() && (ty == Type::Number || ty.is_collection());
+    if !alike {
+        return Value::unknown(ty).refine(|r| r.not_null = not_null);
+    }
     Value::unknown(ty).refine(|r| {
         *r = Refinement {
-            not_null: a.not_null && b.not_null,
+            not_null,
             prefix: None,
             lower: wider(a.lower, b.lower, |x, y| x < y),
             upper: wider(a.upper, b.upper, |x, y| x > y),
@@ -171,66 +178,74 @@ fn wider(
 fn describe_mismatch(then: &Type, otherwise: &Type) -> String {
     match (then, otherwise) {
         (Type::Object(a), Type::Object(b)) => {
-            for name in a.attributes.keys() {
-                if !b.attributes.contains_key(name) {
-                    return format!(
-                        "The 'true' value includes object attribute \"{name}\", which is absent in the 'false' value."
-                    );
-                }
-            }
-            for name in b.attributes.keys() {
-                if !a.attributes.contains_key(name) {
-                    return format!(
-                        "The 'false' value includes object attribute \"{name}\", which is absent in the 'true' value."
-                    );
-                }
-            }
             for (name, ta) in &a.attributes {
-                if let Some(tb) = b.attributes.get(name)
-                    && unify_unsafe(&[ta.clone(), tb.clone()]).is_none()
-                {
-                    return format!(
-                        "Type mismatch for object attribute \"{name}\": {}",
-                        describe_mismatch(ta, tb)
-                    );
+                match b.attributes.get(name) {
+                    None => {
+                        return format!(
+                            "The 'true' value includes object attribute {name:?}, which is absent in the 'false' value"
+                        );
+                    }
+                    Some(tb) if ta != tb => {
+                        return format!(
+                            "Type mismatch for object attribute {name:?}: {}",
+                            describe_mismatch(ta, tb)
+                        );
+                    }
+                    Some(_) => {}
                 }
+            }
+            let extra = b.attributes.keys().find(|k| !a.attributes.contains_key(*k));
+            if let Some(name) = extra {
+                return format!(
+                    "The 'false' value includes object attribute {name:?}, which is absent in the 'true' value"
+                );
             }
         }
         (Type::Tuple(a), Type::Tuple(b)) if a.len() != b.len() => {
             return format!(
-                "The 'true' tuple has length {}, but the 'false' tuple has length {}.",
+                "The 'true' tuple has length {}, but the 'false' tuple has length {}",
                 a.len(),
                 b.len()
             );
         }
         (Type::Tuple(a), Type::Tuple(b)) => {
-            for (i, (ta, tb)) in a.iter().zip(b.iter()).enumerate() {
-                if unify_unsafe(&[ta.clone(), tb.clone()]).is_none() {
-                    return format!(
-                        "Type mismatch for tuple element {i}: {}",
-                        describe_mismatch(ta, tb)
-                    );
-                }
+            let different = a
+                .iter()
+                .zip(b.iter())
+                .enumerate()
+                .find(|(_, (a, b))| a != b);
+            if let Some((i, (ta, tb))) = different {
+                return format!(
+                    "Type mismatch for tuple element {i}: {}",
+                    describe_mismatch(ta, tb)
+                );
             }
         }
-        (Type::List(a), Type::List(b))
-        | (Type::Set(a), Type::Set(b))
-        | (Type::Map(a), Type::Map(b)) => {
-            return format!(
-                "Mismatched element types for {}: {}",
-                match then {
-                    Type::List(_) => "list",
-                    Type::Set(_) => "set",
-                    _ => "map",
-                },
-                describe_mismatch(a, b)
-            );
+        (Type::List(a), Type::List(b)) if structures(a, b) => {
+            return elements_mismatch("list", a, b);
         }
+        (Type::Set(a), Type::Set(b)) if structures(a, b) => return elements_mismatch("set", a, b),
+        (Type::Map(a), Type::Map(b)) if structures(a, b) => return elements_mismatch("map", a, b),
         _ => {}
     }
+    let (then, otherwise) = (then.friendly_name(), otherwise.friendly_name());
+    if then == otherwise {
+        return "At least one deeply-nested attribute or element is not compatible across both the 'true' and the 'false' value".into();
+    }
+    format!("The 'true' value is {then}, but the 'false' value is {otherwise}")
+}
+
+/// Whether both are objects or both tuples, whose names say nothing about what is inside.
+fn structures(a: &Type, b: &Type) -> bool {
+    matches!(
+        (a, b),
+        (Type::Object(_), Type::Object(_)) | (Type::Tuple(_), Type::Tuple(_))
+    )
+}
+
+fn elements_mismatch(noun: &str, a: &Type, b: &Type) -> String {
     format!(
-        "The 'true' value is {}, but the 'false' value is {}.",
-        then.friendly_name(),
-        otherwise.friendly_name()
+        "Mismatched {noun} element types: {}",
+        describe_mismatch(a, b)
     )
 }

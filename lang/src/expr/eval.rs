@@ -112,10 +112,10 @@ impl<'a> Evaluator<'a> {
                 let value = self.expr(base);
                 self.take_steps(value, steps)
             }
-            ExprKind::Call(call) => self.call(call, expr.span),
-            ExprKind::Unary { op, operand, .. } => self.unary(*op, operand),
+            ExprKind::Call(call) => self.call(call),
+            ExprKind::Unary { op, operand, .. } => self.unary(*op, operand, expr.span),
             ExprKind::Binary { first, rest } => self.binary(first, rest),
-            ExprKind::Conditional(conditional) => self.conditional(conditional, expr.span),
+            ExprKind::Conditional(conditional) => self.conditional(conditional),
             ExprKind::For(parts) => self.for_expr(parts),
             ExprKind::Tuple(items) => Value::tuple(items.iter().map(|e| self.expr(e)).collect()),
             ExprKind::Object(items) => self.object(items),
@@ -277,7 +277,7 @@ impl<'a> Evaluator<'a> {
                     let value = self.expr(expr);
                     marks = marks.union(value.marks());
                     known &= value.is_known();
-                    self.object_key(&value, expr.span)
+                    self.object_key(&value, expr.span, item.value.span)
                 }
             };
             let value = self.expr(&item.value);
@@ -293,10 +293,11 @@ impl<'a> Evaluator<'a> {
         Value::object(entries).with_marks(marks)
     }
 
-    fn object_key(&mut self, value: &Value, span: Span) -> Option<Arc<str>> {
+    fn object_key(&mut self, value: &Value, span: Span, value_span: Span) -> Option<Arc<str>> {
         if value.is_null() {
+            // The reference points to the value that has no key.
             self.error(
-                span,
+                value_span,
                 "Null value as key",
                 "Can't use a null value as a key.",
             );

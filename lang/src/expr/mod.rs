@@ -8,8 +8,10 @@ mod conditional;
 mod eval;
 mod explain;
 mod operators;
+mod provided;
 mod reference;
 mod scope;
+mod start;
 mod template;
 #[cfg(test)]
 mod tests;
@@ -22,5 +24,6 @@ pub(crate) use reference::{
 };
 pub use reference::{references, root_names};
 pub use scope::{
-    Environment, Evaluation, PathKind, Reference, Resolved, Scope, Source, StaticReference, Target,
+    Environment, Evaluation, NoFunction, PathKind, ProviderFunction, Reference, Resolved, Scope,
+    Source, StaticReference, Target,
 };

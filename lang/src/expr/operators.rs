@@ -7,13 +7,13 @@ use super::eval::Evaluator;
 use crate::syntax::{BinaryOp, Expr, Span, UnaryOp};
 
 impl Evaluator<'_> {
-    pub(super) fn unary(&mut self, op: UnaryOp, operand: &Expr) -> Value {
+    pub(super) fn unary(&mut self, op: UnaryOp, operand: &Expr, whole: Span) -> Value {
         let value = self.expr(operand);
         let ty = match op {
             UnaryOp::Negate => Type::Number,
             UnaryOp::Not => Type::Bool,
         };
-        let Some((value, marks)) = self.operand(&value, &ty, "", operand.span) else {
+        let Some((value, marks)) = self.operand(&value, &ty, "unary", operand.span, whole) else {
             return Value::unknown(ty);
         };
         let result = match (op, value.kind()) {
@@ -51,14 +51,15 @@ impl Evaluator<'_> {
     /// `&&` and `||`. A known left side that decides leaves the right side alone.
     fn logical(&mut self, op: BinaryOp, left: &Value, left_span: Span, right: &Expr) -> Value {
         let decides = op == BinaryOp::Or;
-        let left = self.operand(left, &Type::Bool, "left", left_span);
+        let whole = left_span.to(right.span);
+        let left = self.operand(left, &Type::Bool, "left", left_span, whole);
         if let Some((value, marks)) = &left
             && value.as_bool() == Some(decides)
         {
             return Value::bool(decides).with_marks(*marks);
         }
         let value = self.expr(right);
-        let right = self.operand(&value, &Type::Bool, "right", right.span);
+        let right = self.operand(&value, &Type::Bool, "right", right.span, whole);
         let (Some((left, left_marks)), Some((right, right_marks))) = (left, right) else {
             return Value::unknown(Type::Bool);
         };
@@ -73,9 +74,10 @@ impl Evaluator<'_> {
 
     fn numeric(&mut self, op: BinaryOp, left: &Value, left_span: Span, right: &Expr) -> Value {
         let right_span = right.span;
+        let whole = left_span.to(right_span);
         let value = self.expr(right);
-        let left_operand = self.operand(left, &Type::Number, "left", left_span);
-        let right_operand = self.operand(&value, &Type::Number, "right", right_span);
+        let left_operand = self.operand(left, &Type::Number, "left", left_span, whole);
+        let right_operand = self.operand(&value, &Type::Number, "right", right_span, whole);
         let result_type = if is_comparison(op) {
             Type::Bool
         } else {
@@ -96,9 +98,8 @@ impl Evaluator<'_> {
                         BinaryOp::Multiply | BinaryOp::Modulo => "can't multiply zero by infinity",
                         _ => "can't compute the difference of infinities",
                     };
-                    let span = left_span.to(right_span);
                     return self.error(
-                        span,
+                        whole,
                         "Operation failed",
                         format!("Error during operation: {detail}."),
                     );
@@ -118,11 +119,12 @@ impl Evaluator<'_> {
         ty: &Type,
         side: &str,
         span: Span,
+        whole: Span,
     ) -> Option<(Value, Marks)> {
         match convert(value, ty) {
             Ok(value) if value.is_null() => {
                 self.error(
-                    span,
+                    whole,
                     "Operation failed",
                     "Error during operation: argument must not be null.",
                 );
@@ -130,15 +132,10 @@ impl Evaluator<'_> {
             }
             Ok(value) => Some(value.unmark()),
             Err(error) => {
-                let which = if side.is_empty() {
-                    "unary operand".to_owned()
-                } else {
-                    format!("{side} operand")
-                };
                 self.error(
                     span,
                     "Invalid operand",
-                    format!("Unsuitable value for {which}: {error}."),
+                    format!("Unsuitable value for {side} operand: {error}."),
                 );
                 None
             }
@@ -172,7 +169,7 @@ fn arithmetic(op: BinaryOp, a: &Number, b: &Number) -> Option<Number> {
     }
 }
 
-/// A comparison that what is known of an unknown number decides already.
+/// A comparison that what is known of an unknown number decides already. As in the reference, bounds count as exclusive.
 fn compare_bounds(op: BinaryOp, a: &Value, b: &Value) -> Option<bool> {
     let lowest = |v: &Value| match v.as_number() {
         Some(n) => Some(n.clone()),
@@ -184,13 +181,17 @@ fn compare_bounds(op: BinaryOp, a: &Value, b: &Value) -> Option<bool> {
     };
     // Whether `x < y` (`or_equal`: `x <= y`) holds for all or for no values within the bounds.
     let less = |x: &Value, y: &Value, or_equal: bool| {
+        // The reference asks for "less" or "equal", and equality of two unknowns is never known.
+        if or_equal && !x.is_known() && !y.is_known() {
+            return None;
+        }
         if let (Some(high), Some(low)) = (highest(x), lowest(y))
-            && (high < low || (or_equal && high == low))
+            && high < low
         {
             return Some(true);
         }
         if let (Some(low), Some(high)) = (lowest(x), highest(y))
-            && (low > high || (!or_equal && low == high))
+            && low > high
         {
             return Some(false);
         }

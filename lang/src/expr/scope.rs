@@ -4,7 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use stead_value::addr::{InstanceKey, Resource};
-use stead_value::{Diagnostic, Diagnostics, Path, SourceRange, Value};
+use stead_value::{
+    CallError, Diagnostic, Diagnostics, FunctionSignature, Path, SourceRange, Value,
+};
 
 use crate::Files;
 use crate::functions::World;
@@ -18,16 +20,30 @@ pub trait Scope {
     /// What functions get from outside.
     fn environment(&self) -> Environment<'_>;
 
-    /// `provider::NAME::FUNCTION(…)`. Arguments come with their marks.
-    fn call_provider_function(&self, provider: &str, function: &str, _args: &[Value]) -> Resolved {
-        Resolved::Invalid(
-            Diagnostic::error(
-                "Call to unknown function",
-                format!("There is no function \"provider::{provider}::{function}\": provider-defined functions are not available here."),
-            )
-            .into(),
-        )
+    /// The function `provider::PROVIDER::FUNCTION`, where `provider` is the module's local name of the provider.
+    fn provider_function(
+        &self,
+        _provider: &str,
+        _function: &str,
+    ) -> Result<ProviderFunction<'_>, NoFunction> {
+        Err(NoFunction::Provider)
     }
+}
+
+/// A function that a provider brings.
+pub struct ProviderFunction<'a> {
+    pub signature: &'a FunctionSignature,
+    /// Runs it: arguments in their parameters' types, without marks.
+    pub run: Box<dyn Fn(&[Value]) -> Result<Value, CallError> + 'a>,
+}
+
+/// Why there is no such function.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoFunction {
+    /// The module has no provider of that local name, or it brings no functions.
+    Provider,
+    /// The provider has other functions.
+    Function,
 }
 
 /// What functions get from outside: files, clock and chance.

@@ -5,6 +5,7 @@ use stead_value::{Kind, Marks, Type, Value};
 
 use super::comprehension::Iteration;
 use super::eval::Evaluator;
+use crate::functions::certain_prefix;
 use crate::syntax::{Expr, TemplatePart};
 
 /// A string that is being put together.
@@ -65,9 +66,11 @@ impl Evaluator<'_> {
                     Some(false) => self.parts(otherwise, out),
                     None => {
                         out.unknown = true;
-                        // Both are evaluated for their errors and marks; their text no longer counts.
-                        self.parts(then, out);
-                        self.parts(otherwise, out);
+                        // Both are evaluated for their marks; their text and errors count only for the chosen one.
+                        self.aside(|e| {
+                            e.parts(then, out);
+                            e.parts(otherwise, out);
+                        });
                     }
                 },
                 TemplatePart::For {
@@ -83,7 +86,7 @@ impl Evaluator<'_> {
                             e.parts(body, out);
                         });
                     }
-                    Iteration::Unknown(marks) => {
+                    Iteration::Unknown(marks) | Iteration::Open(marks) => {
                         out.marks = out.marks.union(marks);
                         out.unknown = true;
                     }
@@ -110,9 +113,6 @@ impl Evaluator<'_> {
                 match value.kind() {
                     Kind::String(s) => out.push(s),
                     _ => {
-                        if let Some(prefix) = value.refinement().and_then(|r| r.prefix.as_deref()) {
-                            out.push(prefix);
-                        }
                         out.unknown = true;
                     }
                 }
@@ -156,12 +156,9 @@ impl Evaluator<'_> {
     }
 }
 
-/// A prefix whose last character can't combine with what follows: without its last grapheme cluster.
+/// What is certain of a text that goes on unknown, up to the length that the reference keeps.
 fn safe_prefix(text: &str) -> Option<std::sync::Arc<str>> {
-    use unicode_segmentation::UnicodeSegmentation;
-    let last = text.graphemes(true).next_back().map_or(0, str::len);
-    // A combining mark may follow a letter; after these nothing combines.
-    let safe = text.ends_with(|c: char| c == ' ' || c.is_ascii_punctuation());
-    let keep = if safe { text.len() } else { text.len() - last };
-    text.get(..keep).filter(|s| !s.is_empty()).map(Into::into)
+    let text = text.get(..text.floor_char_boundary(128)).unwrap_or(text);
+    let certain = certain_prefix(text);
+    (!certain.is_empty()).then(|| certain.into())
 }

@@ -92,7 +92,7 @@ fn operators() {
         !true || true ==> true
         1 < 2 && 2 <= 2 ==> true
         null == null ==> true
-        null + 1 ==> 1:1-1:5 Operation failed: Error during operation: argument must not be null.
+        null + 1 ==> 1:1-1:9 Operation failed: Error during operation: argument must not be null.
         1 + "a" ==> 1:5-1:8 Invalid operand: Unsuitable value for right operand: a number is required.
         0/0 ==> 1:1-1:4 Operation failed: Error during operation: can't divide zero by zero or infinity by infinity.
         var.n + 1 ==> unknown(number not-null)
@@ -118,7 +118,7 @@ fn conditionals() {
         var.b ? "x" : null ==> unknown(string)
         null ? 1 : 2 ==> 1:1-1:5 Null condition: The condition value is null. Conditions must either be true or false.
         true ? 1 : var.l[7] ==> 1
-        true ? 1 : [] ==> 1:1-1:14 Inconsistent conditional result types: The true and false result expressions must have consistent types. The 'true' value is number, but the 'false' value is tuple.
+        true ? 1 : [] ==> 1:8-1:14 Inconsistent conditional result types: The true and false result expressions must have consistent types. The 'true' value is number, but the 'false' value is tuple.
         var.secret == "" ? 1 : 2 ==> sensitive(2)
         true ? "p" : var.secret ==> sensitive("p")
         false ? var.secret : "p" ==> sensitive("p")
@@ -152,7 +152,7 @@ fn access() {
         var.s[*] ==> ["str"]
         var.nul[*] ==> []
         var.u[*] ==> unknown(any)
-        var.ul[*] ==> unknown(list(string))
+        var.ul[*] ==> unknown(list(string) not-null)
         var.ul[0] ==> unknown(string)
         var.set[0] ==> 1:8-1:11 Invalid index: Elements of a set are identified only by their value and don't have any separate index or key to select with, so it's only possible to perform operations across all elements of the set.
         {a=var.secret, b=1}.b ==> 1
@@ -226,7 +226,7 @@ fn try_and_can() {
         try(local.broken, 1) ==> unknown(any) (failed)
         "#,
     );
-    assert!(eval("try([1][1])").contains("- Invalid index (at test.tf:1,8)"));
+    assert!(eval("try([1][1])").contains("- Invalid index (at test.tf:1,8-11)"));
 }
 
 #[test]
@@ -331,14 +331,15 @@ fn functions() {
         length(local.later) ==> unknown(number not-null) (pending)
         upper(var.secret) ==> sensitive("HUNTER2")
         uper("a") ==> 1:1-1:5 Call to unknown function: There is no function named "uper". Did you mean "upper"?
-        upper([]) ==> 1:7-1:9 Invalid function argument: Invalid value for "str" parameter: string required.
+        upper([]) ==> 1:7-1:8 Invalid function argument: Invalid value for "str" parameter: string required.
         upper() ==> 1:7-1:8 Not enough function arguments: Function "upper" expects 1 argument(s). Missing value for "str".
-        upper("a", "b", "c") ==> 1:12-1:20 Too many function arguments: Function "upper" expects only 1 argument(s).
+        upper("a", "b", "c") ==> 1:13-1:14 Too many function arguments: Function "upper" expects only 1 argument(s).
         upper(null) ==> 1:7-1:11 Invalid function argument: Invalid value for "str" parameter: argument must not be null.
         try(upper(var.l[9]), "z") ==> "z"
         jsondecode("{") ==> 1:1-1:12 Error in function call: Call to function "jsondecode" failed: unexpected end of JSON input.
         upper("a"...) ==> 1:7-1:10 Invalid expanding argument value: The expanding argument (indicated by ...) must be of a tuple, list, or set type.
-        provider::x::f(1) ==> 1:1-1:18 Call to unknown function: There is no function "provider::x::f": provider-defined functions are not available here.
+        provider::x::f(1) ==> 1:1-1:15 Unknown provider function: There is no function named "provider::x::f". Ensure that provider name "x" is declared in this module's required_providers block, and that this provider offers a function named "f".
+        x::f(1) ==> 1:1-1:5 Unknown provider function: The function namespace "x" is not valid. Provider function calls must use the "provider::" namespace prefix.
         "#,
     );
 }
@@ -363,7 +364,7 @@ fn template_files() {
     };
     insta::assert_snapshot!(eval(r#"templatefile("a.tpl", { names = ["x", "y"] })"#), @r#""- X\n- Y\n""#);
     insta::assert_snapshot!(eval(r#"templatefile("a.tpl", { names = [var.secret] })"#), @r#"sensitive("- HUNTER2\n")"#);
-    insta::assert_snapshot!(eval(r#"templatefile("a.tpl", {})"#), @r#"1:23-1:25 Invalid function argument: Invalid value for "vars" parameter: vars map does not contain key "names", referenced at a.tpl:1,13-18."#);
+    insta::assert_snapshot!(eval(r#"templatefile("a.tpl", {})"#), @r#"1:23-1:24 Invalid function argument: Invalid value for "vars" parameter: vars map does not contain key "names", referenced at a.tpl:1,13-18."#);
     insta::assert_snapshot!(eval(r#"templatefile("recursive.tpl", {})"#), @r#"1:1-1:14 Error in function call: Call to function "templatefile" failed: recursive.tpl:1,3-16: Error in function call; Call to function "templatefile" failed: cannot recursively call templatefile from inside another template function.."#);
     insta::assert_snapshot!(eval(r#"templatefile("bad.tpl", {})"#), @r#"1:1-1:14 Error in function call: Call to function "templatefile" failed: bad.tpl:1,6-7: Invalid expression; Expected the start of an expression, but found an invalid expression token.."#);
     insta::assert_snapshot!(eval(r#"templatestring(local.t, { x = 5 })"#), @r#""<5>""#);
@@ -397,5 +398,6 @@ fn errors_tell_the_values_around_them() {
     Invalid index: var.l is list of string with 2 elements, var.s is "str"
     Invalid index: var.m is map of number with 1 element, var.secret has a sensitive value, var.u is a string, known only after apply, var.objs[0] is object with 1 attribute
     Unsupported attribute: var.m is map of number with 1 element, var.secret has a sensitive value, var.u is a string, known only after apply, var.objs[0] is object with 1 attribute
+    Invalid function argument: var.m is map of number with 1 element, var.secret has a sensitive value, var.u is a string, known only after apply, var.objs[0] is object with 1 attribute
     "#);
 }

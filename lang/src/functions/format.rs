@@ -64,9 +64,8 @@ pub(super) fn formatlist(call: &Call<'_>) -> Outcome {
             })
             .collect();
         if row_args.iter().all(Value::is_wholly_known) {
-            let text = render(call.text(0), &row_args).map_err(|e| FunctionError {
-                message: format!("error on format iteration {row}: {}", e.message),
-                ..e
+            let text = render(call.text(0), &row_args).map_err(|e| {
+                FunctionError::new(format!("error on format iteration {row}: {}", e.message))
             })?;
             out.push(Value::string(text));
         } else {

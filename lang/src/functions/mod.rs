@@ -24,6 +24,7 @@ mod time;
 mod types;
 mod yaml;
 
+pub(crate) use spec::count_problem;
 pub use spec::{Function, Parameter, ParameterType};
 pub use table::FUNCTIONS;
 

@@ -151,7 +151,8 @@ fn unknown_product(args: &[Value], ty: Type) -> Value {
     let unknown = Value::unknown(ty);
     let mut most = 1usize;
     for arg in args {
-        let upper = match arg.length() {
+        // The length of a known set that holds unknowns has no bounds in the reference.
+        let upper = match arg.length().filter(|n| n.is_known() || !arg.is_known()) {
             Some(n) => match n.as_number() {
                 Some(n) => n.to_usize(),
                 None => n.refinement().and_then(|r| r.upper.as_ref()?.0.to_usize()),

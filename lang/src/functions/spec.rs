@@ -10,7 +10,7 @@ pub struct Function {
     pub(super) params: &'static [Parameter],
     pub(super) variadic: Option<Parameter>,
     returns: Returns,
-    /// Whether the result may be null; else unknown results are refined.
+    /// Whether the result may be null, or the reference does not say that it is not; else unknown results are refined.
     pub(super) nullable: bool,
     pub(super) run: fn(&Call<'_>) -> Outcome,
 }
@@ -143,24 +143,8 @@ impl Function {
 
     /// What is wrong with this number of arguments, if anything: headline and explanation.
     pub fn count_problem(&self, given: usize) -> Option<(&'static str, String)> {
-        let (least, most) = self.arity();
-        if given < least {
-            let qualifier = if most.is_none() { " at least" } else { "" };
-            let missing = self.params.get(given).map_or("", |p| p.name);
-            let name = self.name;
-            return Some((
-                "Not enough function arguments",
-                format!(
-                    "Function {name:?} expects{qualifier} {least} argument(s). Missing value for {missing:?}."
-                ),
-            ));
-        }
-        let most = most.filter(|most| given > *most)?;
-        let name = self.name;
-        Some((
-            "Too many function arguments",
-            format!("Function {name:?} expects only {most} argument(s)."),
-        ))
+        let names: Vec<&str> = self.params.iter().map(|p| p.name).collect();
+        count_problem(self.name, &names, self.variadic.is_some(), given)
     }
 
     pub(super) fn result_type(&self, args: &[Value]) -> Result<Type, FunctionError> {
@@ -169,4 +153,29 @@ impl Function {
             Returns::By(of) => of(args),
         }
     }
+}
+
+/// What is wrong with this number of arguments, if anything: headline and explanation.
+pub(crate) fn count_problem(
+    name: &str,
+    parameters: &[&str],
+    variadic: bool,
+    given: usize,
+) -> Option<(&'static str, String)> {
+    let expected = parameters.len();
+    if let Some(missing) = parameters.get(given) {
+        let qualifier = if variadic { " at least" } else { "" };
+        return Some((
+            "Not enough function arguments",
+            format!(
+                "Function {name:?} expects{qualifier} {expected} argument(s). Missing value for {missing:?}."
+            ),
+        ));
+    }
+    (given > expected && !variadic).then(|| {
+        (
+            "Too many function arguments",
+            format!("Function {name:?} expects only {expected} argument(s)."),
+        )
+    })
 }

@@ -199,7 +199,8 @@ pub static FUNCTIONS: &[Function] = &[
         &[anything("value").marked()],
         BOOL,
         types::issensitive,
-    ),
+    )
+    .nullable(),
     Function::new("join", &[string("separator")], STRING, s::join)
         .variadic(p("lists", ListOfString)),
     Function::new(
@@ -367,7 +368,8 @@ pub static FUNCTIONS: &[Function] = &[
         &[string("str"), string("substr")],
         BOOL,
         s::strcontains,
-    ),
+    )
+    .nullable(),
     of_string("strrev", s::strrev),
     Function::new(
         "substr",

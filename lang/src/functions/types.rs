@@ -29,6 +29,10 @@ fn to(call: &Call<'_>, want: &Type) -> Outcome {
             _ => wrong(cannot()),
         };
     }
+    if !value.is_known() {
+        // What was known of it is forgotten, as in the reference.
+        return Ok(Value::unknown(want.clone()).with_marks(value.marks()));
+    }
     if let Ok(converted) = convert(value, want) {
         return Ok(converted);
     }
