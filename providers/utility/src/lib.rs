@@ -1,8 +1,12 @@
-//! The small providers that every stack uses: random, tls, local, null, http, time and the built-in `terraform`.
+//! The small providers that every stack uses: random, tls, local, null, http, time, archive, cloudinit, external and the
+//! built-in `terraform`; and the provisioners.
 //!
 //! Each module stands in for one published provider and has a factory of its own. They are also the example of how a
 //! native provider is written.
 
+pub mod archive;
+pub mod cloudinit;
+pub mod external;
 mod generated;
 pub mod http;
 pub mod local;
@@ -43,6 +47,18 @@ pub fn factories(dialer: &Dialer) -> Vec<(&'static str, Arc<dyn ProviderFactory>
         (
             "registry.terraform.io/hashicorp/http",
             Arc::new(http::factory(dialer)),
+        ),
+        (
+            "registry.terraform.io/hashicorp/archive",
+            Arc::new(archive::factory(dialer)),
+        ),
+        (
+            "registry.terraform.io/hashicorp/cloudinit",
+            Arc::new(cloudinit::factory(dialer)),
+        ),
+        (
+            "registry.terraform.io/hashicorp/external",
+            Arc::new(external::factory(dialer)),
         ),
         (
             "registry.terraform.io/hashicorp/time",

@@ -2,8 +2,10 @@
 
 mod id;
 mod integer;
+mod pet;
 mod string;
 mod uuid;
+mod words;
 
 pub(crate) use id::hex;
 use stead_sdk::{Dialer, Native, ProviderFactory};
@@ -16,7 +18,9 @@ pub fn factory(dialer: &Dialer) -> impl ProviderFactory + use<> {
         .resource::<id::RandomBytes>()
         .resource::<integer::RandomInteger>()
         .resource::<integer::RandomShuffle>()
+        .resource::<pet::RandomPet>()
         .resource::<uuid::RandomUuid>()
         .resource::<uuid::RandomUuid4>()
+        .ephemeral::<string::EphemeralPassword>()
         .build(dialer)
 }

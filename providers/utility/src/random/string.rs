@@ -4,7 +4,7 @@ use rand::RngExt as _;
 use rand::seq::SliceRandom as _;
 use serde_json::Value as Json;
 use stead_sdk::value::{Diagnostics, Path, Sensitive, Value};
-use stead_sdk::{Error, PlanDraft, Resource};
+use stead_sdk::{Context, DataSource, Ephemeral, Error, Lease, PlanDraft, Resource, async_trait};
 
 use crate::generated::{Generated, Keepers, at_least, generated, ignore_null_keepers, invalid};
 
@@ -114,6 +114,92 @@ pub(crate) struct RandomPassword {
     /// Always `none`.
     #[attr(computed)]
     id: String,
+}
+
+/// A password that is drawn for each run and kept nowhere.
+#[derive(Clone, Debug, DataSource)]
+#[data_source(name = "random_password")]
+pub(crate) struct EphemeralPassword {
+    /// How many characters.
+    #[attr(required)]
+    length: i64,
+    /// Whether to use special characters; true unless set.
+    #[attr(optional, computed)]
+    special: Option<bool>,
+    /// Whether to use upper-case letters; true unless set.
+    #[attr(optional, computed)]
+    upper: Option<bool>,
+    /// Whether to use lower-case letters; true unless set.
+    #[attr(optional, computed)]
+    lower: Option<bool>,
+    /// Whether to use digits; true unless set.
+    #[attr(optional, computed)]
+    numeric: Option<bool>,
+    /// The least number of digits.
+    #[attr(optional, computed)]
+    min_numeric: Option<i64>,
+    /// The least number of upper-case letters.
+    #[attr(optional, computed)]
+    min_upper: Option<i64>,
+    /// The least number of lower-case letters.
+    #[attr(optional, computed)]
+    min_lower: Option<i64>,
+    /// The least number of special characters.
+    #[attr(optional, computed)]
+    min_special: Option<i64>,
+    /// The special characters to use in place of the usual ones.
+    #[attr(optional)]
+    override_special: Option<String>,
+    /// The password.
+    #[attr(computed, sensitive)]
+    result: Option<Sensitive<String>>,
+    /// The bcrypt hash of the password's first 72 bytes.
+    #[attr(computed, sensitive)]
+    bcrypt_hash: Option<Sensitive<String>>,
+}
+
+#[async_trait]
+impl Ephemeral for EphemeralPassword {
+    type Client = ();
+
+    fn validate(config: &Value) -> Diagnostics {
+        validate(config)
+    }
+
+    async fn open(_client: &(), config: Self, _cx: &Context) -> Result<Lease<Self>, Error> {
+        let (special, upper) = (config.special.unwrap_or(true), config.upper.unwrap_or(true));
+        let lower = config.lower.unwrap_or(true);
+        let numeric = config.numeric.unwrap_or(true);
+        let least = |n: Option<i64>| n.unwrap_or(0);
+        let result = recipe(
+            config.length,
+            (upper, least(config.min_upper)),
+            (lower, least(config.min_lower)),
+            (Some(numeric), least(config.min_numeric)),
+            (special, least(config.min_special)),
+            config.override_special.as_deref(),
+        )
+        .draw()?;
+        let secret = result.clone();
+        let hashed = tokio::task::spawn_blocking(move || hash(&secret)).await;
+        let bcrypt_hash = hashed
+            .map_err(|_| Error::new("hash the password", "the program is ending"))??
+            .into();
+        let password = EphemeralPassword {
+            special: Some(special),
+            upper: Some(upper),
+            lower: Some(lower),
+            numeric: Some(numeric),
+            min_numeric: Some(least(config.min_numeric)),
+            min_upper: Some(least(config.min_upper)),
+            min_lower: Some(least(config.min_lower)),
+            min_special: Some(least(config.min_special)),
+            result: Some(result.into()),
+            bcrypt_hash: Some(bcrypt_hash),
+            ..config
+        };
+        Ok(password.into())
+    }
 }
 
 generated!(RandomString, RandomPassword);

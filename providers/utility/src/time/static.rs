@@ -1,11 +1,9 @@
 //! `time_static`: a point in time, kept.
 
-use jiff::civil::DateTime;
-use jiff::tz::TimeZone;
-use jiff::{Timestamp, Unit};
 use stead_sdk::value::{Diagnostics, Path, Value};
 use stead_sdk::{Error, Field as _, PlanDraft, Resource};
 
+use super::point::Point;
 use crate::generated::{Generated, Keepers, generated, invalid};
 
 /// A point in time: now, or the one given.
@@ -42,30 +40,13 @@ generated!(TimeStatic);
 
 /// Now in UTC, in whole seconds, as RFC 3339 has it.
 pub(crate) fn now() -> String {
-    Timestamp::now()
-        .round(Unit::Second)
-        .unwrap_or(Timestamp::UNIX_EPOCH)
-        .to_string()
-}
-
-/// The clock's reading where the text was written, and the instant.
-fn parse(text: &str) -> Option<(DateTime, Timestamp)> {
-    let instant: Timestamp = text.parse().ok()?;
-    let parts = jiff::fmt::temporal::Pieces::parse(text).ok()?;
-    let offset = match parts.offset()? {
-        jiff::fmt::temporal::PiecesOffset::Zulu => jiff::tz::Offset::UTC,
-        jiff::fmt::temporal::PiecesOffset::Numeric(numeric) => numeric.offset(),
-        _ => return None,
-    };
-    Some((
-        instant.to_zoned(TimeZone::fixed(offset)).datetime(),
-        instant,
-    ))
+    Point::now().text()
 }
 
 impl TimeStatic {
     fn of(text: String, triggers: Option<Keepers>) -> Option<TimeStatic> {
-        let (local, instant) = parse(&text)?;
+        let point = Point::parse(&text)?;
+        let local = point.local;
         Some(TimeStatic {
             triggers,
             year: local.year().into(),
@@ -74,7 +55,7 @@ impl TimeStatic {
             hour: local.hour().into(),
             minute: local.minute().into(),
             second: local.second().into(),
-            unix: instant.as_second(),
+            unix: point.unix(),
             rfc3339: Some(text.clone()),
             id: text,
         })
@@ -88,7 +69,9 @@ fn not_a_time(text: &str) -> String {
 impl Generated for TimeStatic {
     fn validate(config: &Value) -> Diagnostics {
         match config.get("rfc3339").as_ref().and_then(Value::as_str) {
-            Some(text) if parse(text).is_none() => invalid("rfc3339", not_a_time(text)).into(),
+            Some(text) if Point::parse(text).is_none() => {
+                invalid("rfc3339", not_a_time(text)).into()
+            }
             _ => Diagnostics::new(),
         }
     }

@@ -1,4 +1,6 @@
-//! The built-in provider `terraform.io/builtin/terraform`: `terraform_data`.
+//! The built-in provider `terraform.io/builtin/terraform`: `terraform_data`, and the outputs of other states.
+
+mod remote_state;
 
 use stead_sdk::value::{Diagnostics, Path, Type, Value};
 use stead_sdk::{
@@ -101,5 +103,6 @@ impl Resource for TerraformData {
 pub fn factory(dialer: &Dialer) -> impl ProviderFactory + use<> {
     Native::local("terraform")
         .resource::<TerraformData>()
+        .data_source::<remote_state::RemoteState>()
         .build(dialer)
 }
