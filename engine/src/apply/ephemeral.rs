@@ -13,7 +13,6 @@ use crate::checks::RuleKind;
 use crate::ephemeral::{Held, Subject};
 use crate::eval::{Object, Rules};
 use crate::graph::OpId;
-use crate::object;
 use crate::plan::ephemeral::of_mode;
 use crate::plan::locate;
 
@@ -93,18 +92,8 @@ impl Executor<'_, '_> {
         };
         self.held.insert(index, held);
         self.diagnostics.extend(locate(warnings, &ranges, &shown));
-        let schema = self.registry.resource_schema(
-            &instance.provider.source,
-            address.resource.mode,
-            &address.resource.type_name,
-        );
-        let by_schema = schema.map_or_else(
-            |_| Vec::new(),
-            |schema| object::sensitive_by_schema(&schema.block, &value),
-        );
-        let value = value
-            .apply_marks(&sensitive, Marks::SENSITIVE)
-            .apply_marks(&by_schema, Marks::SENSITIVE);
+        // All of it is ephemeral; what the schema calls sensitive needs no second mark.
+        let value = value.apply_marks(&sensitive, Marks::SENSITIVE);
         let value = of_mode(&address, value);
         if !self.ephemeral_postconditions(&address, &value) {
             self.not_open(&address);

@@ -27,6 +27,15 @@ pub(crate) fn of_mode(address: &ResourceInstance, value: Value) -> Value {
     }
 }
 
+/// The value with the marks of its configuration. All of it is ephemeral; what the schema calls sensitive needs no second mark.
+fn as_configured(prepared: &Prepared, value: Value) -> Value {
+    let sensitive = prepared.config.marked_paths(Marks::SENSITIVE);
+    of_mode(
+        &prepared.address,
+        value.apply_marks(&sensitive, Marks::SENSITIVE),
+    )
+}
+
 impl Planner<'_, '_> {
     /// Checks an instance's provisioners; what they refer to is a dependency of the instance.
     pub(super) fn check_provisioners(
@@ -80,7 +89,7 @@ impl Planner<'_, '_> {
             return self.publish_failed(prepared.id);
         };
         let value = unknown_where_computed(&schema.block, &prepared.config);
-        let value = of_mode(&prepared.address, self.mark(prepared, value));
+        let value = as_configured(prepared, value);
         self.observer.event(Event::EphemeralDeferred {
             address: prepared.address.clone(),
         });
@@ -104,7 +113,7 @@ impl Planner<'_, '_> {
         self.held.push(held);
         self.diagnostics
             .extend(locate(warnings, &prepared.ranges, &address));
-        let value = of_mode(&prepared.address, self.mark(prepared, value));
+        let value = as_configured(prepared, value);
         let holds = self.ephemeral_postconditions(prepared, &value);
         if holds {
             self.publish(prepared.id, value);
