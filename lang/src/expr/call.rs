@@ -17,7 +17,7 @@ impl Evaluator<'_> {
     pub(super) fn call(&mut self, call: &Call) -> Value {
         if self.constant {
             return self.error(
-                span,
+                call.name_span.to(call.close_paren),
                 "Function calls not allowed",
                 "Functions may not be called here.",
             );
