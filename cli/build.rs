@@ -13,11 +13,11 @@ fn main() -> io::Result<()> {
     let root = Path::new("../tests/commands/differential");
     println!("cargo::rerun-if-changed={}", root.display());
     let mut tests = String::new();
-    for area in entries(root)? {
+    for area in entries(root)?.iter().filter(|entry| entry.is_dir()) {
         println!("cargo::rerun-if-changed={}", area.display());
-        let area_name = stem(&area);
+        let area_name = stem(area);
         let _ = writeln!(tests, "mod {area_name} {{");
-        for case in entries(&area)? {
+        for case in entries(area)? {
             let name = stem(&case);
             let _ = writeln!(
                 tests,
