@@ -32,6 +32,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Prepare the folder: check providers and fetch modules (native providers need nothing)
     Init(InitArgs),
+    /// Bring files into the canonical layout
+    Fmt(crate::commands::FmtArgs),
     /// Check that the configuration is valid; asks no one and needs no state
     Validate(ValidateArgs),
     /// Show what an apply would change
@@ -327,9 +329,8 @@ pub(crate) enum Refused {
 }
 
 /// Terraform's commands that stead does not have yet: named, rather than taken for a misspelling.
-const NOT_YET: [&str; 17] = [
+const NOT_YET: [&str; 16] = [
     "console",
-    "fmt",
     "force-unlock",
     "get",
     "graph",

@@ -3,6 +3,7 @@
 mod apply;
 #[cfg(feature = "homelab")]
 mod bootstrap;
+mod fmt;
 mod init;
 mod interrupt;
 #[cfg(feature = "homelab")]
@@ -14,6 +15,8 @@ mod show;
 mod state;
 mod validate;
 mod version;
+
+pub(crate) use fmt::FmtArgs;
 
 use clap::CommandFactory as _;
 
@@ -33,6 +36,7 @@ pub(crate) async fn run(cli: Cli) -> Result<u8> {
     }
     match cli.command {
         Command::Init(args) => init::run(args, &origin),
+        Command::Fmt(args) => fmt::run(&args),
         Command::Validate(args) => validate::run(args, &origin).await,
         Command::Plan(args) => plan::run(args, &origin).await,
         Command::Apply(args) => apply::run(args, &origin, false).await,

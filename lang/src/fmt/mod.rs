@@ -24,7 +24,7 @@ pub fn format(file: &Arc<SourceFile>) -> Result<String, Diagnostics> {
     let (mut tokens, trailing) = tokens(file);
     rewrite::rewrite(&body, &mut tokens);
     let mut out = spacing::write(tokens.into_iter().flat_map(Token::into_pieces).collect());
-    out.push_str(trailing);
+    out.extend(std::iter::repeat_n(' ', trailing));
     Ok(out)
 }
 
@@ -69,8 +69,8 @@ impl<'a> Token<'a> {
     }
 }
 
-/// The file's tokens, and the blanks behind the last one.
-fn tokens(file: &SourceFile) -> (Vec<Token<'_>>, &str) {
+/// The file's tokens, and how many blanks are behind the last one.
+fn tokens(file: &SourceFile) -> (Vec<Token<'_>>, usize) {
     let all = crate::syntax::Span::new(0, file.text().len() as u32);
     let (lexed, _) = lex(file, all, Start::Config);
     let mut tokens: Vec<Token<'_>> = Vec::with_capacity(lexed.len());
@@ -80,7 +80,9 @@ fn tokens(file: &SourceFile) -> (Vec<Token<'_>>, &str) {
         match (token.kind, tokens.last_mut()) {
             (TokenKind::Eof, _) => break,
             (TokenKind::Newline, Some(last))
-                if last.piece.kind == TokenKind::Comment && !last.piece.text.starts_with("/*") =>
+                if last.piece.kind == TokenKind::Comment
+                    && !last.piece.ends_line()
+                    && !last.piece.text.starts_with("/*") =>
             {
                 let whole = crate::syntax::Span::new(last.start, token.span.end);
                 last.piece.text = file.slice(whole).into();
@@ -93,5 +95,5 @@ fn tokens(file: &SourceFile) -> (Vec<Token<'_>>, &str) {
         }
         end = token.span.end;
     }
-    (tokens, file.text().get(end as usize..).unwrap_or(""))
+    (tokens, file.text().len().saturating_sub(end as usize))
 }

@@ -20,4 +20,6 @@ pub use json::{BlockLayout, Layout, Strings, dynamic, parse_json_file};
 pub(crate) use lexer::{Start, lex};
 pub use parser::{parse_expression, parse_file, parse_template};
 pub use source::{SourceFile, Span};
+#[cfg(test)]
+pub(crate) use tests::dump_file;
 pub(crate) use token::TokenKind;

@@ -163,6 +163,13 @@ fn dump_body(body: &Body, indent: usize, out: &mut String) {
     }
 }
 
+/// A file with all its structure visible.
+pub(crate) fn dump_file(body: &Body) -> String {
+    let mut out = String::new();
+    dump_body(body, 0, &mut out);
+    out
+}
+
 fn tree(text: &str) -> String {
     let (body, diagnostics) = parse_file(&file(text));
     let mut out = String::new();
