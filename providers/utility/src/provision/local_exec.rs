@@ -226,7 +226,7 @@ mod tests {
 
     fn config(pairs: &[(&str, Value)]) -> Value {
         let ty = Config::ty();
-        let Type::Object(attributes) = &ty else {
+        let Type::Object(object) = &ty else {
             panic!("an object")
         };
         let given = |name: &str| {
@@ -236,7 +236,8 @@ mod tests {
                 .map(|(_, v)| v.clone())
         };
         Value::object(
-            attributes
+            object
+                .attributes
                 .iter()
                 .map(|(name, ty)| {
                     let value = given(name).unwrap_or_else(|| Value::null(ty.clone()));
