@@ -10,6 +10,7 @@ use stead_value::{Diagnostics, Path, SourceRange, Type, Value};
 
 use crate::checks::CheckResults;
 use crate::graph::ExecutionGraph;
+use crate::plan::RelevantAttribute;
 
 /// What will be done with an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -177,6 +178,8 @@ pub struct Plan {
     pub graph: ExecutionGraph,
     /// How the conditions turned out so far.
     pub checks: CheckResults,
+    /// What contributed to the changes.
+    pub relevant: Vec<RelevantAttribute>,
     /// The plan is about a part of the configuration only (`-target`, `-exclude`).
     pub partial: bool,
     pub warnings: Diagnostics,

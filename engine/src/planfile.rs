@@ -17,6 +17,7 @@ use zip::write::SimpleFileOptions;
 use crate::changes::{EphemeralInstance, OutputChange, Plan, PlanMode, ResourceChange};
 use crate::checks::CheckResults;
 use crate::graph::ExecutionGraph;
+use crate::plan::RelevantAttribute;
 use crate::wire::{Wire, path_from_wire, path_to_wire};
 use crate::{Action, ActionReason};
 
@@ -54,6 +55,9 @@ struct Document {
     /// As state records them.
     #[serde(default)]
     checks: serde_json::Value,
+    /// Addresses with the paths of attributes.
+    #[serde(default)]
+    relevant: Vec<(String, Vec<crate::wire::WireStep>)>,
     #[serde(default)]
     partial: bool,
 }
@@ -140,6 +144,11 @@ pub fn write(path: &Path, file: &PlanFile) -> Result<(), Diagnostic> {
             .collect(),
         graph: plan.graph.clone(),
         checks: plan.checks.to_state(),
+        relevant: plan
+            .relevant
+            .iter()
+            .map(|r| (r.resource.to_string(), path_to_wire(&r.attribute)))
+            .collect(),
         partial: plan.partial,
     };
     let folder = path
@@ -290,6 +299,7 @@ pub fn read(path: &Path) -> Result<PlanFile, Diagnostic> {
             .ok_or_else(broken)?,
         graph: document.graph,
         checks: CheckResults::from_state(&document.checks).ok_or_else(broken)?,
+        relevant: read_relevant(document.relevant).ok_or_else(broken)?,
         partial: document.partial,
         warnings: Diagnostics::new(),
     };
@@ -308,6 +318,19 @@ pub fn read(path: &Path) -> Result<PlanFile, Diagnostic> {
         files,
         workspace: document.workspace,
     })
+}
+
+fn read_relevant(
+    list: Vec<(String, Vec<crate::wire::WireStep>)>,
+) -> Option<Vec<RelevantAttribute>> {
+    list.into_iter()
+        .map(|(address, path)| {
+            Some(RelevantAttribute {
+                resource: stead_state::parse_resource_instance(&address)?,
+                attribute: path_from_wire(path)?,
+            })
+        })
+        .collect()
 }
 
 fn read_change(change: ChangeDocument) -> Option<ResourceChange> {

@@ -17,7 +17,7 @@ use stead_lang::decode::body_references;
 use stead_lang::expr::{StaticReference, Target, references};
 use stead_lang::syntax::{Body, Expression};
 use stead_state::ProviderConfigRef;
-use stead_value::addr::{ConfigResource, Module, ResourceMode};
+use stead_value::addr::{ConfigResource, InstanceKey, Module, ResourceMode};
 
 /// Something in the configuration that refers, or is referred to.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -30,6 +30,8 @@ pub(crate) enum Node {
     /// Everything in a module.
     Whole(Module),
     Resource(ConfigResource),
+    /// A resource by one of its instances.
+    Instance(ConfigResource, InstanceKey),
     Provider(ProviderConfigRef),
 }
 
@@ -104,22 +106,59 @@ impl<'c> References<'c> {
     /// The managed resources that are created before their predecessors are destroyed: those that say so, and whatever they
     /// need, or the two orders would contradict each other.
     pub(crate) fn created_before_destroyed(&self) -> HashSet<ConfigResource> {
-        let mut found = HashSet::new();
-        for node in self.tree.nodes() {
-            for resource in node.module.resources.values() {
-                if resource.lifecycle.create_before_destroy != Some(true) {
-                    continue;
-                }
-                let address = ConfigResource {
-                    module: node.path.clone(),
-                    resource: resource.addr.clone(),
-                };
-                if found.insert(address.clone()) {
-                    found.extend(self.resources(Node::Resource(address)));
-                }
+        let mut found: HashSet<ConfigResource> = HashSet::new();
+        for address in self.explicitly_before_destroy() {
+            if found.insert(address.clone()) {
+                found.extend(self.resources(Node::Resource(address)));
             }
         }
         found.retain(|resource| resource.resource.mode == ResourceMode::Managed);
+        found
+    }
+
+    fn explicitly_before_destroy(&self) -> Vec<ConfigResource> {
+        let mut found = self.all_resources();
+        found.retain(|address| {
+            self.declared(address)
+                .is_some_and(|(_, resource)| resource.lifecycle.create_before_destroy == Some(true))
+        });
+        found
+    }
+
+    /// The same for the objects that a plan changes, instance by instance: what is needed by its key only, and is among
+    /// `changed`, stands for itself and not for its whole resource. `None` stands for all instances.
+    pub(crate) fn changed_before_destroyed(
+        &self,
+        changed: &HashSet<(ConfigResource, InstanceKey)>,
+    ) -> HashSet<(ConfigResource, Option<InstanceKey>)> {
+        let starts = self.explicitly_before_destroy();
+        let mut found: HashSet<(ConfigResource, Option<InstanceKey>)> =
+            starts.iter().map(|r| (r.clone(), None)).collect();
+        let mut queue: Vec<Id> = starts
+            .into_iter()
+            .map(|r| self.id(Node::Resource(r)))
+            .collect();
+        let mut seen: HashSet<Id> = queue.iter().copied().collect();
+        while let Some(id) = queue.pop() {
+            for next in self.edges(id).iter() {
+                // Behind an instance lies what its resource needs, but not the resource.
+                let behind = match self.node(*next) {
+                    Some(Node::Resource(resource)) => {
+                        found.insert((resource, None));
+                        *next
+                    }
+                    Some(Node::Instance(resource, key)) => {
+                        let own = changed.contains(&(resource.clone(), key.clone()));
+                        found.insert((resource.clone(), own.then_some(key)));
+                        self.id(Node::Resource(resource))
+                    }
+                    _ => *next,
+                };
+                if seen.insert(behind) {
+                    queue.push(behind);
+                }
+            }
+        }
         found
     }
 
@@ -196,10 +235,10 @@ impl<'c> References<'c> {
             return Vec::new();
         };
         let mut found: IndexSet<ConfigResource> = IndexSet::new();
-        let mut wanted: Vec<(Node, bool)> = resource
+        let mut wanted: Vec<Node> = resource
             .depends_on
             .iter()
-            .filter_map(|d| Some((self.target(&node.path, &d.target)?, true)))
+            .filter_map(|d| self.target(&node.path, &d.target))
             .collect();
         for reference in resource_references(resource) {
             if let Target::Resource { resource, .. } = &reference.target
@@ -209,23 +248,19 @@ impl<'c> References<'c> {
                     module: node.path.clone(),
                     resource: resource.clone(),
                 };
-                wanted.push((Node::Resource(named), false));
+                wanted.push(Node::Resource(named));
             }
         }
         let mut path = node.path.clone();
         while let Some(name) = path.0.pop() {
             let call = self.tree.get(&path).and_then(|n| n.module.calls.get(&name));
             for dependency in call.into_iter().flat_map(|c| &c.depends_on) {
-                wanted.extend(
-                    self.target(&path, &dependency.target)
-                        .map(|named| (named, true)),
-                );
+                wanted.extend(self.target(&path, &dependency.target));
             }
         }
-        for (named, through) in wanted {
+        for named in wanted {
             match named {
-                Node::Resource(resource) if !through => drop(found.insert(resource)),
-                Node::Resource(resource) => {
+                Node::Resource(resource) | Node::Instance(resource, _) => {
                     found.insert(resource);
                 }
                 other => found.extend(self.resources(other)),
@@ -248,6 +283,7 @@ impl<'c> References<'c> {
             | Node::Output(module, _)
             | Node::Whole(module) => module,
             Node::Resource(resource) => &resource.module,
+            Node::Instance(resource, _) => return vec![Node::Resource(resource.clone())],
             Node::Provider(provider) => &provider.module,
             Node::Call(module) => return self.call(module),
         };
@@ -301,7 +337,7 @@ impl<'c> References<'c> {
                     self.body(module, &config.body, &mut found);
                 }
             }
-            Node::Call(_) => {}
+            Node::Call(_) | Node::Instance(..) => {}
         }
         found
     }
@@ -377,10 +413,16 @@ impl<'c> References<'c> {
         Some(match target {
             Target::Variable(name) => Node::Variable(module.clone(), Arc::clone(name)),
             Target::Local(name) => Node::Local(module.clone(), Arc::clone(name)),
-            Target::Resource { resource, .. } => Node::Resource(ConfigResource {
-                module: module.clone(),
-                resource: resource.clone(),
-            }),
+            Target::Resource { resource, key } => {
+                let resource = ConfigResource {
+                    module: module.clone(),
+                    resource: resource.clone(),
+                };
+                match key {
+                    Some(key) => Node::Instance(resource, key.clone()),
+                    None => Node::Resource(resource),
+                }
+            }
             Target::Module { name, output, .. } => {
                 let mut child = module.clone();
                 child.0.push(Arc::clone(name));

@@ -239,7 +239,7 @@ pub(crate) fn plan(plan: &Plan, registry: &Registry) -> Result<Json, Diagnostics
         "output_changes": output_changes,
         "prior_state": state(&plan.prior_state, registry)?,
         "applyable": plan.has_changes(),
-        "complete": true,
+        "complete": !plan.partial,
         "errored": false,
     });
     if !variables.is_empty() {
@@ -247,6 +247,12 @@ pub(crate) fn plan(plan: &Plan, registry: &Registry) -> Result<Json, Diagnostics
     }
     if !drift.is_empty() {
         out["resource_drift"] = drift.into();
+    }
+    if !plan.relevant.is_empty() {
+        out["relevant_attributes"] = super::json_checks::relevant(&plan.relevant);
+    }
+    if !plan.checks.is_empty() {
+        out["checks"] = super::json_checks::checks(&plan.checks);
     }
     Ok(out)
 }
@@ -330,7 +336,7 @@ fn change(planned: &ResourceChange) -> Json {
     out.into()
 }
 
-fn path(path: &Path) -> Json {
+pub(super) fn path(path: &Path) -> Json {
     let step = |s: &Step| match s {
         Step::Attr(name) => json!(&**name),
         Step::Index(key) => known(key),

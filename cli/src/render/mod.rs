@@ -3,6 +3,7 @@
 pub(crate) mod diagnostics;
 pub(crate) mod diff;
 pub(crate) mod json;
+pub(crate) mod json_checks;
 pub(crate) mod plan;
 pub(crate) mod state;
 mod style;

@@ -17,12 +17,12 @@ impl Executor<'_, '_> {
             self.state.check_results = None;
             return;
         }
-        let results = if self.plan.mode == PlanMode::RefreshOnly {
-            self.plan.checks.clone()
-        } else {
+        let results = if self.plan.mode == PlanMode::Normal {
             self.check_unchanged();
             self.check_modules();
             self.evaluator.check_results_like(&self.plan.checks)
+        } else {
+            self.plan.checks.clone()
         };
         match serde_json::value::to_raw_value(&results.to_state()) {
             Ok(raw) => self.state.check_results = Some(Arc::<RawValue>::from(raw)),

@@ -724,8 +724,8 @@ impl<'e, 'c> Executor<'e, 'c> {
             }
         } else {
             self.record_outputs();
-            self.conclude_checks();
         }
+        self.conclude_checks();
         self.diagnostics.extend(self.evaluator.take_diagnostics());
         if let Err(diagnostic) = sink.finished(&mut self.state) {
             self.diagnostics.push(diagnostic);

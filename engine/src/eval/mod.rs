@@ -225,6 +225,11 @@ impl<'c> Evaluator<'c> {
         self.tree
     }
 
+    /// Every module instance that has been entered.
+    pub fn modules(&self) -> impl Iterator<Item = ModuleId> + use<> {
+        (0..self.modules.borrow().len() as u32).map(ModuleId)
+    }
+
     pub fn phase(&self) -> Phase {
         self.settings.phase
     }

@@ -65,7 +65,9 @@ pub(super) async fn decide(
     let Some(prior) = prior else {
         return Ok(Decision {
             action: Action::Create,
-            reason: None,
+            reason: request
+                .replace_triggered
+                .then_some(ActionReason::ReplaceByTriggers),
             before,
             after: response.planned,
             replace_paths: Vec::new(),
@@ -78,12 +80,12 @@ pub(super) async fn decide(
     response
         .requires_replace
         .retain(|path| differs(&before_plain, &response.planned, path));
-    let reason = if tainted {
+    let reason = if request.replace_triggered {
+        Some(ActionReason::ReplaceByTriggers)
+    } else if tainted {
         Some(ActionReason::ReplaceBecauseTainted)
     } else if request.replace_requested {
         Some(ActionReason::ReplaceByRequest)
-    } else if request.replace_triggered {
-        Some(ActionReason::ReplaceByTriggers)
     } else if !response.requires_replace.is_empty() {
         Some(ActionReason::ReplaceBecauseCannotUpdate)
     } else {

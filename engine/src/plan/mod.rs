@@ -14,6 +14,7 @@ mod ordering;
 mod orphans;
 mod refresh;
 mod refresh_only;
+mod relevant;
 mod removed;
 mod replace_triggers;
 mod targeting;
@@ -29,7 +30,8 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use stead_sdk::{Context, Progress};
 use stead_state::{ProviderConfigRef, ResourceId, State};
 use stead_value::addr::{
-    ConfigResource, InstanceKey, ModuleInstance, ResourceInstance, ResourceMode,
+    ConfigResource, InstanceKey, Module as ConfigPath, ModuleInstance, ResourceInstance,
+    ResourceMode,
 };
 use stead_value::{Diagnostic, Diagnostics, Type, Value};
 use tokio::task::JoinSet;
@@ -46,6 +48,7 @@ use crate::{Action, OutputChange, Plan, PlanMode, ResourceChange};
 pub(crate) use decide::ignore_changes;
 pub(crate) use instance::display_id;
 pub(crate) use refresh_only::recorded_keys;
+pub use relevant::RelevantAttribute;
 pub use targeting::Target;
 
 /// What a plan is asked to do.
@@ -295,11 +298,6 @@ impl<'e, 'c> Planner<'e, 'c> {
     /// Works until nothing is left to do.
     async fn walk(&mut self) {
         self.enter(ROOT);
-        for name in self.evaluator.config(ROOT).outputs.keys() {
-            if self.selection.keeps_output(name) {
-                self.push(Object::Output(ROOT, Arc::clone(name)));
-            }
-        }
         self.drain().await;
         self.report_deadlock();
     }
@@ -357,19 +355,22 @@ impl<'e, 'c> Planner<'e, 'c> {
 
     fn enter(&mut self, module: ModuleId) {
         let config = self.evaluator.config(module);
+        let path = || self.evaluator.module_address(module).module();
         if self.kind != Kind::Destroy {
             self.push(Object::Checks(module));
-            for name in config.locals.keys() {
-                self.push(Object::Local(module, Arc::clone(name)));
-            }
-            for name in config.variables.keys().filter(|_| module != ROOT) {
-                self.push(Object::Variable(module, Arc::clone(name)));
-            }
-            for name in config.outputs.keys().filter(|_| module != ROOT) {
-                self.push(Object::Output(module, Arc::clone(name)));
+            // Named values count although nobody uses them: what is wrong with them is told.
+            let all = self.selection.is_all();
+            let variables = config.variables.keys().filter(|_| module != ROOT);
+            let named = (config.locals.keys())
+                .map(|name| Object::Local(module, Arc::clone(name)))
+                .chain(variables.map(|name| Object::Variable(module, Arc::clone(name))))
+                .chain(config.outputs.keys().map(|name| Object::Output(module, Arc::clone(name))));
+            for object in named {
+                if all || self.selection.keeps_named(&object, path) {
+                    self.ready.push_back(self.evaluator.id(object));
+                }
             }
         }
-        let path = || self.evaluator.module_address(module).module();
         for resource in config.resources.keys() {
             if self.selection.is_all() || self.selection.keeps_resource(path(), resource) {
                 self.ready
@@ -682,6 +683,8 @@ impl<'e, 'c> Planner<'e, 'c> {
             ));
             return Err(self.diagnostics);
         }
+        let computed = self.computed_outputs();
+        let relevant = relevant::find(self.evaluator.tree(), &changes, &outputs, &computed);
         let output_types: BTreeMap<Arc<str>, Type> = outputs
             .iter()
             .map(|(name, o)| (Arc::clone(name), o.after.ty()))
@@ -697,6 +700,7 @@ impl<'e, 'c> Planner<'e, 'c> {
             ephemerals,
             graph,
             checks,
+            relevant,
             partial: !self.selection.is_all(),
             warnings: self.diagnostics,
         };
@@ -704,6 +708,25 @@ impl<'e, 'c> Planner<'e, 'c> {
             plan,
             pool: self.pool,
         })
+    }
+
+    /// The outputs of modules that have a value.
+    fn computed_outputs(&self) -> Vec<(ModuleInstance, Arc<str>)> {
+        let mut found = Vec::new();
+        if self.kind == Kind::Destroy {
+            return found;
+        }
+        for module in self.evaluator.modules().filter(|m| *m != ROOT) {
+            for name in self.evaluator.config(module).outputs.keys() {
+                let id = self.evaluator.id(Object::Output(module, Arc::clone(name)));
+                if let Some(Outcome::Value(value)) = self.evaluator.known(id)
+                    && !value.is_null()
+                {
+                    found.push((self.evaluator.module_address(module), Arc::clone(name)));
+                }
+            }
+        }
+        found
     }
 
     fn root_variables(&self) -> BTreeMap<Arc<str>, Value> {
@@ -726,7 +749,7 @@ impl<'e, 'c> Planner<'e, 'c> {
         let config = self.evaluator.config(ROOT);
         if self.kind == Kind::Plan {
             for (name, output) in &config.outputs {
-                if !self.selection.keeps_output(name) {
+                if !self.selection.keeps_output(ConfigPath::default(), name) {
                     continue;
                 }
                 let Outcome::Value(after) = self
@@ -860,8 +883,11 @@ impl<'e, 'c> Planner<'e, 'c> {
 
     fn check_results(&self) -> CheckResults {
         let destroy = self.kind == Kind::Destroy;
-        self.evaluator
-            .check_results(&|checkable| !destroy && self.selection.keeps_checkable(checkable))
+        self.evaluator.check_results(&|checkable| match checkable {
+            // A destruction evaluates nothing, but it knows the root's outputs.
+            crate::checks::Checkable::Output(module, _) if destroy => module.0.is_empty(),
+            _ => !destroy && self.selection.keeps_checkable(checkable),
+        })
     }
 
     /// The state's objects get the dependencies and the order of replacement that the configuration gives them now. What is

@@ -103,12 +103,30 @@ fn parse(text: &str) -> Option<ConfigResource> {
 /// What is only deleted keeps what state recorded of it.
 fn spread_create_before_destroy(evaluator: &Evaluator<'_>, changes: &mut [ResourceChange]) {
     let spread = evaluator.references().created_before_destroyed();
-    for change in changes {
-        if matches!(change.action, Action::Delete | Action::Forget) {
-            continue;
+    if spread.is_empty() {
+        for change in changes {
+            change.create_before_destroy &=
+                matches!(change.action, Action::Delete | Action::Forget);
         }
-        change.create_before_destroy =
-            !spread.is_empty() && spread.contains(&change.address.config());
+        return;
+    }
+    let changed = changes
+        .iter()
+        .filter(|c| c.action != Action::NoOp && c.deposed.is_none())
+        .map(|c| (c.address.config(), c.address.key.clone()))
+        .collect();
+    let by_instance = evaluator.references().changed_before_destroyed(&changed);
+    for change in changes {
+        let config = change.address.config();
+        change.create_before_destroy = match change.action {
+            Action::Delete | Action::Forget => continue,
+            Action::Create | Action::Update => {
+                spread.contains(&config)
+                    && (by_instance.contains(&(config.clone(), None))
+                        || by_instance.contains(&(config, Some(change.address.key.clone()))))
+            }
+            _ => spread.contains(&config),
+        };
         if change.create_before_destroy && change.action == Action::DeleteThenCreate {
             change.action = Action::CreateThenDelete;
         }

@@ -2,7 +2,7 @@
 
 use stead_lang::expr::{Target, evaluate, references};
 use stead_value::addr::ResourceInstance;
-use stead_value::{Diagnostic, Diagnostics, Path, Type, Value};
+use stead_value::{Diagnostic, Diagnostics, Path};
 
 use super::Planner;
 use crate::Action;
@@ -56,14 +56,19 @@ impl Planner<'_, '_> {
         let Some(change) = self.changes.get(&(address.clone(), None)) else {
             return false;
         };
-        if matches!(change.action, Action::NoOp | Action::Read) {
+        // What comes to be or goes has no earlier or later value to differ from.
+        if !matches!(
+            change.action,
+            Action::Update | Action::DeleteThenCreate | Action::CreateThenDelete
+        ) {
             return false;
         }
         if rest.is_root() {
             return true;
         }
-        let at = |value: &Value| value.at(rest).unwrap_or_else(|| Value::null(Type::Dynamic));
-        let after = at(&change.after);
-        !after.is_wholly_known() || !at(&change.before).raw_equals(&after)
+        match (change.before.at(rest), change.after.at(rest)) {
+            (Some(before), Some(after)) => !before.raw_equals(&after),
+            (before, after) => before.is_some() != after.is_some(),
+        }
     }
 }

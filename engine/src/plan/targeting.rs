@@ -10,6 +10,7 @@ use stead_value::addr::{
 };
 
 use crate::checks::Checkable;
+use crate::eval::Object;
 use crate::references::{Node, References};
 
 /// What a `-target` or `-exclude` names: a module, a resource or an instance.
@@ -163,8 +164,18 @@ impl Selection {
         self.keeps(&Node::Call(caller))
     }
 
-    pub(super) fn keeps_output(&self, name: &Arc<str>) -> bool {
-        self.is_all() || self.keeps(&Node::Output(Module::default(), Arc::clone(name)))
+    pub(super) fn keeps_output(&self, module: Module, name: &Arc<str>) -> bool {
+        self.is_all() || self.keeps(&Node::Output(module, Arc::clone(name)))
+    }
+
+    /// Whether a local, variable or output of a module is kept.
+    pub(super) fn keeps_named(&self, object: &Object, module: impl Fn() -> Module) -> bool {
+        match object {
+            Object::Local(_, name) => self.keeps(&Node::Local(module(), Arc::clone(name))),
+            Object::Variable(_, name) => self.keeps(&Node::Variable(module(), Arc::clone(name))),
+            Object::Output(_, name) => self.keeps(&Node::Output(module(), Arc::clone(name))),
+            _ => true,
+        }
     }
 
     pub(super) fn keeps_checkable(&self, checkable: &Checkable) -> bool {
