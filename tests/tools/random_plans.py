@@ -137,8 +137,8 @@ class Generator:
                 rng = self.rng(0.8)
                 kind = s.choice(["string", "list", "map", "number"])
                 pre = ""
-                if s.random() < 0.15:
-                    pre = '\n  precondition {\n    condition = length(jsonencode(%s)) >= %d\n    error_message = "precondition of o%d"\n  }' % (self.expr(rng, kind, scope, 2), 0, i)
+                if s.random() < 0.15 and scope:
+                    pre = '\n  precondition {\n    condition = length(jsonencode(%s)) >= %d\n    error_message = "precondition of o%d"\n  }' % (rng.choice([t for _, t in scope]), rng.choice([0, 1]), i)
                 text = self.expr(rng, kind, scope)
                 gone = depth == 0 and not self.keep(0.9)
                 sensitive = "\n  sensitive = true" if depth == 0 and s.random() < 0.5 else ""
@@ -241,8 +241,9 @@ class Generator:
         if triggers and s.random() < 0.2:
             target = s.choice(triggers)
             life.append("replace_triggered_by = [%s]" % (target + s.choice(["", "", ".id", ".output"]) if target in self.singles else target))
-        if s.random() < 0.1:
-            life.append('precondition {\n      condition = length(jsonencode(%s)) > 0\n      error_message = "pre"\n    }' % self.expr(self.rng(0.9), "string", inner, 2))
+        if s.random() < 0.1 and inner:
+            # A condition must refer to something.
+            life.append('precondition {\n      condition = length(jsonencode(%s)) > 0\n      error_message = "pre"\n    }' % self.rng(0.9).choice([t for _, t in inner]))
         if s.random() < 0.1:
             life.append('postcondition {\n      condition = self.id != ""\n      error_message = "post"\n    }')
         if life:

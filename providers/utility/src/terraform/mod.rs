@@ -36,8 +36,9 @@ impl Resource for TerraformData {
         _cx: &Context,
     ) -> Result<(), Diagnostics> {
         let replaced = !plan.is_create() && plan.changes("triggers_replace");
-        if replaced {
-            plan.set_unknown(&Path::root().attr("id"))?;
+        if plan.is_create() || replaced {
+            let id = Value::unknown(Type::String).refine_not_null();
+            plan.set(&Path::root().attr("id"), id)?;
         }
         if plan.is_create() || replaced || plan.changes("input") {
             // The output has the input's type; of an input that is null it is known already.
