@@ -42,6 +42,14 @@ pub(crate) enum Command {
     Apply(ApplyArgs),
     /// Destroy everything that the state records
     Destroy(ApplyArgs),
+    /// Take an object that exists already under an address
+    Import(crate::commands::import::ImportArgs),
+    /// Find out what has changed outside, and record it
+    Refresh(ApplyArgs),
+    /// Mark an instance as unfit, so that the next apply replaces it
+    Taint(crate::commands::taint::TaintArgs),
+    /// Take that mark back
+    Untaint(crate::commands::taint::TaintArgs),
     /// Show output values from the state
     Output(OutputArgs),
     /// Show the state, or a saved plan
@@ -329,22 +337,18 @@ pub(crate) enum Refused {
 }
 
 /// Terraform's commands that stead does not have yet: named, rather than taken for a misspelling.
-const NOT_YET: [&str; 16] = [
+const NOT_YET: [&str; 12] = [
     "console",
     "force-unlock",
     "get",
     "graph",
-    "import",
     "login",
     "logout",
     "metadata",
     "modules",
     "providers",
     "query",
-    "refresh",
-    "taint",
     "test",
-    "untaint",
     "workspace",
 ];
 

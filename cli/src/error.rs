@@ -81,6 +81,18 @@ pub(crate) fn report(error: &CommandError) -> ExitCode {
     ExitCode::FAILURE
 }
 
+/// Shows one warning of a command that reads no configuration.
+#[expect(clippy::print_stderr, reason = "warnings go where errors go")]
+pub(crate) fn warn(warning: &Diagnostic, no_color: bool) {
+    let style = Style {
+        colour: !no_color && colour_wanted(std::io::stderr().is_terminal()),
+    };
+    eprint!(
+        "{}",
+        render(&warning.clone().into(), &Sources::default(), style)
+    );
+}
+
 /// Colours on a terminal, unless `NO_COLOR` or `TERM=dumb` say otherwise.
 pub(crate) fn colour_wanted(terminal: bool) -> bool {
     terminal

@@ -157,6 +157,9 @@ impl Observer for Progress {
                 self.begin(&address, None);
             }
             Event::RefreshDone { address, .. } => self.end(&address),
+            Event::Import { address, id } => {
+                self.line(&format!("{} Preparing import... [id={id}]", bold(&address)));
+            }
             Event::Start {
                 address,
                 action,

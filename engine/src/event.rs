@@ -18,6 +18,11 @@ pub enum Event {
         address: ResourceInstance,
         elapsed: Duration,
     },
+    /// An object is about to be taken under an address.
+    Import {
+        address: ResourceInstance,
+        id: String,
+    },
     /// An operation of an apply (or a data source read) began.
     Start {
         address: ResourceInstance,

@@ -84,6 +84,15 @@ impl Diagnostic {
         self
     }
 
+    /// At a place, when there is one.
+    #[must_use]
+    pub fn at_place(mut self, subject: Option<SourceRange>) -> Self {
+        if subject.is_some() {
+            self.subject = subject;
+        }
+        self
+    }
+
     #[must_use]
     pub fn attribute(mut self, path: Path) -> Self {
         self.attribute = Some(path);

@@ -74,6 +74,19 @@ pub(crate) async fn run(args: ApplyArgs, origin: &Path, destroy: bool) -> Result
     conclude(&session, applied, destroy)
 }
 
+/// `stead refresh`: an apply that only records what has changed outside, without asking.
+pub(crate) async fn refresh(mut args: ApplyArgs, origin: &Path) -> Result<u8> {
+    if args.plan_file.is_some() {
+        return Err(CommandError::new(
+            "Too many command line arguments",
+            "Expected no positional arguments.",
+        ));
+    }
+    args.planning.refresh_only = true;
+    args.auto_approve = true;
+    run(args, origin, false).await
+}
+
 async fn apply_saved(
     args: &ApplyArgs,
     path: &Path,

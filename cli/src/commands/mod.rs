@@ -4,6 +4,7 @@ mod apply;
 #[cfg(feature = "homelab")]
 mod bootstrap;
 mod fmt;
+pub(crate) mod import;
 mod init;
 mod interrupt;
 #[cfg(feature = "homelab")]
@@ -13,6 +14,7 @@ mod plan;
 mod planning;
 mod show;
 mod state;
+pub(crate) mod taint;
 mod validate;
 mod version;
 
@@ -41,6 +43,10 @@ pub(crate) async fn run(cli: Cli) -> Result<u8> {
         Command::Plan(args) => plan::run(args, &origin).await,
         Command::Apply(args) => apply::run(args, &origin, false).await,
         Command::Destroy(args) => apply::run(args, &origin, true).await,
+        Command::Import(args) => import::run(args, &origin).await,
+        Command::Refresh(args) => apply::refresh(args, &origin).await,
+        Command::Taint(args) => taint::run(&args, true).await,
+        Command::Untaint(args) => taint::run(&args, false).await,
         Command::Output(args) => output::run(args),
         Command::Show(args) => show::run(args, &origin),
         Command::State(command) => state::run(command),

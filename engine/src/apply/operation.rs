@@ -263,7 +263,12 @@ impl Executor<'_, '_> {
             )?
             .clone();
         let update = matches!(op, Op::Update { .. });
-        let sensitive = config.marked_paths(Marks::SENSITIVE);
+        // What the plan shows as sensitive is: `ignore_changes` may have kept a mark out.
+        let sensitive = if change.late {
+            config.marked_paths(Marks::SENSITIVE)
+        } else {
+            change.after.marked_paths(Marks::SENSITIVE)
+        };
         let (config, _) = config.unmark_deep();
         let null = Value::null(schema.block.value_type());
         let (prior, _) = if update {

@@ -19,7 +19,8 @@ pub struct ImportTarget {
     pub to: ResourceInstance,
     /// As the provider names it.
     pub id: String,
-    pub range: SourceRange,
+    /// Of the block; a command's arguments have none.
+    pub range: Option<SourceRange>,
 }
 
 /// The words of a `to` address, with the expressions of its keys.
@@ -160,7 +161,7 @@ fn import_target(
             key,
         },
         id: id?,
-        range: import.range.clone(),
+        range: Some(import.range.clone()),
     })
 }
 

@@ -6,7 +6,7 @@ use stead_lang::config::IgnoreChanges;
 use stead_sdk::{Context, PlanRequest, PlanResponse, Provider, proposed_new};
 use stead_value::addr::ResourceInstance;
 use stead_value::schema::Schema;
-use stead_value::{Diagnostic, Diagnostics, Kind, Path, Step, Type, Value};
+use stead_value::{Diagnostic, Diagnostics, Kind, Marks, Path, Step, Type, Value};
 
 use super::refresh::Prior;
 use crate::{Action, ActionReason};
@@ -29,6 +29,8 @@ pub(super) struct Decision {
     pub(super) before: Value,
     /// Without marks.
     pub(super) after: Value,
+    /// What the configuration makes sensitive of it.
+    pub(super) sensitive: Vec<Path>,
     pub(super) replace_paths: Vec<Path>,
     pub(super) notes: Vec<String>,
     pub(super) private: Vec<u8>,
@@ -50,7 +52,10 @@ pub(super) async fn decide(
     let private = prior.map(|p| p.private.clone()).unwrap_or_default();
     let tainted = prior.is_some_and(|p| p.tainted);
 
-    let effective = ignore_changes(&request.ignore, &request.schema, &before_plain, &config);
+    // Marks are ignored along with the values that bear them.
+    let effective = ignore_changes(&request.ignore, &request.schema, &before, &request.config);
+    let sensitive = effective.marked_paths(Marks::SENSITIVE);
+    let (effective, _) = effective.unmark_deep();
     let mut response = ask(
         provider,
         &request,
@@ -70,6 +75,7 @@ pub(super) async fn decide(
                 .then_some(ActionReason::ReplaceByTriggers),
             before,
             after: response.planned,
+            sensitive,
             replace_paths: Vec::new(),
             notes: response.notes,
             private: response.private,
@@ -100,6 +106,7 @@ pub(super) async fn decide(
             reason,
             before,
             after: fresh.planned,
+            sensitive,
             replace_paths,
             notes: response.notes,
             private: fresh.private,
@@ -112,6 +119,7 @@ pub(super) async fn decide(
         action: if same { Action::NoOp } else { Action::Update },
         reason: None,
         after: if same { before_plain } else { response.planned },
+        sensitive,
         before,
         replace_paths: Vec::new(),
         notes: response.notes,

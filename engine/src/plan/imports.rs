@@ -1,17 +1,64 @@
 //! `import`: objects that exist and come under an address in the same run.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use stead_sdk::Provider;
-use stead_state::ObjectStatus;
+use stead_state::{ObjectStatus, State};
 use stead_value::addr::{ConfigResource, ResourceInstance};
-use stead_value::{Diagnostic, Diagnostics, Marks, Value};
+use stead_value::{Diagnostic, Diagnostics, Marks, SourceRange, Value};
+use tokio_util::sync::CancellationToken;
 
 use super::instance::Prepared;
 use super::refresh::Prior;
-use super::{Finished, Planner};
-use crate::eval::{ImportTarget, Object, ObjectId, ROOT, import_resource};
-use crate::object;
+use super::{Finished, Kind, Options, Planner};
+use crate::eval::{Evaluator, ImportTarget, Object, ObjectId, Outcome, ROOT, import_resource};
+use crate::event::{Event, Observer};
+use crate::providers::Registry;
+use crate::{PlanMode, object};
+
+/// Takes one existing object under an address (`stead import`), and refreshes what is recorded already. Nothing is planned.
+///
+/// # Errors
+/// Every problem found; then the state stays as it was.
+pub async fn import_object(
+    evaluator: &Evaluator<'_>,
+    registry: &Registry,
+    prior: State,
+    target: ImportTarget,
+    parallelism: usize,
+    observer: Arc<dyn Observer>,
+    cancel: CancellationToken,
+) -> Result<(State, Diagnostics), Diagnostics> {
+    let address = target.to.clone();
+    if prior.current(&address).is_some() {
+        return Err(Diagnostic::error(
+            "Resource already managed by stead",
+            format!("stead is already managing a remote object for {address}. To import to this address you must first remove the existing object from the state."),
+        )
+        .into());
+    }
+    let options = Options {
+        mode: PlanMode::RefreshOnly,
+        parallelism,
+        ..Options::default()
+    };
+    let mut planner =
+        Planner::new(evaluator, registry, prior, options, observer, cancel, Kind::Plan);
+    planner.move_objects();
+    planner.imports.wanted.insert(address.clone(), target);
+    planner.walk().await;
+    if !planner.desired.contains(&address) && !planner.diagnostics.has_errors() {
+        planner.diagnostics.push(Diagnostic::error(
+            "Configuration for import target does not exist",
+            format!("The configuration for the given import {address} does not exist. All target instances must have an associated configuration to be imported."),
+        ));
+    }
+    planner.diagnostics.extend(evaluator.take_diagnostics());
+    let warnings = std::mem::take(&mut planner.diagnostics).into_result()?;
+    planner.record_outputs()?;
+    Ok((planner.state, warnings))
+}
 
 /// The import blocks of the root module.
 #[derive(Default)]
@@ -85,6 +132,24 @@ impl Planner<'_, '_> {
         }
     }
 
+    pub(super) fn wants_import(&self, address: &ResourceInstance) -> bool {
+        self.imports.wanted.contains_key(address)
+    }
+
+    /// The root outputs as they are now; what is not known stays null.
+    fn record_outputs(&mut self) -> Result<(), Diagnostic> {
+        let config = self.evaluator.config(ROOT);
+        for (name, output) in config.outputs.iter().filter(|(_, o)| !o.ephemeral) {
+            let object = Object::Output(ROOT, Arc::clone(name));
+            if let Outcome::Value(value) = self.evaluator.demand(object) {
+                let value = object::unknown_as_null(&value);
+                let recorded = crate::outputs::encode(&value, output.sensitive)?;
+                self.state.outputs.insert(name.to_string(), recorded);
+            }
+        }
+        Ok(())
+    }
+
     /// What an instance has to wait for before it is known whether it is imported.
     pub(super) fn demand_imports(&self, address: &ResourceInstance) {
         for index in self
@@ -118,7 +183,7 @@ impl Planner<'_, '_> {
             if taken_id {
                 diagnostics.push(
                     Diagnostic::error("Duplicate import", format!("Two import blocks bring the same object \"{}\" under different addresses; {} is one of them.", target.id, target.to))
-                        .at(target.range.clone()),
+                        .at_place(target.range.clone()),
                 );
             } else if let Some(other) = self
                 .imports
@@ -126,8 +191,8 @@ impl Planner<'_, '_> {
                 .insert(target.to.clone(), target.clone())
             {
                 diagnostics.push(
-                    Diagnostic::error("Duplicate import configuration", format!("An import block for {} stands at {}:{} already. A resource can have only one import block.", target.to, other.range.file, other.range.start.line))
-                        .at(target.range),
+                    Diagnostic::error("Duplicate import configuration", format!("An import block for {} stands at {} already. A resource can have only one import block.", target.to, place(&other.range)))
+                        .at_place(target.range),
                 );
             }
         }
@@ -150,7 +215,7 @@ impl Planner<'_, '_> {
         let mut found: Vec<Diagnostic> = missing
             .map(|target| {
                 Diagnostic::error("Configuration for import target does not exist", format!("The configuration for the given import target {} does not exist: the resource has no such instance.", target.to))
-                    .at(target.range.clone())
+                    .at_place(target.range.clone())
             })
             .collect();
         found.sort_by(|a, b| a.detail.cmp(&b.detail));
@@ -169,12 +234,16 @@ impl Planner<'_, '_> {
         if opened.is_late() {
             self.diagnostics.push(
                 Diagnostic::error("Provider configuration not known", format!("{} cannot be imported, because the configuration of {} depends on values that are only known after an apply.", target.to, prepared.provider))
-                    .at(target.range),
+                    .at_place(target.range),
             );
             self.publish_failed(prepared.id);
             return None;
         }
         let context = self.context(&prepared.address);
+        self.observer.event(Event::Import {
+            address: target.to.clone(),
+            id: target.id.clone(),
+        });
         self.jobs.push_back(Box::pin(async move {
             let result = import(&**opened.provider(), &target, &context).await;
             Finished::Imported {
@@ -197,7 +266,7 @@ impl Planner<'_, '_> {
             diagnostics
                 .into_iter()
                 .map(|mut d| {
-                    d.subject.get_or_insert_with(|| target.range.clone());
+                    d.subject = d.subject.or_else(|| target.range.clone());
                     if d.address.is_none() {
                         d.address(address.clone())
                     } else {
@@ -251,6 +320,12 @@ impl Planner<'_, '_> {
             }
         }
     }
+}
+
+fn place(range: &Option<SourceRange>) -> String {
+    range
+        .as_ref()
+        .map_or_else(String::new, |r| format!("{}:{}", r.file, r.start.line))
 }
 
 /// Finds the object and reads it whole.

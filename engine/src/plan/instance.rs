@@ -251,7 +251,12 @@ impl Planner<'_, '_> {
             return self.publish(prepared.id, value);
         }
         if self.is_refresh_only() && Self::is_managed(address) {
-            return self.take_refreshed_instance(&prepared);
+            if !recorded && let Some(prepared) = self.start_import(prepared) {
+                self.take_refreshed_instance(&prepared);
+            } else if recorded {
+                self.take_refreshed_instance(&prepared);
+            }
+            return;
         }
         match prepared.address.resource.mode {
             ResourceMode::Managed if !recorded => {
@@ -349,7 +354,11 @@ impl Planner<'_, '_> {
                 .push(prevented(&prepared.address, &config.resource.range));
             return self.publish_failed(prepared.id);
         }
-        let after = self.mark(&prepared, decision.after.clone());
+        let after = decision
+            .after
+            .clone()
+            .apply_marks(&decision.sensitive, Marks::SENSITIVE);
+        let after = self.mark_by_schema(&prepared, after);
         // A value that becomes or ceases to be sensitive is written anew, although it stays the same.
         let marked = |value: &Value| {
             let mut paths = value.marked_paths(Marks::SENSITIVE);
@@ -398,13 +407,18 @@ impl Planner<'_, '_> {
             return value;
         }
         let by_config = prepared.config.marked_paths(Marks::SENSITIVE);
+        self.mark_by_schema(prepared, value.apply_marks(&by_config, Marks::SENSITIVE))
+    }
+
+    fn mark_by_schema(&self, prepared: &Prepared, value: Value) -> Value {
+        if value.is_null() {
+            return value;
+        }
         let by_schema = match self.schema_of(prepared) {
             Ok(schema) => object::sensitive_by_schema(&schema.block, &value),
             Err(_) => Vec::new(),
         };
-        value
-            .apply_marks(&by_config, Marks::SENSITIVE)
-            .apply_marks(&by_schema, Marks::SENSITIVE)
+        value.apply_marks(&by_schema, Marks::SENSITIVE)
     }
 }
 

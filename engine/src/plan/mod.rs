@@ -46,6 +46,7 @@ use crate::providers::{Opened, Pool, Registry};
 use crate::{Action, OutputChange, Plan, PlanMode, ResourceChange};
 
 pub(crate) use decide::ignore_changes;
+pub use imports::import_object;
 pub(crate) use instance::display_id;
 pub(crate) use refresh_only::recorded_keys;
 pub use relevant::RelevantAttribute;

@@ -12,7 +12,7 @@ use super::Planner;
 use super::instance::Prepared;
 use crate::PlanMode;
 use crate::checks::{CheckObject, RuleKind};
-use crate::eval::{ObjectId, Rules};
+use crate::eval::{Object, ObjectId, Rules};
 
 /// Which instances of each resource a state records.
 pub(crate) fn recorded_keys(state: &State) -> FxHashMap<ResourceId, BTreeSet<InstanceKey>> {
@@ -55,12 +55,22 @@ impl Planner<'_, '_> {
         let Some(config) = self.evaluator.instance_config(&address) else {
             return self.publish_failed(id);
         };
-        if self.state.current(&address).is_none() {
-            return self.publish(id, Value::dynamic());
+        let importing = self.wants_import(&address);
+        if self.state.current(&address).is_none() && !importing {
+            let schema = self.registry.resource_schema(
+                &provider.source,
+                address.resource.mode,
+                &address.resource.type_name,
+            );
+            let ty = schema.map_or(Type::Dynamic, |s| s.block.value_type());
+            return self.publish(id, Value::unknown(ty));
         }
         self.want_refresh(&address, &provider);
         let attempt = self.evaluator.run(id, || {
             self.evaluator.demand_declaration(&config);
+            if importing {
+                self.evaluator.demand(Object::Provider(provider.clone()));
+            }
             let scope = self
                 .evaluator
                 .scope(config.module, config.repetition.clone());
