@@ -83,8 +83,36 @@ pub(crate) async fn refresh(mut args: ApplyArgs, origin: &Path) -> Result<u8> {
         ));
     }
     args.planning.refresh_only = true;
-    args.auto_approve = true;
-    run(args, origin, false).await
+    let cancel = super::interrupt::token();
+    let session = Session::load(
+        origin,
+        &args.planning.variables,
+        args.planning.display.no_color,
+    )?
+    .with_compact_warnings(args.planning.display.compact_warnings);
+    let mut state = open_state(&args.planning.locking, "OperationTypeRefresh").await?;
+    if state.read()?.is_none_or(|s| s.is_empty()) {
+        session.warn(&Diagnostic::warning("Empty or non-existent state", "There are currently no remote objects tracked in the state, so there is nothing to refresh.").into());
+        return Ok(0);
+    }
+    let progress: Arc<dyn Observer> = Progress::new(session.style);
+    let Prepared { planned, .. } = prepare(
+        &session,
+        &mut state,
+        &args.planning,
+        false,
+        Arc::clone(&progress),
+        cancel.clone(),
+    )
+    .await?;
+    session.warn(&planned.plan.warnings);
+    let parallelism = planning::parallelism(&args.planning);
+    let applied = execute(&session, planned, &mut state, parallelism, progress, cancel).await;
+    if applied.diagnostics.has_errors() {
+        return Err(session.failure(applied.diagnostics));
+    }
+    print(&outputs(&applied.state).map_err(|d| session.failure(Diagnostics::from(d)))?);
+    Ok(0)
 }
 
 async fn apply_saved(

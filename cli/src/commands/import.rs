@@ -41,9 +41,8 @@ pub(crate) struct ImportArgs {
 
 pub(crate) async fn run(args: ImportArgs, origin: &Path) -> Result<u8> {
     let cancel = super::interrupt::token();
-    let address = parse_resource_instance(&args.address).ok_or_else(|| {
-        CommandError::new("Invalid address", planning::problem(&args.address))
-    })?;
+    let address = parse_resource_instance(&args.address)
+        .ok_or_else(|| CommandError::new("Invalid address", planning::problem(&args.address)))?;
     if address.resource.mode != ResourceMode::Managed {
         return Err(CommandError::new(
             "A managed resource address is required. Importing into a data resource is not allowed.",
@@ -79,7 +78,7 @@ pub(crate) async fn run(args: ImportArgs, origin: &Path) -> Result<u8> {
     file.write(&mut state)?;
     print(&format!(
         "{}\n\nThe resources that were imported are shown above. These resources are now in\nyour stead state and will henceforth be managed by stead.\n\n",
-        session.style.bold_green("\nImport successful!".into())
+        session.style.bold_green("\nImport successful!")
     ));
     session.warn(&warnings);
     Ok(0)
@@ -90,7 +89,10 @@ fn declared(tree: &ConfigTree, address: &ResourceInstance) -> Result<()> {
     let Some(node) = tree.get(&address.module.module()) else {
         return Err(CommandError::new(
             "Import to non-existent module",
-            format!("{} is not defined in the configuration. Please add configuration for this module before importing into it.", address.module),
+            format!(
+                "{} is not defined in the configuration. Please add configuration for this module before importing into it.",
+                address.module
+            ),
         ));
     };
     if node.module.resources.contains_key(&address.resource) {

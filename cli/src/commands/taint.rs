@@ -38,7 +38,12 @@ pub(crate) async fn run(args: &TaintArgs, taint: bool) -> Result<u8> {
     if let Err(diagnostic) = mark(&mut state, &address, taint) {
         if args.allow_missing && diagnostic.summary == MISSING {
             warn(
-                &Diagnostic::warning(MISSING, format!("Resource instance {address} was not found, but this is not an error because -allow-missing was set.")),
+                &Diagnostic::warning(
+                    MISSING,
+                    format!(
+                        "Resource instance {address} was not found, but this is not an error because -allow-missing was set."
+                    ),
+                ),
                 args.no_color,
             );
             return Ok(0);
@@ -64,17 +69,25 @@ fn mark(state: &mut State, address: &ResourceInstance, taint: bool) -> Result<()
     }
     let Some(instance) = state.instance(address) else {
         return Err(missing(if taint {
-            format!("There is no resource instance in the state with the address {address}. If the resource configuration has just been added, you must run \"stead apply\" once to create the corresponding instance(s) before they can be tainted.")
+            format!(
+                "There is no resource instance in the state with the address {address}. If the resource configuration has just been added, you must run \"stead apply\" once to create the corresponding instance(s) before they can be tainted."
+            )
         } else {
-            format!("There is no resource instance in the state with the address {address}. If the resource configuration has just been added, you must run \"stead apply\" once to create the corresponding instance(s) before they can be tainted.")
+            format!(
+                "There is no resource instance in the state with the address {address}. If the resource configuration has just been added, you must run \"stead apply\" once to create the corresponding instance(s) before they can be tainted."
+            )
         }));
     };
     if instance.current.is_none() {
         return Err(missing(if instance.deposed.is_empty() {
-            format!("Resource instance {address} does not currently have a remote object associated with it, so it cannot be {verb}.")
+            format!(
+                "Resource instance {address} does not currently have a remote object associated with it, so it cannot be {verb}."
+            )
         } else {
             let doing = if taint { "tainting" } else { "untainting" };
-            format!("Resource instance {address} is currently part-way through a create_before_destroy replacement action. Run \"stead apply\" to complete its replacement before {doing} it.")
+            format!(
+                "Resource instance {address} is currently part-way through a create_before_destroy replacement action. Run \"stead apply\" to complete its replacement before {doing} it."
+            )
         }));
     }
     let Some((object, provider)) = state.current(address) else {
@@ -83,7 +96,9 @@ fn mark(state: &mut State, address: &ResourceInstance, taint: bool) -> Result<()
     if !taint && object.status != ObjectStatus::Tainted {
         return Err(Diagnostic::error(
             "Resource instance is not tainted",
-            format!("Resource instance {address} is not currently tainted, and so it cannot be untainted."),
+            format!(
+                "Resource instance {address} is not currently tainted, and so it cannot be untainted."
+            ),
         ));
     }
     let (mut object, provider) = (object.clone(), provider.clone());

@@ -43,8 +43,15 @@ pub async fn import_object(
         parallelism,
         ..Options::default()
     };
-    let mut planner =
-        Planner::new(evaluator, registry, prior, options, observer, cancel, Kind::Plan);
+    let mut planner = Planner::new(
+        evaluator,
+        registry,
+        prior,
+        options,
+        observer,
+        cancel,
+        Kind::Plan,
+    );
     planner.move_objects();
     planner.imports.wanted.insert(address.clone(), target);
     planner.walk().await;

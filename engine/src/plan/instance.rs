@@ -251,9 +251,12 @@ impl Planner<'_, '_> {
             return self.publish(prepared.id, value);
         }
         if self.is_refresh_only() && Self::is_managed(address) {
-            if !recorded && let Some(prepared) = self.start_import(prepared) {
-                self.take_refreshed_instance(&prepared);
-            } else if recorded {
+            let settled = if recorded {
+                Some(prepared)
+            } else {
+                self.start_import(prepared)
+            };
+            if let Some(prepared) = settled {
                 self.take_refreshed_instance(&prepared);
             }
             return;
