@@ -57,6 +57,8 @@ pub(crate) enum Command {
     /// Look into the state
     #[command(subcommand)]
     State(StateCommand),
+    /// Run the tests of *.tftest.hcl and *.tofutest.hcl files
+    Test(crate::commands::test::TestArgs),
     #[cfg(feature = "homelab")]
     /// Do the whole job: preflight, apply, and a closing report
     Bootstrap(BootstrapArgs),
@@ -337,7 +339,7 @@ pub(crate) enum Refused {
 }
 
 /// Terraform's commands that stead does not have yet: named, rather than taken for a misspelling.
-const NOT_YET: [&str; 12] = [
+const NOT_YET: [&str; 11] = [
     "console",
     "force-unlock",
     "get",
@@ -348,7 +350,6 @@ const NOT_YET: [&str; 12] = [
     "modules",
     "providers",
     "query",
-    "test",
     "workspace",
 ];
 

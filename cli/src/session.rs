@@ -161,20 +161,22 @@ impl Session {
     }
 
     pub(crate) fn evaluator(&self, phase: Phase) -> Evaluator<'_> {
-        Evaluator::new(
-            &self.tree,
-            Settings {
-                phase,
-                variables: self.variables.clone(),
-                workspace: "default".into(),
-                root_directory: PathBuf::from("."),
-                working_directory: self.origin.clone(),
-                files: Arc::new(Disk),
-                home_directory: std::env::var("HOME").ok(),
-                plan_timestamp: (phase != Phase::Validate).then(|| self.started.clone()),
-                world: (phase == Phase::Apply).then(|| Arc::new(Here) as Arc<dyn World>),
-            },
-        )
+        Evaluator::new(&self.tree, self.settings(phase))
+    }
+
+    pub(crate) fn settings(&self, phase: Phase) -> Settings {
+        Settings {
+            phase,
+            variables: self.variables.clone(),
+            workspace: "default".into(),
+            root_directory: PathBuf::from("."),
+            working_directory: self.origin.clone(),
+            files: Arc::new(Disk),
+            home_directory: std::env::var("HOME").ok(),
+            plan_timestamp: (phase != Phase::Validate).then(|| self.started.clone()),
+            world: (phase == Phase::Apply).then(|| Arc::new(Here) as Arc<dyn World>),
+            stand_ins: None,
+        }
     }
 
     /// A failure that shows excerpts of this stack's files.

@@ -76,6 +76,13 @@ impl World for Here {
     }
 }
 
+/// The time, in UTC and RFC 3339 with microseconds.
+pub(crate) fn now_precise() -> String {
+    jiff::Timestamp::now()
+        .strftime("%Y-%m-%dT%H:%M:%S.%6fZ")
+        .to_string()
+}
+
 /// The time, in UTC and RFC 3339 with whole seconds.
 pub(crate) fn now() -> String {
     jiff::Timestamp::now()

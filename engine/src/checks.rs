@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
-use stead_value::addr::{ConfigResource, Module, ModuleInstance, ResourceInstance};
+use stead_value::addr::{ConfigResource, Module};
+pub use stead_value::condition::{CheckObject, RuleKind};
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -41,32 +42,6 @@ impl CheckStatus {
         all.into_iter()
             .max_by_key(|status| severity(*status))
             .unwrap_or(CheckStatus::Pass)
-    }
-}
-
-/// Which of an object's conditions; they count up within each kind.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum RuleKind {
-    Precondition,
-    Postcondition,
-    OutputPrecondition,
-    /// Whether the data source of a `check` block could be read.
-    CheckData,
-    Assertion,
-    Validation,
-}
-
-impl RuleKind {
-    /// How messages begin: "Resource precondition failed".
-    pub(crate) fn description(self) -> &'static str {
-        match self {
-            RuleKind::Precondition => "Resource precondition",
-            RuleKind::Postcondition => "Resource postcondition",
-            RuleKind::OutputPrecondition => "Module output value precondition",
-            RuleKind::CheckData => "Check block data resource",
-            RuleKind::Assertion => "Check block assertion",
-            RuleKind::Validation => "Input variable validation",
-        }
     }
 }
 
@@ -117,41 +92,6 @@ impl fmt::Display for Checkable {
             Checkable::Variable(module, name) => ("var", module, name),
         };
         if !module.0.is_empty() {
-            write!(f, "{module}.")?;
-        }
-        write!(f, "{word}.{name}")
-    }
-}
-
-/// One instance of a [`Checkable`].
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum CheckObject {
-    Instance(ResourceInstance),
-    Output(ModuleInstance, Arc<str>),
-    Check(ModuleInstance, Arc<str>),
-    Variable(ModuleInstance, Arc<str>),
-}
-
-impl CheckObject {
-    pub fn module(&self) -> &ModuleInstance {
-        match self {
-            CheckObject::Instance(address) => &address.module,
-            CheckObject::Output(module, _)
-            | CheckObject::Check(module, _)
-            | CheckObject::Variable(module, _) => module,
-        }
-    }
-}
-
-impl fmt::Display for CheckObject {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (word, module, name) = match self {
-            CheckObject::Instance(address) => return address.fmt(f),
-            CheckObject::Output(module, name) => ("output", module, name),
-            CheckObject::Check(module, name) => ("check", module, name),
-            CheckObject::Variable(module, name) => ("var", module, name),
-        };
-        if !module.is_root() {
             write!(f, "{module}.")?;
         }
         write!(f, "{word}.{name}")
@@ -353,7 +293,7 @@ mod tests {
 
     #[test]
     fn conditions_that_were_not_evaluated_are_unknown() {
-        let object = CheckObject::Output(ModuleInstance::root(), "o".into());
+        let object = CheckObject::Output(stead_value::addr::ModuleInstance::root(), "o".into());
         let mut recorded = Recorded::default();
         let pass = RuleResult {
             status: CheckStatus::Pass,

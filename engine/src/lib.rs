@@ -17,6 +17,7 @@ pub mod planfile;
 pub mod providers;
 mod provision;
 mod references;
+pub mod test;
 
 mod wire;
 

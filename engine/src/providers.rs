@@ -15,12 +15,15 @@ pub struct Registry {
     factories: HashMap<ProviderSource, Arc<dyn ProviderFactory>>,
     provisioners: HashMap<Arc<str>, Arc<dyn Provisioner>>,
     connection: Arc<Block>,
+    /// What stands behind single provider configurations in place of their sources' factories.
+    substitutes: HashMap<ProviderConfigRef, Arc<dyn ProviderFactory>>,
 }
 
 impl Default for Registry {
     fn default() -> Self {
         Registry {
             factories: HashMap::new(),
+            substitutes: HashMap::new(),
             provisioners: HashMap::new(),
             connection: Arc::new(connection_schema()),
         }
@@ -54,6 +57,35 @@ impl Registry {
     /// What `connection` blocks take.
     pub fn connection(&self) -> &Block {
         &self.connection
+    }
+
+    /// Makes `factory` answer for one provider configuration.
+    pub fn substitute(&mut self, config: ProviderConfigRef, factory: Arc<dyn ProviderFactory>) {
+        self.substitutes.insert(config, factory);
+    }
+
+    /// The same providers, each with something in front of it.
+    #[must_use]
+    pub fn wrapped(
+        &self,
+        wrap: impl Fn(&Arc<dyn ProviderFactory>) -> Arc<dyn ProviderFactory>,
+    ) -> Registry {
+        let factories = self.factories.iter();
+        Registry {
+            factories: factories.map(|(s, f)| (s.clone(), wrap(f))).collect(),
+            ..self.clone()
+        }
+    }
+
+    /// What makes the provider of a configuration.
+    pub fn factory_for(
+        &self,
+        config: &ProviderConfigRef,
+    ) -> Result<&Arc<dyn ProviderFactory>, Diagnostic> {
+        match self.substitutes.get(config) {
+            Some(factory) => Ok(factory),
+            None => self.factory(&config.source),
+        }
     }
 
     pub fn sources(&self) -> impl Iterator<Item = &ProviderSource> {

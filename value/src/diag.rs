@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::Path;
+use crate::condition::Condition;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
@@ -55,6 +56,8 @@ pub struct Diagnostic {
     pub attribute: Option<Path>,
     /// `(expression as written, what it was)` of the values involved, redacted.
     pub values: Vec<(String, String)>,
+    /// The condition that does not hold, when that is the problem: tests may expect it.
+    pub condition: Option<Box<Condition>>,
 }
 
 impl Diagnostic {
@@ -68,6 +71,7 @@ impl Diagnostic {
             context: None,
             attribute: None,
             values: Vec::new(),
+            condition: None,
         }
     }
 
@@ -102,6 +106,12 @@ impl Diagnostic {
     #[must_use]
     pub fn address(mut self, address: impl Into<String>) -> Self {
         self.address = Some(address.into());
+        self
+    }
+
+    #[must_use]
+    pub fn of_condition(mut self, condition: Condition) -> Self {
+        self.condition = Some(Box::new(condition));
         self
     }
 

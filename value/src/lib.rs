@@ -5,6 +5,7 @@
 mod access;
 pub mod addr;
 mod compare;
+pub mod condition;
 pub mod convert;
 pub mod diag;
 mod function;

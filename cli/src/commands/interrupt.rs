@@ -24,7 +24,8 @@ pub(crate) fn token() -> CancellationToken {
     token
 }
 
-async fn wait() {
+/// Waits for an interrupt.
+pub(super) async fn wait() {
     use tokio::signal::unix::{SignalKind, signal};
     match signal(SignalKind::terminate()) {
         Ok(mut terminate) => {

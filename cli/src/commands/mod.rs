@@ -15,6 +15,7 @@ mod planning;
 mod show;
 mod state;
 pub(crate) mod taint;
+pub(crate) mod test;
 mod validate;
 mod version;
 
@@ -50,6 +51,7 @@ pub(crate) async fn run(cli: Cli) -> Result<u8> {
         Command::Output(args) => output::run(args),
         Command::Show(args) => show::run(args, &origin),
         Command::State(command) => state::run(command),
+        Command::Test(args) => test::run(args, &origin).await,
         #[cfg(feature = "homelab")]
         Command::Bootstrap(args) => bootstrap::run(args, &origin).await,
         #[cfg(feature = "homelab")]
@@ -71,4 +73,13 @@ pub(crate) async fn run(cli: Cli) -> Result<u8> {
 )]
 pub(crate) fn print(text: &str) {
     print!("{text}");
+}
+
+/// Writes what went wrong to standard error, where a command goes on all the same.
+#[expect(
+    clippy::print_stderr,
+    reason = "errors of tests are told while other tests still run"
+)]
+pub(crate) fn print_error(text: &str) {
+    eprint!("{text}");
 }

@@ -18,6 +18,12 @@ impl Sources {
         self.0.insert(Arc::clone(file.name()), Arc::clone(file));
     }
 
+    pub(crate) fn extend(&mut self, other: &Sources) {
+        let files = other.0.iter();
+        self.0
+            .extend(files.map(|(n, f)| (Arc::clone(n), Arc::clone(f))));
+    }
+
     pub(crate) fn get(&self, name: &str) -> Option<&Arc<SourceFile>> {
         self.0.get(name)
     }
@@ -57,7 +63,7 @@ fn render_one(diagnostic: &Diagnostic, sources: &Sources, style: Style) -> Strin
         excerpt(&mut text, range, sources, style);
     }
     for (expression, value) in &diagnostic.values {
-        let _ = writeln!(text, "    {} {expression} is {value}", style.dim("├"));
+        let _ = writeln!(text, "    {} {expression} {value}", style.dim("├"));
     }
     if diagnostic.address.is_some() || diagnostic.subject.is_some() {
         text.push('\n');

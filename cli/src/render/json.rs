@@ -80,6 +80,33 @@ fn snippet(range: &SourceRange, diagnostic: &Diagnostic, sources: &Sources) -> J
     })
 }
 
+/// A run's plan, as `test -json -verbose` shows it.
+pub(crate) fn test_plan(planned: &Plan, registry: &Registry) -> Result<Json, Diagnostics> {
+    let whole = plan(planned, registry)?;
+    let mut out = json!({ "plan_format_version": "1.2", "provider_format_version": "1.0" });
+    for name in ["output_changes", "resource_changes", "resource_drift"] {
+        let is_empty = |v: &Json| v.as_array().is_some_and(Vec::is_empty) || v == &json!({});
+        if let Some(value) = whole.get(name).filter(|v| !is_empty(v)) {
+            out[name] = value.clone();
+        }
+    }
+    Ok(out)
+}
+
+/// A run's state, as `test -json -verbose` shows it.
+pub(crate) fn test_state(state: &State, registry: &Registry) -> Result<Json, Diagnostics> {
+    let values = state_values(state, registry)?;
+    let mut out = json!({
+        "state_format_version": "1.0",
+        "provider_format_version": "1.0",
+        "root_module": values.get("root_module"),
+    });
+    if let Some(outputs) = values.get("outputs") {
+        out["outputs"] = outputs.clone();
+    }
+    Ok(out)
+}
+
 /// `show -json` of a state.
 pub(crate) fn state(state: &State, registry: &Registry) -> Result<Json, Diagnostics> {
     if state.is_empty() && state.lineage.is_empty() {

@@ -54,12 +54,10 @@ impl Executor<'_, '_> {
                 let scope =
                     self.evaluator
                         .condition_scope(config.module, &config.repetition, value);
-                let rules = Rules::new(kind, rules, Severity::Error);
+                let rules = Rules::new(&object, kind, rules, Severity::Error);
                 let checked = self.evaluator.check(&rules, &scope);
-                self.evaluator
-                    .record_checks(&object, kind, &checked.results);
                 let address = change.address.to_string();
-                let found = checked.diagnostics.into_iter();
+                let found = checked.into_iter();
                 self.diagnostics
                     .extend(found.map(|d| d.address(address.clone())));
             }

@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 
 use super::operation::Started;
 use super::{Executor, Finished};
-use crate::checks::RuleKind;
+use crate::checks::{CheckObject, RuleKind};
 use crate::ephemeral::{Held, Subject};
 use crate::eval::{Object, Rules};
 use crate::graph::OpId;
@@ -108,7 +108,9 @@ impl Executor<'_, '_> {
         let Some(config) = self.enter(address) else {
             return true;
         };
+        let object = CheckObject::Instance(address.clone());
         let rules = Rules::new(
+            &object,
             RuleKind::Postcondition,
             &config.resource.lifecycle.postconditions,
             Severity::Error,
@@ -117,8 +119,8 @@ impl Executor<'_, '_> {
             self.evaluator
                 .condition_scope(config.module, &config.repetition, Some(value.clone()));
         let checked = self.evaluator.check(&rules, &scope);
-        let holds = !checked.diagnostics.has_errors();
-        let found = checked.diagnostics.into_iter();
+        let holds = !checked.has_errors();
+        let found = checked.into_iter();
         self.diagnostics
             .extend(found.map(|d| d.address(address.to_string())));
         holds

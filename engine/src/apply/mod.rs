@@ -296,7 +296,7 @@ impl<'e, 'c> Executor<'e, 'c> {
         let schema =
             self.registry
                 .resource_schema(&provider.source, address.resource.mode, type_name)?;
-        let factory = self.registry.factory(&provider.source)?;
+        let factory = self.registry.factory_for(provider)?;
         let opened = self.pool.get(provider).map(|o| Arc::clone(o.provider()));
         let provider = opened.unwrap_or_else(|| factory.instantiate());
         object::decode(&*provider, &address.resource, schema, recorded)
@@ -655,7 +655,9 @@ impl<'e, 'c> Executor<'e, 'c> {
         let Some(config) = self.enter(&change.address) else {
             return true;
         };
+        let object = CheckObject::Instance(change.address.clone());
         let rules = Rules::new(
+            &object,
             RuleKind::Postcondition,
             &config.resource.lifecycle.postconditions,
             Severity::Error,
@@ -664,13 +666,9 @@ impl<'e, 'c> Executor<'e, 'c> {
             .evaluator
             .condition_scope(config.module, &config.repetition, Some(value));
         let checked = self.evaluator.check(&rules, &scope);
-        let object = CheckObject::Instance(change.address.clone());
-        self.evaluator
-            .record_checks(&object, rules.kind, &checked.results);
-        let holds = !checked.diagnostics.has_errors();
+        let holds = !checked.has_errors();
         self.diagnostics.extend(
             checked
-                .diagnostics
                 .into_iter()
                 .map(|d| d.address(change.address.to_string())),
         );
@@ -688,7 +686,8 @@ impl<'e, 'c> Executor<'e, 'c> {
     fn context(&self, address: &ResourceInstance) -> Context {
         let observer = Arc::clone(&self.observer);
         let address = address.clone();
-        Context::new(self.patience.clone()).with_progress(Arc::new(move |progress: Progress| {
+        let context = Context::new(self.patience.clone()).with_object(address.clone());
+        context.with_progress(Arc::new(move |progress: Progress| {
             observer.event(Event::Progress {
                 address: address.clone(),
                 message: progress.message,

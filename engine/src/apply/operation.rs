@@ -359,7 +359,9 @@ impl Executor<'_, '_> {
             let scope = self
                 .evaluator
                 .scope(config.module, config.repetition.clone());
+            let object = CheckObject::Instance(address.clone());
             let rules = Rules::new(
+                &object,
                 RuleKind::Precondition,
                 &config.resource.lifecycle.preconditions,
                 Severity::Error,
@@ -373,14 +375,11 @@ impl Executor<'_, '_> {
             return Err(self.cannot_evaluate(&address.to_string()));
         };
         let (decoded, conditions) = attempt.value;
-        let object = CheckObject::Instance(address.clone());
-        self.evaluator
-            .record_checks(&object, RuleKind::Precondition, &conditions.results);
         if attempt.failed || decoded.failed {
             return Err(self.cannot_evaluate(&address.to_string()));
         }
         let mut diagnostics = decoded.diagnostics;
-        diagnostics.extend(conditions.diagnostics);
+        diagnostics.extend(conditions);
         diagnostics.into_result()?;
         if !decoded.value.is_wholly_known() {
             return Err(Diagnostic::error(
@@ -412,7 +411,7 @@ impl Executor<'_, '_> {
         if let Some(opening) = self.opening.get(address) {
             return Ok(Access::Opening(Arc::clone(opening)));
         }
-        let factory = self.registry.factory(&address.source)?;
+        let factory = self.registry.factory_for(address)?;
         let block = &factory.schema().provider.block;
         let mut path = stead_value::addr::ModuleInstance::root();
         for name in &address.module.0 {

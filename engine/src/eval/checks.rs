@@ -1,8 +1,9 @@
 //! Conditions: validations, pre- and postconditions, assertions.
 
 use stead_lang::config::CheckRule;
-use stead_lang::expr::evaluate;
+use stead_lang::expr::{Scope, evaluate};
 use stead_value::addr::Module as ModulePath;
+use stead_value::condition::Condition;
 use stead_value::{Diagnostic, Diagnostics, Marks, Severity, SourceRange, Type, Value};
 
 use super::{EvalScope, Evaluator, ModuleId, Object, Outcome, Phase, Repetition};
@@ -10,16 +11,9 @@ use crate::checks::{
     CheckObject, CheckResults, CheckStatus, Checkable, ObjectResult, RuleKind, RuleResult,
 };
 
-/// The outcome of a set of conditions.
-#[derive(Debug, Default)]
-pub struct Checked {
-    /// One for each condition.
-    pub results: Vec<RuleResult>,
-    pub diagnostics: Diagnostics,
-}
-
 /// What conditions are about, and what follows when one does not hold.
 pub struct Rules<'a> {
+    pub object: &'a CheckObject,
     pub kind: RuleKind,
     pub rules: &'a [CheckRule],
     pub severity: Severity,
@@ -28,39 +22,50 @@ pub struct Rules<'a> {
 }
 
 impl<'a> Rules<'a> {
-    pub fn new(kind: RuleKind, rules: &'a [CheckRule], severity: Severity) -> Rules<'a> {
+    pub fn new(
+        object: &'a CheckObject,
+        kind: RuleKind,
+        rules: &'a [CheckRule],
+        severity: Severity,
+    ) -> Rules<'a> {
         Rules {
+            object,
             kind,
             rules,
             severity,
             blame: None,
         }
     }
+
+    fn condition(&self) -> Condition {
+        Condition {
+            object: self.object.clone(),
+            kind: self.kind,
+        }
+    }
 }
 
 impl<'c> Evaluator<'c> {
-    /// Evaluates conditions, without keeping the results.
-    pub fn check(&self, rules: &Rules<'_>, scope: &EvalScope<'_, '_>) -> Checked {
-        let mut checked = Checked::default();
+    /// Evaluates conditions, and keeps the results for the plan and the state to show.
+    pub fn check(&self, rules: &Rules<'_>, scope: &dyn Scope) -> Diagnostics {
+        let mut diagnostics = Diagnostics::new();
+        let mut results = Vec::new();
         for rule in rules.rules {
-            let result = self.check_rule(rules, rule, scope, &mut checked.diagnostics);
-            checked.results.push(result);
+            let result = self.check_rule(rules, rule, scope, &mut diagnostics);
+            results.push(result);
         }
-        checked
-    }
-
-    /// Keeps the results of an object's conditions, for the plan and the state to show.
-    pub fn record_checks(&self, object: &CheckObject, kind: RuleKind, results: &[RuleResult]) {
         if !results.is_empty() {
-            self.checks.borrow_mut().put(object, kind, results);
+            let mut checks = self.checks.borrow_mut();
+            checks.put(rules.object, rules.kind, &results);
         }
+        diagnostics
     }
 
     fn check_rule(
         &self,
         rules: &Rules<'_>,
         rule: &CheckRule,
-        scope: &EvalScope<'_, '_>,
+        scope: &dyn Scope,
         diagnostics: &mut Diagnostics,
     ) -> RuleResult {
         let validation = rules.kind == RuleKind::Validation;
@@ -96,7 +101,8 @@ impl<'c> Evaluator<'c> {
             if rules.kind == RuleKind::Assertion && self.settings.phase != Phase::Validate {
                 diagnostics.push(
                     Diagnostic::warning("Check block assertion known after apply", "The condition could not be evaluated at this time, a result will be known when this plan is applied.")
-                        .at(rule.condition.range()),
+                        .at(rule.condition.range())
+                        .of_condition(rules.condition()),
                 );
             }
             return status(CheckStatus::Unknown);
@@ -135,7 +141,7 @@ impl<'c> Evaluator<'c> {
         }
         let mut failure = self.failure(rules, rule, message.as_deref());
         failure.severity = rules.severity;
-        diagnostics.push(failure);
+        diagnostics.push(failure.of_condition(rules.condition()));
         RuleResult {
             status: CheckStatus::Fail,
             message,
@@ -165,10 +171,10 @@ impl<'c> Evaluator<'c> {
     }
 
     /// The author's message, if it can be shown.
-    fn error_message(
+    pub(crate) fn error_message(
         &self,
         rule: &CheckRule,
-        scope: &EvalScope<'_, '_>,
+        scope: &dyn Scope,
         validation: bool,
     ) -> (Option<String>, Diagnostics) {
         let message = evaluate(&rule.error_message, scope);
@@ -250,6 +256,9 @@ impl<'c> Evaluator<'c> {
         severity: Severity,
         wanted: &dyn Fn(&Checkable) -> bool,
     ) -> Diagnostics {
+        if self.is_replaced(module) {
+            return Diagnostics::new();
+        }
         let config = self.config(module);
         let address = self.module_address(module);
         let path = address.module();
@@ -264,41 +273,45 @@ impl<'c> Evaluator<'c> {
             // A variable that has no value needs no second message.
             if let Outcome::Value(_) = self.demand(Object::Variable(module, variable.name.clone()))
             {
-                let mut rules =
-                    Rules::new(RuleKind::Validation, &variable.validations, Severity::Error);
+                let object = CheckObject::Variable(address.clone(), variable.name.clone());
+                let mut rules = Rules::new(
+                    &object,
+                    RuleKind::Validation,
+                    &variable.validations,
+                    Severity::Error,
+                );
                 rules.blame = Some(
                     self.given_place(module, &variable.name)
                         .unwrap_or_else(|| variable.range.clone()),
                 );
-                let checked = self.check(&rules, &scope);
-                let object = CheckObject::Variable(address.clone(), variable.name.clone());
-                self.record_checks(&object, rules.kind, &checked.results);
-                all.extend(checked.diagnostics);
+                all.extend(self.check(&rules, &scope));
             }
         }
         for output in config.outputs.values() {
             if !wanted(&Checkable::Output(path.clone(), output.name.clone())) {
                 continue;
             }
+            let object = CheckObject::Output(address.clone(), output.name.clone());
             let rules = Rules::new(
+                &object,
                 RuleKind::OutputPrecondition,
                 &output.preconditions,
                 severity,
             );
-            let checked = self.check(&rules, &scope);
-            let object = CheckObject::Output(address.clone(), output.name.clone());
-            self.record_checks(&object, rules.kind, &checked.results);
-            all.extend(checked.diagnostics);
+            all.extend(self.check(&rules, &scope));
         }
         for check in config.checks.values() {
             if !wanted(&Checkable::Check(path.clone(), check.name.clone())) {
                 continue;
             }
-            let rules = Rules::new(RuleKind::Assertion, &check.asserts, Severity::Warning);
-            let checked = self.check(&rules, &scope);
             let object = CheckObject::Check(address.clone(), check.name.clone());
-            self.record_checks(&object, rules.kind, &checked.results);
-            all.extend(checked.diagnostics);
+            let rules = Rules::new(
+                &object,
+                RuleKind::Assertion,
+                &check.asserts,
+                Severity::Warning,
+            );
+            all.extend(self.check(&rules, &scope));
         }
         all
     }

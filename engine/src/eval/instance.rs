@@ -159,6 +159,9 @@ impl<'c> Evaluator<'c> {
     }
 
     fn demand_module(&self, module: ModuleId) -> Vec<ObjectId> {
+        if self.is_replaced(module) {
+            return Vec::new();
+        }
         let config = self.config(module);
         let resources = config.resources.keys().map(|resource| Target::Resource {
             resource: resource.clone(),

@@ -30,7 +30,7 @@ use stead_value::{Diagnostic, Diagnostics, Value};
 use crate::checks::Recorded;
 use crate::references::References;
 
-pub use checks::{Checked, Rules};
+pub use checks::Rules;
 pub use destroy::{DestroyScope, Provisioners};
 pub use expand::{Expansion, Repeated};
 pub use imports::{ImportTarget, import_resource};
@@ -105,6 +105,14 @@ pub struct Settings {
     pub plan_timestamp: Option<String>,
     /// Clock and chance; only while applying.
     pub world: Option<Arc<dyn stead_lang::functions::World>>,
+    /// What stands for whole modules, in tests.
+    pub stand_ins: Option<Arc<dyn StandIns>>,
+}
+
+/// Outputs that take the place of those of whole module instances: nothing inside these is looked at.
+pub trait StandIns: Send + Sync {
+    /// The outputs of a module instance by name, if they are given; an output that is not among them is null.
+    fn outputs(&self, module: &ModuleInstance) -> Option<Value>;
 }
 
 /// What functions get from outside.
@@ -241,6 +249,16 @@ impl<'c> Evaluator<'c> {
 
     pub fn module_address(&self, module: ModuleId) -> ModuleInstance {
         self.node(module).address.clone()
+    }
+
+    /// Whether something stands for the module instance, so that nothing inside it is looked at.
+    pub fn is_replaced(&self, module: ModuleId) -> bool {
+        self.replacement(module).is_some()
+    }
+
+    fn replacement(&self, module: ModuleId) -> Option<Value> {
+        let stand_ins = self.settings.stand_ins.as_ref()?;
+        stand_ins.outputs(&self.node(module).address)
     }
 
     /// The module instance with this address, if it has been entered.

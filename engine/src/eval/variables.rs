@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use stead_lang::config::Variable;
 use stead_lang::expr::{Evaluation, evaluate};
-use stead_value::{Diagnostic, Marks, Value};
+use stead_value::{Diagnostic, Marks, Type, Value};
 
 use super::{Evaluator, ModuleId, Phase, Repetition};
 
@@ -20,6 +20,14 @@ impl Evaluator<'_> {
         let Some(output) = self.config(module).outputs.get(name) else {
             return failed();
         };
+        if let Some(outputs) = self.replacement(module) {
+            let value = outputs.get(name);
+            let value = value.unwrap_or_else(|| Value::null(Type::Dynamic));
+            return Evaluation::of(match output.sensitive {
+                true => value.sensitive(),
+                false => value,
+            });
+        }
         for dependency in &output.depends_on {
             self.demand_all(module, &dependency.target);
         }

@@ -12,7 +12,7 @@ use super::instance::{Prepared, unknown_where_computed};
 use super::{Finished, Kind, Planner, locate};
 use crate::ResourceChange;
 use crate::changes::EphemeralInstance;
-use crate::checks::RuleKind;
+use crate::checks::{CheckObject, RuleKind};
 use crate::ephemeral::{Held, Subject};
 use crate::eval::{Evaluator, InstanceConfig, Object, ObjectId, ROOT, Rules};
 use crate::event::Event;
@@ -126,7 +126,9 @@ impl Planner<'_, '_> {
         let Some(config) = self.evaluator.instance_config(&prepared.address) else {
             return true;
         };
+        let object = CheckObject::Instance(prepared.address.clone());
         let rules = Rules::new(
+            &object,
             RuleKind::Postcondition,
             &config.resource.lifecycle.postconditions,
             Severity::Error,
@@ -135,14 +137,10 @@ impl Planner<'_, '_> {
             self.evaluator
                 .condition_scope(config.module, &config.repetition, Some(value.clone()));
         let checked = self.evaluator.check(&rules, &scope);
-        let holds = !checked.diagnostics.has_errors();
+        let holds = !checked.has_errors();
         let address = prepared.address.to_string();
-        self.diagnostics.extend(
-            checked
-                .diagnostics
-                .into_iter()
-                .map(|d| d.address(address.clone())),
-        );
+        self.diagnostics
+            .extend(checked.into_iter().map(|d| d.address(address.clone())));
         holds
     }
 

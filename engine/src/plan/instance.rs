@@ -11,7 +11,7 @@ use stead_value::{Diagnostic, Diagnostics, Marks, Path, Type, Value};
 use super::ephemeral::of_mode;
 use super::{Kind, Planner, decide, locate};
 use crate::checks::{CheckObject, RuleKind};
-use crate::eval::{Checked, InstanceConfig, Object, ObjectId, Rules};
+use crate::eval::{InstanceConfig, Object, ObjectId, Rules};
 use crate::{Action, object};
 
 /// An instance whose configuration is evaluated.
@@ -29,7 +29,7 @@ pub(super) struct Prepared {
 /// What an evaluation of an instance gives.
 struct Evaluated {
     decoded: stead_lang::decode::Decoded,
-    preconditions: Checked,
+    preconditions: Diagnostics,
     provisioners: Diagnostics,
     triggered: Result<bool, Diagnostics>,
 }
@@ -91,10 +91,7 @@ impl Planner<'_, '_> {
             provisioners,
             triggered,
         } = attempt.value;
-        let object = CheckObject::Instance(address.clone());
-        self.evaluator
-            .record_checks(&object, RuleKind::Precondition, &preconditions.results);
-        let mut diagnostics = preconditions.diagnostics;
+        let mut diagnostics = preconditions;
         diagnostics.extend(provisioners);
         let mut failed = attempt.failed || decoded.failed;
         // What must hold first and does not makes the rest not worth saying.
@@ -162,7 +159,9 @@ impl Planner<'_, '_> {
         let scope = self
             .evaluator
             .scope(config.module, config.repetition.clone());
+        let object = CheckObject::Instance(address.clone());
         let rules = Rules::new(
+            &object,
             RuleKind::Precondition,
             &config.resource.lifecycle.preconditions,
             self.condition_severity(),
@@ -182,7 +181,7 @@ impl Planner<'_, '_> {
         config: &Value,
         ranges: &SourceMap,
     ) -> Diagnostics {
-        let Ok(factory) = self.registry.factory(&provider.source) else {
+        let Ok(factory) = self.registry.factory_for(provider) else {
             return Diagnostics::new();
         };
         let opened = self.pool.get(provider).map(|o| Arc::clone(o.provider()));

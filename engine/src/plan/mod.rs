@@ -355,6 +355,9 @@ impl<'e, 'c> Planner<'e, 'c> {
     }
 
     fn enter(&mut self, module: ModuleId) {
+        if self.evaluator.is_replaced(module) {
+            return;
+        }
         let config = self.evaluator.config(module);
         let path = || self.evaluator.module_address(module).module();
         if self.kind != Kind::Destroy {
@@ -505,7 +508,7 @@ impl<'e, 'c> Planner<'e, 'c> {
     }
 
     fn open(&mut self, id: ObjectId, address: &ProviderConfigRef) {
-        let factory = match self.registry.factory(&address.source) {
+        let factory = match self.registry.factory_for(address) {
             Ok(factory) => Arc::clone(factory),
             Err(diagnostic) => {
                 self.diagnostics.push(diagnostic);
@@ -611,7 +614,8 @@ impl<'e, 'c> Planner<'e, 'c> {
     fn context(&self, address: &ResourceInstance) -> Context {
         let observer = Arc::clone(&self.observer);
         let address = address.clone();
-        Context::new(self.cancel.clone()).with_progress(Arc::new(move |progress: Progress| {
+        let context = Context::new(self.cancel.clone()).with_object(address.clone());
+        context.with_progress(Arc::new(move |progress: Progress| {
             observer.event(Event::Progress {
                 address: address.clone(),
                 message: progress.message,

@@ -66,6 +66,7 @@ impl Planner<'_, '_> {
             return self.publish(id, Value::unknown(ty));
         }
         self.want_refresh(&address, &provider);
+        let object = CheckObject::Instance(address.clone());
         let attempt = self.evaluator.run(id, || {
             self.evaluator.demand_declaration(&config);
             if importing {
@@ -75,6 +76,7 @@ impl Planner<'_, '_> {
                 .evaluator
                 .scope(config.module, config.repetition.clone());
             let rules = Rules::new(
+                &object,
                 RuleKind::Precondition,
                 &config.resource.lifecycle.preconditions,
                 Severity::Warning,
@@ -84,10 +86,7 @@ impl Planner<'_, '_> {
         let Some(attempt) = attempt else {
             return;
         };
-        let object = CheckObject::Instance(address.clone());
-        self.evaluator
-            .record_checks(&object, RuleKind::Precondition, &attempt.value.results);
-        self.diagnostics.extend(attempt.value.diagnostics);
+        self.diagnostics.extend(attempt.value);
         let prepared = Prepared {
             id,
             config: Value::null(Type::Dynamic),
@@ -115,7 +114,9 @@ impl Planner<'_, '_> {
         let Some(config) = self.evaluator.instance_config(address) else {
             return true;
         };
+        let object = CheckObject::Instance(address.clone());
         let rules = Rules::new(
+            &object,
             RuleKind::Postcondition,
             &config.resource.lifecycle.postconditions,
             self.condition_severity(),
@@ -124,16 +125,9 @@ impl Planner<'_, '_> {
             self.evaluator
                 .condition_scope(config.module, &config.repetition, Some(value.clone()));
         let checked = self.evaluator.check(&rules, &scope);
-        let object = CheckObject::Instance(address.clone());
-        self.evaluator
-            .record_checks(&object, rules.kind, &checked.results);
-        let holds = !checked.diagnostics.has_errors();
-        self.diagnostics.extend(
-            checked
-                .diagnostics
-                .into_iter()
-                .map(|d| d.address(address.to_string())),
-        );
+        let holds = !checked.has_errors();
+        self.diagnostics
+            .extend(checked.into_iter().map(|d| d.address(address.to_string())));
         holds
     }
 }

@@ -292,6 +292,7 @@ impl Stand {
             home_directory: None,
             plan_timestamp: None,
             world: None,
+            stand_ins: None,
         }
     }
 

@@ -11,7 +11,7 @@ use super::model::Module;
 use super::module::{self, Redeclared};
 use super::overrides::{self, Overridden};
 use crate::Files;
-use crate::syntax::{Body, SourceFile, parse_file, parse_json_file};
+use crate::syntax::{Body, Layout, SourceFile, parse_file, parse_json_file};
 
 /// Reads the module in a directory. With errors, what could be read is there all the same.
 pub fn load_module(files: &dyn Files, directory: &Path) -> (Module, Diagnostics) {
@@ -41,7 +41,7 @@ pub fn load_module(files: &dyn Files, directory: &Path) -> (Module, Diagnostics)
             .iter()
             .filter_map(|name| {
                 let errors_before = diagnostics.len();
-                let read = read_file(files, &directory.join(name), diagnostics);
+                let read = read_file(files, &directory.join(name), &CONFIGURATION, diagnostics);
                 loaded.broken |= diagnostics.len() > errors_before;
                 let (source, body) = read?;
                 loaded.files.push(source);
@@ -71,13 +71,10 @@ pub fn load_module(files: &dyn Files, directory: &Path) -> (Module, Diagnostics)
 
 /// The names that are configuration, in order. A `.tofu` file hides its namesake for Terraform.
 fn configuration_files(names: Vec<String>) -> Vec<String> {
-    let ignored = |n: &str| {
-        n.starts_with('.') || n.ends_with('~') || (n.starts_with('#') && n.ends_with('#'))
-    };
     let all: BTreeSet<String> = names
         .into_iter()
         .filter(|n| {
-            !ignored(n)
+            !is_ignored(n)
                 && [".tf", ".tofu", ".tf.json", ".tofu.json"]
                     .iter()
                     .any(|end| n.ends_with(end))
@@ -96,20 +93,26 @@ fn configuration_files(names: Vec<String>) -> Vec<String> {
     all.iter().filter(|name| !hidden(name)).cloned().collect()
 }
 
+/// What editors leave behind, and hidden files.
+pub(super) fn is_ignored(name: &str) -> bool {
+    name.starts_with('.') || name.ends_with('~') || (name.starts_with('#') && name.ends_with('#'))
+}
+
 fn is_override(name: &str) -> bool {
     let stem = name.split('.').next().unwrap_or(name);
     stem == "override" || stem.ends_with("_override")
 }
 
-fn read_file(
+pub(super) fn read_file(
     files: &dyn Files,
     path: &Path,
+    layout: &'static Layout,
     diagnostics: &mut Diagnostics,
 ) -> Option<(Arc<SourceFile>, Body)> {
     let shown = path.strip_prefix(".").unwrap_or(path).display().to_string();
     let source = read_source(files, path, &shown, diagnostics)?;
     let (body, problems) = if source.is_json() {
-        parse_json_file(&source, &CONFIGURATION)
+        parse_json_file(&source, layout)
     } else {
         parse_file(&source)
     };

@@ -42,6 +42,12 @@ pub static TESTS: Layout = Layout {
     ..Layout::ARGUMENTS
 };
 
+/// A file of data for mock providers.
+pub(super) static MOCKS: Layout = Layout {
+    blocks: MOCK_PROVIDER.blocks,
+    ..Layout::ARGUMENTS
+};
+
 const fn block(
     kind: &'static str,
     labels: &'static [&'static str],
@@ -249,9 +255,9 @@ static MOCK_PROVIDER: Layout = Layout {
     blocks: &[
         block("mock_resource", &["type"], &MOCK),
         block("mock_data", &["type"], &MOCK),
+        block("mock_ephemeral", &["type"], &MOCK),
         OVERRIDE_RESOURCE,
         OVERRIDE_DATA,
-        OVERRIDE_MODULE,
     ],
     arguments: &[("override_during", Expressions)],
     ..Layout::CONSTANTS

@@ -20,6 +20,7 @@ mod resource;
 mod source;
 mod statics;
 mod terraform;
+pub mod test_file;
 #[cfg(test)]
 mod tests;
 mod traversal;

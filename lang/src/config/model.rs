@@ -12,7 +12,7 @@ use super::types::TypeConstraint;
 use crate::syntax::{Body, Expression, SourceFile};
 
 /// One module directory. Objects keep the order of declaration: files by name, then position.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Module {
     pub directory: PathBuf,
     /// Every file that was read, for excerpts in messages.
@@ -34,7 +34,7 @@ pub struct Module {
 }
 
 /// The `terraform` blocks, taken together.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct TerraformSettings {
     pub required_versions: Vec<VersionRequirement>,
     /// By local name.
@@ -100,7 +100,7 @@ pub struct ProviderRef {
     pub range: SourceRange,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct ProviderConfig {
     pub name: ProviderName,
     /// Without the meta-arguments.
@@ -110,7 +110,7 @@ pub struct ProviderConfig {
     pub range: SourceRange,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Variable {
     pub name: Arc<str>,
     pub constraint: TypeConstraint,
@@ -135,14 +135,14 @@ pub struct CheckRule {
     pub range: SourceRange,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Local {
     pub name: Arc<str>,
     pub value: Expression,
     pub range: SourceRange,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Output {
     pub name: Arc<str>,
     pub value: Expression,
@@ -175,7 +175,7 @@ pub enum Repetition {
     Enabled(Expression),
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Resource {
     pub addr: addr::Resource,
     /// Arguments and blocks without the meta-arguments: what the provider's schema describes.
@@ -256,7 +256,7 @@ pub fn implied_provider(type_name: &str) -> &str {
         .map_or(type_name, |(first, _)| first)
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Lifecycle {
     pub create_before_destroy: Option<bool>,
     /// Constant in Terraform; in OpenTofu it may look at whatever is known while planning.
@@ -277,7 +277,7 @@ pub enum IgnoreChanges {
     Paths(Vec<(Path, SourceRange)>),
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct ModuleCall {
     pub name: Arc<str>,
     /// `None` when it is wrong, which has been reported.
@@ -323,6 +323,23 @@ impl ObjectAddress {
     }
 }
 
+impl std::fmt::Display for ObjectAddress {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let key = |key: &Option<InstanceKey>| key.clone().unwrap_or(InstanceKey::None);
+        for (i, (name, k)) in self.module.iter().enumerate() {
+            let dot = if i > 0 { "." } else { "" };
+            write!(f, "{dot}module.{name}{}", key(k))?;
+        }
+        match &self.resource {
+            Some((resource, k)) => {
+                let dot = if self.module.is_empty() { "" } else { "." };
+                write!(f, "{dot}{resource}{}", key(k))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
 #[derive(Clone, Debug)]
 pub struct Moved {
     pub from: ObjectAddress,
@@ -355,7 +372,7 @@ pub struct Import {
     pub range: SourceRange,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Check {
     pub name: Arc<str>,
     /// A data source of its own, not visible outside: it is among the module's resources.

@@ -163,7 +163,10 @@ pub(crate) fn parse_source(value: &Value, versioned: bool) -> Result<ModuleSourc
     })
 }
 
-fn passed_providers(expr: &Expression, diagnostics: &mut Diagnostics) -> Vec<PassedProvider> {
+pub(super) fn passed_providers(
+    expr: &Expression,
+    diagnostics: &mut Diagnostics,
+) -> Vec<PassedProvider> {
     let file = expr.file();
     let ExprKind::Object(items) = &expr.node().kind else {
         diagnostics.push(

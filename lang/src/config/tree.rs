@@ -11,7 +11,7 @@ use stead_value::{SourceRange, addr};
 
 use super::early::{EarlyModule, EarlyValues};
 use super::files::load_module;
-use super::model::{Early, Module, ModuleCall};
+use super::model::{Early, Module, ModuleCall, ProviderConfig, ProviderName};
 use super::modules::parse_source;
 use super::source::ModuleSource;
 use super::version::{Constraints, Version};
@@ -56,7 +56,7 @@ pub struct MissingModule {
     pub why: Diagnostic,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct ConfigTree {
     pub root: ConfigNode,
     /// What must be installed before the configuration is whole.
@@ -64,7 +64,7 @@ pub struct ConfigTree {
 }
 
 /// A module with the modules that it calls. A directory that is called several times is read once.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct ConfigNode {
     pub path: addr::Module,
     pub module: Arc<Module>,
@@ -148,6 +148,14 @@ impl ConfigTree {
             missing: loader.missing,
         };
         (tree, loader.diagnostics)
+    }
+
+    /// The same configuration with other provider configurations in its root module.
+    #[must_use]
+    pub fn with_providers(&self, providers: IndexMap<ProviderName, ProviderConfig>) -> ConfigTree {
+        let mut tree = self.clone();
+        Arc::make_mut(&mut tree.root.module).providers = providers;
+        tree
     }
 
     /// The module at a path of calls.
@@ -481,7 +489,7 @@ fn misplaced_import(path: &addr::Module, range: &SourceRange) -> Diagnostic {
 }
 
 /// The path without `.` and, where possible, without `..`; nothing on disk is looked at.
-fn normalize(path: &Path) -> PathBuf {
+pub(super) fn normalize(path: &Path) -> PathBuf {
     let mut out = PathBuf::new();
     for part in path.components() {
         match part {

@@ -90,6 +90,10 @@ pub fn value_from_text(
             Diagnostics::new(),
         );
     }
+    from_expression(text, origin)
+}
+
+fn from_expression(text: &str, origin: &str) -> (Option<GivenValue>, Diagnostics) {
     let source = Arc::new(SourceFile::new(origin, text));
     let (expr, diagnostics) = parse_expression(&source);
     if diagnostics.has_errors() {
@@ -107,6 +111,11 @@ pub fn value_from_text(
         }),
         Diagnostics::new(),
     )
+}
+
+/// The value of a text for a variable that nothing declares: an expression.
+pub fn undeclared_from_text(text: &str, origin: &str) -> (Option<GivenValue>, Diagnostics) {
+    from_expression(text, origin)
 }
 
 impl Variable {

@@ -4,10 +4,28 @@ use stead_value::{Diagnostics, Kind, Marks, Type, Value};
 
 use super::eval::Evaluator;
 use super::reference::traversals;
-use crate::syntax::{Expr, Name, Span, Step};
+use super::scope::Scope;
+use crate::syntax::{Expr, Expression, Name, Span, Step};
 
 /// More than a reader takes in.
 const MAX_VALUES: usize = 8;
+
+/// What the references in an expression are, by name: for messages about its result. What is secret or not known yet is left out.
+pub fn reference_values(expr: &Expression, scope: &dyn Scope) -> Vec<(String, String)> {
+    let mut evaluator = Evaluator::new(expr.file(), scope);
+    let mut values: Vec<(String, String)> = Vec::new();
+    for (root, steps, span) in traversals(expr.node()) {
+        if let Some((text, value)) = evaluator.part_with_value(root, steps, span)
+            && value.is_known()
+            && value.marks().is_empty()
+            && !values.iter().any(|(t, _)| *t == text)
+        {
+            values.push((text, describe(&value)));
+        }
+    }
+    values.sort();
+    values
+}
 
 impl Evaluator<'_> {
     /// Adds to each error the values of the references on its lines. Costs nothing without errors.
@@ -51,13 +69,24 @@ impl Evaluator<'_> {
 
     /// The longest part of a traversal that has a value, and what that is.
     fn describe(&mut self, root: &Name, steps: &[Step], span: Span) -> Option<(String, String)> {
+        let (text, value) = self.part_with_value(root, steps, span)?;
+        Some((text, describe(&value)))
+    }
+
+    /// The longest part of a traversal that has a value, and the value.
+    fn part_with_value(
+        &mut self,
+        root: &Name,
+        steps: &[Step],
+        span: Span,
+    ) -> Option<(String, Value)> {
         for length in (0..=steps.len()).rev() {
             let (taken, _) = steps.split_at_checked(length)?;
             let end = taken.last().map_or(root.span, |step| step.span);
             let part = Span::new(span.start, end.end);
             let (value, diagnostics) = self.aside(|e| e.traversal(root, taken));
             if !diagnostics.has_errors() {
-                return Some((self.file.slice(part).to_owned(), describe(&value)));
+                return Some((self.file.slice(part).to_owned(), value));
             }
         }
         None

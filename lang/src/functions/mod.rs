@@ -62,7 +62,7 @@ pub trait FunctionContext {
 }
 
 /// What differs from run to run.
-pub trait World {
+pub trait World: Send + Sync {
     /// The time now, in UTC and RFC 3339 with whole seconds.
     fn now(&self) -> String;
 

@@ -218,11 +218,7 @@ fn what_is_certain_is_said() {
             vec![element.clone()],
             element.clone().sensitive(),
         ),
-        (
-            "issensitive",
-            vec![element.clone()],
-            unknown(Type::Bool),
-        ),
+        ("issensitive", vec![element.clone()], unknown(Type::Bool)),
         (
             "sort",
             vec![Value::list(

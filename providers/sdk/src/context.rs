@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+use stead_value::addr::ResourceInstance;
 use stead_value::{Diagnostic, Diagnostics};
 use tokio_util::sync::CancellationToken;
 
@@ -29,6 +30,7 @@ impl<F: Fn(Progress) + Send + Sync> ProgressSink for F {
 pub struct Context {
     cancel: CancellationToken,
     deadline: Option<Instant>,
+    object: Option<Arc<ResourceInstance>>,
     sink: Option<Arc<dyn ProgressSink>>,
     warnings: Arc<Mutex<Diagnostics>>,
 }
@@ -38,6 +40,7 @@ impl Context {
         Context {
             cancel,
             deadline: None,
+            object: None,
             sink: None,
             warnings: Arc::default(),
         }
@@ -52,6 +55,18 @@ impl Context {
     pub fn with_progress(mut self, sink: Arc<dyn ProgressSink>) -> Context {
         self.sink = Some(sink);
         self
+    }
+
+    /// Says which object of the configuration the operation is about.
+    #[must_use]
+    pub fn with_object(mut self, object: ResourceInstance) -> Context {
+        self.object = Some(Arc::new(object));
+        self
+    }
+
+    /// The object that the operation is about, for providers that stand in for others. Others need not know.
+    pub fn object(&self) -> Option<&ResourceInstance> {
+        self.object.as_deref()
     }
 
     /// The earlier of the present deadline and `deadline`.
