@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use stead_lang::Files;
 use stead_lang::config::{InstalledModule, InstalledModules, ModuleSource};
 use stead_value::addr::Module;
 
@@ -40,9 +41,13 @@ pub(crate) fn key(module: &Module) -> String {
 }
 
 impl Manifest {
+    pub(crate) fn path() -> PathBuf {
+        Path::new(MODULES).join("modules.json")
+    }
+
     /// A manifest that cannot be read counts as none: the modules are then named as not installed.
-    pub(crate) fn read() -> Manifest {
-        let text = std::fs::read(Path::new(MODULES).join("modules.json")).unwrap_or_default();
+    pub(crate) fn read(files: &dyn Files) -> Manifest {
+        let text = files.read(&Manifest::path()).unwrap_or_default();
         let file: Option<File> = serde_json::from_slice(&text).ok();
         let mut entries = file.map(|f| f.modules).unwrap_or_default();
         for entry in &mut entries {

@@ -1,6 +1,6 @@
 //! What every command that looks at a stack begins with: its configuration, its variables and its state.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -97,7 +97,7 @@ impl Session {
             colour: !no_color && colour_wanted(std::io::stdout().is_terminal()),
         };
         let (tree, diagnostics) =
-            ConfigTree::load_with(files, Path::new(""), &Manifest::read(), &|root| {
+            ConfigTree::load_with(files, Path::new(""), &Manifest::read(files), &|root| {
                 given.early(files, root)
             });
         let mut sources = Sources::default();
@@ -220,9 +220,57 @@ impl Session {
     pub(crate) fn files(&self) -> BTreeMap<String, String> {
         let nodes = self.tree.nodes();
         let files = nodes.iter().flat_map(|node| node.module.files.iter());
-        files
+        let mut files: BTreeMap<String, String> = files
             .map(|f| (f.name().to_string(), f.text().to_owned()))
+            .collect();
+        // Where the modules lie whose files these are.
+        if let Ok(text) = std::fs::read_to_string(Manifest::path()) {
+            files.insert(Manifest::path().display().to_string(), text);
+        }
+        files
+    }
+
+    /// When this command began, or the plan that it applies was made.
+    pub(crate) fn started(&self) -> &str {
+        &self.started
+    }
+
+    #[must_use]
+    pub(crate) fn with_started(mut self, started: String) -> Session {
+        self.started = started;
+        self
+    }
+
+    /// The ephemeral root variables that were given a value.
+    pub(crate) fn ephemeral_variables(&self) -> BTreeSet<String> {
+        let declared = &self.tree.root.module.variables;
+        self.variables
+            .iter()
+            .filter(|(name, given)| {
+                !given.value.is_null() && declared.get(*name).is_some_and(|v| v.ephemeral)
+            })
+            .map(|(name, _)| name.to_string())
             .collect()
+    }
+
+    /// The values for root variables that there are beside those of a saved plan, with where they come from.
+    pub(crate) fn gather_again(
+        &mut self,
+        arguments: &VariableArgs,
+    ) -> Result<BTreeMap<Arc<str>, (GivenVariable, variables::Source)>> {
+        let found = self.gather(&Disk, arguments)?;
+        Ok(found
+            .into_iter()
+            .map(|(name, given)| {
+                let source = variables::Source::of(&given, &arguments.var_files);
+                (name, (given, source))
+            })
+            .collect())
+    }
+
+    /// Adds values for root variables.
+    pub(crate) fn give(&mut self, values: BTreeMap<Arc<str>, GivenVariable>) {
+        self.variables.extend(values);
     }
 }
 

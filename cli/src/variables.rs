@@ -23,6 +23,32 @@ pub(crate) struct Gathered {
     pub(crate) diagnostics: Diagnostics,
 }
 
+/// Which kind of place a value comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    Environment,
+    /// A file that is read without being named.
+    AutomaticFile,
+    CommandLine,
+}
+
+impl Source {
+    pub(crate) fn of(given: &GivenVariable, named_files: &[PathBuf]) -> Source {
+        let named = |file: &PathBuf| file.display().to_string() == given.origin;
+        if given.origin == FLAG || named_files.iter().any(named) {
+            Source::CommandLine
+        } else if given.origin.starts_with(ENVIRONMENT) {
+            Source::Environment
+        } else {
+            Source::AutomaticFile
+        }
+    }
+}
+
+/// How messages name where a value comes from.
+const FLAG: &str = "the -var option";
+const ENVIRONMENT: &str = "the environment variable TF_VAR_";
+
 /// Values in the order of precedence, later ones winning: `TF_VAR_…`, `terraform.tfvars`, `terraform.tfvars.json`,
 /// `*.auto.tfvars` and `*.auto.tfvars.json` by name, in the lab `lab.tfvars`, then `-var-file` and `-var`.
 pub(crate) fn gather(
@@ -40,7 +66,7 @@ pub(crate) fn gather(
             gathered.text(
                 variable,
                 text,
-                &format!("the environment variable TF_VAR_{name}"),
+                &format!("{ENVIRONMENT}{name}"),
             );
         }
     }
@@ -91,7 +117,7 @@ impl Gathered {
             return;
         };
         match declared.get(name.trim()) {
-            Some(variable) => self.text(variable, text, "the -var option"),
+            Some(variable) => self.text(variable, text, FLAG),
             None => self.diagnostics.push(undeclared(name, "The -var option")),
         }
     }

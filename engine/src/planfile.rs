@@ -3,7 +3,7 @@
 //! Inside: `stead-plan.json` (changes, outputs, variables, execution graph), `tfstate` (the refreshed prior state) and
 //! `config/…` (every configuration file by its name). The file holds secrets as the state does; it is written 0600.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::path::Path;
@@ -11,17 +11,21 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use stead_state::State;
-use stead_value::{Diagnostic, Diagnostics, Marks};
+use stead_value::{Diagnostic, Diagnostics, Marks, SourcePos, SourceRange};
 use zip::write::SimpleFileOptions;
 
-use crate::changes::{EphemeralInstance, OutputChange, Plan, PlanMode, ResourceChange};
+use crate::changes::{Because, EphemeralInstance, OutputChange, Plan, PlanMode, ResourceChange};
 use crate::checks::CheckResults;
 use crate::graph::ExecutionGraph;
 use crate::plan::RelevantAttribute;
-use crate::wire::{Wire, path_from_wire, path_to_wire};
+use crate::wire::{Wire, WireStep, path_from_wire, path_to_wire};
 use crate::{Action, ActionReason};
 
-const FORMAT: u32 = 1;
+/// Plans are not carried from one release to another: schemas, and with them the types of values, may differ.
+const FORMAT: u32 = 2;
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+/// What Terraform's and OpenTofu's plan files hold in the place of ours.
+const FOREIGN: &str = "tfplan";
 const DOCUMENT: &str = "stead-plan.json";
 const STATE: &str = "tfstate";
 const CONFIG: &str = "config/";
@@ -36,11 +40,19 @@ pub struct PlanFile {
     pub files: BTreeMap<String, String>,
     /// The folder in which the plan was made, for messages.
     pub workspace: String,
+    /// When the plan was made, in RFC 3339.
+    pub created: String,
+    /// Ephemeral root variables that were set, and must be set again at the apply.
+    pub apply_time_variables: BTreeSet<String>,
 }
 
 #[derive(Serialize, Deserialize)]
 struct Document {
     format: u32,
+    stead_version: String,
+    created: String,
+    #[serde(default)]
+    apply_time_variables: BTreeSet<String>,
     mode: PlanMode,
     serial: u64,
     lineage: String,
@@ -62,6 +74,14 @@ struct Document {
     partial: bool,
 }
 
+/// What every release's document has.
+#[derive(Deserialize)]
+struct Made {
+    format: u32,
+    #[serde(default)]
+    stead_version: String,
+}
+
 #[derive(Serialize, Deserialize)]
 struct EphemeralDocument {
     address: String,
@@ -80,13 +100,25 @@ struct ChangeDocument {
     reason: Option<ActionReason>,
     before: Wire,
     after: Wire,
-    replace_paths: Vec<Vec<crate::wire::WireStep>>,
+    replace_paths: Vec<Vec<WireStep>>,
+    #[serde(default)]
+    because: Vec<BecauseDocument>,
     notes: Vec<String>,
     late: bool,
     private: Vec<u8>,
     prior_private: Vec<u8>,
     create_before_destroy: bool,
     dependencies: Vec<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct BecauseDocument {
+    attribute: Vec<WireStep>,
+    file: String,
+    /// Line, column and byte of the beginning and of the end.
+    start: (u32, u32, u32),
+    end: (u32, u32, u32),
+    expression: String,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -108,6 +140,9 @@ pub fn write(path: &Path, file: &PlanFile) -> Result<(), Diagnostic> {
     let plan = &file.plan;
     let document = Document {
         format: FORMAT,
+        stead_version: VERSION.to_owned(),
+        created: file.created.clone(),
+        apply_time_variables: file.apply_time_variables.clone(),
         mode: plan.mode,
         serial: file.serial,
         lineage: file.lineage.clone(),
@@ -194,6 +229,7 @@ fn write_change(change: &ResourceChange) -> ChangeDocument {
         before: Wire::of(&change.before),
         after: Wire::of(&change.after),
         replace_paths: change.replace_paths.iter().map(path_to_wire).collect(),
+        because: change.because.iter().map(write_because).collect(),
         notes: change.notes.clone(),
         late: change.late,
         private: change.private.clone(),
@@ -201,6 +237,30 @@ fn write_change(change: &ResourceChange) -> ChangeDocument {
         create_before_destroy: change.create_before_destroy,
         dependencies: change.dependencies.clone(),
     }
+}
+
+fn write_because(because: &Because) -> BecauseDocument {
+    let position = |p: SourcePos| (p.line, p.column, p.byte);
+    BecauseDocument {
+        attribute: path_to_wire(&because.attribute),
+        file: because.range.file.to_string(),
+        start: position(because.range.start),
+        end: position(because.range.end),
+        expression: because.expression.clone(),
+    }
+}
+
+fn read_because(because: BecauseDocument) -> Option<Because> {
+    let position = |(line, column, byte)| SourcePos { line, column, byte };
+    Some(Because {
+        attribute: path_from_wire(because.attribute)?,
+        range: SourceRange {
+            file: because.file.into(),
+            start: position(because.start),
+            end: position(because.end),
+        },
+        expression: because.expression,
+    })
 }
 
 /// Whether a file looks like a plan: a ZIP archive.
@@ -213,40 +273,61 @@ pub fn is_plan(path: &Path) -> bool {
 }
 
 /// Reads a plan file.
+///
+/// # Errors
+/// When the file is no plan, is another tool's, or was made by another release of stead.
 pub fn read(path: &Path) -> Result<PlanFile, Diagnostic> {
-    let failed = |e: String| {
+    let unfit = |why: String| {
         Diagnostic::error(
-            "Failed to read plan file",
-            format!("{}: {e}.", path.display()),
+            format!("Failed to load \"{}\" as a plan file", path.display()),
+            why,
         )
     };
-    let file = File::open(path).map_err(|e| failed(e.to_string()))?;
-    let mut archive = zip::ZipArchive::new(file).map_err(|e| failed(e.to_string()))?;
+    let failed = |e: String| {
+        Diagnostic::error(
+            "Failed to read plan from plan file",
+            format!("Cannot read the plan from the given plan file: {e}."),
+        )
+    };
+    if path.is_dir() {
+        return Err(unfit("The specified path is a directory, not a plan file. You can use the global -chdir flag to use this directory as the configuration root.".into()));
+    }
+    let file = File::open(path).map_err(|e| unfit(format!("Error: {e}.")))?;
+    let mut archive = zip::ZipArchive::new(file)
+        .map_err(|_| unfit("Error: the given file is not a valid plan file.".into()))?;
     let names: Vec<String> = archive
         .file_names()
         .map(|name| name.map(|n| n.into_owned()))
         .collect::<Result<_, _>>()
         .map_err(|e| failed(e.to_string()))?;
+    if !names.iter().any(|n| n == DOCUMENT) {
+        let why = if names.iter().any(|n| n == FOREIGN) {
+            "Error: the given plan file was made by Terraform or OpenTofu, and only the tool that made it can apply it. Make the plan with `stead plan -out`."
+        } else {
+            "Error: the given file is not a valid plan file."
+        };
+        return Err(unfit(why.into()));
+    }
     let mut bytes_of = |name: &str| -> Result<Vec<u8>, Diagnostic> {
-        let mut entry = archive.by_name(name).map_err(|e| {
-            failed(format!(
-                "{name}: {e} (a plan made by Terraform itself can only be applied by Terraform)"
-            ))
-        })?;
+        let mut entry = archive
+            .by_name(name)
+            .map_err(|e| failed(format!("{name}: {e}")))?;
         let mut bytes = Vec::new();
         entry
             .read_to_end(&mut bytes)
             .map_err(|e| failed(e.to_string()))?;
         Ok(bytes)
     };
-    let document: Document =
-        serde_json::from_slice(&bytes_of(DOCUMENT)?).map_err(|e| failed(e.to_string()))?;
-    if document.format != FORMAT {
+    let document = bytes_of(DOCUMENT)?;
+    let made: Made = serde_json::from_slice(&document).map_err(|e| failed(e.to_string()))?;
+    if made.format != FORMAT || made.stead_version != VERSION {
         return Err(failed(format!(
-            "it has format {}, this stead reads {FORMAT}",
-            document.format
+            "plan file was created by stead {} (format {}), but this is {VERSION} (format {FORMAT}); plan files cannot be transferred between different versions",
+            made.stead_version, made.format
         )));
     }
+    let document: Document =
+        serde_json::from_slice(&document).map_err(|e| failed(e.to_string()))?;
     let prior_state: State =
         stead_state::from_bytes(&bytes_of(STATE)?, path).map_err(|e| failed(e.to_string()))?;
     let mut files = BTreeMap::new();
@@ -317,6 +398,8 @@ pub fn read(path: &Path) -> Result<PlanFile, Diagnostic> {
         lineage: document.lineage,
         files,
         workspace: document.workspace,
+        created: document.created,
+        apply_time_variables: document.apply_time_variables,
     })
 }
 
@@ -353,7 +436,11 @@ fn read_change(change: ChangeDocument) -> Option<ResourceChange> {
             .into_iter()
             .map(path_from_wire)
             .collect::<Option<_>>()?,
-        because: Vec::new(),
+        because: change
+            .because
+            .into_iter()
+            .map(read_because)
+            .collect::<Option<_>>()?,
         notes: change.notes,
         late: change.late,
         private: change.private,

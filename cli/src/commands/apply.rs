@@ -1,17 +1,14 @@
 //! `stead apply` and `stead destroy`.
 
-use std::collections::BTreeMap;
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use stead_engine::apply::{Applied, StateSink};
-use stead_engine::eval::{GivenVariable, Phase};
+use stead_engine::eval::Phase;
 use stead_engine::plan::Planned;
-use stead_engine::planfile;
-use stead_engine::providers::Pool;
-use stead_engine::{Observer, PlanMode};
+use stead_engine::Observer;
 use stead_state::{LocalState, State};
 use stead_value::{Diagnostic, Diagnostics};
 use tokio_util::sync::CancellationToken;
@@ -22,19 +19,21 @@ use crate::args::ApplyArgs;
 use crate::error::{CommandError, Result};
 use crate::progress::Progress;
 use crate::render::value::render as render_value;
-use crate::session::{Given, Session, open_state};
-use crate::world::PlannedFiles;
+use crate::session::{Session, open_state};
 
 pub(crate) async fn run(args: ApplyArgs, origin: &Path, destroy: bool) -> Result<u8> {
     let cancel = super::interrupt::token();
     if let Some(path) = &args.plan_file {
         if destroy {
             return Err(CommandError::new(
-                "Invalid arguments",
-                "destroy takes no plan file: use `stead apply` with a plan made by `stead plan -destroy`.",
+                "Destroy can't be called with a plan file",
+                format!(
+                    "If this plan was created using plan -destroy, apply it using:\n  stead apply \"{}\"",
+                    path.display()
+                ),
             ));
         }
-        return apply_saved(&args, path, origin, cancel).await;
+        return super::saved::apply(&args, path, origin, cancel).await;
     }
     let destroy = destroy || args.planning.destroy;
     let session = Session::load(
@@ -113,71 +112,6 @@ pub(crate) async fn refresh(mut args: ApplyArgs, origin: &Path) -> Result<u8> {
     }
     print(&outputs(&applied.state).map_err(|d| session.failure(Diagnostics::from(d)))?);
     Ok(0)
-}
-
-async fn apply_saved(
-    args: &ApplyArgs,
-    path: &Path,
-    origin: &Path,
-    cancel: CancellationToken,
-) -> Result<u8> {
-    let given = &args.planning.variables;
-    if !given.vars.is_empty() || !given.var_files.is_empty() {
-        return Err(CommandError::new(
-            "Can't set variables when applying a saved plan",
-            "The -var and -var-file options cannot be used when applying a saved plan file, because a saved plan includes the variable values that were set when it was created.",
-        ));
-    }
-    let file = planfile::read(path)?;
-    let variables: BTreeMap<Arc<str>, GivenVariable> = file
-        .plan
-        .variables
-        .iter()
-        .map(|(name, value)| {
-            (
-                Arc::clone(name),
-                GivenVariable {
-                    value: value.clone(),
-                    origin: "the saved plan".into(),
-                    range: None,
-                },
-            )
-        })
-        .collect();
-    let files = PlannedFiles::new(file.files);
-    let session = Session::load_from(
-        &files,
-        origin,
-        Given::Saved(variables),
-        args.planning.display.no_color,
-    )?;
-    let mut state = open_state(&args.planning.locking, "OperationTypeApply").await?;
-    let current = state.read()?.unwrap_or_else(State::new);
-    if current.lineage != file.lineage || current.serial != file.serial {
-        return Err(CommandError::new(
-            "Saved plan is stale",
-            format!(
-                "The given plan file can no longer be applied because the state was changed by another operation after the plan was created: it was made from serial {} and the state is at serial {}. Plan again.",
-                file.serial, current.serial
-            ),
-        ));
-    }
-    let destroy = file.plan.mode == PlanMode::Destroy;
-    let progress: Arc<dyn Observer> = Progress::new(session.style);
-    let planned = Planned {
-        plan: file.plan,
-        pool: Pool::new(),
-    };
-    let applied = execute(
-        &session,
-        planned,
-        &mut state,
-        planning::parallelism(&args.planning),
-        progress,
-        cancel,
-    )
-    .await;
-    conclude(&session, applied, destroy)
 }
 
 /// Asks on the terminal; without one, only `-auto-approve` approves.

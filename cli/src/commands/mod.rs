@@ -12,6 +12,7 @@ mod lab;
 mod output;
 mod plan;
 mod planning;
+mod saved;
 mod show;
 mod state;
 pub(crate) mod taint;

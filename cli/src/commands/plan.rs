@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use stead_engine::eval::Phase;
 use stead_engine::plan::Planned;
-use stead_engine::planfile::{self, PlanFile};
 use stead_engine::{Observer, Plan};
 use stead_state::{LocalState, State};
 use tokio_util::sync::CancellationToken;
@@ -44,7 +43,7 @@ pub(crate) async fn run(args: PlanArgs, origin: &Path) -> Result<u8> {
     let plan = planned.plan;
     show(&session, &plan);
     if let Some(path) = &args.out {
-        save(&session, &plan, serial, lineage, path)?;
+        super::saved::save(&session, &plan, serial, lineage, path)?;
         print(&format!(
             "\nSaved the plan to: {0}\n\nTo perform exactly these actions, run the following command to apply:\n    stead apply \"{0}\"\n",
             path.display()
@@ -106,16 +105,4 @@ pub(crate) fn show(session: &Session, plan: &Plan) {
         session.style,
     ));
     session.warn(&plan.warnings);
-}
-
-fn save(session: &Session, plan: &Plan, serial: u64, lineage: String, path: &Path) -> Result<()> {
-    let workspace = std::env::current_dir()?.display().to_string();
-    let file = PlanFile {
-        plan: plan.clone(),
-        serial,
-        lineage,
-        files: session.files(),
-        workspace,
-    };
-    Ok(planfile::write(path, &file)?)
 }

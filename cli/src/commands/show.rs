@@ -1,11 +1,8 @@
 //! `stead show`: the state or a saved plan.
 
-use std::collections::BTreeMap;
 use std::io::IsTerminal as _;
 use std::path::Path;
-use std::sync::Arc;
 
-use stead_engine::eval::GivenVariable;
 use stead_engine::planfile;
 use stead_state::{LocalState, State};
 
@@ -13,8 +10,7 @@ use super::print;
 use crate::args::ShowArgs;
 use crate::error::{CommandError, Result, colour_wanted};
 use crate::render::{self, Style};
-use crate::session::{Given, Session, state_path};
-use crate::world::PlannedFiles;
+use crate::session::state_path;
 
 pub(crate) fn run(args: ShowArgs, origin: &Path) -> Result<u8> {
     let style = Style {
@@ -45,24 +41,7 @@ pub(crate) fn run(args: ShowArgs, origin: &Path) -> Result<u8> {
 }
 
 fn plan(path: &Path, args: &ShowArgs, origin: &Path) -> Result<u8> {
-    let file = planfile::read(path)?;
-    let variables: BTreeMap<Arc<str>, GivenVariable> = file
-        .plan
-        .variables
-        .iter()
-        .map(|(name, value)| {
-            (
-                Arc::clone(name),
-                GivenVariable {
-                    value: value.clone(),
-                    origin: "the saved plan".into(),
-                    range: None,
-                },
-            )
-        })
-        .collect();
-    let files = PlannedFiles::new(file.files);
-    let session = Session::load_from(&files, origin, Given::Saved(variables), args.no_color)?;
+    let (session, file) = super::saved::open(path, origin, args.no_color)?;
     if args.json {
         let json = render::json::plan(&file.plan, &session.registry)?;
         print(&format!("{json}\n"));
