@@ -63,11 +63,7 @@ pub(crate) fn gather(
     for (name, text) in environment {
         // The environment is shared with other stacks: what is not declared here is not meant for us.
         if let Some(variable) = declared.get(name.as_str()) {
-            gathered.text(
-                variable,
-                text,
-                &format!("{ENVIRONMENT}{name}"),
-            );
+            gathered.text(variable, text, &format!("{ENVIRONMENT}{name}"));
         }
     }
     for name in ["terraform.tfvars", "terraform.tfvars.json"] {

@@ -17,7 +17,7 @@ mod sensitive;
 mod types;
 mod value;
 
-pub use diag::{Diagnostic, Diagnostics, Severity, SourceRange};
+pub use diag::{Diagnostic, Diagnostics, Severity, SourcePos, SourceRange};
 pub use function::{CallError, FunctionParameter, FunctionSignature};
 pub use number::{Decimal, Number};
 pub use path::{Path, Step};

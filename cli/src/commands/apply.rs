@@ -5,10 +5,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use stead_engine::Observer;
 use stead_engine::apply::{Applied, StateSink};
 use stead_engine::eval::Phase;
 use stead_engine::plan::Planned;
-use stead_engine::Observer;
 use stead_state::{LocalState, State};
 use stead_value::{Diagnostic, Diagnostics};
 use tokio_util::sync::CancellationToken;

@@ -124,12 +124,16 @@ fn give_again(session: &mut Session, arguments: &VariableArgs, file: &PlanFile) 
             if !file.apply_time_variables.contains(&*name) {
                 Diagnostic::error(
                     "Ephemeral variable was not set during planning",
-                    format!("The ephemeral input variable \"{name}\" was not set during the planning phase, and so must remain unset during the apply phase."),
+                    format!(
+                        "The ephemeral input variable \"{name}\" was not set during the planning phase, and so must remain unset during the apply phase."
+                    ),
                 )
             } else if value.value.is_null() {
                 Diagnostic::error(
                     "Ephemeral variable must be set for apply",
-                    format!("The ephemeral input variable \"{name}\" was set during the planning phase, and so must be set again during the apply phase."),
+                    format!(
+                        "The ephemeral input variable \"{name}\" was set during the planning phase, and so must be set again during the apply phase."
+                    ),
                 )
             } else {
                 given.insert(name, value);
@@ -149,11 +153,15 @@ fn give_again(session: &mut Session, arguments: &VariableArgs, file: &PlanFile) 
                 Source::AutomaticFile => continue,
                 Source::Environment => Diagnostic::warning(
                     "Ignoring variable when applying a saved plan",
-                    format!("The variable {name} cannot be overriden when applying a saved plan file, because a saved plan includes the variable values that were set when it was created. To declare an ephemeral variable which is not saved in the plan file, use ephemeral = true."),
+                    format!(
+                        "The variable {name} cannot be overriden when applying a saved plan file, because a saved plan includes the variable values that were set when it was created. To declare an ephemeral variable which is not saved in the plan file, use ephemeral = true."
+                    ),
                 ),
                 Source::CommandLine => Diagnostic::error(
                     "Can't change variable when applying a saved plan",
-                    format!("The variable {name} cannot be set using the -var and -var-file options when applying a saved plan file, because a saved plan includes the variable values that were set when it was created. To declare an ephemeral variable which is not saved in the plan file, use ephemeral = true."),
+                    format!(
+                        "The variable {name} cannot be set using the -var and -var-file options when applying a saved plan file, because a saved plan includes the variable values that were set when it was created. To declare an ephemeral variable which is not saved in the plan file, use ephemeral = true."
+                    ),
                 ),
             }
         };
