@@ -240,11 +240,13 @@ impl Observer for Progress {
                 text,
             } => {
                 let prefix = self.style.bold(format!("{address} ({provisioner}):"));
-                for line in text.split(['\n', '\r']).map(str::trim_end) {
-                    if !line.is_empty() {
-                        self.line(&format!("{prefix} {line}"));
-                    }
-                }
+                let lines: Vec<String> = text
+                    .split(['\n', '\r'])
+                    .map(str::trim_end)
+                    .filter(|line| !line.is_empty())
+                    .map(|line| format!("{prefix} {line}"))
+                    .collect();
+                self.line(&lines.join("\n"));
             }
             Event::ProvisionDone { .. }
             | Event::ProvisionFailed { .. }

@@ -48,7 +48,7 @@ impl Registry {
                 .map(|s| format!(" Did you mean \"{s}\"?"))
                 .unwrap_or_default();
             Diagnostic::error(
-                "Unknown provisioner",
+                "Missing required provisioner plugin",
                 format!("There is no provisioner \"{name}\".{suggestion}"),
             )
         })

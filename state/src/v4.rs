@@ -308,11 +308,11 @@ fn own(raw: &RawValue) -> Box<RawValue> {
 fn write_resource(id: &ResourceId, resource: &ResourceObjects) -> ResourceV4 {
     let mut instances = Vec::new();
     for (key, objects) in &resource.instances {
-        for (deposed, object) in &objects.deposed {
-            instances.push(write_object(key, Some(deposed), object));
-        }
         if let Some(object) = &objects.current {
             instances.push(write_object(key, None, object));
+        }
+        for (deposed, object) in &objects.deposed {
+            instances.push(write_object(key, Some(deposed), object));
         }
     }
     ResourceV4 {

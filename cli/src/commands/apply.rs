@@ -35,6 +35,8 @@ pub(crate) async fn run(args: ApplyArgs, origin: &Path, destroy: bool) -> Result
         }
         return super::saved::apply(&args, path, origin, cancel).await;
     }
+    // `apply -destroy` says "Apply complete!".
+    let is_destroy_command = destroy;
     let destroy = destroy || args.planning.destroy;
     let session = Session::load(
         origin,
@@ -70,7 +72,7 @@ pub(crate) async fn run(args: ApplyArgs, origin: &Path, destroy: bool) -> Result
         cancel,
     )
     .await;
-    conclude(&session, applied, destroy)
+    conclude(&session, applied, is_destroy_command)
 }
 
 /// `stead refresh`: an apply that only records what has changed outside, without asking.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use stead_engine::eval::GivenVariable;
 use stead_engine::planfile::{self, PlanFile};
 use stead_engine::providers::Pool;
-use stead_engine::{Observer, Plan, PlanMode};
+use stead_engine::{Observer, Plan};
 use stead_state::State;
 use stead_value::{Diagnostic, Diagnostics, Value};
 use tokio_util::sync::CancellationToken;
@@ -92,7 +92,6 @@ pub(crate) async fn apply(
         ));
     }
     give_again(&mut session, &args.planning.variables, &file)?;
-    let destroy = file.plan.mode == PlanMode::Destroy;
     let progress: Arc<dyn Observer> = Progress::new(session.style);
     let planned = Planned {
         plan: file.plan,
@@ -107,7 +106,7 @@ pub(crate) async fn apply(
         cancel,
     )
     .await;
-    conclude(&session, applied, destroy)
+    conclude(&session, applied, false)
 }
 
 /// Takes the ephemeral variables, which no plan holds, and refuses other values for what the plan holds.

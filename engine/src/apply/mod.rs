@@ -610,10 +610,16 @@ impl<'e, 'c> Executor<'e, 'c> {
 
     /// The postconditions of an object that is there.
     fn check_afterwards(&mut self, change: &ResourceChange, flight: &Flight) -> bool {
-        match &flight.value {
-            Some(value) => self.postconditions(change, value.clone()),
-            None => true,
+        let Some(value) = &flight.value else {
+            return true;
+        };
+        let holds = self.postconditions(change, value.clone());
+        if !holds {
+            // What refers to it must not go on with it.
+            let object = Object::Instance(change.address.clone());
+            self.evaluator.publish_failed(self.evaluator.id(object));
         }
+        holds
     }
 
     fn is_data(change: &ResourceChange) -> bool {

@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
+use stead_value::Severity;
+
 use super::Executor;
-use crate::eval::{Object, Outcome, ROOT};
+use crate::checks::RuleKind;
+use crate::eval::{Object, Outcome, ROOT, Repetition, Rules};
 use crate::outputs::encode;
 
 impl Executor<'_, '_> {
@@ -23,6 +26,17 @@ impl Executor<'_, '_> {
             else {
                 continue;
             };
+            // What its preconditions have against it is said with the other checks.
+            let rules = Rules::new(
+                RuleKind::OutputPrecondition,
+                &output.preconditions,
+                Severity::Error,
+            );
+            let scope = self.evaluator.scope(ROOT, Repetition::default());
+            let checked = self.evaluator.check(&rules, &scope);
+            if checked.diagnostics.has_errors() {
+                continue;
+            }
             if value.is_null() {
                 self.state.outputs.remove(&**name);
                 continue;

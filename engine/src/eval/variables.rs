@@ -85,6 +85,14 @@ impl Evaluator<'_> {
                                     given.diagnostics.push(diagnostic.at(argument.expr.range()));
                                 }
                             }
+                            let is_ephemeral = given.value.marks_deep().contains(Marks::EPHEMERAL);
+                            if is_ephemeral && !variable.ephemeral {
+                                let refused = Diagnostic::error(
+                                    "Ephemeral value not allowed",
+                                    "This input variable is not declared as accepting ephemeral values, so it cannot be set to a result derived from an ephemeral value.",
+                                );
+                                given.diagnostics.push(refused.at(argument.expr.range()));
+                            }
                         }
                         given
                     }
