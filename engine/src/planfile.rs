@@ -69,7 +69,7 @@ struct Document {
     checks: serde_json::Value,
     /// Addresses with the paths of attributes.
     #[serde(default)]
-    relevant: Vec<(String, Vec<crate::wire::WireStep>)>,
+    relevant: Vec<(String, Vec<WireStep>)>,
     #[serde(default)]
     partial: bool,
 }
@@ -404,7 +404,7 @@ pub fn read(path: &Path) -> Result<PlanFile, Diagnostic> {
 }
 
 fn read_relevant(
-    list: Vec<(String, Vec<crate::wire::WireStep>)>,
+    list: Vec<(String, Vec<WireStep>)>,
 ) -> Option<Vec<RelevantAttribute>> {
     list.into_iter()
         .map(|(address, path)| {
