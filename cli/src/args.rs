@@ -6,6 +6,10 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
 
+use crate::commands::get::GetArgs;
+use crate::commands::init::InitArgs;
+use crate::commands::modules::ModulesArgs;
+use crate::commands::providers::ProvidersArgs;
 use crate::error::CommandError;
 
 /// Provisions a homelab or a small platform, from bare hypervisor to a cluster that GitOps owns.
@@ -34,6 +38,12 @@ pub(crate) enum Command {
     Init(InitArgs),
     /// Bring files into the canonical layout
     Fmt(crate::commands::FmtArgs),
+    /// Fetch the modules that the configuration calls
+    Get(GetArgs),
+    /// Show the modules that the configuration calls
+    Modules(ModulesArgs),
+    /// Show the providers that the configuration needs, or their schemas
+    Providers(ProvidersArgs),
     /// Check that the configuration is valid; asks no one and needs no state
     Validate(ValidateArgs),
     /// Show what an apply would change
@@ -153,21 +163,6 @@ pub(crate) struct PlanningArgs {
     /// Ask providers only about objects whose configuration differs from what is recorded
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true", action = ArgAction::Set)]
     pub(crate) minimal_refresh: bool,
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct InitArgs {
-    #[command(flatten)]
-    pub(crate) display: DisplayArgs,
-    /// Accepted for scripts: native providers need no upgrade
-    #[arg(long)]
-    pub(crate) upgrade: bool,
-    /// Accepted for scripts: the local backend needs nothing
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value = "true", default_missing_value = "true", action = ArgAction::Set)]
-    pub(crate) backend: bool,
-    /// Accepted for scripts: there is nothing to reconfigure in the local backend
-    #[arg(long)]
-    pub(crate) reconfigure: bool,
 }
 
 #[derive(Args, Debug)]
@@ -339,16 +334,13 @@ pub(crate) enum Refused {
 }
 
 /// Terraform's commands that stead does not have yet: named, rather than taken for a misspelling.
-const NOT_YET: [&str; 11] = [
+const NOT_YET: [&str; 8] = [
     "console",
     "force-unlock",
-    "get",
     "graph",
     "login",
     "logout",
     "metadata",
-    "modules",
-    "providers",
     "query",
     "workspace",
 ];

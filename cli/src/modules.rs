@@ -1,74 +1,77 @@
-//! Modules that were fetched: `.terraform/modules/modules.json`.
+//! The modules of the stack in the current folder: what is installed, and how the rest comes.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
 use stead_lang::Files;
-use stead_lang::config::{InstalledModule, InstalledModules, ModuleSource};
-use stead_value::addr::Module;
+use stead_modules::{CliConfig, Event, Installation, Installer, Manifest, Network};
+use stead_sdk::Dialer;
+use stead_value::Diagnostic;
 
-/// Where fetched modules lie.
-pub(crate) const MODULES: &str = ".terraform/modules";
+use crate::commands::print;
+use crate::error::{CommandError, Result};
+use crate::session::Given;
+use crate::world::Disk;
 
-/// What `init` or `get`, or another tool's, wrote; nothing when they never ran here.
-#[derive(Default)]
-pub(crate) struct Manifest {
-    entries: BTreeMap<String, Entry>,
-}
-
-/// One line of the manifest, in Terraform's form.
-#[derive(Clone, Deserialize, Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct Entry {
-    /// The calls that lead to the module, with dots between.
-    key: String,
-    source: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    version: Option<String>,
-    dir: PathBuf,
-}
-
-#[derive(Deserialize, Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct File {
-    modules: Vec<Entry>,
-}
-
-/// The name of a module in the manifest.
-pub(crate) fn key(module: &Module) -> String {
-    module.0.iter().map(|n| &**n).collect::<Vec<_>>().join(".")
-}
-
-impl Manifest {
-    pub(crate) fn path() -> PathBuf {
-        Path::new(MODULES).join("modules.json")
-    }
-
-    /// A manifest that cannot be read counts as none: the modules are then named as not installed.
-    pub(crate) fn read(files: &dyn Files) -> Manifest {
-        let text = files.read(&Manifest::path()).unwrap_or_default();
-        let file: Option<File> = serde_json::from_slice(&text).ok();
-        let mut entries = file.map(|f| f.modules).unwrap_or_default();
-        for entry in &mut entries {
-            // Old releases did not write sources in one form.
-            if let Ok(source) = ModuleSource::parse(&entry.source) {
-                entry.source = source.to_string();
-            }
-        }
-        Manifest {
-            entries: entries.into_iter().map(|e| (e.key.clone(), e)).collect(),
-        }
+impl From<stead_modules::FetchError> for CommandError {
+    fn from(error: stead_modules::FetchError) -> Self {
+        CommandError::new("Failed to read modules manifest file", format!("{error}."))
     }
 }
 
-impl InstalledModules for Manifest {
-    fn record(&self, module: &Module) -> Option<InstalledModule> {
-        let entry = self.entries.get(&key(module))?;
-        Some(InstalledModule {
-            source: entry.source.clone(),
-            version: entry.version.clone(),
-            directory: entry.dir.clone(),
-        })
+/// What has been installed here.
+pub(crate) fn installed(files: &dyn Files) -> Result<Manifest> {
+    Ok(Manifest::read(files, Path::new(""))?)
+}
+
+/// The network, with the settings of the command line for registries.
+pub(crate) fn network() -> Result<Network> {
+    let dialer = Dialer::from_env().map_err(Diagnostic::from)?;
+    let config = CliConfig::of_environment(&|name| std::env::var(name).ok());
+    Network::new(dialer, config)
+        .map_err(|error| CommandError::new("Modules can't be fetched", format!("{error}.")))
+}
+
+/// Installs what the configuration calls, and writes down what is there.
+pub(crate) async fn install(
+    given: &Given<'_>,
+    upgrade: bool,
+    observe: &mut (dyn FnMut(Event) + Send),
+) -> Result<Installation> {
+    let network = network()?;
+    let installer = Installer {
+        files: &Disk,
+        remote: &network,
+        root: PathBuf::new(),
+        upgrade,
+        early: &|root| given.early(&Disk, root),
+    };
+    let installation = installer.install(installed(&Disk)?, observe).await;
+    // Terraform leaves no trace of a stack without modules either.
+    if !installation.tree.root.module.calls.is_empty() {
+        installation
+            .manifest
+            .write(Path::new(""))
+            .map_err(|error| {
+                CommandError::new("Failed to update module manifest", format!("{error}."))
+            })?;
     }
+    Ok(installation)
+}
+
+/// An event as a line.
+pub(crate) fn line(event: &Event) -> String {
+    match event {
+        Event::Downloading {
+            key,
+            address,
+            version: Some(version),
+        } => format!("Downloading {address} {version} for {key}..."),
+        Event::Downloading { key, address, .. } => format!("Downloading {address} for {key}..."),
+        Event::Installed { key, directory } => format!("- {key} in {}", directory.display()),
+    }
+}
+
+/// Shows what happens, as it happens.
+pub(crate) fn show(event: Event) {
+    print(&format!("{}\n", line(&event)));
 }

@@ -17,7 +17,6 @@ use stead_value::{Diagnostic, Diagnostics};
 
 use crate::args::{LockArgs, VariableArgs};
 use crate::error::{CommandError, Result, colour_wanted};
-use crate::modules::Manifest;
 use crate::render::Style;
 use crate::render::diagnostics::{Sources, render};
 use crate::variables;
@@ -56,6 +55,12 @@ impl Session {
         no_color: bool,
     ) -> Result<Session> {
         let mut session = Session::read(files, origin, &given, no_color)?;
+        if session.tree.root.module.files.is_empty() {
+            return Err(CommandError::new(
+                "No configuration files",
+                "Plan requires configuration to be present. Planning without a configuration would mark everything for destruction, which is normally not what is desired. Create a configuration file (a .tf file) and try again.",
+            ));
+        }
         let diagnostics = session.tree.check(&session.registry);
         if diagnostics.has_errors() {
             return Err(session.failure(diagnostics));
@@ -64,7 +69,6 @@ impl Session {
         session.check_backend()?;
         check_workspace()?;
         session.variables = match given {
-            Given::Nothing => BTreeMap::new(),
             Given::Saved(values) => values,
             Given::Gather(arguments) => session.gather(files, arguments)?,
         };
@@ -93,20 +97,38 @@ impl Session {
         given: &Given<'_>,
         no_color: bool,
     ) -> Result<(Session, Diagnostics)> {
+        let installed = crate::modules::installed(files)?;
+        let (tree, diagnostics) =
+            ConfigTree::load_with(files, Path::new(""), &installed, &|root| {
+                given.early(files, root)
+            });
+        let session = Session::of_tree(tree, origin, no_color)?;
+        Ok((session, diagnostics))
+    }
+
+    /// Reads the root module alone: before the modules that it calls are there.
+    pub(crate) fn read_root(
+        files: &dyn Files,
+        origin: &Path,
+        no_color: bool,
+    ) -> Result<(Session, Diagnostics)> {
+        let (root, diagnostics) = stead_lang::config::load_module(files, Path::new(""));
+        let session = Session::of_tree(ConfigTree::of_root(root), origin, no_color)?;
+        Ok((session, diagnostics))
+    }
+
+    /// A session for a configuration that has been read.
+    pub(crate) fn of_tree(tree: ConfigTree, origin: &Path, no_color: bool) -> Result<Session> {
         let style = Style {
             colour: !no_color && colour_wanted(std::io::stdout().is_terminal()),
         };
-        let (tree, diagnostics) =
-            ConfigTree::load_with(files, Path::new(""), &Manifest::read(files), &|root| {
-                given.early(files, root)
-            });
         let mut sources = Sources::default();
         for node in tree.nodes() {
             for file in &node.module.files {
                 sources.add(file);
             }
         }
-        let session = Session {
+        Ok(Session {
             tree,
             sources,
             registry: crate::providers::registry()?,
@@ -115,12 +137,11 @@ impl Session {
             variables: BTreeMap::new(),
             origin: origin.to_owned(),
             started: crate::world::now(),
-        };
-        Ok((session, diagnostics))
+        })
     }
 
     /// Only the local backend is here yet; anything else is refused rather than ignored.
-    fn check_backend(&self) -> Result<()> {
+    pub(crate) fn check_backend(&self) -> Result<()> {
         match &self.tree.root.module.terraform.backend {
             Some(backend) if &*backend.kind != "local" => {
                 let diagnostic = Diagnostic::error(
@@ -224,8 +245,9 @@ impl Session {
             .map(|f| (f.name().to_string(), f.text().to_owned()))
             .collect();
         // Where the modules lie whose files these are.
-        if let Ok(text) = std::fs::read_to_string(Manifest::path()) {
-            files.insert(Manifest::path().display().to_string(), text);
+        let manifest = stead_modules::Manifest::path(Path::new(""));
+        if let Ok(text) = std::fs::read_to_string(&manifest) {
+            files.insert(manifest.display().to_string(), text);
         }
         files
     }
@@ -294,7 +316,6 @@ fn check_workspace() -> Result<()> {
 
 /// Where root variables come from.
 pub(crate) enum Given<'a> {
-    Nothing,
     Saved(BTreeMap<Arc<str>, GivenVariable>),
     Gather(&'a VariableArgs),
 }
@@ -303,7 +324,6 @@ impl Given<'_> {
     /// The values as far as they are needed to find modules. What is wrong with them is said when they are gathered.
     pub(crate) fn early(&self, files: &dyn Files, root: &Module) -> EarlyValues {
         let values = match self {
-            Given::Nothing => gather(files, &root.variables, &VariableArgs::default()).values,
             Given::Saved(values) => values.clone(),
             Given::Gather(arguments) => gather(files, &root.variables, arguments).values,
         };

@@ -11,6 +11,8 @@ mod install;
 mod manifest;
 mod network;
 mod registry;
+#[cfg(test)]
+mod tests;
 
 pub use credentials::CliConfig;
 pub use error::FetchError;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use stead_lang::Files;
 use stead_lang::config::{InstalledModule, InstalledModules, ModuleSource};
 use stead_value::addr::Module;
 
@@ -40,14 +41,15 @@ pub fn key(module: &Module) -> String {
 }
 
 impl Manifest {
-    fn path(root: &Path) -> PathBuf {
+    /// Where the manifest of a root module lies.
+    pub fn path(root: &Path) -> PathBuf {
         root.join(DIRECTORY).join("modules.json")
     }
 
     /// Reads the manifest below a root module; nothing when there is none.
-    pub fn read(root: &Path) -> Result<Manifest, FetchError> {
+    pub fn read(files: &dyn Files, root: &Path) -> Result<Manifest, FetchError> {
         let path = Manifest::path(root);
-        let text = match std::fs::read(&path) {
+        let text = match files.read(&path) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 return Ok(Manifest::default());
@@ -80,12 +82,7 @@ impl Manifest {
             version: None,
             dir: ".".into(),
         }];
-        modules.extend(
-            self.entries
-                .values()
-                .filter(|e| !e.key.is_empty())
-                .cloned(),
-        );
+        modules.extend(self.entries.values().filter(|e| !e.key.is_empty()).cloned());
         let text = serde_json::to_vec(&File { modules }).map_err(|error| FetchError::Answer {
             asked: path.display().to_string(),
             why: error.to_string(),
@@ -93,8 +90,10 @@ impl Manifest {
         let mut file =
             tempfile::NamedTempFile::new_in(&directory).map_err(FetchError::disk(&directory))?;
         std::io::Write::write_all(&mut file, &text).map_err(FetchError::disk(&path))?;
-        file.persist(&path)
-            .map_err(|error| FetchError::Disk { path, error: error.error })?;
+        file.persist(&path).map_err(|error| FetchError::Disk {
+            path,
+            error: error.error,
+        })?;
         Ok(())
     }
 

@@ -86,11 +86,7 @@ impl Network {
         })
     }
 
-    pub(crate) async fn bytes(
-        &self,
-        url: &str,
-        headers: HeaderMap,
-    ) -> Result<Vec<u8>, FetchError> {
+    pub(crate) async fn bytes(&self, url: &str, headers: HeaderMap) -> Result<Vec<u8>, FetchError> {
         let response = self.get(url, headers).await?;
         let bytes = response.bytes().await.map_err(|error| FetchError::Answer {
             asked: format!("GET {}", stead_sdk::redact_url(url)),

@@ -36,8 +36,14 @@ pub(crate) async fn versions(
     network: &Network,
     module: &RegistryModule,
 ) -> Result<Vec<String>, FetchError> {
-    let url = join(&base(network, &module.host).await?, &path(module, "versions"))?;
-    let bytes = match network.bytes(url.as_str(), headers(network, &module.host)).await {
+    let url = join(
+        &base(network, &module.host).await?,
+        &path(module, "versions"),
+    )?;
+    let bytes = match network
+        .bytes(url.as_str(), headers(network, &module.host))
+        .await
+    {
         Err(FetchError::Status { status, .. }) if status.starts_with("404") => {
             return Err(FetchError::NoSuchModule);
         }
@@ -56,7 +62,9 @@ pub(crate) async fn location(
 ) -> Result<String, FetchError> {
     let rest = path(module, &format!("{version}/download"));
     let url = join(&base(network, &module.host).await?, &rest)?;
-    let response = network.get(url.as_str(), headers(network, &module.host)).await?;
+    let response = network
+        .get(url.as_str(), headers(network, &module.host))
+        .await?;
     let header = response
         .headers()
         .get("X-Terraform-Get")
@@ -100,7 +108,9 @@ async fn base(network: &Network, host: &str) -> Result<Url, FetchError> {
         }
     };
     let service = service.ok_or_else(|| {
-        FetchError::Address(format!("the host {host} does not provide a module registry"))
+        FetchError::Address(format!(
+            "the host {host} does not provide a module registry"
+        ))
     })?;
     let mut base = join(&own, &service)?;
     if !base.path().ends_with('/') {

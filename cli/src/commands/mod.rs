@@ -5,14 +5,17 @@ mod apply;
 mod bootstrap;
 mod fmt;
 pub(crate) mod import;
-mod init;
+pub(crate) mod get;
+pub(crate) mod init;
 mod interrupt;
 #[cfg(feature = "homelab")]
 mod lab;
+pub(crate) mod modules;
 mod output;
 mod plan;
 mod planning;
 mod saved;
+pub(crate) mod providers;
 mod show;
 mod state;
 pub(crate) mod taint;
@@ -39,8 +42,11 @@ pub(crate) async fn run(cli: Cli) -> Result<u8> {
         })?;
     }
     match cli.command {
-        Command::Init(args) => init::run(args, &origin),
         Command::Fmt(args) => fmt::run(&args),
+        Command::Init(args) => init::run(args, &origin).await,
+        Command::Get(args) => get::run(args, &origin).await,
+        Command::Modules(args) => modules::run(args, &origin),
+        Command::Providers(args) => providers::run(args, &origin),
         Command::Validate(args) => validate::run(args, &origin).await,
         Command::Plan(args) => plan::run(args, &origin).await,
         Command::Apply(args) => apply::run(args, &origin, false).await,

@@ -15,7 +15,6 @@ use tokio_util::sync::CancellationToken;
 
 use crate::args::VariableArgs;
 use crate::error::{CommandError, Result};
-use crate::modules::Manifest;
 use crate::render::diagnostics::Sources;
 use crate::render::junit;
 use crate::render::test::{Human, Machine};
@@ -137,7 +136,7 @@ fn prepare(
         )
         .into());
     }
-    let installed = Manifest::read();
+    let installed = crate::modules::installed(&Disk).map_err(|e| e.diagnostics)?;
     let (suite, mut diagnostics) =
         TestSuite::load(&Disk, &session.tree, &args.test_directory, &installed);
     let mut globals = Globals::default();

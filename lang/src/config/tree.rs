@@ -158,6 +158,20 @@ impl ConfigTree {
         tree
     }
 
+    /// A configuration of a root module alone.
+    pub fn of_root(root: Module) -> ConfigTree {
+        ConfigTree {
+            root: ConfigNode {
+                path: addr::Module::default(),
+                module: Arc::new(root),
+                source: None,
+                version: None,
+                children: IndexMap::new(),
+            },
+            missing: Vec::new(),
+        }
+    }
+
     /// The module at a path of calls.
     pub fn get(&self, path: &addr::Module) -> Option<&ConfigNode> {
         path.0
@@ -408,8 +422,7 @@ impl<'a> Loader<'a> {
     }
 }
 
-const RUN_INIT: &str =
-    "Run \"terraform init\" to install all modules required by this configuration.";
+const RUN_INIT: &str = "Run \"stead init\" to install all modules required by this configuration.";
 
 fn not_installed(what: &str, range: &SourceRange) -> Diagnostic {
     Diagnostic::error("Module not installed", format!("{what} {RUN_INIT}")).at(range.clone())

@@ -101,6 +101,11 @@ impl Constraints {
             .map(Constraints)
     }
 
+    /// Each constraint in full: `>= 3.0.0` for `>=3`.
+    pub fn display(&self) -> Vec<String> {
+        self.0.iter().map(Constraint::display).collect()
+    }
+
     /// Whether the version satisfies all. A pre-release must be asked for by name.
     pub fn allow(&self, version: &Version) -> bool {
         self.0.iter().all(|c| c.allows(version))
@@ -129,6 +134,36 @@ impl Constraints {
 }
 
 impl Constraint {
+    fn display(&self) -> String {
+        let operator = match self.operator {
+            Operator::Equal => "",
+            Operator::NotEqual => "!= ",
+            Operator::Greater => "> ",
+            Operator::GreaterEqual => ">= ",
+            Operator::Less => "< ",
+            Operator::LessEqual => "<= ",
+            Operator::Pessimistic => "~> ",
+        };
+        let pre = if self.version.pre.is_empty() {
+            String::new()
+        } else {
+            format!("-{}", self.version.pre)
+        };
+        // How many numbers were given is what a pessimistic constraint means.
+        let shown = match self.operator {
+            Operator::Pessimistic => self.given.max(2),
+            _ => 3,
+        };
+        let numbers: Vec<String> = self
+            .version
+            .numbers
+            .iter()
+            .take(shown)
+            .map(ToString::to_string)
+            .collect();
+        format!("{operator}{}{pre}", numbers.join("."))
+    }
+
     fn allows(&self, version: &Version) -> bool {
         if !version.pre.is_empty()
             && (self.version.pre.is_empty() || self.version.numbers != version.numbers)

@@ -73,7 +73,11 @@ fn take_options(url: &mut Url) -> Result<Options, FetchError> {
         url.query_pairs_mut().clear().extend_pairs(rest);
     }
     // `git` would take it for an option.
-    if options.reference.as_deref().is_some_and(|r| r.starts_with('-')) {
+    if options
+        .reference
+        .as_deref()
+        .is_some_and(|r| r.starts_with('-'))
+    {
         return Err(FetchError::Address("a ref can't begin with a dash".into()));
     }
     Ok(options)

@@ -38,11 +38,7 @@ pub(crate) async fn package(
 }
 
 /// Fetches from one address; `Some` is another address that it leads to.
-async fn one(
-    network: &Network,
-    address: &str,
-    into: &Path,
-) -> Result<Option<String>, FetchError> {
+async fn one(network: &Network, address: &str, into: &Path) -> Result<Option<String>, FetchError> {
     let (protocol, rest) = forced_protocol(address);
     let mut url = Url::parse(rest)
         .map_err(|e| FetchError::Address(format!("\"{rest}\" is no address to fetch from: {e}")))?;
@@ -108,7 +104,11 @@ impl Wanted {
 
 /// A directory or an archive on this machine: copied, as if it came from far away.
 fn from_disk(url: &Url, wanted: &Wanted, into: &Path) -> Result<(), FetchError> {
-    let path = PathBuf::from(percent_decode_str(url.path()).decode_utf8_lossy().into_owned());
+    let path = PathBuf::from(
+        percent_decode_str(url.path())
+            .decode_utf8_lossy()
+            .into_owned(),
+    );
     match wanted.format {
         Some(format) if path.is_file() => {
             let bytes = std::fs::read(&path).map_err(FetchError::disk(&path))?;

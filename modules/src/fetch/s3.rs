@@ -69,10 +69,12 @@ fn region(url: &Url) -> String {
     let named = labels
         .iter()
         .position(|l| *l == "s3" || l.starts_with("s3-"))
-        .and_then(|i| match labels.get(i).and_then(|l| l.strip_prefix("s3-")) {
-            Some(region) => Some(region),
-            None => labels.get(i + 1).copied(),
-        });
+        .and_then(
+            |i| match labels.get(i).and_then(|l| l.strip_prefix("s3-")) {
+                Some(region) => Some(region),
+                None => labels.get(i + 1).copied(),
+            },
+        );
     match named {
         Some("amazonaws") | None => {
             std::env::var("AWS_REGION").unwrap_or_else(|_| "us-east-1".into())
@@ -93,7 +95,11 @@ fn signed(
     let host = match (url.host_str(), url.port()) {
         (Some(host), Some(port)) => format!("{host}:{port}"),
         (Some(host), None) => host.to_owned(),
-        (None, _) => return Err(FetchError::Address("the bucket's address has no host".into())),
+        (None, _) => {
+            return Err(FetchError::Address(
+                "the bucket's address has no host".into(),
+            ));
+        }
     };
     let mut fields = vec![
         ("host", host),
@@ -127,8 +133,9 @@ fn signed(
         .filter(|(n, _)| *n != "host")
         .chain([("authorization", authorization)]);
     for (name, value) in sent {
-        let mut value = HeaderValue::from_str(&value)
-            .map_err(|_| FetchError::Address("the AWS credentials hold control characters".into()))?;
+        let mut value = HeaderValue::from_str(&value).map_err(|_| {
+            FetchError::Address("the AWS credentials hold control characters".into())
+        })?;
         value.set_sensitive(true);
         headers.insert(HeaderName::from_static(name), value);
     }

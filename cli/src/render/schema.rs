@@ -1,0 +1,126 @@
+//! Schemas in the JSON form of `terraform providers schema -json`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::{Map, Value as Json, json};
+use stead_value::json::type_to_json;
+use stead_value::schema::{
+    Attribute, AttributeType, Block, NestedBlock, Nesting, ProviderSchema, Schema,
+};
+
+pub(crate) fn provider(provider: &ProviderSchema) -> Json {
+    let mut out = Map::new();
+    out.insert("provider".into(), schema(&provider.provider));
+    for (name, schemas) in [
+        ("resource_schemas", &provider.resources),
+        ("data_source_schemas", &provider.data_sources),
+        ("ephemeral_resource_schemas", &provider.ephemeral_resources),
+    ] {
+        if !schemas.is_empty() {
+            let all: Map<_, _> = schemas
+                .iter()
+                .map(|(name, s)| (name.to_string(), schema(s)))
+                .collect();
+            out.insert(name.into(), all.into());
+        }
+    }
+    out.into()
+}
+
+fn schema(schema: &Schema) -> Json {
+    json!({"version": schema.version, "block": block(&schema.block)})
+}
+
+fn block(block: &Block) -> Json {
+    let mut out = Map::new();
+    if !block.attributes.is_empty() {
+        out.insert("attributes".into(), attributes(&block.attributes));
+    }
+    if !block.blocks.is_empty() {
+        let nested: Map<_, _> = block
+            .blocks
+            .iter()
+            .map(|(name, b)| (name.to_string(), nested_block(b)))
+            .collect();
+        out.insert("block_types".into(), nested.into());
+    }
+    describe(&mut out, &block.description, block.deprecated.is_some());
+    out.into()
+}
+
+fn nested_block(nested: &NestedBlock) -> Json {
+    let mut out = Map::new();
+    out.insert("nesting_mode".into(), json!(nesting(nested.nesting)));
+    out.insert("block".into(), block(&nested.block));
+    for (name, count) in [
+        ("min_items", nested.min_items),
+        ("max_items", nested.max_items),
+    ] {
+        if count > 0 {
+            out.insert(name.into(), json!(count));
+        }
+    }
+    out.into()
+}
+
+fn attributes(all: &BTreeMap<Arc<str>, Attribute>) -> Json {
+    let all: Map<_, _> = all
+        .iter()
+        .map(|(name, a)| (name.to_string(), attribute(a)))
+        .collect();
+    all.into()
+}
+
+fn attribute(attribute: &Attribute) -> Json {
+    let mut out = Map::new();
+    match &attribute.ty {
+        AttributeType::Simple(ty) => {
+            out.insert("type".into(), type_to_json(ty));
+        }
+        AttributeType::Nested {
+            nesting: mode,
+            attributes: inner,
+        } => {
+            let nested = json!({"attributes": attributes(inner), "nesting_mode": nesting(*mode)});
+            out.insert("nested_type".into(), nested);
+        }
+    }
+    describe(
+        &mut out,
+        &attribute.description,
+        attribute.deprecated.is_some(),
+    );
+    for (name, set) in [
+        ("required", attribute.required),
+        ("optional", attribute.optional),
+        ("computed", attribute.computed),
+        ("sensitive", attribute.sensitive),
+        ("write_only", attribute.write_only),
+    ] {
+        if set {
+            out.insert(name.into(), json!(true));
+        }
+    }
+    out.into()
+}
+
+fn describe(out: &mut Map<String, Json>, description: &str, deprecated: bool) {
+    if !description.is_empty() {
+        out.insert("description".into(), json!(description));
+    }
+    out.insert("description_kind".into(), json!("plain"));
+    if deprecated {
+        out.insert("deprecated".into(), json!(true));
+    }
+}
+
+fn nesting(nesting: Nesting) -> &'static str {
+    match nesting {
+        Nesting::Single => "single",
+        Nesting::Group => "group",
+        Nesting::List => "list",
+        Nesting::Set => "set",
+        Nesting::Map => "map",
+    }
+}
