@@ -403,9 +403,7 @@ pub fn read(path: &Path) -> Result<PlanFile, Diagnostic> {
     })
 }
 
-fn read_relevant(
-    list: Vec<(String, Vec<WireStep>)>,
-) -> Option<Vec<RelevantAttribute>> {
+fn read_relevant(list: Vec<(String, Vec<WireStep>)>) -> Option<Vec<RelevantAttribute>> {
     list.into_iter()
         .map(|(address, path)| {
             Some(RelevantAttribute {

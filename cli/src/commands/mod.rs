@@ -4,8 +4,8 @@ mod apply;
 #[cfg(feature = "homelab")]
 mod bootstrap;
 mod fmt;
-pub(crate) mod import;
 pub(crate) mod get;
+pub(crate) mod import;
 pub(crate) mod init;
 mod interrupt;
 #[cfg(feature = "homelab")]
@@ -14,8 +14,8 @@ pub(crate) mod modules;
 mod output;
 mod plan;
 mod planning;
-mod saved;
 pub(crate) mod providers;
+mod saved;
 mod show;
 mod state;
 pub(crate) mod taint;

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use stead_value::Severity;
+use stead_value::addr::ModuleInstance;
 
 use super::Executor;
-use crate::checks::RuleKind;
+use crate::checks::{CheckObject, RuleKind};
 use crate::eval::{Object, Outcome, ROOT, Repetition, Rules};
 use crate::outputs::encode;
 
@@ -27,14 +28,16 @@ impl Executor<'_, '_> {
                 continue;
             };
             // What its preconditions have against it is said with the other checks.
+            let object = CheckObject::Output(ModuleInstance::root(), Arc::clone(name));
             let rules = Rules::new(
+                &object,
                 RuleKind::OutputPrecondition,
                 &output.preconditions,
                 Severity::Error,
             );
             let scope = self.evaluator.scope(ROOT, Repetition::default());
             let checked = self.evaluator.check(&rules, &scope);
-            if checked.diagnostics.has_errors() {
+            if checked.has_errors() {
                 continue;
             }
             if value.is_null() {

@@ -368,7 +368,12 @@ impl<'e, 'c> Planner<'e, 'c> {
             let named = (config.locals.keys())
                 .map(|name| Object::Local(module, Arc::clone(name)))
                 .chain(variables.map(|name| Object::Variable(module, Arc::clone(name))))
-                .chain(config.outputs.keys().map(|name| Object::Output(module, Arc::clone(name))));
+                .chain(
+                    config
+                        .outputs
+                        .keys()
+                        .map(|name| Object::Output(module, Arc::clone(name))),
+                );
             for object in named {
                 if all || self.selection.keeps_named(&object, path) {
                     self.ready.push_back(self.evaluator.id(object));
