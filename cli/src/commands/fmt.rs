@@ -93,7 +93,7 @@ pub(crate) fn run(args: &FmtArgs) -> Result<u8> {
         _ if failed => 2,
         None => 0,
         Some(held) => {
-            if args.list {
+            if args.list && !standard_input {
                 say(&held);
             }
             if held.is_empty() { 0 } else { 3 }

@@ -27,7 +27,8 @@ pub(crate) fn lex(file: &SourceFile, part: Span, start: Start) -> (Vec<Token>, D
         },
         tokens: Vec::with_capacity((text.len() - part.start as usize) / 4),
         diagnostics: Diagnostics::new(),
-        told: Vec::new(),
+        told: Told::default(),
+        endless_comment: false,
         modes: vec![match start {
             Start::Config => Mode::Expression { braces: 0 },
             Start::Template => Mode::Template,
@@ -48,7 +49,7 @@ pub(crate) fn lex(file: &SourceFile, part: Span, start: Start) -> (Vec<Token>, D
 enum Mode<'a> {
     /// Outside any template; `braces` counts the open ones, so that the `}` that ends an interpolation is found.
     Expression {
-        braces: u32,
+        braces: i32,
     },
     Quoted,
     Heredoc {
@@ -60,6 +61,31 @@ enum Mode<'a> {
     Template,
 }
 
+/// Habits of other languages are not explained each time.
+#[derive(Default)]
+struct Told {
+    operators: u32,
+    backticks: u32,
+    apostrophes: u32,
+    semicolons: u32,
+}
+
+impl Told {
+    /// Whether to explain this character (again). Of quotes it is the opening one.
+    fn again(&mut self, c: char) -> bool {
+        let (count, tell): (&mut u32, fn(u32) -> bool) = match c {
+            '&' | '|' | '^' | '~' => (&mut self.operators, |n| n < 4),
+            ';' => (&mut self.semicolons, |n| n < 1),
+            '`' => (&mut self.backticks, |n| n == 0 || n == 2),
+            '\'' => (&mut self.apostrophes, |n| n == 0 || n == 2),
+            _ => return true,
+        };
+        let told = *count;
+        *count += 1;
+        tell(told)
+    }
+}
+
 struct Lexer<'a> {
     file: &'a SourceFile,
     text: &'a str,
@@ -67,8 +93,10 @@ struct Lexer<'a> {
     tokens: Vec<Token>,
     diagnostics: Diagnostics,
     modes: Vec<Mode<'a>>,
-    /// What was said of characters that are no tokens.
-    told: Vec<&'static str>,
+    /// How often was said of a kind of character that it is no token.
+    told: Told,
+    /// A comment does not end before the text does; so no later one does.
+    endless_comment: bool,
 }
 
 impl<'a> Lexer<'a> {
@@ -110,14 +138,14 @@ impl<'a> Lexer<'a> {
     }
 
     fn invalid(&mut self, length: usize, summary: &str, detail: &'static str) {
-        // A habit of another language is explained once per file.
-        if !self.told.contains(&detail) {
-            self.told.push(detail);
-            let span = Span::new(self.at as u32, (self.at + length) as u32);
-            self.diagnostics
-                .push(Diagnostic::error(summary, detail).at(self.file.range(span)));
-        }
+        self.report(length, summary, detail);
         self.take(TokenKind::Invalid, length);
+    }
+
+    fn report(&mut self, length: usize, summary: &str, detail: &'static str) {
+        let span = Span::new(self.at as u32, (self.at + length) as u32);
+        self.diagnostics
+            .push(Diagnostic::error(summary, detail).at(self.file.range(span)));
     }
 
     fn expression_token(&mut self) {
@@ -144,8 +172,8 @@ impl<'a> Lexer<'a> {
                 }
                 self.take(OpenBrace, 1);
             }
-            (b'}', ..) => self.close_brace(1),
-            (b'~', b'}', _) if self.ends_sequence() => self.close_brace(2),
+            (b'}', ..) => self.close_brace(TokenKind::CloseBrace, 1),
+            (b'~', b'}', _) => self.close_brace(TokenKind::CloseSequence, 2),
             (b'[', ..) => self.take(OpenBracket, 1),
             (b']', ..) => self.take(CloseBracket, 1),
             (b'(', ..) => self.take(OpenParen, 1),
@@ -205,58 +233,67 @@ impl<'a> Lexer<'a> {
             ),
             '`' => (
                 "Invalid character",
-                "The \"`\" character is not valid. For a string of several lines use a heredoc, like \"<<EOT\".",
+                "The \"`\" character is not valid. To create a multi-line string, use the \"heredoc\" syntax, like \"<<EOT\".",
             ),
             ';' => (
                 "Invalid character",
                 "The \";\" character is not valid. Use newlines to separate arguments and blocks, and commas to separate \
                  items in collection values.",
             ),
-            '\u{fffd}' => (
-                "Invalid character encoding",
-                "All input files must be UTF-8 encoded. Ensure that UTF-8 encoding is selected in your editor.",
+            '\u{201c}' | '\u{201d}' => (
+                "Invalid character",
+                "\"Curly quotes\" are not valid here. These can sometimes be inadvertently introduced when sharing code via \
+                 documents or discussion forums. It might help to replace the character with a \"straight quote\".",
             ),
             _ => (
                 "Invalid character",
                 "This character is not used within the language.",
             ),
         };
+        if !self.told.again(first) {
+            return self.take(TokenKind::Invalid, first.len_utf8());
+        }
         self.invalid(first.len_utf8(), summary, detail);
     }
 
+    /// Without an end it is a slash, and what follows is read as usual.
     fn block_comment(&mut self) {
-        match self.rest().get(2..).and_then(|r| r.find("*/")) {
+        let end = match self.endless_comment {
+            true => None,
+            false => self.rest().get(2..).and_then(|r| r.find("*/")),
+        };
+        match end {
             Some(length) => self.take(TokenKind::Comment, length + 4),
             None => {
-                let length = self.rest().len();
-                self.invalid(
-                    length,
-                    "Unterminated comment",
-                    "This comment is not closed with \"*/\" before the file ends.",
-                );
+                self.endless_comment = true;
+                self.take(TokenKind::Slash, 1);
             }
         }
     }
 
+    /// A digit and all that may follow one. Too many dots are found where the number is read.
     fn number(&mut self) {
         let bytes = self.rest().as_bytes();
-        let digits = |from: usize| {
-            bytes
-                .iter()
-                .skip(from)
-                .take_while(|b| b.is_ascii_digit())
-                .count()
-        };
         let at = |i: usize| bytes.get(i).copied().unwrap_or(0);
-        let mut length = digits(0);
-        if at(length) == b'.' && at(length + 1).is_ascii_digit() {
-            length += 1 + digits(length + 1);
-        }
-        if matches!(at(length), b'e' | b'E') {
-            let sign = usize::from(matches!(at(length + 1), b'+' | b'-'));
-            if at(length + 1 + sign).is_ascii_digit() {
-                length += 1 + sign + digits(length + 1 + sign);
+        let (mut i, mut length) = (0, 0);
+        loop {
+            match at(i) {
+                b'0'..=b'9' => i += 1,
+                b'.' => {
+                    // A number does not end in dots.
+                    i += 1;
+                    continue;
+                }
+                b'e' | b'E' => {
+                    let sign = usize::from(matches!(at(i + 1), b'+' | b'-'));
+                    if !at(i + 1 + sign).is_ascii_digit() {
+                        break;
+                    }
+                    i += 2 + sign;
+                }
+                _ => break,
             }
+            length = i;
         }
         self.take(TokenKind::Number, length);
     }
@@ -295,15 +332,16 @@ impl<'a> Lexer<'a> {
         self.modes.len() > 1 && matches!(self.modes.last(), Some(Mode::Expression { braces: 0 }))
     }
 
-    fn close_brace(&mut self, length: usize) {
+    /// `otherwise` is what it is when it ends no sequence.
+    fn close_brace(&mut self, otherwise: TokenKind, length: usize) {
         if self.ends_sequence() {
             self.modes.pop();
             return self.take(TokenKind::CloseSequence, length);
         }
         if let Some(Mode::Expression { braces }) = self.modes.last_mut() {
-            *braces = braces.saturating_sub(1);
+            *braces -= 1;
         }
-        self.take(TokenKind::CloseBrace, length);
+        self.take(otherwise, length);
     }
 
     /// `${` and `%{` in any template; `false` when something else is here.
@@ -323,16 +361,24 @@ impl<'a> Lexer<'a> {
     }
 
     /// How long the text is from here to the next sequence or any of the given ends.
-    fn text_length(&self, is_end: impl Fn(u8) -> bool, backslash_escapes: bool) -> usize {
+    fn text_length(&self, is_end: impl Fn(u8) -> bool, quoted: bool) -> usize {
         let bytes = self.rest().as_bytes();
-        let at = |i: usize| bytes.get(i).copied().unwrap_or(0);
+        let at = |i: usize| bytes.get(i).copied();
+        let in_template = !matches!(self.modes.last(), Some(Mode::Template));
         let mut i = 0;
-        while i < bytes.len() {
-            match at(i) {
-                b'\\' if backslash_escapes && !matches!(at(i + 1), 0 | b'\n' | b'\r') => i += 2,
-                c @ (b'$' | b'%') if at(i + 1) == c && at(i + 2) == b'{' => i += 3,
-                b'$' | b'%' if at(i + 1) == b'{' => break,
-                c if is_end(c) => break,
+        while let Some(byte) = at(i) {
+            match (byte, at(i + 1)) {
+                (b'\\', None | Some(b'\n' | b'\r')) if quoted => break,
+                (b'\\', Some(_)) if quoted => i += 2,
+                // What could begin a sequence and does not is a token of its own.
+                (b'$' | b'%', _) if i > 0 => break,
+                (b'$' | b'%', None) if in_template => break,
+                (b'$' | b'%', Some(next)) if next == byte && at(2) == Some(b'{') => {
+                    return if at(3) == Some(b'~') { 4 } else { 3 };
+                }
+                (b'$' | b'%', Some(b'{')) => break,
+                (b'$' | b'%', _) => return 1,
+                _ if is_end(byte) => break,
                 _ => i += 1,
             }
         }
@@ -344,42 +390,49 @@ impl<'a> Lexer<'a> {
     }
 
     fn quoted_token(&mut self) {
+        let rest = self.rest().as_bytes();
         if self.byte(0) == b'"' {
             self.modes.pop();
             return self.take(TokenKind::CloseQuote, 1);
         }
-        let newline = if self.byte(0) == b'\n' {
-            1
-        } else if self.byte(0) == b'\r' && self.byte(1) == b'\n' {
-            2
-        } else {
-            0
-        };
-        if newline > 0 {
-            // The string ends here as far as the rest of the file is concerned.
-            self.modes.pop();
-            let span = Span::new(self.at as u32, (self.at + newline) as u32);
-            self.diagnostics.push(
-                Diagnostic::error(
-                    "Invalid multi-line string",
-                    "Quoted strings may not be split over multiple lines. Write \\n for a newline, or use a heredoc \
-                     (\"<<EOT\") for a string of several lines.",
-                )
-                .at(self.file.range(span)),
+        let newlines = rest
+            .iter()
+            .take_while(|b| matches!(b, b'\n' | b'\r'))
+            .count();
+        if newlines > 0 {
+            return self.invalid(
+                newlines,
+                "Invalid multi-line string",
+                "Quoted strings may not be split over multiple lines. To produce a multi-line string, either use the \\n \
+                 escape to represent a newline character or use the \"heredoc\" multi-line template syntax.",
             );
-            self.push(TokenKind::Invalid, self.at);
-            return;
         }
-        if self.sequence_start() {
+        if self.sequence_start() || self.cut_short() {
             return;
         }
         let length = self.text_length(|c| matches!(c, b'"' | b'\n' | b'\r'), true);
-        // A carriage return alone is text.
-        self.take(TokenKind::QuotedText, length.max(1));
+        self.take(TokenKind::QuotedText, length);
+    }
+
+    /// A backslash that escapes nothing, and a sign at the end of the text that could have begun a sequence.
+    fn cut_short(&mut self) -> bool {
+        let cut = match self.byte(0) {
+            b'\\' => matches!(self.byte(1), b'\n' | b'\r') || self.at + 1 == self.text.len(),
+            b'$' | b'%' => self.at + 1 == self.text.len(),
+            _ => false,
+        };
+        if cut {
+            self.invalid(
+                1,
+                "Invalid character",
+                "This character is not used within the language.",
+            );
+        }
+        cut
     }
 
     fn heredoc_token(&mut self) {
-        if self.sequence_start() {
+        if self.sequence_start() || (self.byte(0) != b'\\' && self.cut_short()) {
             return;
         }
         let length = self.line_length();

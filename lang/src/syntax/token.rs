@@ -59,7 +59,7 @@ pub(crate) enum TokenKind {
     Newline,
     /// `# …`, `// …` (without the newline) or `/* … */`
     Comment,
-    /// Reported by the lexer already.
+    /// No token of the language; the lexer has reported it.
     Invalid,
     Eof,
 }

@@ -314,8 +314,8 @@ impl<'a> Lowering<'a> {
             Strings::Literals | Strings::LiteralsExcept(_) => {}
             Strings::Expressions => {
                 // What is no expression is left to be refused as the string that it is.
-                let (expr, problems) = parse_inside(self.file, span, Start::Config);
-                if let (Some(mut expr), false) = (expr, problems.has_errors()) {
+                let (mut expr, problems) = parse_inside(self.file, span, Start::Config);
+                if !problems.has_errors() {
                     // The reference counts from the quote; people compare columns.
                     expr.move_spans(&|s| Span::new(s.start - 1, s.end - 1));
                     return Expr { span, ..expr };
@@ -327,8 +327,7 @@ impl<'a> Lowering<'a> {
                     if !self.reported {
                         self.diagnostics.extend(problems);
                     }
-                    let kind = expr.map_or(ExprKind::Invalid, |e| e.kind);
-                    return Expr { kind, span };
+                    return Expr { span, ..expr };
                 }
             }
         }

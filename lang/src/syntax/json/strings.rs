@@ -94,7 +94,7 @@ pub(super) fn parse_inside(
     file: &Arc<SourceFile>,
     string: Span,
     start: Start,
-) -> (Option<Expr>, Diagnostics) {
+) -> (Expr, Diagnostics) {
     let raw = file.slice(string);
     if !raw.contains('\\') {
         let inside = Span::new(string.start + 1, string.end.saturating_sub(1));
@@ -118,9 +118,7 @@ pub(super) fn parse_inside(
     let apart = Arc::new(SourceFile::new(Arc::clone(file.name()), text));
     let all = Span::new(0, apart.text().len() as u32);
     let (mut expr, mut diagnostics) = parse_part(&apart, all, start);
-    if let Some(expr) = &mut expr {
-        expr.move_spans(&|span| Span::new(place(span.start), place(span.end)));
-    }
+    expr.move_spans(&|span| Span::new(place(span.start), place(span.end)));
     let moved = |range: &mut SourceRange| {
         *range = file.range(Span::new(place(range.start.byte), place(range.end.byte)));
     };

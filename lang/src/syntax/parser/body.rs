@@ -5,26 +5,53 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 use indexmap::map::Entry;
 
-use super::super::token::TokenKind;
+use super::super::token::{Token, TokenKind};
 use super::super::{Attribute, Block, Body, Expression, Label, Span};
-use super::{Broken, Parse, Parser};
+use super::Parser;
+use crate::config::place;
+
+const REQUIRED: &str = "Argument or block definition required";
+const REQUIRED_HERE: &str = "An argument or block definition is required here.";
+const UNCLOSED: &str = "There is no closing brace for this block before the end of the file. This may be caused by \
+                        incorrect brace nesting elsewhere in this file.";
 
 impl Parser<'_> {
-    pub(super) fn file_body(&mut self) -> Body {
-        let mut body = self.empty_body(Span::new(0, self.file.text().len() as u32));
+    /// Reads items up to and including the token that ends the body. The span begins with the token before.
+    pub(super) fn body(&mut self, end: TokenKind) -> Body {
+        let start = self.previous().span;
+        let mut body = self.empty_body(start);
         loop {
-            self.items(&mut body);
-            // A stray closing brace ends the items; report it and go on behind it.
-            match self.peek() {
-                TokenKind::Eof => return body,
-                _ => {
-                    self.error(
-                        "Argument or block definition required",
-                        "An argument or block definition is required here.",
-                    );
+            let next = self.peek_token();
+            match next.kind {
+                kind if kind == end => break,
+                TokenKind::Newline => {
                     self.read();
                 }
+                TokenKind::Ident => self.item(&mut body),
+                _ => {
+                    self.read();
+                    if !self.recovery {
+                        self.no_item(next, start);
+                    }
+                    self.recover(end);
+                    body.span = start.to(self.previous().span);
+                    return body;
+                }
             }
+        }
+        body.span = start.to(self.read().span);
+        body
+    }
+
+    fn no_item(&mut self, bad: Token, start: Span) {
+        match bad.kind {
+            TokenKind::OpenQuote => self.error(
+                bad.span,
+                "Invalid argument name",
+                "Argument names must not be quoted.",
+            ),
+            TokenKind::Eof => self.error(start, "Unclosed configuration block", UNCLOSED),
+            _ => self.error(bad.span, REQUIRED, REQUIRED_HERE),
         }
     }
 
@@ -37,75 +64,68 @@ impl Parser<'_> {
         }
     }
 
-    /// Reads items up to a closing brace or the end of the file.
-    fn items(&mut self, body: &mut Body) {
-        loop {
-            match self.peek() {
-                TokenKind::Newline => {
-                    self.read();
-                }
-                TokenKind::CloseBrace | TokenKind::Eof => return,
-                _ => {
-                    let start = self.position();
-                    let newlines = self.newlines.len();
-                    let depth = self.depth;
-                    if self.item(body).is_err() {
-                        self.newlines.truncate(newlines);
-                        self.depth = depth;
-                        self.recover(start);
-                    }
-                }
-            }
-        }
-    }
-
-    fn item(&mut self, body: &mut Body) -> Parse<()> {
-        match self.peek() {
-            TokenKind::Ident => {}
-            TokenKind::OpenQuote => {
-                return Err(self.error(
-                    "Invalid argument name",
-                    "Argument names must not be quoted.",
-                ));
-            }
-            _ => {
-                return Err(self.error(
-                    "Argument or block definition required",
-                    "An argument or block definition is required here.",
-                ));
-            }
-        }
+    fn item(&mut self, body: &mut Body) {
         let name = self.read().span;
         match self.peek() {
             TokenKind::Equal => {
-                let attribute = self.attribute(name)?;
-                self.end_of_item("argument")?;
+                let attribute = self.attribute(name, false);
                 self.add_attribute(body, attribute);
-                Ok(())
             }
             TokenKind::OpenQuote | TokenKind::OpenBrace | TokenKind::Ident => {
-                let block = self.nested(|p| p.block(name))?;
-                body.blocks.push(block);
-                self.end_of_item("block")
+                let block = self.nested(|p| p.block(name));
+                body.blocks.extend(block);
             }
-            _ => Err(self.error(
-                "Argument or block definition required",
-                "An argument or block definition is required here. To set an argument, use the equals sign \"=\" to \
-                 introduce the argument value.",
-            )),
+            _ => self.no_definition(name),
         }
     }
 
-    fn attribute(&mut self, name: Span) -> Parse<Attribute> {
+    fn no_definition(&mut self, name: Span) {
+        self.recover_after_item();
+        self.error(
+            name,
+            REQUIRED,
+            "An argument or block definition is required here. To set an argument, use the equals sign \"=\" to introduce the \
+             argument value.",
+        );
+    }
+
+    /// `= value`, and the end of the line unless the body is on one line.
+    fn attribute(&mut self, name: Span, single_line: bool) -> Attribute {
         self.read();
-        let expr = self.with_newlines(true, Self::expression)?;
-        Ok(Attribute {
+        let mark = self.mark();
+        let expr = self.expression();
+        let end = self.previous().span;
+        if self.failed_since(mark) {
+            self.recover_after_item();
+        } else if !single_line {
+            let next = self.peek_token();
+            if matches!(next.kind, TokenKind::Newline | TokenKind::Eof) {
+                self.read();
+            } else {
+                if !self.recovery {
+                    let must = "An argument definition must end with a newline.";
+                    let (summary, detail) = if next.kind == TokenKind::Comma {
+                        (
+                            "Unexpected comma after argument",
+                            format!(
+                                "Argument definitions must be separated by newlines, not commas. {must}"
+                            ),
+                        )
+                    } else {
+                        ("Missing newline after argument", must.to_owned())
+                    };
+                    self.error_in(name.to(next.span), next.span, summary, detail);
+                }
+                self.recover_after_item();
+            }
+        }
+        Attribute {
             name: self.text(name).into(),
             name_span: name,
-            span: name.to(expr.span),
+            span: name.to(end),
             expr: Expression::new(Arc::clone(self.file), expr),
             json: None,
-        })
+        }
     }
 
     fn add_attribute(&mut self, body: &mut Body, attribute: Attribute) {
@@ -115,242 +135,229 @@ impl Parser<'_> {
                 entry.insert(attribute);
             }
             Entry::Occupied(entry) => {
-                let first = self.file.range(entry.get().name_span);
+                let first = place(&self.file.range(entry.get().name_span));
                 let name = entry.key();
                 let detail = format!(
-                    "The argument \"{name}\" was already set at {}:{},{}. Each argument may be set only once.",
-                    first.file, first.start.line, first.start.column
+                    "The argument \"{name}\" was already set at {first}. Each argument may be set only once."
                 );
-                self.error_at(at, "Attribute redefined", detail);
+                self.error(at, "Attribute redefined", detail);
             }
         }
     }
 
-    fn end_of_item(&mut self, what: &str) -> Parse<()> {
-        match self.peek() {
-            TokenKind::Newline => {
-                self.read();
-                Ok(())
-            }
-            TokenKind::Eof => Ok(()),
-            _ => Err(self.error(
-                &format!(
-                    "Missing newline after {}",
-                    if what == "block" {
-                        "block definition"
-                    } else {
-                        what
-                    }
-                ),
-                format!(
-                    "{} definition must end with a newline.",
-                    if what == "block" {
-                        "A block"
-                    } else {
-                        "An argument"
-                    }
-                ),
-            )),
-        }
-    }
-
-    fn block(&mut self, kind: Span) -> Parse<Block> {
+    /// Labels and content.
+    fn block(&mut self, kind: Span) -> Block {
         let mut labels = Vec::new();
         let open_brace = loop {
-            match self.peek() {
+            let next = self.peek_token();
+            match next.kind {
                 TokenKind::OpenBrace => break self.read().span,
+                TokenKind::OpenQuote => labels.push(self.quoted_label()),
                 TokenKind::Ident => {
-                    let span = self.read().span;
+                    self.read();
                     labels.push(Label {
-                        text: self.text(span).into(),
-                        span,
+                        text: self.text(next.span).into(),
+                        span: next.span,
                     });
                 }
-                TokenKind::OpenQuote => labels.push(self.quoted_label()?),
-                TokenKind::Equal => {
-                    return Err(self.error(
-                        "Invalid block definition",
-                        "The equals sign \"=\" indicates an argument definition, and must not be used when defining a block.",
-                    ));
-                }
-                TokenKind::Newline => {
-                    return Err(self.error(
-                        "Invalid block definition",
-                        "A block definition must have block content delimited by \"{\" and \"}\", starting on the same line \
-                         as the block header.",
-                    ));
-                }
                 _ => {
-                    return Err(self.error(
-                        "Invalid block definition",
-                        "Either a quoted string block label or an opening brace (\"{\") is expected here.",
-                    ));
+                    self.no_block(kind, next);
+                    return Block {
+                        kind: self.text(kind).into(),
+                        kind_span: kind,
+                        labels,
+                        body: self.empty_body(kind),
+                        open_brace: kind,
+                        close_brace: kind,
+                    };
                 }
             }
         };
-        let mut body = self.empty_body(open_brace);
-        let errors_before = self.diagnostics.len();
-        let close_brace = if matches!(self.peek(), TokenKind::Newline) {
-            self.items(&mut body);
-            match self.eat(TokenKind::CloseBrace) {
-                Some(token) => token.span,
-                // An error within has eaten the rest of the file, the brace with it.
-                None if self.diagnostics.len() > errors_before => return Err(Broken),
-                None => {
-                    let header = labels.last().map_or(kind, |l: &Label| kind.to(l.span));
-                    return Err(self.error_at(
-                        header.to(open_brace),
-                        "Unclosed configuration block",
-                        "There is no closing brace for this block before the end of the file. This may be caused by \
-                         incorrect brace nesting elsewhere in this file.",
-                    ));
-                }
+        let mut body = match self.peek() {
+            TokenKind::Newline | TokenKind::Eof | TokenKind::CloseBrace => {
+                self.body(TokenKind::CloseBrace)
             }
+            _ => self.single_line_body(kind, open_brace),
+        };
+        let close_brace = self.previous().span;
+        let next = self.peek_token();
+        if matches!(next.kind, TokenKind::Newline | TokenKind::Eof) {
+            self.read();
         } else {
-            self.single_line_body(&mut body)?
-        };
+            if !self.recovery {
+                self.error_in(
+                    kind.to(next.span),
+                    next.span,
+                    "Missing newline after block definition",
+                    "A block definition must end with a newline.",
+                );
+            }
+            self.recover_after_item();
+        }
         body.span = open_brace.to(close_brace);
-        Ok(Block {
+        Block {
             kind: self.text(kind).into(),
             kind_span: kind,
             labels,
             body,
             open_brace,
             close_brace,
-        })
+        }
     }
 
-    /// `{ }` or `{ name = value }`.
-    fn single_line_body(&mut self, body: &mut Body) -> Parse<Span> {
-        if let Some(token) = self.eat(TokenKind::CloseBrace) {
-            return Ok(token.span);
+    fn no_block(&mut self, kind: Span, next: Token) {
+        let summary = "Invalid block definition";
+        let detail = match next.kind {
+            TokenKind::Equal => {
+                "The equals sign \"=\" indicates an argument definition, and must not be used when defining a block."
+            }
+            TokenKind::Newline => {
+                "A block definition must have block content delimited by \"{\" and \"}\", starting on the same line as the \
+                 block header."
+            }
+            _ => "Either a quoted string block label or an opening brace (\"{\") is expected here.",
+        };
+        if matches!(next.kind, TokenKind::Equal | TokenKind::Newline) || !self.recovery {
+            self.error_in(kind.to(next.span), next.span, summary, detail);
         }
+        self.recover_after_item();
+    }
+
+    /// `{ name = value }`, behind the opening brace.
+    fn single_line_body(&mut self, kind: Span, open_brace: Span) -> Body {
+        let mut body = self.empty_body(open_brace);
+        let mark = self.mark();
+        self.single_attribute(&mut body);
+        // What is said of the content comes after what is said of its end.
+        let inner = self.diagnostics.0.split_off(mark);
+        let next = self.peek_token();
         let summary = "Invalid single-argument block definition";
-        if self.peek() != TokenKind::Ident {
-            return Err(self.error(
-                summary,
-                "A single-line block definition can contain only a single argument. If you meant to define argument(s), \
-                 place each on its own line.",
-            ));
+        match next.kind {
+            TokenKind::CloseBrace => {
+                self.read();
+            }
+            TokenKind::Comma => {
+                self.error(
+                    next.span,
+                    summary,
+                    "Single-line block syntax can include only one argument definition. To define multiple arguments, use \
+                     the multi-line block syntax with one argument definition per line.",
+                );
+                self.recover(TokenKind::CloseBrace);
+            }
+            TokenKind::Newline => {
+                self.error(
+                    next.span,
+                    summary,
+                    "An argument definition on the same line as its containing block creates a single-line block definition, \
+                     which must also be closed on the same line. Place the block's closing brace immediately after the \
+                     argument definition.",
+                );
+                self.recover(TokenKind::CloseBrace);
+            }
+            TokenKind::Eof if !self.recovery => {
+                self.error_in(
+                    kind.to(open_brace),
+                    open_brace,
+                    "Unclosed configuration block",
+                    UNCLOSED,
+                );
+                self.recover(TokenKind::CloseBrace);
+            }
+            _ => {
+                if !self.recovery {
+                    self.error(
+                        next.span,
+                        summary,
+                        "A single-line block definition must end with a closing brace immediately after its single argument \
+                         definition.",
+                    );
+                }
+                self.recover(TokenKind::CloseBrace);
+            }
         }
-        let name = self.read().span;
-        if self.peek() != TokenKind::Equal {
-            return Err(self.error(
-                summary,
-                "A single-line block definition can contain only a single argument. If you meant to define a nested block, \
-                 place it on a line of its own.",
-            ));
+        self.diagnostics.extend(inner);
+        body
+    }
+
+    fn single_attribute(&mut self, body: &mut Body) {
+        let name = self.read();
+        if name.kind != TokenKind::Ident {
+            self.recover_after_item();
+            return self.error(name.span, REQUIRED, REQUIRED_HERE);
         }
-        let attribute = self.attribute(name)?;
-        self.add_attribute(body, attribute);
-        match self.peek() {
-            TokenKind::CloseBrace => Ok(self.read().span),
-            TokenKind::Comma => Err(self.error(
-                summary,
-                "Single-line block syntax can include only one argument definition. To define multiple arguments, use the \
-                 multi-line block syntax with one argument definition per line.",
-            )),
-            TokenKind::Newline => Err(self.error(
-                summary,
-                "An argument definition on the same line as its containing block creates a single-line block definition, \
-                 which must also be closed on the same line. Place the block's closing brace immediately after the argument \
-                 definition.",
-            )),
-            _ => Err(self.error(
-                summary,
-                "A single-line block definition must end with a closing brace immediately after its single argument definition.",
-            )),
+        let next = self.peek_token();
+        match next.kind {
+            TokenKind::Equal => {
+                let attribute = self.attribute(name.span, true);
+                self.add_attribute(body, attribute);
+            }
+            TokenKind::OpenQuote | TokenKind::OpenBrace | TokenKind::Ident => {
+                self.recover_after_item();
+                let written = self.text(name.span);
+                let detail = format!(
+                    "A single-line block definition can contain only a single argument. If you meant to define argument \
+                     \"{written}\", use an equals sign to assign it a value. To define a nested block, place it on a line of \
+                     its own within its parent block."
+                );
+                self.error(
+                    name.span.to(next.span),
+                    "Argument definition required",
+                    detail,
+                );
+            }
+            _ => self.no_definition(name.span),
         }
     }
 
     /// A quoted string without templates.
-    fn quoted_label(&mut self) -> Parse<Label> {
+    fn quoted_label(&mut self) -> Label {
         let open = self.read().span;
         let mut text = String::new();
-        loop {
+        let summary = "Invalid string literal";
+        let end = loop {
             let token = self.read();
+            let so_far = open.to(token.span);
             match token.kind {
-                TokenKind::CloseQuote => {
-                    return Ok(Label {
-                        text: text.into(),
-                        span: open.to(token.span),
-                    });
-                }
-                TokenKind::QuotedText => text.push_str(&self.unescape_quoted(token.span)?),
+                TokenKind::CloseQuote => break token.span,
+                TokenKind::QuotedText => text.push_str(&self.unescape_quoted(token.span)),
                 TokenKind::OpenInterpolation | TokenKind::OpenDirective => {
-                    let sign = if token.kind == TokenKind::OpenInterpolation {
-                        "$"
-                    } else {
-                        "%"
+                    let sign = match token.kind {
+                        TokenKind::OpenInterpolation => '$',
+                        _ => '%',
                     };
-                    return Err(self.error_at(
+                    self.error_in(
+                        so_far,
                         token.span,
-                        "Invalid string literal",
+                        summary,
                         format!("Template sequences are not allowed in this string. To include a literal \"{sign}\", double it (as \"{sign}{sign}\") to escape it."),
-                    ));
+                    );
+                    self.recover(TokenKind::CloseSequence);
                 }
-                TokenKind::Invalid => return Err(Broken),
-                _ => {
-                    return Err(self.error_at(
-                        open,
+                TokenKind::Eof => {
+                    self.error_in(
+                        so_far,
+                        token.span,
                         "Unterminated string literal",
-                        "Unable to find the closing quote mark of this string.",
-                    ));
+                        "Unable to find the closing quote mark before the end of the file.",
+                    );
+                    break token.span;
+                }
+                _ => {
+                    self.error_in(
+                        so_far,
+                        token.span,
+                        summary,
+                        "This item is not valid in a string literal.",
+                    );
+                    self.recover(TokenKind::CloseQuote);
+                    break token.span;
                 }
             }
+        };
+        Label {
+            text: text.into(),
+            span: open.to(end),
         }
-    }
-
-    /// Skips to behind the newline that ends the item which began at token `start`. Brackets that the item opened before
-    /// the error are closed first, so that their content is not taken for items; when they never close, the line of the
-    /// error is the end.
-    fn recover(&mut self, start: usize) {
-        let error = self.next.max(start);
-        self.next = self
-            .balanced_end(start, error)
-            .or_else(|| self.balanced_end(error, error))
-            .unwrap_or(self.tokens.len().saturating_sub(1));
-        self.skip_stray_body();
-    }
-
-    /// A brace that begins a line begins the body of the block whose header was the error.
-    fn skip_stray_body(&mut self) {
-        let mut at = self.next;
-        while self.token_at(at).kind == TokenKind::Newline {
-            at += 1;
-        }
-        if self.token_at(at).kind == TokenKind::OpenBrace {
-            let end = self.balanced_end(at, at + 1);
-            self.next = end.unwrap_or(self.tokens.len().saturating_sub(1));
-        }
-    }
-
-    fn balanced_end(&mut self, start: usize, error: usize) -> Option<usize> {
-        let mut open = Vec::new();
-        for (i, token) in self.tokens.iter().enumerate().skip(start) {
-            let kind = token.kind;
-            // When the budget is spent, the end of the line has to do.
-            if self.recovery_budget > 0 {
-                self.recovery_budget -= 1;
-                if self.recovery_budget == 0 {
-                    return None;
-                }
-            } else if i >= error && kind == TokenKind::Newline {
-                return Some(i + 1);
-            }
-            match kind {
-                TokenKind::Newline if open.is_empty() && i >= error => return Some(i + 1),
-                TokenKind::Eof => return open.is_empty().then_some(i),
-                _ if kind.opens() => open.push(kind),
-                _ if kind.closes() => match open.iter().rposition(|&o| kind.is_close_of(o)) {
-                    Some(at) => open.truncate(at),
-                    // The brace of the body around: not ours, unless the error lies behind it.
-                    None if kind == TokenKind::CloseBrace && i >= error => return Some(i),
-                    None => {}
-                },
-                _ => {}
-            }
-        }
-        None
     }
 }

@@ -1,7 +1,11 @@
-//! Tokens to syntax tree, with recovery: one error per broken item, and the items around it are still read.
+//! Tokens to syntax tree. What is broken is reported once, skipped, and stands as `Invalid` in the tree; what is around it is
+//! still read. Which errors are reported, and where reading goes on, is as in the reference.
 
 mod body;
+mod call;
+mod constructors;
 mod expr;
+mod steps;
 mod template;
 
 use std::sync::Arc;
@@ -17,8 +21,10 @@ const MAX_DEPTH: u32 = 250;
 
 /// Reads a configuration file. The body holds what could be read, whatever the diagnostics say.
 pub fn parse_file(file: &Arc<SourceFile>) -> (Body, Diagnostics) {
-    let mut parser = Parser::new(file, Start::Config);
-    let body = parser.file_body();
+    let all = Span::new(0, file.text().len() as u32);
+    let mut parser = Parser::new(file, all, Start::Config);
+    let mut body = parser.body(TokenKind::Eof);
+    body.span = all;
     (body, parser.diagnostics)
 }
 
@@ -35,35 +41,32 @@ pub fn parse_template(file: &Arc<SourceFile>) -> (Expression, Diagnostics) {
 fn parse_whole(file: &Arc<SourceFile>, start: Start) -> (Expression, Diagnostics) {
     let all = Span::new(0, file.text().len() as u32);
     let (expr, diagnostics) = parse_part(file, all, start);
-    let expr = expr.unwrap_or(Expr {
-        kind: ExprKind::Invalid,
-        span: all,
-    });
     (Expression::new(Arc::clone(file), expr), diagnostics)
 }
 
 /// Reads a part of a text that is one expression or template.
-pub(super) fn parse_part(
-    file: &Arc<SourceFile>,
-    part: Span,
-    start: Start,
-) -> (Option<Expr>, Diagnostics) {
-    let mut parser = Parser::of_part(file, part, start);
-    let expr = match start {
+pub(super) fn parse_part(file: &Arc<SourceFile>, part: Span, start: Start) -> (Expr, Diagnostics) {
+    let mut parser = Parser::new(file, part, start);
+    let mut expr = match start {
         Start::Config => parser.sole_expression(),
-        Start::Template => parser.template(TokenKind::Eof, false).map(|parts| Expr {
-            kind: ExprKind::Template(parts),
+        Start::Template => Expr {
+            kind: ExprKind::Template(parser.template(TokenKind::Eof, false)),
             span: part,
-        }),
+        },
     };
-    (expr.ok(), parser.diagnostics)
+    if parser.diagnostics.has_errors() {
+        expr = invalid(part);
+    }
+    (expr, parser.diagnostics)
 }
 
-/// An error was reported; the item being read can't be completed.
-#[derive(Debug)]
-struct Broken;
-
-type Parse<T> = Result<T, Broken>;
+/// What stands for an expression that could not be read.
+fn invalid(span: Span) -> Expr {
+    Expr {
+        kind: ExprKind::Invalid,
+        span,
+    }
+}
 
 struct Parser<'a> {
     file: &'a Arc<SourceFile>,
@@ -73,41 +76,43 @@ struct Parser<'a> {
     /// Whether newlines are tokens, per open bracket.
     newlines: Vec<bool>,
     depth: u32,
-    /// How many tokens recovery may still look at, so that a file full of errors does not take quadratic time.
-    recovery_budget: usize,
+    /// Something was skipped because of an error, so that what seems wrong from here on may be a consequence of it.
+    recovery: bool,
+    /// The rest of the file is not read.
+    stopped: bool,
     diagnostics: Diagnostics,
 }
 
-impl<'a> Parser<'a> {
-    fn new(file: &'a Arc<SourceFile>, start: Start) -> Parser<'a> {
-        Parser::of_part(file, Span::new(0, file.text().len() as u32), start)
-    }
+/// How many diagnostics there were.
+type Mark = usize;
 
-    fn of_part(file: &'a Arc<SourceFile>, part: Span, start: Start) -> Parser<'a> {
-        let (mut tokens, diagnostics) = lexer::lex(file, part, start);
-        tokens.retain(|t| t.kind != TokenKind::Comment);
-        let recovery_budget = tokens.len().saturating_mul(8);
+impl<'a> Parser<'a> {
+    fn new(file: &'a Arc<SourceFile>, part: Span, start: Start) -> Parser<'a> {
+        let (tokens, diagnostics) = lexer::lex(file, part, start);
         Parser {
             file,
-            tokens,
+            tokens: without_comments(file, tokens),
             next: 0,
             newlines: Vec::new(),
             depth: 0,
-            recovery_budget,
+            recovery: false,
+            stopped: false,
             diagnostics,
         }
     }
 
-    fn sole_expression(&mut self) -> Parse<Expr> {
+    fn sole_expression(&mut self) -> Expr {
         self.newlines.push(false);
-        let expr = self.expression()?;
-        if self.peek() == TokenKind::Eof {
-            return Ok(expr);
+        let expr = self.expression();
+        let next = self.peek_token();
+        if next.kind != TokenKind::Eof && !self.recovery {
+            self.error(
+                next.span,
+                "Extra characters after expression",
+                "An expression was successfully parsed, but extra characters were found after it.",
+            );
         }
-        Err(self.error(
-            "Extra characters after expression",
-            "An expression was successfully parsed, but extra characters were found after it.",
-        ))
+        expr
     }
 
     fn newlines_matter(&self) -> bool {
@@ -131,7 +136,8 @@ impl<'a> Parser<'a> {
 
     fn token_at(&self, index: usize) -> Token {
         let end = self.file.text().len() as u32;
-        self.tokens.get(index).copied().unwrap_or(Token {
+        let last = self.tokens.last();
+        self.tokens.get(index).or(last).copied().unwrap_or(Token {
             kind: TokenKind::Eof,
             span: Span::new(end, end),
         })
@@ -156,56 +162,153 @@ impl<'a> Parser<'a> {
         (self.peek() == kind).then(|| self.read())
     }
 
+    /// The token that was read last.
+    fn previous(&self) -> Token {
+        match self.next.checked_sub(1) {
+            Some(index) => self.token_at(index),
+            None => self.peek_token(),
+        }
+    }
+
     fn text(&self, span: Span) -> &'a str {
         self.file.slice(span)
     }
 
-    fn peek_is_word(&self, word: &str) -> bool {
-        let token = self.peek_token();
+    fn is_word(&self, token: Token, word: &str) -> bool {
         token.kind == TokenKind::Ident && self.text(token.span) == word
     }
 
-    /// Reports at the next token.
-    fn error(&mut self, summary: &str, detail: impl Into<String>) -> Broken {
-        let token = self.peek_token();
-        let unterminated = matches!(self.file.slice(token.span), "")
-            || self.file.slice(token.span).starts_with("/*");
-        if token.kind == TokenKind::Invalid && unterminated {
-            // The lexer has said what is wrong here.
-            return Broken;
+    fn peek_is_word(&self, word: &str) -> bool {
+        self.is_word(self.peek_token(), word)
+    }
+
+    fn mark(&self) -> Mark {
+        self.diagnostics.len()
+    }
+
+    /// Whether something was reported since, and skipped.
+    fn failed_since(&self, mark: Mark) -> bool {
+        self.recovery && self.diagnostics.len() > mark
+    }
+
+    fn error(&mut self, at: Span, summary: &str, detail: impl Into<String>) {
+        if !self.stopped {
+            self.diagnostics
+                .push(Diagnostic::error(summary, detail.into()).at(self.file.range(at)));
         }
-        self.error_at(token.span, summary, detail)
     }
 
-    fn error_at(&mut self, span: Span, summary: &str, detail: impl Into<String>) -> Broken {
-        self.diagnostics
-            .push(Diagnostic::error(summary, detail.into()).at(self.file.range(span)));
-        Broken
+    /// As [`error`](Self::error), with what is around it.
+    fn error_in(&mut self, context: Span, at: Span, summary: &str, detail: impl Into<String>) {
+        let mark = self.mark();
+        self.error(at, summary, detail);
+        if let Some(diagnostic) = self.diagnostics.0.get_mut(mark) {
+            diagnostic.context = Some(self.file.range(context));
+        }
     }
 
-    fn with_newlines<T>(
-        &mut self,
-        matter: bool,
-        parse: impl FnOnce(&mut Self) -> Parse<T>,
-    ) -> Parse<T> {
+    fn with_newlines<T>(&mut self, matter: bool, parse: impl FnOnce(&mut Self) -> T) -> T {
         self.newlines.push(matter);
         let result = parse(self);
         self.newlines.pop();
         result
     }
 
-    fn nested<T>(&mut self, parse: impl FnOnce(&mut Self) -> Parse<T>) -> Parse<T> {
-        if self.depth >= MAX_DEPTH {
-            return Err(self.error(
-                "Nesting too deep",
-                format!(
-                    "Expressions and blocks can't be nested more than {MAX_DEPTH} levels deep."
-                ),
-            ));
+    /// Parses one level deeper; `None` when that is too deep.
+    fn nested<T>(&mut self, parse: impl FnOnce(&mut Self) -> T) -> Option<T> {
+        if !self.enter() {
+            return None;
         }
-        self.depth += 1;
         let result = parse(self);
         self.depth -= 1;
-        result
+        Some(result)
     }
+
+    /// Goes one level deeper, unless that is too deep, which ends the reading.
+    fn enter(&mut self) -> bool {
+        if self.depth < MAX_DEPTH {
+            self.depth += 1;
+            return true;
+        }
+        let at = self.peek_token().span;
+        self.error(
+            at,
+            "Nesting too deep",
+            format!("Expressions and blocks can't be nested more than {MAX_DEPTH} levels deep."),
+        );
+        self.recovery = true;
+        self.stopped = true;
+        self.next = self.tokens.len();
+        false
+    }
+
+    fn nested_expr(&mut self, parse: impl FnOnce(&mut Self) -> Expr) -> Expr {
+        let at = self.peek_token().span;
+        self.nested(parse).unwrap_or_else(|| invalid(at))
+    }
+
+    /// Skips to behind the bracket that ends what is being read, and gives it.
+    fn recover(&mut self, end: TokenKind) -> Token {
+        self.recovery = true;
+        let mut nested = 0;
+        loop {
+            let token = self.read();
+            match token.kind {
+                TokenKind::Eof => return token,
+                kind if kind == end => {
+                    if nested == 0 {
+                        return token;
+                    }
+                    nested -= 1;
+                }
+                kind if end.is_close_of(kind) => nested += 1,
+                _ => {}
+            }
+        }
+    }
+
+    /// Skips to behind the next group in such brackets.
+    fn recover_over(&mut self, start: TokenKind, end: TokenKind) {
+        while !matches!(self.read().kind, kind if kind == start || kind == TokenKind::Eof) {}
+        self.recover(end);
+    }
+
+    /// Skips to behind the newline that ends an item of a body.
+    fn recover_after_item(&mut self) {
+        self.recovery = true;
+        let mut open: Vec<TokenKind> = Vec::new();
+        loop {
+            let token = self.read();
+            match token.kind {
+                TokenKind::Eof => return,
+                TokenKind::Newline if open.is_empty() => return,
+                kind if kind.opens() => open.push(kind),
+                kind if kind.closes() => {
+                    let opener = open.iter().rposition(|o| kind.is_close_of(*o));
+                    open.truncate(opener.unwrap_or(0));
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+/// A comment that ends its line is the line's end; any other one is nothing.
+fn without_comments(file: &SourceFile, tokens: Vec<Token>) -> Vec<Token> {
+    let mut kept: Vec<Token> = Vec::with_capacity(tokens.len());
+    let mut before: Option<Token> = None;
+    for token in tokens {
+        let comment = before
+            .filter(|b| b.kind == TokenKind::Comment && !file.slice(b.span).starts_with("/*"));
+        match (token.kind, comment) {
+            (TokenKind::Comment, _) => {}
+            (TokenKind::Newline, Some(comment)) => kept.push(Token {
+                kind: TokenKind::Newline,
+                span: comment.span.to(token.span),
+            }),
+            _ => kept.push(token),
+        }
+        before = Some(token);
+    }
+    kept
 }

@@ -1,12 +1,15 @@
 //! Templates: quoted strings, heredocs and template files. Indentation and `~` act on tokens, before those are joined.
 
+use std::iter::Peekable;
 use std::sync::Arc;
 
 use unicode_segmentation::UnicodeSegmentation;
 
 use super::super::token::{Token, TokenKind};
 use super::super::{Expr, ExprKind, Name, Span, TemplatePart};
-use super::{Parse, Parser};
+use super::Parser;
+use crate::config::place;
+use crate::suggest::did_you_mean;
 
 /// One token of a template, before sections are matched.
 enum Piece {
@@ -27,77 +30,61 @@ enum Piece {
     EndFor(Span),
 }
 
-impl Parser<'_> {
-    pub(super) fn quoted_template(&mut self) -> Parse<Expr> {
-        let open = self.read().span;
-        let parts = self.template(TokenKind::CloseQuote, false)?;
-        Ok(Expr {
-            kind: ExprKind::Template(parts),
-            span: Span::new(open.start, self.previous_end()),
-        })
+impl Piece {
+    /// The word of a directive that continues or ends a section.
+    fn word(&self) -> &'static str {
+        match self {
+            Piece::Else(_) => "else",
+            Piece::EndIf(_) => "endif",
+            Piece::EndFor(_) => "endfor",
+            _ => "",
+        }
     }
+}
 
-    pub(super) fn heredoc(&mut self) -> Parse<Expr> {
+impl Parser<'_> {
+    /// A quoted string or a heredoc.
+    pub(super) fn quoted(&mut self, end: TokenKind) -> Expr {
         let open = self.read().span;
         let dedent = self.text(open).starts_with("<<-");
-        let parts = self.template(TokenKind::CloseHeredoc, dedent)?;
-        Ok(Expr {
+        let parts = self.template(end, dedent);
+        Expr {
             kind: ExprKind::Template(parts),
-            span: Span::new(open.start, self.previous_end()),
-        })
-    }
-
-    fn previous_end(&self) -> u32 {
-        self.next
-            .checked_sub(1)
-            .map_or(0, |i| self.token_at(i).span.end)
+            span: open.to(self.previous().span),
+        }
     }
 
     /// Reads the parts up to and including the token that ends the template.
-    pub(super) fn template(&mut self, end: TokenKind, dedent: bool) -> Parse<Vec<TemplatePart>> {
-        let mut pieces = self.pieces(end)?;
+    pub(super) fn template(&mut self, end: TokenKind, dedent: bool) -> Vec<TemplatePart> {
+        let (mut pieces, end) = self.pieces(end);
         if dedent {
             remove_indentation(&mut pieces);
         }
-        let mut pieces = join_texts(pieces).into_iter();
-        let (parts, stop) = self.section(&mut pieces, None)?;
-        match stop {
-            None => Ok(parts),
-            Some(Piece::Else(span)) => Err(self.error_at(
-                span,
-                "Unexpected else directive",
-                "This \"else\" belongs to no \"if\" directive.",
-            )),
-            Some(Piece::EndIf(span)) => Err(self.error_at(
-                span,
-                "Unexpected endif directive",
-                "This \"endif\" belongs to no \"if\" directive.",
-            )),
-            Some(Piece::EndFor(span)) => Err(self.error_at(
-                span,
-                "Unexpected endfor directive",
-                "This \"endfor\" belongs to no \"for\" directive.",
-            )),
-            Some(_) => Ok(parts),
+        Sections {
+            pieces: join_texts(pieces).into_iter().peekable(),
+            end,
+            parser: self,
         }
+        .root()
     }
 
-    fn pieces(&mut self, end: TokenKind) -> Parse<Vec<Piece>> {
+    /// The template's pieces, and where it ends.
+    fn pieces(&mut self, end: TokenKind) -> (Vec<Piece>, Span) {
+        let start = self.peek_token().span;
         let mut pieces: Vec<Piece> = Vec::new();
         let mut trim_next = false;
+        // A text that is no longer the piece before is not trimmed.
+        let mut after_text = false;
         loop {
-            // Newlines are never tokens of their own in here.
-            let token = self.token_at(self.next);
+            let token = self.read();
             let trim = std::mem::take(&mut trim_next);
+            let trims_before = token.span.end - token.span.start == 3;
+            let after_text_before = std::mem::take(&mut after_text);
             match token.kind {
-                kind if kind == end => {
-                    self.next += 1;
-                    return Ok(pieces);
-                }
+                kind if kind == end => return (pieces, token.span),
                 TokenKind::QuotedText | TokenKind::TemplateText => {
-                    self.next += 1;
                     let mut text = if token.kind == TokenKind::QuotedText {
-                        self.unescape_quoted(token.span)?
+                        self.unescape_quoted(token.span)
                     } else {
                         self.text(token.span)
                             .replace("$${", "${")
@@ -110,268 +97,432 @@ impl Parser<'_> {
                         text,
                         span: token.span,
                     });
+                    after_text = true;
                 }
                 TokenKind::OpenInterpolation | TokenKind::OpenDirective => {
-                    self.next += 1;
-                    if token.span.end - token.span.start == 3
+                    if trims_before
+                        && after_text_before
                         && let Some(Piece::Text { text, .. }) = pieces.last_mut()
                     {
                         text.truncate(text.trim_end().len());
                     }
-                    let piece = if token.kind == TokenKind::OpenInterpolation {
-                        let expr = self.with_newlines(false, Self::expression)?;
-                        Piece::Interpolation(expr)
+                    self.newlines.push(false);
+                    if token.kind == TokenKind::OpenInterpolation {
+                        let expr = self.expression();
+                        trim_next = self.interpolation_end(start, end);
+                        pieces.push(Piece::Interpolation(expr));
                     } else {
-                        self.with_newlines(false, |p| p.directive(token))?
-                    };
-                    let what = match piece {
-                        Piece::Interpolation(_) => "interpolation expression",
-                        Piece::If(..) => "if expression",
-                        Piece::For { .. } => "for expression",
-                        _ => "directive",
-                    };
-                    pieces.push(piece);
-                    trim_next = self.with_newlines(false, |p| p.sequence_end(what))?;
+                        match self.directive(token) {
+                            Some((piece, word)) => {
+                                pieces.push(piece);
+                                trim_next = self.directive_end(start, word);
+                            }
+                            None => {
+                                self.recover(TokenKind::CloseSequence);
+                            }
+                        }
+                    }
+                    self.newlines.pop();
                 }
-                TokenKind::Invalid => return Err(super::Broken),
                 _ => {
-                    return Err(self.error_at(
-                        token.span,
-                        "Unterminated template string",
-                        "No closing marker was found for the string.",
-                    ));
+                    if !self.recovery {
+                        self.error_in(
+                            start.to(token.span),
+                            token.span,
+                            "Unterminated template string",
+                            "No closing marker was found for the string.",
+                        );
+                    }
+                    let end = self.recover(end);
+                    return (pieces, end.span);
                 }
             }
         }
     }
 
     /// Reads `}` or `~}`; whether it trims.
-    fn sequence_end(&mut self, what: &str) -> Parse<bool> {
-        match self.eat(TokenKind::CloseSequence) {
-            Some(token) => Ok(token.span.end - token.span.start == 2),
-            None if self.peek() == TokenKind::Eof => Err(self.error(
-                "Unclosed template interpolation sequence",
+    fn interpolation_end(&mut self, start: Span, end: TokenKind) -> bool {
+        let close = self.peek_token();
+        if close.kind == TokenKind::CloseSequence {
+            self.read();
+            return close.span.end - close.span.start == 2;
+        }
+        let unclosed = "Unclosed template interpolation sequence";
+        let extra = "Extra characters after interpolation expression";
+        let in_quotes = matches!(close.kind, TokenKind::CloseQuote | TokenKind::OpenQuote)
+            && end == TokenKind::CloseQuote;
+        match close.kind {
+            _ if self.recovery => {}
+            TokenKind::Eof => self.error(
+                start,
+                unclosed,
                 "There is no closing brace for this interpolation sequence before the end of the file. This might be caused \
                  by incorrect nesting inside the given expression.",
-            )),
-            None => Err(self.error(
-                &format!("Extra characters after {what}"),
-                format!("Expected a closing brace to end the {what}, but found extra characters."),
-            )),
+            ),
+            TokenKind::Colon => self.error_in(
+                start.to(close.span),
+                close.span,
+                extra,
+                "Template interpolation doesn't expect a colon at this location. Did you intend this to be a literal sequence to \
+                 be processed as part of another language? If so, you can escape it by starting with \"$${\" instead of just \
+                 \"${\".",
+            ),
+            _ if in_quotes => self.error(
+                start,
+                unclosed,
+                "There is no closing brace for this interpolation sequence before the end of the quoted template. This might be \
+                 caused by incorrect nesting inside the given expression.",
+            ),
+            _ => self.error_in(
+                start.to(close.span),
+                close.span,
+                extra,
+                "Expected a closing brace to end the interpolation expression, but found extra characters.\n\nThis can happen \
+                 when you include interpolation syntax for another language, such as shell scripting, but forget to escape the \
+                 interpolation start token. If this is an embedded sequence for another language, escape it by starting with \
+                 \"$${\" instead of just \"${\".",
+            ),
         }
+        self.recover(TokenKind::CloseSequence);
+        false
     }
 
-    fn directive(&mut self, open: Token) -> Parse<Piece> {
+    fn directive_end(&mut self, start: Span, word: Span) -> bool {
+        let close = self.peek_token();
+        if close.kind == TokenKind::CloseSequence {
+            self.read();
+            return close.span.end - close.span.start == 2;
+        }
+        if !self.recovery {
+            let summary = format!("Extra characters in {} marker", self.text(word));
+            self.error_in(
+                start.to(close.span),
+                close.span,
+                &summary,
+                "Expected a closing brace to end the sequence, but found extra characters.",
+            );
+        }
+        self.recover(TokenKind::CloseSequence);
+        false
+    }
+
+    /// What is in `%{ }`, with its first word; `None` when that is broken.
+    fn directive(&mut self, open: Token) -> Option<(Piece, Span)> {
         let word = self.peek_token();
         if word.kind != TokenKind::Ident {
-            return Err(self.error(
-                "Invalid template directive",
-                "A template directive keyword (\"if\", \"for\", etc) is expected at the beginning of a %{ sequence.",
-            ));
+            if !self.recovery {
+                self.error_in(
+                    open.span.to(word.span),
+                    word.span,
+                    "Invalid template directive",
+                    "A template directive keyword (\"if\", \"for\", etc) is expected at the beginning of a %{ sequence.",
+                );
+            }
+            return None;
         }
         self.read();
-        let span = open.span.to(word.span);
-        Ok(match self.text(word.span) {
-            "if" => Piece::If(self.expression()?, span),
-            "else" => Piece::Else(span),
-            "endif" => Piece::EndIf(span),
+        let all = |p: &Self| open.span.to(p.peek_token().span);
+        let piece = match self.text(word.span) {
+            "if" => {
+                let condition = self.expression();
+                Piece::If(condition, all(self))
+            }
+            "else" => Piece::Else(all(self)),
+            "endif" => Piece::EndIf(all(self)),
             "for" => {
-                let (key_name, value_name) = self.for_names()?;
-                let collection = self.expression()?;
+                let (key_name, value_name) = self.directive_names()?;
+                let collection = self.expression();
                 Piece::For {
                     key_name,
                     value_name,
                     collection,
-                    span,
+                    span: all(self),
                 }
             }
-            "endfor" => Piece::EndFor(span),
+            "endfor" => Piece::EndFor(all(self)),
             other => {
-                return Err(self.error_at(
-                    word.span,
-                    "Invalid template control keyword",
-                    format!("\"{other}\" is not a valid template control keyword."),
-                ));
+                if !self.recovery {
+                    let known = ["if", "for", "else", "endif", "endfor"].into_iter();
+                    let hint = did_you_mean(other, known);
+                    self.error_in(
+                        open.span.to(word.span),
+                        word.span,
+                        "Invalid template control keyword",
+                        format!("\"{other}\" is not a valid template control keyword.{hint}"),
+                    );
+                }
+                return None;
             }
-        })
-    }
-
-    /// Reads parts until a piece that ends or splits a section.
-    fn section(
-        &mut self,
-        pieces: &mut std::vec::IntoIter<Piece>,
-        opener: Option<(&str, Span)>,
-    ) -> Parse<(Vec<TemplatePart>, Option<Piece>)> {
-        let mut parts = Vec::new();
-        while let Some(piece) = pieces.next() {
-            parts.push(match piece {
-                Piece::Text { text, span } => TemplatePart::Literal {
-                    text: text.into(),
-                    span,
-                },
-                Piece::Interpolation(expr) => TemplatePart::Interpolation(expr),
-                Piece::If(condition, span) => {
-                    self.nested(|p| p.if_section(pieces, condition, span))?
-                }
-                Piece::For {
-                    key_name,
-                    value_name,
-                    collection,
-                    span,
-                } => {
-                    let body = self.nested(|p| p.for_section(pieces, span))?;
-                    TemplatePart::For {
-                        key_name,
-                        value_name,
-                        collection,
-                        body,
-                        span,
-                    }
-                }
-                stop => return Ok((parts, Some(stop))),
-            });
-        }
-        match opener {
-            None => Ok((parts, None)),
-            Some((word, span)) => Err(self.error_at(
-                span,
-                "Unexpected end of template",
-                format!("The {word} directive at this place is not closed by \"end{word}\"."),
-            )),
-        }
-    }
-
-    fn if_section(
-        &mut self,
-        pieces: &mut std::vec::IntoIter<Piece>,
-        condition: Expr,
-        span: Span,
-    ) -> Parse<TemplatePart> {
-        let (then, stop) = self.section(pieces, Some(("if", span)))?;
-        let (otherwise, stop) = match stop {
-            Some(Piece::Else(_)) => self.section(pieces, Some(("if", span)))?,
-            stop => (Vec::new(), stop),
         };
-        match stop {
-            Some(Piece::EndIf(_)) => Ok(TemplatePart::If {
-                condition,
-                then,
-                otherwise,
-                span,
-            }),
-            Some(Piece::Else(at)) => Err(self.error_at(
-                at,
-                "Unexpected else directive",
-                "Already in the else clause for the \"if\" directive that was started before.",
-            )),
-            Some(Piece::EndFor(at)) => Err(self.error_at(
-                at,
-                "Unexpected endfor directive",
-                "Expecting an endif directive for the \"if\" started before.",
-            )),
-            _ => Err(super::Broken),
-        }
+        Some((piece, word.span))
     }
 
-    fn for_section(
-        &mut self,
-        pieces: &mut std::vec::IntoIter<Piece>,
-        span: Span,
-    ) -> Parse<Vec<TemplatePart>> {
-        let (body, stop) = self.section(pieces, Some(("for", span)))?;
-        match stop {
-            Some(Piece::EndFor(_)) => Ok(body),
-            Some(Piece::Else(at)) => Err(self.error_at(
-                at,
-                "Unexpected else directive",
-                "An else clause is not expected for a \"for\" directive.",
-            )),
-            Some(Piece::EndIf(at)) => Err(self.error_at(
-                at,
-                "Unexpected endif directive",
-                "Expecting an endfor directive for the \"for\" started before.",
-            )),
-            _ => Err(super::Broken),
+    /// One or two names and `in`, behind `for`.
+    fn directive_names(&mut self) -> Option<(Option<Name>, Name)> {
+        let first = self.directive_name("For directive requires variable name after 'for'.")?;
+        let names = if self.eat(TokenKind::Comma).is_some() {
+            let missing = "For directive requires value variable name after comma.";
+            (Some(first), self.directive_name(missing)?)
+        } else {
+            (None, first)
+        };
+        if !self.peek_is_word("in") {
+            return self.no_directive("For directive requires 'in' keyword after names.");
         }
+        self.read();
+        Some(names)
+    }
+
+    fn directive_name(&mut self, missing: &str) -> Option<Name> {
+        let token = self.peek_token();
+        if token.kind != TokenKind::Ident {
+            return self.no_directive(missing);
+        }
+        self.read();
+        Some(name(self.text(token.span), token.span))
+    }
+
+    fn no_directive<T>(&mut self, detail: &str) -> Option<T> {
+        if !self.recovery {
+            let at = self.peek_token().span;
+            self.error(at, "Invalid 'for' directive", detail);
+        }
+        None
     }
 
     /// Resolves the escapes of a quoted string's text.
-    pub(super) fn unescape_quoted(&mut self, span: Span) -> Parse<String> {
+    pub(super) fn unescape_quoted(&mut self, span: Span) -> String {
         let text = self.text(span);
         if !text.contains(['\\', '$', '%']) {
-            return Ok(text.to_owned());
+            return text.to_owned();
         }
         let mut out = String::with_capacity(text.len());
-        let mut chars = text.char_indices();
-        while let Some((i, c)) = chars.next() {
-            let rest = text.get(i..).unwrap_or("");
+        let mut at = 0;
+        while let Some(rest) = text.get(at..).filter(|r| !r.is_empty()) {
             if rest.starts_with("$${") || rest.starts_with("%%{") {
-                out.push(c);
+                out.extend(rest.chars().next());
                 out.push('{');
-                chars.nth(1);
+                at += 3;
                 continue;
             }
-            if c != '\\' {
-                out.push(c);
+            if !rest.starts_with('\\') {
+                let plain = rest.find(['\\', '$', '%']).unwrap_or(rest.len());
+                let plain = plain.max(1);
+                out.push_str(rest.get(..plain).unwrap_or(""));
+                at += plain;
                 continue;
             }
-            let escape = chars.next().map(|(_, c)| c);
-            let digits = match escape {
-                Some('n') => {
-                    out.push('\n');
-                    continue;
+            let (length, read) = escape(rest);
+            match read {
+                Ok(c) => out.push(c),
+                Err(detail) => {
+                    let start = span.start + at as u32;
+                    let bad = Span::new(start, start + length as u32);
+                    self.error(bad, "Invalid escape sequence", detail);
+                    out.push_str(rest.get(1..length).unwrap_or(""));
                 }
-                Some('r') => {
-                    out.push('\r');
-                    continue;
-                }
-                Some('t') => {
-                    out.push('\t');
-                    continue;
-                }
-                Some(c @ ('"' | '\\')) => {
-                    out.push(c);
-                    continue;
-                }
-                Some('u') => 4,
-                Some('U') => 8,
-                _ => 0,
-            };
-            let code = (digits > 0)
-                .then(|| rest.get(2..2 + digits))
-                .flatten()
+            }
+            at += length;
+        }
+        out
+    }
+}
+
+/// The escape that a text begins with: how long it is, and what it stands for or why it is wrong.
+fn escape(text: &str) -> (usize, Result<char, String>) {
+    let Some(selector) = text.chars().nth(1) else {
+        let detail = "Backslash must be followed by an escape sequence selector character.";
+        return (text.len(), Err(detail.to_owned()));
+    };
+    let simple = match selector {
+        'n' => '\n',
+        'r' => '\r',
+        't' => '\t',
+        '"' | '\\' => selector,
+        'u' | 'U' => {
+            let digits = if selector == 'u' { 4 } else { 8 };
+            let given = text
+                .bytes()
+                .skip(2)
+                .take(digits)
+                .take_while(u8::is_ascii_hexdigit)
+                .count();
+            if given < digits {
+                let words = if selector == 'u' { "four" } else { "eight" };
+                let detail = format!(
+                    "The \\{selector} escape sequence must be followed by {words} hexadecimal digits."
+                );
+                return (2 + given, Err(detail));
+            }
+            let code = text
+                .get(2..2 + digits)
                 .and_then(|hex| u32::from_str_radix(hex, 16).ok())
-                // What is no character (a surrogate) becomes the replacement character.
-                .map(|code| char::from_u32(code).unwrap_or('\u{fffd}'));
-            match code {
-                Some(c) => {
-                    out.push(c);
-                    chars.nth(digits - 1);
-                }
-                None => {
-                    let at = Span::new(
-                        span.start + i as u32,
-                        span.start + i as u32 + 1 + escape.map_or(0, |c| c.len_utf8() as u32),
-                    );
-                    let detail = match escape {
-                        Some('u') => {
-                            "The \\u escape sequence must be followed by four hexadecimal digits."
-                                .to_owned()
-                        }
-                        Some('U') => {
-                            "The \\U escape sequence must be followed by eight hexadecimal digits."
-                                .to_owned()
-                        }
-                        Some(c) => {
-                            format!("The symbol \"{c}\" is not a valid escape sequence selector.")
-                        }
-                        None => "A backslash at the end of a string escapes nothing.".to_owned(),
-                    };
-                    return Err(self.error_at(at, "Invalid escape sequence", detail));
-                }
+                .unwrap_or(u32::MAX);
+            let read = char::from_u32(code)
+                .ok_or_else(|| format!("Cannot encode character U+{code:04x} in UTF-8."));
+            return (2 + digits, read);
+        }
+        other => {
+            let detail = format!("The symbol \"{other}\" is not a valid escape sequence selector.");
+            return (1 + other.len_utf8(), Err(detail));
+        }
+    };
+    (2, Ok(simple))
+}
+
+/// Pieces to parts: each section with what is in it.
+struct Sections<'p, 'a> {
+    pieces: Peekable<std::vec::IntoIter<Piece>>,
+    /// Where the template ends.
+    end: Span,
+    parser: &'p mut Parser<'a>,
+}
+
+impl Sections<'_, '_> {
+    fn root(mut self) -> Vec<TemplatePart> {
+        let mut parts = Vec::new();
+        while let Some(piece) = self.pieces.next() {
+            parts.extend(self.part(piece));
+        }
+        parts
+    }
+
+    fn place(&self, span: Span) -> String {
+        place(&self.parser.file.range(span))
+    }
+
+    /// `None` for what is broken; it was reported.
+    fn part(&mut self, piece: Piece) -> Option<TemplatePart> {
+        match piece {
+            Piece::Text { text, span } => Some(TemplatePart::Literal {
+                text: text.into(),
+                span,
+            }),
+            Piece::Interpolation(expr) => Some(TemplatePart::Interpolation(expr)),
+            Piece::If(condition, span) => self.deeper(|s| s.if_section(condition, span)),
+            Piece::For {
+                key_name,
+                value_name,
+                collection,
+                span,
+            } => {
+                let (body, end) = self.deeper(|s| s.for_section(span))?;
+                Some(TemplatePart::For {
+                    key_name,
+                    value_name,
+                    collection,
+                    body,
+                    span: span.to(end),
+                })
+            }
+            Piece::Else(span) | Piece::EndIf(span) | Piece::EndFor(span) => {
+                let summary = format!("Unexpected {} directive", piece.word());
+                self.parser.error(
+                    span,
+                    &summary,
+                    "The control directives within this template are unbalanced.",
+                );
+                None
             }
         }
-        Ok(out)
+    }
+
+    fn deeper<T>(&mut self, read: impl FnOnce(&mut Self) -> Option<T>) -> Option<T> {
+        if !self.parser.enter() {
+            self.pieces = Vec::new().into_iter().peekable();
+            return None;
+        }
+        let result = read(self);
+        self.parser.depth -= 1;
+        result
+    }
+
+    fn end_of_template(&mut self, word: &str, open: Span) {
+        let detail = format!(
+            "The {word} directive at {} is missing its corresponding end{word} directive.",
+            self.place(open)
+        );
+        self.parser
+            .error(self.end, "Unexpected end of template", detail);
+    }
+
+    fn if_section(&mut self, condition: Expr, open: Span) -> Option<TemplatePart> {
+        let mut then = Vec::new();
+        let mut otherwise: Option<Vec<TemplatePart>> = None;
+        loop {
+            let Some(piece) = self.pieces.next() else {
+                self.end_of_template("if", open);
+                return None;
+            };
+            let (detail, at) = match piece {
+                Piece::Else(_) if otherwise.is_none() => {
+                    otherwise = Some(Vec::new());
+                    continue;
+                }
+                Piece::EndIf(end) => {
+                    return Some(TemplatePart::If {
+                        condition,
+                        then,
+                        otherwise: otherwise.unwrap_or_default(),
+                        span: open.to(end),
+                    });
+                }
+                Piece::Else(at) => (
+                    format!(
+                        "Already in the else clause for the if started at {}.",
+                        self.place(open)
+                    ),
+                    at,
+                ),
+                Piece::EndFor(at) => (
+                    format!(
+                        "Expecting an endif directive for the if started at {}.",
+                        self.place(open)
+                    ),
+                    at,
+                ),
+                piece => {
+                    let part = self.part(piece);
+                    otherwise.as_mut().unwrap_or(&mut then).extend(part);
+                    continue;
+                }
+            };
+            let summary = format!("Unexpected {} directive", piece.word());
+            self.parser.error(at, &summary, detail);
+            return None;
+        }
+    }
+
+    /// What is in the section, and its last directive.
+    fn for_section(&mut self, open: Span) -> Option<(Vec<TemplatePart>, Span)> {
+        let mut body = Vec::new();
+        loop {
+            let Some(piece) = self.pieces.next() else {
+                self.end_of_template("for", open);
+                return None;
+            };
+            let (detail, at) = match piece {
+                Piece::EndFor(end) => return Some((body, end)),
+                Piece::Else(at) => (
+                    "An else clause is not expected for a for directive.".to_owned(),
+                    at,
+                ),
+                Piece::EndIf(at) => (
+                    format!(
+                        "Expecting an endfor directive corresponding to the for directive at {}.",
+                        self.place(open)
+                    ),
+                    at,
+                ),
+                piece => {
+                    body.extend(self.part(piece));
+                    continue;
+                }
+            };
+            let summary = format!("Unexpected {} directive", piece.word());
+            self.parser.error(at, &summary, detail);
+            return None;
+        }
     }
 }
 
@@ -410,12 +561,11 @@ fn remove_indentation(pieces: &mut [Piece]) {
     }
 }
 
-/// Joins neighbouring texts and drops empty ones.
+/// Joins neighbouring texts.
 fn join_texts(pieces: Vec<Piece>) -> Vec<Piece> {
     let mut joined: Vec<Piece> = Vec::with_capacity(pieces.len());
     for piece in pieces {
         match (joined.last_mut(), piece) {
-            (_, Piece::Text { text, .. }) if text.is_empty() => {}
             (
                 Some(Piece::Text { text, span }),
                 Piece::Text {
