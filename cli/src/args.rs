@@ -6,8 +6,10 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
 
+use crate::commands::console::ConsoleArgs;
 use crate::commands::get::GetArgs;
 use crate::commands::init::InitArgs;
+use crate::commands::metadata::MetadataCommand;
 use crate::commands::modules::ModulesArgs;
 use crate::commands::providers::ProvidersArgs;
 use crate::error::CommandError;
@@ -64,6 +66,11 @@ pub(crate) enum Command {
     Output(OutputArgs),
     /// Show the state, or a saved plan
     Show(ShowArgs),
+    /// Evaluate expressions at a prompt
+    Console(ConsoleArgs),
+    /// Show what tools ask about stead itself
+    #[command(subcommand)]
+    Metadata(MetadataCommand),
     /// Look into the state
     #[command(subcommand)]
     State(StateCommand),
@@ -334,13 +341,11 @@ pub(crate) enum Refused {
 }
 
 /// Terraform's commands that stead does not have yet: named, rather than taken for a misspelling.
-const NOT_YET: [&str; 8] = [
-    "console",
+const NOT_YET: &[&str] = &[
     "force-unlock",
     "graph",
     "login",
     "logout",
-    "metadata",
     "query",
     "workspace",
 ];

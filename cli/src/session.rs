@@ -13,7 +13,7 @@ use stead_lang::Files;
 use stead_lang::config::{ConfigTree, EarlyValues, Module, Variable};
 use stead_lang::functions::World;
 use stead_state::{LocalState, LockInfo};
-use stead_value::{Diagnostic, Diagnostics};
+use stead_value::{Diagnostic, Diagnostics, Value};
 
 use crate::args::{LockArgs, VariableArgs};
 use crate::error::{CommandError, Result, colour_wanted};
@@ -185,6 +185,24 @@ impl Session {
         Evaluator::new(&self.tree, self.settings(phase))
     }
 
+    /// For the console: with clock and chance, and with unknown values for variables that are not set.
+    pub(crate) fn console_evaluator(&self) -> Evaluator<'_> {
+        let mut settings = self.settings(Phase::Plan);
+        settings.world = Some(Arc::new(Here));
+        for variable in self.tree.root.module.variables.values() {
+            let unset = || GivenVariable {
+                value: Value::unknown(variable.constraint.ty.without_optional()),
+                origin: String::new(),
+                range: None,
+            };
+            if variable.default.is_none() {
+                let name = Arc::clone(&variable.name);
+                settings.variables.entry(name).or_insert_with(unset);
+            }
+        }
+        Evaluator::new(&self.tree, settings)
+    }
+
     pub(crate) fn settings(&self, phase: Phase) -> Settings {
         Settings {
             phase,
@@ -194,6 +212,7 @@ impl Session {
             working_directory: self.origin.clone(),
             files: Arc::new(Disk),
             home_directory: std::env::var("HOME").ok(),
+            registry: self.registry.clone(),
             plan_timestamp: (phase != Phase::Validate).then(|| self.started.clone()),
             world: (phase == Phase::Apply).then(|| Arc::new(Here) as Arc<dyn World>),
             stand_ins: None,

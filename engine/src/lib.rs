@@ -6,6 +6,7 @@
 pub mod apply;
 pub mod changes;
 pub mod checks;
+pub mod console;
 mod ephemeral;
 pub mod eval;
 pub mod event;

@@ -212,6 +212,11 @@ impl ProviderSource {
         }
     }
 
+    /// The provider that is part of the language: `terraform.io/builtin/terraform`.
+    pub fn is_builtin(&self) -> bool {
+        &*self.host == "terraform.io" && &*self.namespace == "builtin"
+    }
+
     /// Without the default host, as people write it.
     pub fn display(&self) -> String {
         if &*self.host == Self::DEFAULT_HOST {

@@ -2,10 +2,10 @@
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
-use std::fmt::Write;
 use std::sync::Arc;
 
 use crate::number::Decimal;
+use crate::text::write_quoted;
 use crate::{Kind, Marks, Number, Refinement, Type, Value};
 
 /// Structural: same type, same content, same marks everywhere; an unknown equals an unknown of which the same is known.
@@ -137,39 +137,6 @@ fn ten_digits(n: &Number) -> String {
         }
         None => n.to_string(),
     }
-}
-
-/// Go's `%q`.
-fn write_quoted(s: &str, out: &mut String) {
-    out.push('"');
-    for c in s.chars() {
-        match c {
-            '\x07' => out.push_str("\\a"),
-            '\x08' => out.push_str("\\b"),
-            '\x0c' => out.push_str("\\f"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            '\x0b' => out.push_str("\\v"),
-            '"' | '\\' => {
-                out.push('\\');
-                out.push(c);
-            }
-            ' '..='~' => out.push(c),
-            '\0'..='\x7f' => _ = write!(out, "\\x{:02x}", c as u32),
-            c if printable(c) => out.push(c),
-            '\u{80}'..='\u{ffff}' => _ = write!(out, "\\u{:04x}", c as u32),
-            c => _ = write!(out, "\\U{:08x}", c as u32),
-        }
-    }
-    out.push('"');
-}
-
-/// Whether Go's `%q` leaves the (non-ASCII) character alone. The standard library's debug escaping draws the same line, save that
-/// it escapes combining marks at the beginning; so ask it about a second character.
-fn printable(c: char) -> bool {
-    let pair: String = ['a', c].iter().collect();
-    pair.escape_debug().eq(pair.chars())
 }
 
 /// A total order beyond the reference's, so that sorting never depends on the input's order.

@@ -14,6 +14,7 @@ mod number;
 mod path;
 pub mod schema;
 mod sensitive;
+mod text;
 mod types;
 mod value;
 
@@ -22,5 +23,6 @@ pub use function::{CallError, FunctionParameter, FunctionSignature};
 pub use number::{Decimal, Number};
 pub use path::{Path, Step};
 pub use sensitive::Sensitive;
+pub use text::{is_printable, quoted};
 pub use types::{ObjectType, Type};
 pub use value::{Kind, Marks, Refinement, Value};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::{Type, Value};
+use crate::{FunctionSignature, Type, Value};
 
 /// A versioned block: the schema of one provider configuration, resource or data source.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -150,4 +150,6 @@ pub struct ProviderSchema {
     pub resources: BTreeMap<Arc<str>, Arc<Schema>>,
     pub data_sources: BTreeMap<Arc<str>, Arc<Schema>>,
     pub ephemeral_resources: BTreeMap<Arc<str>, Arc<Schema>>,
+    /// What `provider::NAME::FUNCTION(…)` can call.
+    pub functions: BTreeMap<Arc<str>, FunctionSignature>,
 }

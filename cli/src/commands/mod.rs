@@ -3,6 +3,7 @@
 mod apply;
 #[cfg(feature = "homelab")]
 mod bootstrap;
+pub(crate) mod console;
 mod fmt;
 pub(crate) mod get;
 pub(crate) mod import;
@@ -10,6 +11,7 @@ pub(crate) mod init;
 mod interrupt;
 #[cfg(feature = "homelab")]
 mod lab;
+pub(crate) mod metadata;
 pub(crate) mod modules;
 mod output;
 mod plan;
@@ -47,6 +49,8 @@ pub(crate) async fn run(cli: Cli) -> Result<u8> {
         Command::Get(args) => get::run(args, &origin).await,
         Command::Modules(args) => modules::run(args, &origin),
         Command::Providers(args) => providers::run(args, &origin),
+        Command::Console(args) => console::run(args, &origin).await,
+        Command::Metadata(command) => metadata::run(&command),
         Command::Validate(args) => validate::run(args, &origin).await,
         Command::Plan(args) => plan::run(args, &origin).await,
         Command::Apply(args) => apply::run(args, &origin, false).await,

@@ -91,7 +91,11 @@ fn render_one(diagnostic: &Diagnostic, sources: &Sources, style: Style) -> Strin
 fn excerpt(text: &mut String, range: &SourceRange, sources: &Sources, style: Style) {
     let line = range.start.line;
     let Some(file) = sources.get(&range.file) else {
-        let _ = writeln!(text, "  on {} line {line}:", range.file);
+        let _ = writeln!(
+            text,
+            "  on {} line {line}:\n  (source code not available)",
+            range.file
+        );
         return;
     };
     let _ = writeln!(text, "  on {} line {line}:", range.file);

@@ -27,6 +27,7 @@ use stead_state::{ProviderConfigRef, ResourceId};
 use stead_value::addr::{InstanceKey, ModuleInstance, Resource, ResourceInstance};
 use stead_value::{Diagnostic, Diagnostics, Value};
 
+use crate::Registry;
 use crate::checks::Recorded;
 use crate::references::References;
 
@@ -103,6 +104,8 @@ pub struct Settings {
     pub home_directory: Option<String>,
     /// When the plan was made, in RFC 3339.
     pub plan_timestamp: Option<String>,
+    /// The providers, whose functions expressions may call.
+    pub registry: Registry,
     /// Clock and chance; only while applying.
     pub world: Option<Arc<dyn stead_lang::functions::World>>,
     /// What stands for whole modules, in tests.

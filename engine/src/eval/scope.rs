@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
-use stead_lang::expr::{Environment, PathKind, Reference, Resolved, Scope, Target};
+use stead_lang::expr::{
+    Environment, NoFunction, PathKind, ProviderFunction, Reference, Resolved, Scope, Target,
+};
 use stead_value::addr::{InstanceKey, Resource, ResourceInstance, ResourceMode};
-use stead_value::{Diagnostic, Type, Value};
+use stead_value::{Diagnostic, Marks, Type, Value};
 
 use super::{Evaluator, Expansion, ModuleId, Object, Outcome, Phase, Repeated};
 
@@ -87,10 +89,40 @@ impl Scope for EvalScope<'_, '_> {
             Target::Path(kind) => Resolved::Value(Value::string(evaluator.path(self.module, *kind))),
             Target::Workspace => Resolved::Value(Value::string(&evaluator.settings.workspace)),
             Target::Applying => {
-                Resolved::Value(Value::bool(evaluator.phase() == Phase::Apply))
+                let applying = Value::bool(evaluator.phase() == Phase::Apply);
+                Resolved::Value(applying.with_marks(Marks::EPHEMERAL))
             }
             Target::Other(name) => undeclared("object", &format!("object with the name \"{name}\""), None, ""),
         }
+    }
+
+    fn provider_function(
+        &self,
+        provider: &str,
+        function: &str,
+    ) -> Result<ProviderFunction<'_>, NoFunction> {
+        let evaluator = self.evaluator;
+        let required = &evaluator.config(self.module).terraform.required_providers;
+        let declared = required.get(provider).ok_or(NoFunction::Provider)?;
+        if declared.source.is_builtin() {
+            return stead_lang::functions::builtin_provider_function(function)
+                .ok_or(NoFunction::Function);
+        }
+        let factory = evaluator
+            .settings
+            .registry
+            .factory(&declared.source)
+            .map_err(|_| NoFunction::Provider)?;
+        let (name, signature) = factory.schema().functions.get_key_value(function).ok_or(
+            match factory.schema().functions.is_empty() {
+                true => NoFunction::Provider,
+                false => NoFunction::Function,
+            },
+        )?;
+        Ok(ProviderFunction {
+            signature,
+            run: Box::new(|args| factory.call_function(name, args)),
+        })
     }
 }
 

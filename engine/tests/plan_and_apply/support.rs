@@ -291,6 +291,7 @@ impl Stand {
             files: Arc::new(OneFile(String::new())),
             home_directory: None,
             plan_timestamp: None,
+            registry: Registry::default(),
             world: None,
             stand_ins: None,
         }

@@ -57,6 +57,21 @@ impl ConfigTree {
     }
 }
 
+impl ConfigTree {
+    /// Checks the references of an expression that stands in the root module, but in none of its files.
+    pub fn check_expression(&self, expr: &Expression, schemas: &dyn Schemas) -> Diagnostics {
+        let mut diagnostics = Diagnostics::new();
+        Checker {
+            node: &self.root,
+            schemas,
+            inside: None,
+            diagnostics: &mut diagnostics,
+        }
+        .expression(expr, Place::default());
+        diagnostics
+    }
+}
+
 /// The arguments of a module call are the child's variables.
 fn check_arguments(call: &ModuleCall, child: &Module, diagnostics: &mut Diagnostics) {
     for attribute in call.arguments.attributes.values() {

@@ -5,6 +5,7 @@
 
 mod collections;
 mod csv;
+mod descriptions;
 mod encoding;
 mod files;
 mod format;
@@ -19,6 +20,7 @@ mod spec;
 mod strings;
 mod structures;
 mod table;
+mod terraform;
 mod text_encoding;
 mod time;
 mod types;
@@ -27,9 +29,10 @@ mod yaml;
 pub(crate) use spec::count_problem;
 pub use spec::{Function, Parameter, ParameterType};
 pub use table::FUNCTIONS;
+pub use terraform::{builtin_provider_function, builtin_provider_functions};
 
 use stead_value::convert::convert;
-use stead_value::{Marks, Type, Value};
+use stead_value::{FunctionSignature, Marks, Type, Value};
 
 use crate::Files;
 
@@ -104,6 +107,17 @@ pub fn lookup(name: &str) -> Option<&'static Function> {
     let at = FUNCTIONS.binary_search_by(|f| f.name.cmp(name)).ok()?;
     FUNCTIONS.get(at)
 }
+
+/// The signature of every function that a configuration can call, by name.
+pub fn signatures() -> impl Iterator<Item = (&'static str, FunctionSignature)> {
+    FUNCTIONS
+        .iter()
+        .filter(|f| !GONE.contains(&f.name))
+        .map(|f| (f.name, f.signature()))
+}
+
+/// Functions of old: known, so that their calls say what to write instead.
+const GONE: [&str; 2] = ["list", "map"];
 
 /// One call on its way: arguments of the right types, unmarked where the function does not ask for marks.
 struct Call<'a> {
@@ -241,7 +255,7 @@ fn shown(text: &str, marks: Marks) -> String {
 
 /// Text in double quotes with escapes.
 fn quoted(text: &str) -> String {
-    format!("{text:?}")
+    stead_value::quoted(text)
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! How the table describes a function.
 
-use stead_value::{Type, Value};
+use stead_value::{FunctionParameter, FunctionSignature, Type, Value};
 
+use super::descriptions::DESCRIPTIONS;
 use super::{Call, FunctionError, Outcome};
 
 /// One function of the language.
@@ -145,6 +146,37 @@ impl Function {
     pub fn count_problem(&self, given: usize) -> Option<(&'static str, String)> {
         let names: Vec<&str> = self.params.iter().map(|p| p.name).collect();
         count_problem(self.name, &names, self.variadic.is_some(), given)
+    }
+
+    /// The function as `metadata functions` describes it.
+    pub fn signature(&self) -> FunctionSignature {
+        let parameter = |p: &Parameter| FunctionParameter {
+            name: p.name.into(),
+            description: String::new(),
+            ty: p.ty.to_type(),
+            nullable: p.null,
+            unknown: p.unknown,
+        };
+        let all = || self.params.iter().chain(&self.variadic);
+        let unknown: Vec<Value> = all().map(|p| Value::unknown(p.ty.to_type())).collect();
+        let open = all().any(|p| p.ty == ParameterType::Any && !p.open);
+        let returns = match self.result_type(&unknown) {
+            Ok(ty) if !open => ty,
+            _ => Type::Dynamic,
+        };
+        let description = DESCRIPTIONS
+            .binary_search_by(|(name, _)| (*name).cmp(self.name))
+            .ok()
+            .and_then(|at| DESCRIPTIONS.get(at))
+            .map_or("", |(_, text)| *text);
+        FunctionSignature {
+            summary: String::new(),
+            description: description.into(),
+            deprecated: None,
+            parameters: self.params.iter().map(parameter).collect(),
+            variadic: self.variadic.as_ref().map(parameter),
+            returns,
+        }
     }
 
     pub(super) fn result_type(&self, args: &[Value]) -> Result<Type, FunctionError> {

@@ -51,8 +51,12 @@ const fn of_path(name: &'static str, run: fn(&Call<'_>) -> Outcome) -> Function 
     Function::new(name, PATH, STRING, run)
 }
 
-const fn conversion(name: &'static str, run: fn(&Call<'_>) -> Outcome) -> Function {
-    Function::new(name, MARKED_VALUE, DYNAMIC, run).nullable()
+const fn conversion(
+    name: &'static str,
+    returns: Returns,
+    run: fn(&Call<'_>) -> Outcome,
+) -> Function {
+    Function::new(name, MARKED_VALUE, returns, run).nullable()
 }
 
 /// `can` and `try` decide what errors mean, so they need expressions, not values.
@@ -81,7 +85,12 @@ pub static FUNCTIONS: &[Function] = &[
     of_string("base64sha512", h::base64sha512),
     of_path("basename", files::basename),
     Function::new("bcrypt", ONE_STRING, STRING, h::bcrypt).variadic(number("cost")),
-    Function::new("can", &[anything("expression").marked()], BOOL, evaluators),
+    Function::new(
+        "can",
+        &[any("expression").unknown().open()],
+        BOOL,
+        evaluators,
+    ),
     Function::new("ceil", &[number("num")], NUMBER, n::ceil),
     of_string("chomp", s::chomp),
     Function::new(
@@ -392,7 +401,7 @@ pub static FUNCTIONS: &[Function] = &[
         "templatestring",
         &[
             string("template").marked().unknown(),
-            any("vars").marked().unknown(),
+            any("vars").marked().unknown().open(),
         ],
         STRING,
         files::templatestring,
@@ -423,12 +432,12 @@ pub static FUNCTIONS: &[Function] = &[
     ),
     Function::new("timestamp", &[], STRING, time::timestamp),
     of_string("title", s::title),
-    conversion("tobool", types::tobool),
-    conversion("tolist", types::tolist),
-    conversion("tomap", types::tomap),
-    conversion("tonumber", types::tonumber),
-    conversion("toset", types::toset),
-    conversion("tostring", types::tostring),
+    conversion("tobool", BOOL, types::tobool),
+    conversion("tolist", Fixed(|| Type::list(Type::Dynamic)), types::tolist),
+    conversion("tomap", Fixed(|| Type::map(Type::Dynamic)), types::tomap),
+    conversion("tonumber", NUMBER, types::tonumber),
+    conversion("toset", Fixed(|| Type::set(Type::Dynamic)), types::toset),
+    conversion("tostring", STRING, types::tostring),
     Function::new(
         "transpose",
         &[p("values", MapOfListOfString)],
@@ -449,7 +458,7 @@ pub static FUNCTIONS: &[Function] = &[
         STRING,
         s::trimsuffix,
     ),
-    Function::new("try", &[], DYNAMIC, evaluators).variadic(anything("expressions").marked()),
+    Function::new("try", &[], DYNAMIC, evaluators).variadic(any("expressions").unknown().open()),
     of_string("upper", s::upper),
     of_string("urldecode", e::urldecode),
     of_string("urlencode", e::urlencode),

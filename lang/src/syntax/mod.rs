@@ -2,6 +2,7 @@
 
 mod ast;
 mod enclosing;
+mod entry;
 mod json;
 mod lexer;
 mod parser;
@@ -15,6 +16,7 @@ pub use ast::{
     Label, Name, ObjectItem, ObjectKey, Step, StepKind, TemplatePart, UnaryOp,
 };
 pub use enclosing::enclosing_block;
+pub use entry::could_continue;
 pub(crate) use json::Property;
 pub use json::{BlockLayout, Layout, Strings, dynamic, parse_json_file};
 pub(crate) use lexer::{Start, lex};

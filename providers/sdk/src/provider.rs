@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use stead_value::schema::ProviderSchema;
-use stead_value::{Diagnostic, Diagnostics, Path, Value};
+use stead_value::{CallError, Diagnostic, Diagnostics, Path, Value};
 
 use crate::{Context, Lease, Private};
 
@@ -15,6 +15,14 @@ pub trait ProviderFactory: Send + Sync {
 
     /// A provider for one provider configuration, not configured yet.
     fn instantiate(&self) -> Arc<dyn Provider>;
+
+    /// Calls one of the schema's functions. Functions are pure and need no configuration; arguments are of their parameters'
+    /// types, unmarked and, where the parameter wants it, wholly known and not null.
+    fn call_function(&self, name: &str, _args: &[Value]) -> Result<Value, CallError> {
+        Err(CallError::new(format!(
+            "the provider has no function \"{name}\""
+        )))
+    }
 }
 
 /// One provider configuration's provider.

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use md5::Md5;
 use sha1::Sha1;
 use sha2::{Digest, Sha256, Sha512};
-use stead_sdk::value::{Diagnostics, Sensitive, Value};
+use stead_sdk::value::{CallError, Diagnostics, FunctionSignature, Sensitive, Type, Value};
 use stead_sdk::{
     Context, DataSource, Dialer, Error, Failure, Native, ProviderFactory, Resource, async_trait,
 };
@@ -451,11 +451,37 @@ impl DataSource for LocalSensitiveFileData {
     }
 }
 
+/// Whether a folder exists; a file of that name is a mistake.
+fn direxists(args: &[Value]) -> Result<Value, CallError> {
+    let path = args.first().and_then(Value::as_str).unwrap_or_default();
+    match std::fs::metadata(path) {
+        Ok(found) if found.is_dir() => Ok(Value::bool(true)),
+        Ok(_) => Err(CallError::argument(
+            0,
+            format!("Invalid file mode detected: {path:?} was found, but is not a directory"),
+        )),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Value::bool(false)),
+        Err(error) => Err(CallError::argument(
+            0,
+            format!("Error checking for directory: {error}"),
+        )),
+    }
+}
+
 pub fn factory(dialer: &Dialer) -> impl ProviderFactory + use<> {
     Native::local("local")
         .resource::<LocalFile>()
         .resource::<LocalSensitiveFile>()
         .data_source::<LocalFileData>()
         .data_source::<LocalSensitiveFileData>()
+        .function(
+            "direxists",
+            FunctionSignature::new(
+                "Whether a folder exists",
+                [("path", Type::String)],
+                Type::Bool,
+            ),
+            direxists,
+        )
         .build(dialer)
 }

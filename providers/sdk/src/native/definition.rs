@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use stead_value::schema::{ProviderSchema, Schema};
-use stead_value::{Diagnostics, Path, Type, Value};
+use stead_value::{CallError, Diagnostics, FunctionSignature, Path, Type, Value};
 
 use crate::native::adaptor::NativeProvider;
 use crate::native::erased::{ErasedData, ErasedEphemeral, ErasedResource, Typed};
@@ -74,6 +74,7 @@ impl<C: Send + Sync + 'static, P: ProviderConfig + Send + 'static> Unconfigured<
             resources: BTreeMap::new(),
             data_sources: BTreeMap::new(),
             ephemerals: BTreeMap::new(),
+            functions: BTreeMap::new(),
             limits: BTreeMap::new(),
         }
     }
@@ -108,8 +109,12 @@ pub struct Definition<C> {
     pub(crate) resources: BTreeMap<Arc<str>, ResourceEntry<C>>,
     pub(crate) data_sources: BTreeMap<Arc<str>, DataEntry<C>>,
     pub(crate) ephemerals: BTreeMap<Arc<str>, EphemeralEntry<C>>,
+    functions: BTreeMap<Arc<str>, (FunctionSignature, FunctionBody)>,
     pub(crate) limits: BTreeMap<u8, usize>,
 }
+
+/// What a function of a provider does.
+type FunctionBody = fn(&[Value]) -> Result<Value, CallError>;
 
 impl<C: Send + Sync + 'static> Definition<C> {
     #[must_use]
@@ -159,6 +164,13 @@ impl<C: Send + Sync + 'static> Definition<C> {
         self
     }
 
+    /// A function of the language, called as `provider::NAME::FUNCTION(…)`.
+    #[must_use]
+    pub fn function(mut self, name: &str, signature: FunctionSignature, run: FunctionBody) -> Self {
+        self.functions.insert(name.into(), (signature, run));
+        self
+    }
+
     /// How many operations of a kind may run at once; without it there is no limit but the engine's.
     #[must_use]
     pub fn limit(mut self, operation: Operation, at_once: usize) -> Self {
@@ -186,6 +198,11 @@ impl<C: Send + Sync + 'static> Definition<C> {
                 .iter()
                 .map(|(k, e)| (Arc::clone(k), Arc::clone(&e.schema)))
                 .collect(),
+            functions: self
+                .functions
+                .iter()
+                .map(|(k, (signature, _))| (Arc::clone(k), signature.clone()))
+                .collect(),
         };
         NativeFactory {
             schema,
@@ -212,5 +229,13 @@ impl<C: Send + Sync + 'static> ProviderFactory for NativeFactory<C> {
             Arc::clone(&self.definition),
             self.dialer.clone(),
         ))
+    }
+    fn call_function(&self, name: &str, args: &[Value]) -> Result<Value, CallError> {
+        match self.definition.functions.get(name) {
+            Some((_, run)) => run(args),
+            None => Err(CallError::new(format!(
+                "the provider has no function \"{name}\""
+            ))),
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! `hashicorp/time` 0.x: points in time that stay, and pauses.
 
+mod functions;
 mod offset;
 mod point;
 mod rotating;
@@ -14,5 +15,20 @@ pub fn factory(dialer: &Dialer) -> impl ProviderFactory + use<> {
         .resource::<rotating::TimeRotating>()
         .resource::<r#static::TimeStatic>()
         .resource::<sleep::TimeSleep>()
+        .function(
+            "rfc3339_parse",
+            functions::rfc3339_parse(),
+            functions::parse_rfc3339,
+        )
+        .function(
+            "unix_timestamp_parse",
+            functions::unix_timestamp_parse(),
+            functions::parse_unix,
+        )
+        .function(
+            "duration_parse",
+            functions::duration_parse(),
+            functions::parse_duration,
+        )
         .build(dialer)
 }
