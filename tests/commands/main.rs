@@ -7,3 +7,4 @@ mod env;
 mod imports;
 mod locking;
 mod terraform;
+mod validate;

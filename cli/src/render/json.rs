@@ -71,7 +71,12 @@ fn snippet(range: &SourceRange, diagnostic: &Diagnostic, sources: &Sources) -> J
         .map(|(traversal, statement)| json!({"traversal": traversal, "statement": format!("is {statement}")}))
         .collect();
     json!({
-        "context": stead_lang::syntax::enclosing_block(file, range.start.byte.saturating_sub(1)),
+        // The place before counts, so that a block's first byte is not in it when the block opens the file.
+        "context": range
+            .start
+            .byte
+            .checked_sub(1)
+            .and_then(|byte| stead_lang::syntax::enclosing_block(file, byte)),
         "code": code,
         "start_line": first,
         "highlight_start_offset": start,

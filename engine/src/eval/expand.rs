@@ -332,7 +332,7 @@ fn read_count(value: &Value) -> Result<Expansion, Refusal> {
             "The given \"count\" argument value is unsuitable: must be greater than or equal to zero.",
         )),
         None => Err(wrong(
-            "The given \"count\" argument value is unsuitable: a whole number is required.",
+            "The given \"count\" argument value is unsuitable: value must be a whole number, between -9223372036854775808 and 9223372036854775807.",
         )),
     }
 }
@@ -385,7 +385,7 @@ pub(super) fn read_for_each(value: &Value) -> Result<Expansion, Refusal> {
     };
     match value.kind() {
         Kind::Null(_) => Err(wrong(
-            "The given \"for_each\" argument value is null. A map, or set of strings is allowed."
+            "The given \"for_each\" argument value is unsuitable: the given \"for_each\" argument value is null. A map, or set of strings is allowed."
                 .into(),
         )),
         Kind::Unknown(..) => Err(unknown()),
@@ -399,7 +399,8 @@ pub(super) fn read_for_each(value: &Value) -> Result<Expansion, Refusal> {
             let wrong = |detail: String| {
                 Refusal::Wrong(Diagnostic::error("Invalid for_each set argument", detail))
             };
-            if !matches!(element, Type::String | Type::Dynamic) {
+            let null_only = *element == Type::Dynamic && !items.is_empty();
+            if !matches!(element, Type::String | Type::Dynamic) || null_only {
                 return Err(wrong(format!(
                     "The given \"for_each\" argument value is unsuitable: \"for_each\" supports maps and sets of strings, but you have provided a set containing type {}.",
                     element.friendly_name()

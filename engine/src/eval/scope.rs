@@ -56,7 +56,7 @@ impl Scope for EvalScope<'_, '_> {
         match &reference.target {
             Target::Variable(name) => {
                 if !config.variables.contains_key(name) {
-                    return undeclared("input variable", &format!("variable named \"{name}\""), self.suggest(config.variables.keys(), name), &format!("This variable can be declared with a variable {name:?} {{}} block."));
+                    return undeclared("input variable", &format!("input variable with the name \"{name}\""), self.suggest(config.variables.keys(), name), &format!("This variable can be declared with a variable {name:?} {{}} block."));
                 }
                 evaluator.demand(Object::Variable(self.module, Arc::clone(name))).into()
             }

@@ -79,7 +79,9 @@ impl Evaluator<'_> {
                         let mut given =
                             evaluate(&argument.expr, &self.scope(parent, node.repetition.clone()));
                         if given.is_settled() {
-                            match variable.accept(&given.value) {
+                            match variable
+                                .accept_in(&given.value, &node.address.module().to_string())
+                            {
                                 Ok(value) => given.value = value,
                                 Err(diagnostic) => {
                                     given.diagnostics.push(diagnostic.at(argument.expr.range()));

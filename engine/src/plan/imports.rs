@@ -125,6 +125,8 @@ impl Planner<'_, '_> {
                     .entry(resource)
                     .or_default()
                     .push(index),
+                // A plan may be asked to write the configuration that is missing.
+                Some(_) if self.kind == Kind::Validate => continue,
                 Some(resource) => {
                     self.diagnostics.push(
                         Diagnostic::error("Configuration for import target does not exist", format!("The configuration for the given import target {resource} does not exist. All target instances must have an associated configuration to be imported."))

@@ -197,11 +197,14 @@ impl Planner<'_, '_> {
     }
 
     fn fail(&mut self, id: ObjectId, address: &ResourceInstance, diagnostics: Diagnostics) {
-        self.diagnostics.extend(
-            diagnostics
-                .into_iter()
-                .map(|d| d.address(address.to_string())),
-        );
+        // What has a place in the configuration needs no address beside it.
+        self.diagnostics.extend(diagnostics.into_iter().map(|d| {
+            if d.subject.is_some() {
+                d
+            } else {
+                d.address(address.to_string())
+            }
+        }));
         self.publish_failed(id);
     }
 

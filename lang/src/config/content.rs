@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use stead_value::convert::convert;
-use stead_value::{Diagnostic, Diagnostics, SourceRange, Type, Value};
+use stead_value::{Diagnostic, Diagnostics, Path, SourceRange, Step, Type, Value};
 
 use super::statics::start_range;
 use crate::expr::evaluate_constant;
@@ -177,7 +177,7 @@ pub(crate) fn constant(
     let outcome = evaluate_constant(expr);
     diagnostics.extend(outcome.diagnostics);
     let problem = match convert(&outcome.value, ty) {
-        Ok(value) if value.is_null() => format!("{} value is required", ty.friendly_name()),
+        Ok(value) if value.is_null() => "null value is not allowed".to_owned(),
         Ok(value) if !value.is_known() => "value must be known".to_owned(),
         Ok(value) => return Some(value),
         Err(error) => error.to_string(),
@@ -209,6 +209,15 @@ pub(crate) fn bool_argument(
     diagnostics: &mut Diagnostics,
 ) -> Option<bool> {
     constant(&body.attribute(name)?.expr, &Type::Bool, diagnostics)?.as_bool()
+}
+
+/// A place inside a value, before what is said of it: `.a[0]: `; nothing for the value itself.
+pub(crate) fn before(path: &Path) -> String {
+    match path.steps().first() {
+        None => String::new(),
+        Some(Step::Attr(_)) => format!(".{path}: "),
+        Some(Step::Index(_)) => format!("{path}: "),
+    }
 }
 
 /// `file:line,column-column`, as messages name another place.

@@ -6,7 +6,7 @@ use stead_value::convert::convert;
 use stead_value::{Diagnostic, Diagnostics};
 
 use super::content::{
-    Shape, bool_argument, check_labels, check_name, check_shape, place, string_argument,
+    Shape, before, bool_argument, check_labels, check_name, check_shape, place, string_argument,
 };
 use super::model::{Check, CheckRule, Output, Resource, Variable};
 use super::overrides::{Overridden, OverriddenVariable};
@@ -155,11 +155,7 @@ fn default(
                     "This variable's default value is not compatible with its type constraint"
                 }
             };
-            let path = if error.path.is_root() {
-                String::new()
-            } else {
-                format!("{}: ", error.path)
-            };
+            let path = before(&error.path);
             diagnostics.push(Diagnostic::error(summary, format!("{why}: {path}{error}.")).at(at()));
             Some(stead_value::Value::unknown(
                 constraint.ty.without_optional(),

@@ -122,6 +122,11 @@ impl Variable {
     /// Converts a value to the declared type: defaults of optional attributes filled in, null replaced by the default where
     /// null is not allowed, marks of the declaration added.
     pub fn accept(&self, given: &Value) -> Result<Value, Diagnostic> {
+        self.accept_in(given, "")
+    }
+
+    /// As [`Variable::accept`], for a variable of the module with this address.
+    pub fn accept_in(&self, given: &Value, module: &str) -> Result<Value, Diagnostic> {
         let mut value = given.clone();
         if value.is_null() && !self.nullable {
             match &self.default {
@@ -139,15 +144,16 @@ impl Variable {
         }
         let converted = convert(&self.constraint.defaults.apply(&value), &self.constraint.ty)
             .map_err(|error| {
-                let path = if error.path.is_root() {
+                let path = super::content::before(&error.path);
+                let within = if module.is_empty() {
                     String::new()
                 } else {
-                    format!("{}: ", error.path)
+                    format!("{module}.")
                 };
                 Diagnostic::error(
                     "Invalid value for input variable",
                     format!(
-                        "The given value is not suitable for var.{} declared at {}: {path}{error}.",
+                        "The given value is not suitable for {within}var.{} declared at {}: {path}{error}.",
                         self.name,
                         super::content::place(&self.range)
                     ),
