@@ -7,7 +7,7 @@ use stead_engine::test::{
     FileReport, Left, Progress, RunReport, Status, SuiteReport, TestObserver, Unfinished, Verbose,
 };
 use stead_lang::config::test_file::TestSuite;
-use stead_value::{Diagnostics, Severity, SourceRange};
+use stead_value::{Diagnostic, Diagnostics, Severity, SourceRange};
 
 use super::Style;
 use super::diagnostics::{Sources, render};
@@ -43,7 +43,7 @@ impl<'s> Human<'s> {
     }
 
     fn show(&self, diagnostics: &Diagnostics) {
-        for diagnostic in sorted(diagnostics) {
+        for diagnostic in consolidated(sorted(diagnostics)) {
             let text = render(&diagnostic.clone().into(), &self.sources, self.style);
             if diagnostic.is_error() {
                 print_error(&text);
@@ -68,7 +68,7 @@ impl<'s> Human<'s> {
 }
 
 /// Warnings first, then by place, otherwise as they were found.
-pub(super) fn sorted(diagnostics: &Diagnostics) -> Vec<&stead_value::Diagnostic> {
+pub(super) fn sorted(diagnostics: &Diagnostics) -> Vec<&Diagnostic> {
     let mut sorted: Vec<_> = diagnostics.iter().collect();
     let place = |range: &SourceRange| {
         let depth = range.file.matches('/').count();
@@ -84,6 +84,34 @@ pub(super) fn sorted(diagnostics: &Diagnostics) -> Vec<&stead_value::Diagnostic>
         (rank, d.subject.as_ref().map(place))
     });
     sorted
+}
+
+/// Warnings that differ in their places alone, taken together; those of conditions stay as they are.
+fn consolidated(diagnostics: Vec<&Diagnostic>) -> Vec<Diagnostic> {
+    let alike = |d: &Diagnostic| !d.is_error() && d.subject.is_some() && d.condition.is_none();
+    let mut found: Vec<(Diagnostic, usize)> = Vec::new();
+    for diagnostic in diagnostics {
+        let first = found
+            .iter_mut()
+            .find(|(d, _)| alike(d) && alike(diagnostic) && d.summary == diagnostic.summary);
+        match first {
+            Some((_, more)) => *more += 1,
+            None => found.push((diagnostic.clone(), 0)),
+        }
+    }
+    let found = found.into_iter().map(|(mut diagnostic, more)| {
+        match more {
+            0 => {}
+            1 => diagnostic
+                .detail
+                .push_str("\n\n(and one more similar warning elsewhere)"),
+            n => diagnostic
+                .detail
+                .push_str(&format!("\n\n(and {n} more similar warnings elsewhere)")),
+        }
+        diagnostic
+    });
+    found.collect()
 }
 
 /// How many runs turned out in which way, as the last line says it.

@@ -133,7 +133,8 @@ impl<'c> Evaluator<'c> {
                 return status(CheckStatus::Error);
             }
         };
-        if holds {
+        // What is wrong with the values at hand is for plans to say.
+        if holds || (self.settings.phase == Phase::Validate && !validation) {
             return status(CheckStatus::Pass);
         }
         if validation {

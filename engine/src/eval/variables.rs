@@ -123,12 +123,13 @@ impl Evaluator<'_> {
         match variable.accept(&given.value) {
             Ok(value) => Evaluation::of(value),
             Err(mut diagnostic) => {
-                diagnostic.detail =
-                    format!("{} It comes from {}.", diagnostic.detail, given.origin);
+                let place = given.range.clone().unwrap_or_else(|| {
+                    diagnostic.detail =
+                        format!("{} It comes from {}.", diagnostic.detail, given.origin);
+                    variable.range.clone()
+                });
                 let mut evaluation = failed();
-                evaluation
-                    .diagnostics
-                    .push(diagnostic.at(variable.range.clone()));
+                evaluation.diagnostics.push(diagnostic.at(place));
                 evaluation
             }
         }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use indexmap::IndexMap;
 use stead_lang::config::test_file::{
     MockProvider, MockValues, Override, TestFile, TestProvider, TestRun,
 };
@@ -11,6 +12,7 @@ use stead_lang::syntax::{Attribute, Block, Body, Expr, ExprKind, Expression};
 use stead_sdk::ProviderFactory;
 use stead_state::ProviderConfigRef;
 use stead_value::addr::{self, ModuleInstance};
+use stead_value::schema::Block as SchemaBlock;
 use stead_value::{Diagnostic, Diagnostics, Type, Value};
 
 use super::mock::{Chance, Defaults, Given, Mock, Overrides, Overriding};
@@ -58,7 +60,12 @@ pub(super) fn prepare(
     let mut providers = module.providers.clone();
     for (name, provider) in chosen {
         let body = match provider {
-            TestProvider::Real(config) => preparer.resolved(&config.body),
+            TestProvider::Real(config) => {
+                let source = module.provider_source(&name.local);
+                let schema = registry.schema(&source).ok();
+                let block = schema.map(|s| s.provider.block.clone());
+                preparer.resolved(&config.body, block.as_ref())
+            }
             TestProvider::Mock(mock) => {
                 let source = module.provider_source(&name.local);
                 let address = ProviderConfigRef {
@@ -86,6 +93,9 @@ pub(super) fn prepare(
         };
         providers.insert(name, config);
     }
+    preparer
+        .diagnostics
+        .extend(missing_aliases(module, &providers));
     preparer.diagnostics.into_result()?;
     let stand_ins = local
         .has_modules()
@@ -126,6 +136,27 @@ fn choose<'f>(
         }
     }
     chosen
+}
+
+/// A module that wants provider configurations from its caller must get them from the test file.
+fn missing_aliases<'m>(
+    module: &'m Module,
+    given: &'m IndexMap<ProviderName, ProviderConfig>,
+) -> impl Iterator<Item = Diagnostic> + 'm {
+    let required = module.terraform.required_providers.values();
+    let wanted = required.flat_map(|r| r.aliases.iter().map(move |alias| (r, alias)));
+    wanted
+        .filter(|(_, name)| !given.contains_key(*name))
+        .map(|(required, name)| {
+            Diagnostic::error(
+                "Undefined provider configuration",
+                format!(
+                    "The root module declares that it requires the caller to pass a configuration for provider {} with alias \"{}\".",
+                    required.source,
+                    name.alias.as_deref().unwrap_or_default()
+                ),
+            )
+        })
 }
 
 /// The provider configurations that a module names in any way.
@@ -173,7 +204,8 @@ impl Preparer<'_> {
         let mut overrides = Overrides::default();
         for found in found {
             if let Some(given) = self.given(&found.values) {
-                overrides.add(&found.target, given);
+                let range = found.range.clone();
+                overrides.add(&found.target, Given { range, ..given });
             }
         }
         overrides
@@ -227,8 +259,9 @@ impl Preparer<'_> {
         let own = self.overrides(mock.data.overrides.iter());
         let mock: Arc<dyn ProviderFactory> =
             Arc::new(Mock::new(real, defaults, Arc::clone(chance)));
-        if own.has_objects() {
-            overriding(&mock, &local.or(&own), chance)
+        let all = local.or(&own);
+        if all.has_objects() {
+            overriding(&mock, &all, chance)
         } else {
             mock
         }
@@ -236,21 +269,28 @@ impl Preparer<'_> {
 
     /// The body with the values of its arguments in place of their expressions: these speak of the test file, and the body will
     /// stand in the module under test.
-    fn resolved(&mut self, body: &Body) -> Body {
+    fn resolved(&mut self, body: &Body, schema: Option<&SchemaBlock>) -> Body {
         let mut resolved = body.clone();
-        let attributes = resolved.attributes.values_mut();
-        for attribute in attributes {
-            if let Some(value) = self.value(&attribute.expr) {
+        for attribute in resolved.attributes.values_mut() {
+            // What the schema does not know is refused without being evaluated.
+            if schema.is_some_and(|s| !s.attributes.contains_key(&attribute.name)) {
+                attribute.expr = literal(attribute, Value::null(Type::Dynamic));
+            } else if let Some(value) = self.value(&attribute.expr) {
                 attribute.expr = literal(attribute, value);
             }
         }
-        resolved.blocks = body.blocks.iter().map(|b| self.resolved_block(b)).collect();
+        resolved.blocks = body
+            .blocks
+            .iter()
+            .map(|b| self.resolved_block(b, schema))
+            .collect();
         resolved
     }
 
-    fn resolved_block(&mut self, block: &Block) -> Block {
+    fn resolved_block(&mut self, block: &Block, schema: Option<&SchemaBlock>) -> Block {
+        let inner = schema.and_then(|s| s.blocks.get(&block.kind));
         Block {
-            body: self.resolved(&block.body),
+            body: self.resolved(&block.body, inner.map(|nested| &nested.block)),
             ..block.clone()
         }
     }

@@ -41,7 +41,9 @@ pub(super) fn file(name: Arc<str>, body: Body, diagnostics: &mut Diagnostics) ->
     }
     let parallel = settings(&body, diagnostics);
     let mut variables_at: Option<SourceRange> = None;
+    let mut provider_names: IndexMap<ProviderName, SourceRange> = IndexMap::new();
     for block in body.blocks {
+        let label = block.labels.first().map(|l| block.body.range(l.span));
         match &*block.kind {
             "run" => {
                 let range = block.header_range();
@@ -74,12 +76,28 @@ pub(super) fn file(name: Arc<str>, body: Body, diagnostics: &mut Diagnostics) ->
             "provider" => {
                 if let Some(config) = providers::config(block, diagnostics) {
                     let name = config.name.clone();
-                    add_provider(&mut file, name, TestProvider::Real(config), diagnostics);
+                    let provider = TestProvider::Real(config);
+                    add_provider(
+                        &mut file,
+                        name,
+                        provider,
+                        &mut provider_names,
+                        label,
+                        diagnostics,
+                    );
                 }
             }
             "mock_provider" => {
                 if let Some((name, mock)) = mock::provider(block, diagnostics) {
-                    add_provider(&mut file, name, TestProvider::Mock(mock), diagnostics);
+                    let provider = TestProvider::Mock(mock);
+                    add_provider(
+                        &mut file,
+                        name,
+                        provider,
+                        &mut provider_names,
+                        label,
+                        diagnostics,
+                    );
                 }
             }
             "override_resource" | "override_data" | "override_module" => {
@@ -181,19 +199,25 @@ fn add_provider(
     file: &mut TestFile,
     name: ProviderName,
     provider: TestProvider,
+    seen: &mut IndexMap<ProviderName, SourceRange>,
+    label: Option<SourceRange>,
     diagnostics: &mut Diagnostics,
 ) {
-    match file.providers.get(&name) {
+    match seen.get(&name) {
         Some(first) => diagnostics.push(
             Diagnostic::error(
                 "Duplicate provider block",
                 format!(
                     "A provider for {name} is already defined at {}.",
-                    place(first.range())
+                    place(first)
                 ),
             )
             .at(provider.range().clone()),
         ),
-        None => drop(file.providers.insert(name, provider)),
+        None => {
+            let label = label.unwrap_or_else(|| provider.range().clone());
+            seen.insert(name.clone(), label);
+            file.providers.insert(name, provider);
+        }
     }
 }

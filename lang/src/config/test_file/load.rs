@@ -173,6 +173,10 @@ impl Loader<'_> {
             }
             return Some(directory);
         }
+        // It has been refused.
+        if let ModuleSource::Remote(_) = module.source {
+            return None;
+        }
         let record = self.installed.record(path);
         let record = record.filter(|r| r.source == module.source.to_string());
         if record.is_none() {

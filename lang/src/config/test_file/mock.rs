@@ -8,7 +8,7 @@ use stead_value::{Diagnostic, Diagnostics};
 
 use super::{MockData, MockProvider, MockType, MockValues, Override};
 use crate::config::content::{
-    Shape, check_labels, check_name, check_shape, place, string_argument, unsupported_argument,
+    Shape, check_labels, check_shape, is_identifier, place, string_argument, unsupported_argument,
     unsupported_block,
 };
 use crate::config::model::{ObjectAddress, ProviderName};
@@ -37,12 +37,15 @@ pub(super) fn provider(
     check_local_name(&local, range.clone(), diagnostics).then_some(())?;
     let alias = string_argument(&block.body, "alias", diagnostics);
     if let (Some(alias), Some(attribute)) = (&alias, block.body.attribute("alias")) {
-        check_name(
-            alias,
-            attribute.expr.range(),
-            "provider configuration alias",
-            diagnostics,
-        );
+        if !is_identifier(alias) {
+            diagnostics.push(
+                Diagnostic::error(
+                    "Invalid provider configuration alias",
+                    "An alias must be a valid name. A name must start with a letter or underscore and may contain only letters, digits, underscores, and dashes.",
+                )
+                .at(attribute.expr.range()),
+            );
+        }
     }
     let during_plan = during_plan(&block.body, false, diagnostics);
     let source = string_argument(&block.body, "source", diagnostics);

@@ -74,8 +74,13 @@ pub(super) fn run(block: Block, parallel: bool, diagnostics: &mut Diagnostics) -
         match &*block.kind {
             "assert" => run.asserts.extend(values::rule(&block, diagnostics)),
             "plan_options" => {
+                let before = diagnostics.len();
                 if first(&mut options_at, &block, diagnostics) {
                     run.options = plan_options(&block, diagnostics);
+                }
+                // One with mistakes does not count: the next one is not one too many.
+                if diagnostics.len() > before {
+                    options_at = None;
                 }
             }
             "variables" => {
@@ -163,7 +168,10 @@ fn plan_options(block: &Block, diagnostics: &mut Diagnostics) -> PlanOptions {
     let body = &block.body;
     check_shape(body, &OPTIONS, diagnostics);
     let list = |name: &str, diagnostics: &mut Diagnostics| match body.attribute(name) {
-        Some(attribute) => references(&attribute.expr, diagnostics),
+        Some(attribute) => {
+            let found = references(&attribute.expr, diagnostics).into_iter();
+            found.map(|(read, _)| read).collect()
+        }
         None => Vec::new(),
     };
     let mut options = PlanOptions {
@@ -201,8 +209,8 @@ fn plan_options(block: &Block, diagnostics: &mut Diagnostics) -> PlanOptions {
     options
 }
 
-/// A list of references, which may still be quoted as of old.
-fn references(expr: &Expression, diagnostics: &mut Diagnostics) -> Vec<Expression> {
+/// A list of references with their places. They may still be quoted, as of old.
+fn references(expr: &Expression, diagnostics: &mut Diagnostics) -> Vec<(Expression, SourceRange)> {
     let mut found = Vec::new();
     for item in statics::list(expr, diagnostics) {
         let quoted = statics::unquoted(&item);
@@ -211,7 +219,7 @@ fn references(expr: &Expression, diagnostics: &mut Diagnostics) -> Vec<Expressio
         }
         let read = quoted.unwrap_or_else(|| item.clone());
         if statics::traversal(read.node(), read.file()).is_some() {
-            found.push(read);
+            found.push((read, item.range()));
         } else {
             diagnostics.push(statics::not_static(item.range()));
         }
@@ -226,9 +234,9 @@ fn expectations(attribute: Option<&Attribute>, diagnostics: &mut Diagnostics) ->
     let items = references(&attribute.expr, diagnostics);
     items
         .iter()
-        .map(|item| Expectation {
+        .map(|(item, range)| Expectation {
             subject: expected(item),
-            range: item.range(),
+            range: range.clone(),
         })
         .collect()
 }
