@@ -68,7 +68,7 @@ fn snippet(range: &SourceRange, diagnostic: &Diagnostic, sources: &Sources) -> J
     let values: Vec<Json> = diagnostic
         .values
         .iter()
-        .map(|(traversal, statement)| json!({"traversal": traversal, "statement": format!("is {statement}")}))
+        .map(|(traversal, statement)| json!({"traversal": traversal, "statement": statement}))
         .collect();
     json!({
         // The place before counts, so that a block's first byte is not in it when the block opens the file.

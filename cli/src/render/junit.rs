@@ -13,7 +13,7 @@ pub(crate) fn report(suite: &SuiteReport, stopped: bool, sources: &Sources) -> S
     let mut out = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?><testsuites>\n");
     for file in &suite.files {
         let count = |status: Status| file.runs.iter().filter(|r| r.status == status).count();
-        let _ = writeln!(
+        let _ = write!(
             out,
             "  <testsuite name=\"{}\" tests=\"{}\" skipped=\"{}\" failures=\"{}\" errors=\"{}\">",
             escape(&file.name),
@@ -22,10 +22,16 @@ pub(crate) fn report(suite: &SuiteReport, stopped: bool, sources: &Sources) -> S
             count(Status::Fail),
             count(Status::Error),
         );
+        if !file.runs.is_empty() {
+            out.push('\n');
+        }
         for (index, run) in file.runs.iter().enumerate() {
             case(&mut out, file, index, run, stopped, sources);
         }
-        out.push_str("  </testsuite>\n");
+        if !file.runs.is_empty() {
+            out.push_str("  ");
+        }
+        out.push_str("</testsuite>\n");
     }
     out.push_str("</testsuites>");
     out

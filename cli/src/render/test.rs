@@ -137,6 +137,28 @@ pub(super) fn summary(suite: &SuiteReport, headline: impl Fn(Status) -> String) 
     text
 }
 
+/// The width of a line where no terminal says another.
+const COLUMNS: usize = 78;
+
+/// Breaks lines between words.
+fn wrap(text: &str) -> String {
+    let mut out = String::new();
+    for line in text.split_inclusive('\n') {
+        let mut column = 0;
+        for word in line.split_inclusive(' ') {
+            let width = word.trim_end().chars().count();
+            if column > 0 && column + width > COLUMNS {
+                out.truncate(out.trim_end_matches(' ').len());
+                out.push('\n');
+                column = 0;
+            }
+            out.push_str(word);
+            column += word.chars().count();
+        }
+    }
+    out
+}
+
 fn list(objects: &[Left]) -> String {
     let line = |object: &Left| match &object.deposed {
         Some(key) => format!("  - {} ({key})\n", object.address),
@@ -212,16 +234,17 @@ impl TestObserver for Human<'_> {
     fn cleanup(&mut self, file: &str, run: &RunReport, diagnostics: &Diagnostics, left: &[Left]) {
         let name = format!("{file}/{}", run.name);
         if diagnostics.has_errors() {
-            print_error(&format!(
+            let text = format!(
                 "stead encountered an error destroying resources created while executing {name}.\n"
-            ));
+            );
+            print_error(&wrap(&text));
         }
         self.show(diagnostics);
         if !left.is_empty() {
-            print_error(&format!(
-                "\nstead left the following resources in state after executing {name}, and they need to be cleaned up manually:\n{}",
-                list(left)
-            ));
+            let text = format!(
+                "\nstead left the following resources in state after executing {name}, and they need to be cleaned up manually:\n"
+            );
+            print_error(&format!("{}{}", wrap(&text), list(left)));
         }
     }
 

@@ -77,7 +77,8 @@ fn outcome(status: Status) -> &'static str {
 
 impl<'s> Machine<'s> {
     pub(crate) fn new(session: &'s Session) -> Machine<'s> {
-        let message = format!("stead {}", env!("CARGO_PKG_VERSION"));
+        // The events are Terraform's: so is the version that readers go by.
+        let message = format!("Terraform {TERRAFORM_VERSION}");
         let fields = json!({ "terraform": TERRAFORM_VERSION, "ui": "1.2" });
         emit("info", &message, "version", About::default(), fields);
         Machine {

@@ -14,6 +14,7 @@ use stead_value::{Diagnostic, Diagnostics, Type, Value};
 
 use super::report::Status;
 use super::scope::{Outputs, has_key, run_name, word};
+use crate::Registry;
 use crate::eval::{EvalScope, Evaluator, Object, Outcome, ROOT, Repetition};
 
 /// What came of a run's assertions.
@@ -27,6 +28,7 @@ pub(super) struct Asserted {
 /// Evaluates a run's assertions and its module's outputs.
 pub(super) fn assert(
     evaluator: &Evaluator<'_>,
+    registry: &Registry,
     run: &TestRun,
     variables: &BTreeMap<Arc<str>, Value>,
     outputs: &Outputs,
@@ -39,6 +41,12 @@ pub(super) fn assert(
     let mut status = Status::Pass;
     let mut diagnostics = Diagnostics::new();
     for rule in &run.asserts {
+        let found = wrong_references(rule, &scope, registry);
+        if found.has_errors() {
+            diagnostics.extend(found);
+            status.merge(Status::Error);
+            continue;
+        }
         status.merge(assert_one(evaluator, rule, &scope, &mut diagnostics));
     }
     // What could not be computed has been reported by the plan or the apply.
@@ -103,6 +111,25 @@ fn assert_one(
         }
         Ok(_) => Status::Pass,
     }
+}
+
+/// What a condition and its message name in vain.
+fn wrong_references(
+    rule: &CheckRule,
+    scope: &AssertScope<'_, '_, '_>,
+    registry: &Registry,
+) -> Diagnostics {
+    let tree = scope.inner.evaluator.tree();
+    let of_tests = |target: &Target| match target {
+        Target::Variable(name) => scope.variables.contains_key(name),
+        _ => run_name(target).is_some() || word(target, "output").is_some(),
+    };
+    let found = [&rule.condition, &rule.error_message];
+    let found = found.into_iter().flat_map(|expr| references(expr).0);
+    found
+        .filter(|reference| !of_tests(&reference.target))
+        .flat_map(|reference| tree.check_reference(&reference, registry))
+        .collect()
 }
 
 fn ephemeral_references(rule: &CheckRule) -> impl Iterator<Item = Diagnostic> {

@@ -116,7 +116,14 @@ impl<'r> FileRunner<'r> {
                     return None;
                 }
                 self.add(index, found);
-                let asserted = assert(&evaluator, run, &ready.variables.extra, &self.outputs);
+                let registry = &ready.prepared.registry;
+                let asserted = assert(
+                    &evaluator,
+                    registry,
+                    run,
+                    &ready.variables.extra,
+                    &self.outputs,
+                );
                 if let Some(planned) = planned.filter(|_| self.env.verbose) {
                     let plan = Verbose::Plan(Box::new(planned.plan));
                     self.with_report(index, |report| report.verbose = Some(plan));
@@ -161,7 +168,14 @@ impl<'r> FileRunner<'r> {
             return applied.state;
         }
         self.add(index, found);
-        let asserted = assert(&evaluator, run, &ready.variables.extra, &self.outputs);
+        let registry = &ready.prepared.registry;
+        let asserted = assert(
+            &evaluator,
+            registry,
+            run,
+            &ready.variables.extra,
+            &self.outputs,
+        );
         if self.env.verbose {
             let state = Verbose::State(Box::new(applied.state.clone()));
             self.with_report(index, |report| report.verbose = Some(state));

@@ -70,6 +70,27 @@ impl ConfigTree {
         .expression(expr, Place::default());
         diagnostics
     }
+
+    /// Checks one reference as [`ConfigTree::check_expression`] checks all.
+    pub fn check_reference(
+        &self,
+        reference: &StaticReference,
+        schemas: &dyn Schemas,
+    ) -> Diagnostics {
+        let mut diagnostics = Diagnostics::new();
+        Checker {
+            node: &self.root,
+            schemas,
+            inside: None,
+            diagnostics: &mut diagnostics,
+        }
+        .found(
+            vec![reference.clone()],
+            Diagnostics::new(),
+            Place::default(),
+        );
+        diagnostics
+    }
 }
 
 /// The arguments of a module call are the child's variables.

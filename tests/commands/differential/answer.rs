@@ -120,6 +120,16 @@ impl Answer<'_> {
         let value = match self.step.settings.output {
             StandardOutput::Ignored => return,
             StandardOutput::Text => lines(text),
+            StandardOutput::Tests => {
+                let told = |line: &&str| {
+                    ["  run \"", "Success!", "Failure!", "Executed"]
+                        .iter()
+                        .any(|start| line.starts_with(start))
+                        || line.contains(".hcl... ")
+                        || line.contains(".json... ")
+                };
+                text.lines().filter(told).collect()
+            }
             StandardOutput::Sorted => {
                 let mut lines: Vec<String> = self
                     .normaliser

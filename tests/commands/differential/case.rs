@@ -64,6 +64,8 @@ pub(super) enum StandardOutput {
     Json,
     /// A JSON value in each line, in any order.
     JsonLines,
+    /// What tests say of files and runs; the rest are diagnostics.
+    Tests,
     Ignored,
 }
 
@@ -155,8 +157,9 @@ impl Settings {
                     "sorted" => StandardOutput::Sorted,
                     "json" => StandardOutput::Json,
                     "jsonlines" => StandardOutput::JsonLines,
+                    "tests" => StandardOutput::Tests,
                     "ignored" => StandardOutput::Ignored,
-                    _ => panic!("stdout={how}: sorted, json, jsonlines or ignored"),
+                    _ => panic!("stdout={how}: sorted, json, jsonlines, tests or ignored"),
                 }
             }
             Some((name, value))
