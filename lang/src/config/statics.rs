@@ -140,6 +140,7 @@ fn start_span(expr: &Expr) -> Span {
         ExprKind::Traversal { .. }
         | ExprKind::Access { .. }
         | ExprKind::Literal(_)
-        | ExprKind::Invalid => expr.span,
+        | ExprKind::Invalid
+        | ExprKind::Broken(_) => expr.span,
     }
 }

@@ -120,6 +120,10 @@ impl<'a> Evaluator<'a> {
             ExprKind::Tuple(items) => Value::tuple(items.iter().map(|e| self.expr(e)).collect()),
             ExprKind::Object(items) => self.object(items),
             ExprKind::Parens(inner) => self.expr(inner),
+            ExprKind::Broken(problems) => {
+                self.outcome.diagnostics.extend(problems.iter().cloned());
+                Value::dynamic()
+            }
             ExprKind::Invalid => {
                 self.outcome.failed = true;
                 Value::dynamic()

@@ -392,7 +392,7 @@ pub(crate) fn static_reference(
 
 fn walk<'a>(expr: &'a Expr, bound: &mut Vec<Arc<str>>, visit: &mut dyn Visit<'a>) {
     match &expr.kind {
-        ExprKind::Literal(_) | ExprKind::Invalid => {}
+        ExprKind::Literal(_) | ExprKind::Invalid | ExprKind::Broken(_) => {}
         ExprKind::Template(parts) => walk_parts(parts, bound, visit),
         ExprKind::Traversal { root, steps } => {
             if !bound.contains(&root.text) {

@@ -20,7 +20,7 @@ pub(super) fn start_span(expr: &Expr) -> Span {
             [TemplatePart::Interpolation(_)] | [] => expr.span,
             [first, ..] => part_span(first),
         },
-        ExprKind::Literal(_) | ExprKind::Invalid => expr.span,
+        ExprKind::Literal(_) | ExprKind::Invalid | ExprKind::Broken(_) => expr.span,
     }
 }
 

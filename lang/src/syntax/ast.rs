@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use indexmap::IndexMap;
-use stead_value::{SourceRange, Value};
+use stead_value::{Diagnostics, SourceRange, Value};
 
 use super::{Property, SourceFile, Span};
 
@@ -182,6 +182,9 @@ pub enum ExprKind {
     Parens(Box<Expr>),
     /// What the parser could not read; it has reported it.
     Invalid,
+    /// What is wrong only for those who want its value: evaluating it says why. For JSON, where a string is read as a template
+    /// when it is used as one.
+    Broken(Arc<Diagnostics>),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -317,7 +320,7 @@ impl Expr {
     pub(crate) fn move_spans(&mut self, to: &dyn Fn(Span) -> Span) {
         self.span = to(self.span);
         match &mut self.kind {
-            ExprKind::Literal(_) | ExprKind::Invalid => {}
+            ExprKind::Literal(_) | ExprKind::Invalid | ExprKind::Broken(_) => {}
             ExprKind::Template(parts) => move_parts(parts, to),
             ExprKind::Traversal { root, steps } => {
                 root.span = to(root.span);

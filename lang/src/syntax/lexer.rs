@@ -172,8 +172,8 @@ impl<'a> Lexer<'a> {
                 }
                 self.take(OpenBrace, 1);
             }
-            (b'}', ..) => self.close_brace(TokenKind::CloseBrace, 1),
-            (b'~', b'}', _) => self.close_brace(TokenKind::CloseSequence, 2),
+            (b'}', ..) => self.close_brace(CloseBrace, 1),
+            (b'~', b'}', _) => self.close_brace(CloseSequence, 2),
             (b'[', ..) => self.take(OpenBracket, 1),
             (b']', ..) => self.take(CloseBracket, 1),
             (b'(', ..) => self.take(OpenParen, 1),

@@ -81,6 +81,7 @@ fn dump(expr: &Expr) -> String {
         }
         ExprKind::Parens(inner) => format!("({})", dump(inner)),
         ExprKind::Invalid => "INVALID".into(),
+        ExprKind::Broken(_) => "BROKEN".into(),
     }
 }
 

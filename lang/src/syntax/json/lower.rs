@@ -38,18 +38,12 @@ pub fn parse_json_file(file: &Arc<SourceFile>, layout: &'static Layout) -> (Body
 
 pub(super) struct Lowering<'a> {
     file: &'a Arc<SourceFile>,
-    /// What is wrong in values was reported before.
-    pub(super) reported: bool,
     pub(super) diagnostics: Diagnostics,
 }
 
 impl<'a> Lowering<'a> {
     pub(super) fn new(file: &'a Arc<SourceFile>, diagnostics: Diagnostics) -> Lowering<'a> {
-        Lowering {
-            file,
-            reported: false,
-            diagnostics,
-        }
+        Lowering { file, diagnostics }
     }
 
     fn error(&mut self, at: Span, summary: &str, detail: impl Into<String>) {
@@ -251,27 +245,18 @@ impl<'a> Lowering<'a> {
                     .map(|item| self.expression(item, strings))
                     .collect(),
             ),
-            Kind::Object(members) => {
-                self.refuse_duplicates(members);
-                ExprKind::Object(
-                    members
-                        .iter()
-                        .map(|member| self.item(member, strings))
-                        .collect(),
-                )
-            }
+            Kind::Object(members) => ExprKind::Object(self.object(members, strings)),
             Kind::Invalid => ExprKind::Invalid,
         };
         Expr { kind, span }
     }
 
-    /// An object in a value, other than one that is a body, has each name once.
-    fn refuse_duplicates(&mut self, members: &[Member]) {
-        if self.reported {
-            return;
-        }
+    /// An object as a value has each name once.
+    fn object(&mut self, members: &[Member], strings: Strings) -> Vec<ObjectItem> {
         let mut first: HashMap<&str, Span> = HashMap::with_capacity(members.len());
+        let mut items = Vec::with_capacity(members.len());
         for member in members {
+            let mut item = self.item(member, strings);
             match first.entry(&member.name) {
                 hash_map::Entry::Vacant(entry) => {
                     entry.insert(member.name_span);
@@ -282,10 +267,14 @@ impl<'a> Lowering<'a> {
                         "An attribute named \"{}\" was already defined at {first}.",
                         member.name
                     );
-                    self.error(member.name_span, "Duplicate object attribute", detail);
+                    let problem = Diagnostic::error("Duplicate object attribute", detail)
+                        .at(self.file.range(member.name_span));
+                    item.key = ObjectKey::Expr(broken(problem.into(), member.name_span));
                 }
             }
+            items.push(item);
         }
+        items
     }
 
     fn item(&mut self, member: &Member, strings: Strings) -> ObjectItem {
@@ -324,8 +313,8 @@ impl<'a> Lowering<'a> {
             Strings::Templates => {
                 if text.contains("${") || text.contains("%{") {
                     let (expr, problems) = parse_inside(self.file, span, Start::Template);
-                    if !self.reported {
-                        self.diagnostics.extend(problems);
+                    if problems.has_errors() {
+                        return broken(problems, span);
                     }
                     return Expr { span, ..expr };
                 }
@@ -339,6 +328,13 @@ impl<'a> Lowering<'a> {
             kind: ExprKind::Template(vec![literal]),
             span,
         }
+    }
+}
+
+fn broken(problems: Diagnostics, span: Span) -> Expr {
+    Expr {
+        kind: ExprKind::Broken(Arc::new(problems)),
+        span,
     }
 }
 

@@ -64,7 +64,6 @@ impl Body {
             shaped.blocks.retain(|b| b.kind != *name);
             let (blocks, problems) = property.blocks.get_or_init(|| {
                 let mut lowering = Lowering::new(attribute.expr.file(), Diagnostics::new());
-                lowering.reported = true;
                 let mut blocks = Vec::new();
                 for member in &property.members {
                     let target = Target {
