@@ -7,11 +7,14 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand};
 
 use crate::commands::console::ConsoleArgs;
+use crate::commands::force_unlock::ForceUnlockArgs;
 use crate::commands::get::GetArgs;
 use crate::commands::init::InitArgs;
 use crate::commands::metadata::MetadataCommand;
 use crate::commands::modules::ModulesArgs;
 use crate::commands::providers::ProvidersArgs;
+use crate::commands::state::StateCommand;
+use crate::commands::workspace::WorkspaceCommand;
 use crate::error::CommandError;
 
 /// Provisions a homelab or a small platform, from bare hypervisor to a cluster that GitOps owns.
@@ -71,9 +74,16 @@ pub(crate) enum Command {
     /// Show what tools ask about stead itself
     #[command(subcommand)]
     Metadata(MetadataCommand),
-    /// Look into the state
+    /// Look into the state, and change it
     #[command(subcommand)]
     State(StateCommand),
+    /// Keep several states for one configuration
+    #[command(subcommand)]
+    Workspace(WorkspaceCommand),
+    #[command(subcommand, hide = true)]
+    Env(WorkspaceCommand),
+    /// Release a lock that outlived its command
+    ForceUnlock(ForceUnlockArgs),
     /// Run the tests of *.tftest.hcl and *.tofutest.hcl files
     Test(crate::commands::test::TestArgs),
     #[cfg(feature = "homelab")]
@@ -125,6 +135,12 @@ pub(crate) struct LockArgs {
     /// Where the state is kept, instead of terraform.tfstate
     #[arg(long, value_name = "FILE")]
     pub(crate) state: Option<PathBuf>,
+    /// Where the state is written, instead of where it is read
+    #[arg(long, value_name = "FILE")]
+    pub(crate) state_out: Option<PathBuf>,
+    /// Where the state as it was is kept; - for nowhere
+    #[arg(long, value_name = "FILE", allow_hyphen_values = true)]
+    pub(crate) backup: Option<PathBuf>,
 }
 
 #[derive(Args, Clone, Debug)]
@@ -240,25 +256,6 @@ pub(crate) struct ShowArgs {
     pub(crate) file: Option<PathBuf>,
 }
 
-#[derive(Debug, Subcommand)]
-pub(crate) enum StateCommand {
-    /// List the addresses in the state
-    List {
-        #[arg(long, value_name = "FILE")]
-        state: Option<PathBuf>,
-        /// Only these: a resource, an instance or a module
-        addresses: Vec<String>,
-    },
-    /// Show one object of the state
-    Show {
-        #[arg(long, value_name = "FILE")]
-        state: Option<PathBuf>,
-        #[arg(long)]
-        no_color: bool,
-        address: String,
-    },
-}
-
 #[cfg(feature = "homelab")]
 #[derive(Args, Debug)]
 pub(crate) struct BootstrapArgs {
@@ -341,14 +338,7 @@ pub(crate) enum Refused {
 }
 
 /// Terraform's commands that stead does not have yet: named, rather than taken for a misspelling.
-const NOT_YET: &[&str] = &[
-    "force-unlock",
-    "graph",
-    "login",
-    "logout",
-    "query",
-    "workspace",
-];
+const NOT_YET: &[&str] = &["graph", "login", "logout", "query"];
 
 /// Reads a command line.
 pub(crate) fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Cli, Refused> {

@@ -7,6 +7,7 @@ use stead_value::{Diagnostic, Diagnostics};
 
 use crate::render::Style;
 use crate::render::diagnostics::{Sources, render};
+use crate::session::Session;
 
 /// A command's failure: diagnostics with the files they point into.
 #[derive(Default)]
@@ -14,6 +15,8 @@ pub(crate) struct CommandError {
     pub(crate) diagnostics: Diagnostics,
     pub(crate) sources: Sources,
     pub(crate) no_color: bool,
+    /// Said as it is, instead of diagnostics: what Terraform says so too.
+    pub(crate) text: Option<String>,
 }
 
 pub(crate) type Result<T, E = CommandError> = std::result::Result<T, E>;
@@ -21,6 +24,23 @@ pub(crate) type Result<T, E = CommandError> = std::result::Result<T, E>;
 impl CommandError {
     pub(crate) fn new(summary: impl Into<String>, detail: impl Into<String>) -> CommandError {
         Diagnostic::error(summary, detail).into()
+    }
+
+    /// The same with excerpts of a stack's files.
+    #[must_use]
+    pub(crate) fn with_sources(self, session: &Session) -> CommandError {
+        match self.text {
+            Some(_) => self,
+            None => session.failure(self.diagnostics),
+        }
+    }
+
+    /// A failure that is told in plain words, without the layout of a diagnostic.
+    pub(crate) fn text(text: impl Into<String>) -> CommandError {
+        CommandError {
+            text: Some(text.into()),
+            ..CommandError::default()
+        }
     }
 }
 
@@ -58,8 +78,8 @@ impl From<stead_state::Error> for CommandError {
         if let stead_state::Error::Locked { holder, path } = &error {
             if let Some(info) = holder {
                 detail.push_str(&format!(
-                    "\n\nLock Info:\n  ID:        {}\n  Path:      {}\n  Operation: {}\n  Who:       {}\n  Version:   {}\n  Created:   {}",
-                    info.id, path.display(), info.operation, info.who, info.version, info.created
+                    "\n\nLock Info:\n  ID:        {}\n  Path:      {}\n  Operation: {}\n  Who:       {}\n  Version:   {}\n  Created:   {}\n  Info:      {}",
+                    info.id, path.display(), info.operation, info.who, info.version, info.created, info.info
                 ));
             }
             detail.push_str("\n\nThe lock protects the state from being written by two commands at once. Wait for the other one, or give -lock-timeout to wait here.");
@@ -77,6 +97,9 @@ pub(crate) fn report(error: &CommandError) -> ExitCode {
     let style = Style {
         colour: !error.no_color && colour_wanted(std::io::stderr().is_terminal()),
     };
+    if let Some(text) = &error.text {
+        eprintln!("{}", style.red(text));
+    }
     eprint!("{}", render(&error.diagnostics, &error.sources, style));
     ExitCode::FAILURE
 }

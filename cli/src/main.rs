@@ -1,6 +1,7 @@
 //! The `stead` binary: arguments in, text and JSON out. It decides nothing itself.
 
 mod args;
+mod backend;
 mod commands;
 mod error;
 mod modules;
@@ -9,6 +10,7 @@ mod providers;
 mod render;
 mod session;
 mod variables;
+mod workspace;
 mod world;
 
 use std::process::ExitCode;

@@ -16,17 +16,16 @@ use stead_state::{LocalState, LockInfo};
 use stead_value::{Diagnostic, Diagnostics, Value};
 
 use crate::args::{LockArgs, VariableArgs};
+use crate::backend;
 use crate::error::{CommandError, Result, colour_wanted};
 use crate::render::Style;
 use crate::render::diagnostics::{Sources, render};
 use crate::variables;
+use crate::workspace;
 use crate::world::{Disk, Here};
 
 /// The Terraform whose rules stead follows, for tools and state files that ask.
 pub(crate) const TERRAFORM_VERSION: &str = "1.11.4";
-
-/// Where the state lies unless `-state` or the backend says otherwise.
-const STATE_FILE: &str = "terraform.tfstate";
 
 /// A loaded stack.
 pub(crate) struct Session {
@@ -66,8 +65,8 @@ impl Session {
             return Err(session.failure(diagnostics));
         }
         session.warn(&diagnostics);
-        session.check_backend()?;
-        check_workspace()?;
+        backend::in_use(files, &session.tree.root.module, &given)
+            .map_err(|error| error.with_sources(&session))?;
         session.variables = match given {
             Given::Saved(values) => values,
             Given::Gather(arguments) => session.gather(files, arguments)?,
@@ -140,29 +139,6 @@ impl Session {
         })
     }
 
-    /// Only the local backend is here yet; anything else is refused rather than ignored.
-    pub(crate) fn check_backend(&self) -> Result<()> {
-        match &self.tree.root.module.terraform.backend {
-            Some(backend) if &*backend.kind != "local" => {
-                let diagnostic = Diagnostic::error(
-                    "Backend not supported yet",
-                    format!("stead keeps state in a local file so far; the backend \"{}\" is not supported yet. Take the block out to keep the state in {STATE_FILE}.", backend.kind),
-                )
-                .at(backend.range.clone());
-                Err(self.failure(diagnostic.into()))
-            }
-            Some(backend) if !backend.body.attributes.is_empty() => {
-                let diagnostic = Diagnostic::error(
-                    "Backend argument not supported yet",
-                    format!("The local backend takes no arguments in stead yet: use -state=FILE instead of {}.", backend.body.attributes.keys().map(|k| &**k).collect::<Vec<_>>().join(", ")),
-                )
-                .at(backend.range.clone());
-                Err(self.failure(diagnostic.into()))
-            }
-            _ => Ok(()),
-        }
-    }
-
     /// Values for root variables, later ones winning: environment, terraform.tfvars, *.auto.tfvars, the command line.
     fn gather(
         &mut self,
@@ -207,7 +183,7 @@ impl Session {
         Settings {
             phase,
             variables: self.variables.clone(),
-            workspace: "default".into(),
+            workspace: workspace::selected().name,
             root_directory: PathBuf::from("."),
             working_directory: self.origin.clone(),
             files: Arc::new(Disk),
@@ -225,6 +201,7 @@ impl Session {
             diagnostics,
             sources: self.sources.clone(),
             no_color: !self.style.colour,
+            text: None,
         }
     }
 
@@ -315,24 +292,6 @@ impl Session {
     }
 }
 
-/// There is one workspace so far; another one must not be taken for it.
-fn check_workspace() -> Result<()> {
-    let wanted = std::env::var("TF_WORKSPACE")
-        .ok()
-        .or_else(|| std::fs::read_to_string(".terraform/environment").ok())
-        .map(|w| w.trim().to_owned())
-        .unwrap_or_default();
-    if wanted.is_empty() || wanted == "default" {
-        return Ok(());
-    }
-    Err(CommandError::new(
-        "Workspaces not supported yet",
-        format!(
-            "The workspace \"{wanted}\" is selected (TF_WORKSPACE, or .terraform/environment), and stead has only \"default\" so far. Give the state's file with -state=terraform.tfstate.d/{wanted}/terraform.tfstate, and unset the workspace."
-        ),
-    ))
-}
-
 /// Where root variables come from.
 pub(crate) enum Given<'a> {
     Saved(BTreeMap<Arc<str>, GivenVariable>),
@@ -348,7 +307,7 @@ impl Given<'_> {
         };
         EarlyValues {
             variables: values.into_iter().map(|(k, v)| (k, v.value)).collect(),
-            workspace: "default".into(),
+            workspace: workspace::selected().name,
         }
     }
 }
@@ -381,17 +340,48 @@ fn gather(
 
 /// Where the state lies.
 pub(crate) fn state_path(given: Option<&Path>) -> PathBuf {
-    given.map_or_else(|| PathBuf::from(STATE_FILE), Path::to_owned)
+    given.map_or_else(backend::state_path, Path::to_owned)
 }
 
 /// Opens the state and locks it, waiting as long as `-lock-timeout` says.
 pub(crate) async fn open_state(locking: &LockArgs, operation: &str) -> Result<LocalState> {
-    let path = state_path(locking.state.as_deref());
-    let mut state = LocalState::at(&path);
-    if !locking.lock {
-        return Ok(state);
+    let source = state_path(locking.state.as_deref());
+    let path = locking.state_out.clone().unwrap_or_else(|| source.clone());
+    if locking.state.is_some() {
+        warn_of_state_flag();
     }
-    let patience = duration(&locking.lock_timeout)?;
+    let mut state = LocalState::at(path).with_source(source);
+    match &locking.backup {
+        Some(path) if path.as_os_str() == "-" => state = state.with_backup(None),
+        Some(path) => state = state.with_backup(Some(path.clone())),
+        None => {}
+    }
+    if locking.lock {
+        lock_state(&mut state, &locking.lock_timeout, operation).await?;
+    }
+    Ok(state)
+}
+
+/// Terraform warns of the flag, and so do we: it will be gone some day.
+fn warn_of_state_flag() {
+    let warning = Diagnostic::warning(
+        "Deprecated flag: -state",
+        "Use the \"path\" attribute within the \"local\" backend to specify a file for state storage",
+    );
+    crate::commands::print(&render(
+        &warning.into(),
+        &Sources::default(),
+        Style { colour: false },
+    ));
+}
+
+/// Locks a state, waiting as long as `-lock-timeout` says.
+pub(crate) async fn lock_state(
+    state: &mut LocalState,
+    timeout: &str,
+    operation: &str,
+) -> Result<()> {
+    let patience = duration(timeout)?;
     let info = LockInfo {
         id: uuid::Uuid::new_v4().to_string(),
         operation: operation.to_owned(),
@@ -399,16 +389,15 @@ pub(crate) async fn open_state(locking: &LockArgs, operation: &str) -> Result<Lo
         who: who(),
         version: TERRAFORM_VERSION.into(),
         created: crate::world::now(),
-        path: path.display().to_string(),
+        path: state.path().display().to_string(),
     };
     let started = Instant::now();
     loop {
         match state.lock(&info) {
-            Ok(()) => return Ok(state),
             Err(stead_state::Error::Locked { .. }) if started.elapsed() < patience => {
                 tokio::time::sleep(Duration::from_millis(200)).await;
             }
-            Err(error) => return Err(error.into()),
+            outcome => return Ok(outcome?),
         }
     }
 }

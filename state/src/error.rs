@@ -32,6 +32,16 @@ pub enum Error {
         "the state on disk has serial {theirs}, newer than the {ours} that this change was made from"
     )]
     Stale { ours: u64, theirs: u64 },
+    #[error(
+        "cannot import state with lineage {ours:?} over unrelated state with lineage {theirs:?}"
+    )]
+    ImportUnrelated { ours: String, theirs: String },
+    #[error("cannot import state with serial {ours} over newer state with serial {theirs}")]
+    ImportOlder { ours: u64, theirs: u64 },
+    #[error(
+        "cannot overwrite existing state with serial {0} with a different state that has the same serial"
+    )]
+    ImportSameSerial(u64),
 }
 
 impl Error {

@@ -13,6 +13,8 @@ const TERRAFORM_VERSION: &str = "1.11.4";
 #[derive(Debug)]
 pub struct LocalState {
     path: PathBuf,
+    /// Where it is read from until the first write, when that is elsewhere.
+    source: Option<PathBuf>,
     /// `None`: no backup is wanted.
     backup: Option<PathBuf>,
     lock: Option<StateLock>,
@@ -31,6 +33,7 @@ impl LocalState {
         backup.push(".backup");
         LocalState {
             path,
+            source: None,
             backup: Some(backup.into()),
             lock: None,
             content: None,
@@ -43,6 +46,13 @@ impl LocalState {
     #[must_use]
     pub fn with_backup(mut self, backup: Option<PathBuf>) -> LocalState {
         self.backup = backup;
+        self
+    }
+
+    /// Reads the state from another file than the one it is written to.
+    #[must_use]
+    pub fn with_source(mut self, source: PathBuf) -> LocalState {
+        self.source = Some(source).filter(|source| *source != self.path);
         self
     }
 
@@ -62,13 +72,14 @@ impl LocalState {
 
     /// The state, or `None` when there is none yet (an empty file is what a lock leaves before the first write).
     pub fn read(&mut self) -> Result<Option<State>> {
-        let bytes = match std::fs::read(&self.path) {
+        let path = self.source.as_ref().unwrap_or(&self.path);
+        let bytes = match std::fs::read(path) {
             Ok(bytes) if bytes.is_empty() => return Ok(None),
             Ok(bytes) => bytes,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(e) => return Err(Error::io("reading", &self.path)(e)),
+            Err(e) => return Err(Error::io("reading", path)(e)),
         };
-        let state = v4::parse(&bytes, &self.path)?;
+        let state = v4::parse(&bytes, path)?;
         self.seen = Some((state.serial, state.lineage.clone()));
         self.content = Some(bytes);
         Ok(Some(state))
@@ -82,9 +93,6 @@ impl LocalState {
     pub fn write(&mut self, state: &mut State) -> Result<()> {
         if state.lineage.is_empty() {
             state.lineage = uuid::Uuid::new_v4().to_string();
-        }
-        if state.terraform_version.is_empty() {
-            state.terraform_version = TERRAFORM_VERSION.into();
         }
         match &self.seen {
             Some((serial, lineage)) => {
@@ -100,14 +108,80 @@ impl LocalState {
                         theirs: *serial,
                     });
                 }
-                if Some(self.render(state)?) == self.content {
-                    return Ok(());
+                if self.is_as_read(state)? {
+                    if self.source.is_none() {
+                        return Ok(());
+                    }
+                } else {
+                    state.serial = serial + 1;
                 }
-                state.serial = serial + 1;
             }
             None => state.serial = state.serial.max(1),
         }
+        self.put(state)
+    }
+
+    /// Writes a state that comes from elsewhere, with its own serial and lineage.
+    ///
+    /// # Errors
+    /// Unless forced: when the state that is here has another lineage, a higher serial, or the same serial and other content.
+    pub fn import(&mut self, state: &mut State, force: bool) -> Result<()> {
+        if let (false, Some((serial, lineage))) = (force, &self.seen)
+            && !self.is_empty()?
+        {
+            if *lineage != state.lineage && !lineage.is_empty() && !state.lineage.is_empty() {
+                return Err(Error::ImportUnrelated {
+                    ours: state.lineage.clone(),
+                    theirs: lineage.clone(),
+                });
+            }
+            if *serial > state.serial {
+                return Err(Error::ImportOlder {
+                    ours: state.serial,
+                    theirs: *serial,
+                });
+            }
+            if *serial == state.serial && !self.is_as_read(state)? {
+                return Err(Error::ImportSameSerial(*serial));
+            }
+        }
+        self.put(state)
+    }
+
+    /// Whether the state that was read holds nothing.
+    fn is_empty(&self) -> Result<bool> {
+        Ok(match &self.content {
+            Some(content) => v4::parse(content, &self.path)?.is_empty(),
+            None => true,
+        })
+    }
+
+    /// Whether what was read last means this state, however it is laid out and whoever wrote it.
+    fn is_as_read(&self, state: &State) -> Result<bool> {
+        let Some(content) = &self.content else {
+            return Ok(false);
+        };
+        let ours = self.render(state)?;
+        if ours == *content {
+            return Ok(true);
+        }
+        let before = v4::parse(content, &self.path)?;
+        let before = State {
+            terraform_version: state.terraform_version.clone(),
+            serial: state.serial,
+            lineage: state.lineage.clone(),
+            ..before
+        };
+        Ok(self.render(&before)? == ours)
+    }
+
+    fn put(&mut self, state: &mut State) -> Result<()> {
+        state.terraform_version = TERRAFORM_VERSION.into();
         let bytes = self.render(state)?;
+        if self.source.take().is_some() {
+            // What is about to be replaced is not what was read.
+            self.content = std::fs::read(&self.path).ok().filter(|old| !old.is_empty());
+        }
         self.back_up()?;
         self.replace(&bytes)?;
         self.seen = Some((state.serial, state.lineage.clone()));
@@ -134,6 +208,7 @@ impl LocalState {
     /// Temporary file, fsync, lock, rename, fsync of the folder.
     fn replace(&mut self, bytes: &[u8]) -> Result<()> {
         let folder = folder_of(&self.path);
+        std::fs::create_dir_all(folder).map_err(Error::io("making the folder", folder))?;
         let mut temporary = tempfile::Builder::new()
             .prefix(".terraform.tfstate.")
             .tempfile_in(folder)

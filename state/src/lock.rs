@@ -54,6 +54,9 @@ impl StateLock {
     pub fn acquire(path: &Path, info: &LockInfo) -> Result<StateLock> {
         let note = note_path(path);
         let existed = path.exists();
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder).map_err(Error::io("making the folder", folder))?;
+        }
         let file = loop {
             let file = open_private(path).map_err(Error::io("opening for the lock", path))?;
             match fcntl(file.as_fd(), FcntlArg::F_OFD_SETLK(&write_lock())) {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value as Json, json};
 use stead_value::addr::{InstanceKey, ModuleInstance, Resource, ResourceMode};
@@ -21,11 +21,15 @@ use crate::{Error, Result};
 #[derive(Serialize, Deserialize)]
 struct FileV4 {
     version: u64,
-    terraform_version: String,
-    serial: u64,
-    lineage: String,
-    outputs: BTreeMap<String, OutputV4>,
     #[serde(default)]
+    terraform_version: String,
+    #[serde(default)]
+    serial: u64,
+    #[serde(default)]
+    lineage: String,
+    #[serde(default, deserialize_with = "or_nothing")]
+    outputs: BTreeMap<String, OutputV4>,
+    #[serde(default, deserialize_with = "or_nothing")]
     resources: Vec<ResourceV4>,
     check_results: Option<Box<RawValue>>,
     #[serde(flatten)]
@@ -50,6 +54,7 @@ struct ResourceV4 {
     type_name: String,
     name: String,
     provider: String,
+    #[serde(default, deserialize_with = "or_nothing")]
     instances: Vec<InstanceV4>,
     #[serde(flatten)]
     unknown_fields: Map<String, Json>,
@@ -70,18 +75,30 @@ struct InstanceV4 {
     status: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     deposed: Option<String>,
+    #[serde(default)]
     schema_version: u64,
     attributes: Option<Box<RawValue>>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_nothing")]
     sensitive_attributes: Vec<Vec<Json>>,
     #[serde(flatten)]
     unknown_fields: Map<String, Json>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     private: Option<String>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "or_nothing",
+        skip_serializing_if = "Vec::is_empty"
+    )]
     dependencies: Vec<String>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     create_before_destroy: bool,
+}
+
+/// `null` where a list or a map may stand means an empty one.
+fn or_nothing<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
+    deserializer: D,
+) -> std::result::Result<T, D::Error> {
+    Option::deserialize(deserializer).map(Option::unwrap_or_default)
 }
 
 #[derive(Deserialize)]
@@ -270,6 +287,13 @@ fn write_path(path: &Path) -> Vec<Json> {
 
 /// Writes a state as Terraform does: two spaces, a final newline, a fixed order.
 pub(crate) fn render(state: &State) -> serde_json::Result<Vec<u8>> {
+    let mut resources: Vec<ResourceV4> = state
+        .resources
+        .iter()
+        .map(|(id, r)| write_resource(id, r))
+        .collect();
+    // By the module's text, as Terraform sorts: `module.a[10]` stands before `module.a[2]`.
+    resources.sort_by(|a, b| a.module.cmp(&b.module));
     let file = FileV4 {
         version: 4,
         terraform_version: state.terraform_version.clone(),
@@ -287,11 +311,7 @@ pub(crate) fn render(state: &State) -> serde_json::Result<Vec<u8>> {
                 (name.clone(), output)
             })
             .collect(),
-        resources: state
-            .resources
-            .iter()
-            .map(|(id, r)| write_resource(id, r))
-            .collect(),
+        resources,
         check_results: state.check_results.as_deref().map(own),
         unknown_fields: state.unknown_fields.clone(),
     };

@@ -104,6 +104,8 @@ async fn bootstrap(args: &BootstrapArgs, origin: &Path) -> Result<u8> {
             lock: true,
             lock_timeout: "0s".into(),
             state: None,
+            state_out: None,
+            backup: None,
         },
         destroy: false,
         refresh: true,

@@ -12,6 +12,7 @@ use stead_value::{Diagnostic, Diagnostics};
 
 use super::{print, providers};
 use crate::args::{DisplayArgs, VariableArgs};
+use crate::backend::{self, Initialise};
 use crate::error::{CommandError, Result};
 use crate::modules;
 use crate::render::json::diagnostic;
@@ -30,10 +31,10 @@ pub(crate) struct InitArgs {
     /// Fetch the modules that are missing
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value = "true", default_missing_value = "true", action = ArgAction::Set)]
     pub(crate) get: bool,
-    /// Look at the backend
+    /// Set up the backend that the configuration names
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value = "true", default_missing_value = "true", action = ArgAction::Set)]
     pub(crate) backend: bool,
-    /// Settings for the backend, NAME=VALUE or a file of them
+    /// An argument of the backend, NAME=VALUE, or a file of them
     #[arg(long, value_name = "CONFIG", action = ArgAction::Append)]
     pub(crate) backend_config: Vec<String>,
     /// Copy a module into this folder first, which must be empty
@@ -45,10 +46,10 @@ pub(crate) struct InitArgs {
     /// Print one JSON object a line
     #[arg(long)]
     pub(crate) json: bool,
-    /// Forget what was said of the backend before
+    /// Use what is at the new backend, whatever the old one was
     #[arg(long)]
     pub(crate) reconfigure: bool,
-    /// Copy the state into the backend; there is none but the local one to copy to
+    /// Take the states along to the new backend
     #[arg(long)]
     pub(crate) migrate_state: bool,
     /// As -migrate-state, without asking
@@ -174,8 +175,7 @@ async fn init(args: &InitArgs, origin: &Path, view: View) -> Result<u8> {
             "initializing_backend_message",
             "Initializing the backend...",
         );
-        session.check_backend()?;
-        check_backend_config(args, &session)?;
+        set_up_backend(args, &given, &session, view)?;
     }
     let (session, found) = if args.get {
         install(args, &given, &session, origin, view).await?
@@ -260,22 +260,29 @@ fn find_providers(session: &Session) -> Result<BTreeSet<ProviderSource>> {
     Ok(sources)
 }
 
-fn check_backend_config(args: &InitArgs, session: &Session) -> Result<()> {
-    if args.backend_config.is_empty() {
-        return Ok(());
-    }
-    if session.tree.root.module.terraform.backend.is_none() {
+/// Makes the declared backend the one in use.
+fn set_up_backend(args: &InitArgs, given: &Given<'_>, session: &Session, view: View) -> Result<()> {
+    let root = &session.tree.root.module;
+    if root.terraform.backend.is_none() && !args.backend_config.is_empty() {
         let warning = Diagnostic::warning(
             "Missing backend configuration",
             "-backend-config was used without a \"backend\" block in the configuration.\n\nIf you intended to override the default local backend configuration,\nno action is required, but you may add an explicit backend block to your\nconfiguration to clear this warning:\n\nterraform {\n  backend \"local\" {}\n}\n\nHowever, if you intended to override a defined backend, please verify that\nthe backend configuration is present and valid.\n",
         );
         session.warn(&warning.into());
-        return Ok(());
     }
-    Err(CommandError::new(
-        "Backend settings not supported yet",
-        "The option -backend-config can't be used yet: write the settings into the backend block.",
-    ))
+    let wanted = Initialise {
+        reconfigure: args.reconfigure,
+        migrate: args.migrate_state || args.force_copy,
+        force_copy: args.force_copy,
+        input: args.display.input.unwrap_or(true) && !args.json,
+    };
+    let done = backend::declared(&Disk, root, given, &args.backend_config)
+        .and_then(|declared| backend::initialise(declared, wanted))
+        .map_err(|error| error.with_sources(session))?;
+    for text in done {
+        view.say("backend_configured_success", &text);
+    }
+    Ok(())
 }
 
 /// Whether a folder holds no configuration at all.

@@ -5,6 +5,7 @@ mod apply;
 mod bootstrap;
 pub(crate) mod console;
 mod fmt;
+pub(crate) mod force_unlock;
 pub(crate) mod get;
 pub(crate) mod import;
 pub(crate) mod init;
@@ -19,11 +20,12 @@ mod planning;
 pub(crate) mod providers;
 mod saved;
 mod show;
-mod state;
+pub(crate) mod state;
 pub(crate) mod taint;
 pub(crate) mod test;
 mod validate;
 mod version;
+pub(crate) mod workspace;
 
 pub(crate) use fmt::FmtArgs;
 
@@ -61,8 +63,11 @@ pub(crate) async fn run(cli: Cli) -> Result<u8> {
         Command::Untaint(args) => taint::run(&args, false).await,
         Command::Output(args) => output::run(args),
         Command::Show(args) => show::run(args, &origin),
-        Command::State(command) => state::run(command),
+        Command::State(command) => state::run(command).await,
         Command::Test(args) => test::run(args, &origin).await,
+        Command::Workspace(command) => workspace::run(command).await,
+        Command::Env(command) => workspace::run_as_env(command).await,
+        Command::ForceUnlock(args) => force_unlock::run(&args),
         #[cfg(feature = "homelab")]
         Command::Bootstrap(args) => bootstrap::run(args, &origin).await,
         #[cfg(feature = "homelab")]

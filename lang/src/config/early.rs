@@ -4,20 +4,44 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use stead_value::{Diagnostic, Value};
+use stead_value::{Diagnostic, Diagnostics, Value};
 
 use super::model::{Module, ModuleCall};
 use crate::Files;
 use crate::expr::{
     Environment, Evaluation, PathKind, Reference, Resolved, Scope, Target, evaluate,
 };
-use crate::syntax::Expression;
+use crate::syntax::{Body, Expression};
 
 /// The values given to the root module's variables, unconverted, and the selected workspace.
 #[derive(Clone, Debug, Default)]
 pub struct EarlyValues {
     pub variables: BTreeMap<Arc<str>, Value>,
     pub workspace: String,
+}
+
+/// The arguments of a root module's block whose body is evaluated early, such as `backend`, with what is wrong with them.
+pub fn early_arguments(
+    files: &dyn Files,
+    module: &Module,
+    body: &Body,
+    values: &EarlyValues,
+) -> (BTreeMap<Arc<str>, Value>, Diagnostics) {
+    let early = EarlyModule {
+        module,
+        caller: None,
+        values,
+        files,
+        running: RefCell::default(),
+    };
+    let mut diagnostics = Diagnostics::new();
+    let mut arguments = BTreeMap::new();
+    for (name, attribute) in &body.attributes {
+        let outcome = early.evaluate(&attribute.expr);
+        diagnostics.extend(outcome.diagnostics);
+        arguments.insert(Arc::clone(name), outcome.value);
+    }
+    (arguments, diagnostics)
 }
 
 /// A module as far as it can be evaluated early.

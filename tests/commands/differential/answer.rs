@@ -4,7 +4,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::case::{Case, Kind, StandardOutput, Step};
 use super::diagnostics;
-use super::normalise::Normaliser;
+use super::normalise::{self, Normaliser};
 use super::outcome;
 use super::tool::{Printed, Tool};
 
@@ -119,7 +119,8 @@ impl Answer<'_> {
             |text: &str| serde_json::from_str::<Json>(text).map(|j| self.normaliser.json(&j));
         let value = match self.step.settings.output {
             StandardOutput::Ignored => return,
-            StandardOutput::Text => lines(text),
+            StandardOutput::Text if self.step.settings.serial => lines(text),
+            StandardOutput::Text => lines(&normalise::without_serials(text)),
             StandardOutput::Tests => {
                 let told = |line: &&str| {
                     ["  run \"", "Success!", "Failure!", "Executed"]
@@ -212,6 +213,16 @@ impl Answer<'_> {
         self.put("state", state);
     }
 
+    /// How often a state was written while an apply ran is by chance.
+    fn without_serial(&self, mut state: Json) -> Json {
+        if let Some(fields) = state.as_object_mut()
+            && !self.step.settings.serial
+        {
+            fields.remove("serial");
+        }
+        state
+    }
+
     /// The folder's files, and the contents of some, where the step asks for them.
     fn files(&mut self) {
         if self.step.settings.list {
@@ -219,12 +230,14 @@ impl Answer<'_> {
             outcome::list(self.tool.dir(), self.tool.dir(), &mut files);
             let mut files: Vec<String> = files.iter().map(|f| self.normaliser.text(f)).collect();
             files.sort();
+            // Backups within one second have one name.
+            files.dedup();
             self.put("files", files);
         }
         for name in &self.step.settings.contents {
             let value = match std::fs::read_to_string(self.tool.dir().join(name)) {
                 Ok(text) => match serde_json::from_str::<Json>(&text) {
-                    Ok(json) => outcome::without_details(json),
+                    Ok(json) => outcome::without_details(self.without_serial(json)),
                     Err(_) => lines(&text),
                 },
                 Err(_) => Json::Null,

@@ -50,6 +50,8 @@ pub(super) struct Settings {
     pub(super) no_init: bool,
     /// Diagnostics are not compared: a difference that is known and not yet gone.
     pub(super) no_diagnostics: bool,
+    /// States' serials are compared too.
+    pub(super) serial: bool,
     /// The state is not compared: it holds what differs in every run.
     pub(super) no_state: bool,
 }
@@ -147,6 +149,7 @@ impl Settings {
                 "detail" => self.detail = true,
                 "no-init" => self.no_init = true,
                 "no-diagnostics" => self.no_diagnostics = true,
+                "serial" => self.serial = true,
                 "no-state" => self.no_state = true,
                 _ => return false,
             },

@@ -14,7 +14,12 @@ struct Block<'a> {
 /// The diagnostics of a command in a fixed order: they are found in parallel.
 pub(super) fn parse(printed: &Printed, detail: bool) -> Vec<Json> {
     let text = format!("{}\n{}", printed.stdout, printed.stderr);
-    let mut found: Vec<Json> = blocks(&text).iter().map(|b| b.json(detail)).collect();
+    let mut found: Vec<Json> = blocks(&text)
+        .iter()
+        // Terraform's heading over what follows.
+        .filter(|b| !b.summary.contains("encountered problems during initiali"))
+        .map(|b| b.json(detail))
+        .collect();
     found.sort_by_key(Json::to_string);
     found.dedup();
     found
@@ -65,7 +70,9 @@ impl Block<'_> {
         let mut out = Map::new();
         out.insert("severity".into(), json!(self.severity.to_lowercase()));
         out.insert("summary".into(), json!(summary(self.summary)));
-        if let Some((file, line)) = self.rest.iter().find_map(|l| place(l)) {
+        let place = self.rest.iter().find_map(|l| place(l));
+        // Terraform gives a line even to what stands in no file.
+        if let Some((file, line)) = place.filter(|(file, _)| !file.is_empty()) {
             out.insert("file".into(), json!(file));
             out.insert("line".into(), json!(line));
         }
@@ -122,9 +129,10 @@ fn is_excerpt(line: &str) -> bool {
     let numbered = text.split_once(':').is_some_and(|(number, _)| {
         !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit())
     });
+    let absent = text == "(source code not available)";
     let marks = !text.is_empty() && text.chars().all(|c| c == '^');
     let value = text.starts_with(['├', '│']);
-    line.starts_with(' ') && (numbered || marks || value)
+    line.starts_with(' ') && (numbered || marks || value || absent)
 }
 
 /// The diagnostics of `validate -json`, in a fixed order.

@@ -36,6 +36,13 @@ static REPLACED: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
     .collect()
 });
 
+/// A state as it is printed, without its serial.
+pub(super) fn without_serials(text: &str) -> String {
+    static SERIAL: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new(r#""serial": \d+"#).expect("a pattern"));
+    SERIAL.replace_all(text, "\"serial\": N").into_owned()
+}
+
 impl Normaliser {
     pub(super) fn new(dir: &Path) -> Normaliser {
         let mut folders = vec![dir.display().to_string()];

@@ -81,8 +81,8 @@ pub(super) fn state(path: &Path) -> Json {
 
 /// A state without what is allowed to differ; other values as they are.
 pub(super) fn without_details(mut state: Json) -> Json {
-    for resource in state["resources"].as_array_mut().into_iter().flatten() {
-        for instance in resource["instances"].as_array_mut().into_iter().flatten() {
+    for resource in items(&mut state, "resources") {
+        for instance in items(resource, "instances") {
             if let Some(fields) = instance.as_object_mut() {
                 // Terraform records what is depended on through others too; stead orders by the direct ones.
                 fields.remove("dependencies");
@@ -92,6 +92,14 @@ pub(super) fn without_details(mut state: Json) -> Json {
         }
     }
     state
+}
+
+fn items<'a>(value: &'a mut Json, name: &str) -> impl Iterator<Item = &'a mut Json> {
+    value
+        .get_mut(name)
+        .and_then(Json::as_array_mut)
+        .into_iter()
+        .flatten()
 }
 
 /// The files below a folder, without what only one tool needs: modules, provider plugins, the dependency lock, saved plans.

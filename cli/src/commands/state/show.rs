@@ -1,0 +1,48 @@
+//! `stead state show`.
+
+use std::io::IsTerminal as _;
+use std::path::PathBuf;
+
+use stead_state::parse_resource_instance;
+
+use crate::commands::print;
+use crate::error::{CommandError, Result, colour_wanted};
+use crate::render::{self, Style};
+
+#[derive(clap::Args, Debug)]
+pub(crate) struct ShowArgs {
+    /// Where the state is kept, instead of the selected workspace's place
+    #[arg(long, value_name = "FILE")]
+    state: Option<PathBuf>,
+    #[arg(long)]
+    no_color: bool,
+    address: String,
+}
+
+const ONE_INSTANCE: &str = "This command requires that the address references one specific instance.\nTo view the available instances, use \"stead state list\". Please modify \nthe address to reference a specific instance.";
+
+pub(super) fn run(args: &ShowArgs) -> Result<u8> {
+    let style = Style {
+        colour: !args.no_color && colour_wanted(std::io::stdout().is_terminal()),
+    };
+    let wanted = parse_resource_instance(&args.address).ok_or_else(|| {
+        CommandError::text(format!(
+            "Error parsing instance address: {}\n\n{ONE_INSTANCE}",
+            args.address
+        ))
+    })?;
+    let state = super::read(args.state.as_ref())?;
+    let (object, provider) = state.current(&wanted).ok_or_else(|| {
+        CommandError::text(format!(
+            "No instance found for the given address!\n\n{ONE_INSTANCE}"
+        ))
+    })?;
+    print(&render::state::object(
+        &wanted,
+        object,
+        provider,
+        &crate::providers::registry()?,
+        style,
+    )?);
+    Ok(0)
+}
