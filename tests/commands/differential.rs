@@ -30,7 +30,7 @@ fn compare(name: &str) {
     let case = Case::parse(&text);
     let golden = folder("golden").join(format!("{name}.json"));
     let expected = expected(&case, &golden);
-    let found = answer::all(&Tool::stead(), &case);
+    let found = answer::abbreviate(answer::all(&Tool::stead(), &case));
     let lines = |json: &Json| serde_json::to_string_pretty(json).expect("JSON");
     let (expected, found) = (lines(&expected), lines(&found));
     let diff = similar::TextDiff::from_lines(&expected, &found);
@@ -61,9 +61,9 @@ fn expected(case: &Case, golden: &Path) -> Json {
                 golden.display()
             )
         });
-        return serde_json::from_str(&text).expect("JSON");
+        return answer::abbreviate(serde_json::from_str(&text).expect("JSON"));
     };
-    let answers = answer::all(&reference, case);
+    let answers = answer::abbreviate(answer::all(&reference, case));
     if record {
         let text = serde_json::to_string_pretty(&answers).expect("JSON");
         std::fs::create_dir_all(golden.parent().expect("an area")).expect("the area's folder");

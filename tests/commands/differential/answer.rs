@@ -19,6 +19,22 @@ pub(super) fn all(tool: &Tool, case: &Case) -> Json {
         .collect()
 }
 
+/// A state that is as after the step before stands in the answers once.
+pub(super) fn abbreviate(mut answers: Json) -> Json {
+    let mut before = Json::Null;
+    for answer in answers.as_array_mut().into_iter().flatten() {
+        let Some(state) = answer.get_mut("state").filter(|state| state.is_object()) else {
+            continue;
+        };
+        if *state == before {
+            *state = "as before".into();
+        } else {
+            before.clone_from(state);
+        }
+    }
+    answers
+}
+
 struct Answer<'a> {
     tool: &'a Tool,
     step: &'a Step,
