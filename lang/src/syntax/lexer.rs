@@ -152,7 +152,11 @@ impl<'a> Lexer<'a> {
         use TokenKind::*;
         let (a, b, c) = (self.byte(0), self.byte(1), self.byte(2));
         match (a, b, c) {
-            (b' ' | b'\t', ..) => self.at += 1,
+            (b' ' | b'\t', ..) => {
+                let blanks = self.stretch(|b| matches!(b, b' ' | b'\t'));
+                self.at += blanks;
+            }
+            (b'a'..=b'z' | b'A'..=b'Z' | b'_', ..) => self.ident(),
             (b'\n', ..) => self.take(Newline, 1),
             (b'\r', b'\n', _) => self.take(Newline, 2),
             (b'#', ..) | (b'/', b'/', _) => {
@@ -204,16 +208,31 @@ impl<'a> Lexer<'a> {
         }
     }
 
+    /// How many bytes from here on are of a kind.
+    fn stretch(&self, of_kind: impl Fn(u8) -> bool) -> usize {
+        let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
+        rest.iter().position(|b| !of_kind(*b)).unwrap_or(rest.len())
+    }
+
+    fn ident(&mut self) {
+        let ascii = self.stretch(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'));
+        let rest = self.rest().get(ascii..).unwrap_or("");
+        let more = match rest.as_bytes().first() {
+            Some(128..) => rest
+                .find(|c: char| c != '-' && !is_xid_continue(c))
+                .unwrap_or(rest.len()),
+            _ => 0,
+        };
+        self.take(TokenKind::Ident, ascii + more);
+    }
+
     fn ident_or_invalid(&mut self) {
         let rest = self.rest();
         let Some(first) = rest.chars().next() else {
             return;
         };
-        if first == '_' || is_xid_start(first) {
-            let length = rest
-                .find(|c: char| c != '-' && !is_xid_continue(c))
-                .unwrap_or(rest.len());
-            return self.take(TokenKind::Ident, length);
+        if is_xid_start(first) {
+            return self.ident();
         }
         let (summary, detail) = match first {
             '&' | '|' | '^' | '~' => (

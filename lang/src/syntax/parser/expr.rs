@@ -7,30 +7,25 @@ use super::super::{BinaryOp, Conditional, Expr, ExprKind, Span, UnaryOp};
 use super::template::name;
 use super::{Parser, invalid};
 
-/// Binary operators from the loosest to the tightest.
-const PRECEDENCE: [&[(TokenKind, BinaryOp)]; 6] = [
-    &[(TokenKind::Or, BinaryOp::Or)],
-    &[(TokenKind::And, BinaryOp::And)],
-    &[
-        (TokenKind::EqualEqual, BinaryOp::Equal),
-        (TokenKind::NotEqual, BinaryOp::NotEqual),
-    ],
-    &[
-        (TokenKind::Greater, BinaryOp::Greater),
-        (TokenKind::GreaterEqual, BinaryOp::GreaterEqual),
-        (TokenKind::Less, BinaryOp::Less),
-        (TokenKind::LessEqual, BinaryOp::LessEqual),
-    ],
-    &[
-        (TokenKind::Plus, BinaryOp::Add),
-        (TokenKind::Minus, BinaryOp::Subtract),
-    ],
-    &[
-        (TokenKind::Star, BinaryOp::Multiply),
-        (TokenKind::Slash, BinaryOp::Divide),
-        (TokenKind::Percent, BinaryOp::Modulo),
-    ],
-];
+/// A binary operator, and how tightly it binds.
+fn operator(kind: TokenKind) -> Option<(u8, BinaryOp)> {
+    Some(match kind {
+        TokenKind::Or => (0, BinaryOp::Or),
+        TokenKind::And => (1, BinaryOp::And),
+        TokenKind::EqualEqual => (2, BinaryOp::Equal),
+        TokenKind::NotEqual => (2, BinaryOp::NotEqual),
+        TokenKind::Greater => (3, BinaryOp::Greater),
+        TokenKind::GreaterEqual => (3, BinaryOp::GreaterEqual),
+        TokenKind::Less => (3, BinaryOp::Less),
+        TokenKind::LessEqual => (3, BinaryOp::LessEqual),
+        TokenKind::Plus => (4, BinaryOp::Add),
+        TokenKind::Minus => (4, BinaryOp::Subtract),
+        TokenKind::Star => (5, BinaryOp::Multiply),
+        TokenKind::Slash => (5, BinaryOp::Divide),
+        TokenKind::Percent => (5, BinaryOp::Modulo),
+        _ => return None,
+    })
+}
 
 impl Parser<'_> {
     pub(super) fn expression(&mut self) -> Expr {
@@ -76,41 +71,38 @@ impl Parser<'_> {
         }
     }
 
-    fn binary(&mut self, level: usize) -> Expr {
-        let Some(operators) = PRECEDENCE.get(level) else {
-            return self.with_traversal();
-        };
+    /// Operators that bind at least so tightly, and their operands.
+    fn binary(&mut self, least: u8) -> Expr {
         let mark = self.mark();
-        let first = self.binary(level + 1);
-        if self.failed_since(mark) {
-            return first;
-        }
-        let mut rest = Vec::new();
-        let mut span = first.span;
-        loop {
-            let kind = self.peek();
-            let Some(&(_, op)) = operators.iter().find(|(token, _)| *token == kind) else {
-                break;
-            };
-            self.read();
-            let mark = self.mark();
-            let operand = self.binary(level + 1);
-            if self.failed_since(mark) {
-                break;
+        let mut first = self.with_traversal();
+        // From the tightest to the loosest: operators of one level at a time.
+        while !self.failed_since(mark)
+            && let Some((level, _)) = operator(self.peek()).filter(|(level, _)| *level >= least)
+        {
+            let mut rest = Vec::new();
+            let mut span = first.span;
+            while let Some((same, op)) = operator(self.peek())
+                && same == level
+            {
+                self.read();
+                let operand = self.binary(level + 1);
+                if self.failed_since(mark) {
+                    break;
+                }
+                span = span.to(operand.span);
+                rest.push((op, operand));
             }
-            span = span.to(operand.span);
-            rest.push((op, operand));
+            if !rest.is_empty() {
+                first = Expr {
+                    kind: ExprKind::Binary {
+                        first: Box::new(first),
+                        rest,
+                    },
+                    span,
+                };
+            }
         }
-        if rest.is_empty() {
-            return first;
-        }
-        Expr {
-            kind: ExprKind::Binary {
-                first: Box::new(first),
-                rest,
-            },
-            span,
-        }
+        first
     }
 
     fn with_traversal(&mut self) -> Expr {

@@ -86,9 +86,7 @@ impl Parser<'_> {
                     let mut text = if token.kind == TokenKind::QuotedText {
                         self.unescape_quoted(token.span)
                     } else {
-                        self.text(token.span)
-                            .replace("$${", "${")
-                            .replace("%%{", "%{")
+                        without_doubles(self.text(token.span))
                     };
                     if trim {
                         text = text.trim_start().to_owned();
@@ -325,6 +323,15 @@ impl Parser<'_> {
             at += length;
         }
         out
+    }
+}
+
+/// `$${` and `%%{` stand for themselves with one sign less; they are tokens of their own.
+fn without_doubles(text: &str) -> String {
+    if text.starts_with("$${") || text.starts_with("%%{") {
+        text.get(1..).unwrap_or("").to_owned()
+    } else {
+        text.to_owned()
     }
 }
 
