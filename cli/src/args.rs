@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
-use clap::{ArgAction, Args, Parser, Subcommand};
+use clap::{Arg, ArgAction, ArgMatches, Args, FromArgMatches, Parser, Subcommand};
 
 use crate::commands::console::ConsoleArgs;
 use crate::commands::force_unlock::ForceUnlockArgs;
@@ -100,15 +100,80 @@ pub(crate) enum Command {
     Completions { shell: clap_complete::Shell },
 }
 
-/// Flags of every command that evaluates the configuration.
-#[derive(Args, Clone, Debug, Default)]
+/// Flags of every command that evaluates the configuration, in the order in which they stand: later ones win.
+#[derive(Clone, Debug, Default)]
 pub(crate) struct VariableArgs {
-    /// Set a root variable: -var 'name=value'
-    #[arg(long = "var", value_name = "NAME=VALUE", action = ArgAction::Append)]
-    pub(crate) vars: Vec<String>,
-    /// Read variables from a file, besides terraform.tfvars and *.auto.tfvars
-    #[arg(long = "var-file", value_name = "FILE", action = ArgAction::Append)]
-    pub(crate) var_files: Vec<PathBuf>,
+    pub(crate) flags: Vec<VariableFlag>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum VariableFlag {
+    /// `-var NAME=VALUE`
+    Value(String),
+    /// `-var-file FILE`
+    File(PathBuf),
+}
+
+impl VariableArgs {
+    pub(crate) fn files(&self) -> impl Iterator<Item = &PathBuf> {
+        self.flags.iter().filter_map(|flag| match flag {
+            VariableFlag::File(file) => Some(file),
+            VariableFlag::Value(_) => None,
+        })
+    }
+
+    pub(crate) fn values(&self) -> impl Iterator<Item = &String> {
+        self.flags.iter().filter_map(|flag| match flag {
+            VariableFlag::Value(value) => Some(value),
+            VariableFlag::File(_) => None,
+        })
+    }
+}
+
+impl Args for VariableArgs {
+    fn augment_args(command: clap::Command) -> clap::Command {
+        command
+            .arg(
+                Arg::new("var")
+                    .long("var")
+                    .value_name("NAME=VALUE")
+                    .action(ArgAction::Append)
+                    .help("Set a root variable: -var 'name=value'"),
+            )
+            .arg(
+                Arg::new("var-file")
+                    .long("var-file")
+                    .value_name("FILE")
+                    .action(ArgAction::Append)
+                    .value_parser(clap::value_parser!(PathBuf))
+                    .help("Read variables from a file, besides terraform.tfvars and *.auto.tfvars"),
+            )
+    }
+
+    fn augment_args_for_update(command: clap::Command) -> clap::Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for VariableArgs {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let mut flags = Vec::new();
+        let values = matches.get_many::<String>("var").unwrap_or_default();
+        let places = matches.indices_of("var").unwrap_or_default();
+        flags.extend(places.zip(values.cloned().map(VariableFlag::Value)));
+        let files = matches.get_many::<PathBuf>("var-file").unwrap_or_default();
+        let places = matches.indices_of("var-file").unwrap_or_default();
+        flags.extend(places.zip(files.cloned().map(VariableFlag::File)));
+        flags.sort_by_key(|(at, _)| *at);
+        Ok(VariableArgs {
+            flags: flags.into_iter().map(|(_, flag)| flag).collect(),
+        })
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
 }
 
 #[derive(Args, Clone, Debug, Default)]

@@ -280,7 +280,7 @@ impl Session {
         Ok(found
             .into_iter()
             .map(|(name, given)| {
-                let source = variables::Source::of(&given, &arguments.var_files);
+                let source = variables::Source::of(&given, arguments);
                 (name, (given, source))
             })
             .collect())
@@ -328,14 +328,7 @@ fn gather(
         .collect();
     // The lab's gateway is the one thing that only the lab sets.
     let in_lab = std::env::var_os("STEAD_DIAL").is_some();
-    variables::gather(
-        files,
-        declared,
-        &environment,
-        &arguments.var_files,
-        &arguments.vars,
-        in_lab,
-    )
+    variables::gather(files, declared, &environment, &arguments.flags, in_lab)
 }
 
 /// Where the state lies.

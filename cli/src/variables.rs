@@ -12,6 +12,8 @@ use stead_lang::config::vars::{read_tfvars, value_from_text};
 use stead_lang::syntax::SourceFile;
 use stead_value::{Diagnostic, Diagnostics};
 
+use crate::args::{VariableArgs, VariableFlag};
+
 /// The secrets of a stack's lab: read when stead runs in the lab, so that the same commands work there and outside.
 const LAB_FILE: &str = "lab.tfvars";
 
@@ -21,6 +23,8 @@ pub(crate) struct Gathered {
     pub(crate) values: BTreeMap<Arc<str>, GivenVariable>,
     pub(crate) sources: Vec<Arc<SourceFile>>,
     pub(crate) diagnostics: Diagnostics,
+    /// Names that files give values to and nothing declares, with the file of each.
+    undeclared: BTreeMap<Arc<str>, String>,
 }
 
 /// Which kind of place a value comes from.
@@ -33,9 +37,9 @@ pub(crate) enum Source {
 }
 
 impl Source {
-    pub(crate) fn of(given: &GivenVariable, named_files: &[PathBuf]) -> Source {
+    pub(crate) fn of(given: &GivenVariable, arguments: &VariableArgs) -> Source {
         let named = |file: &PathBuf| file.display().to_string() == given.origin;
-        if given.origin == FLAG || named_files.iter().any(named) {
+        if given.origin == FLAG || arguments.files().any(named) {
             Source::CommandLine
         } else if given.origin.starts_with(ENVIRONMENT) {
             Source::Environment
@@ -50,13 +54,12 @@ const FLAG: &str = "the -var option";
 const ENVIRONMENT: &str = "the environment variable TF_VAR_";
 
 /// Values in the order of precedence, later ones winning: `TF_VAR_…`, `terraform.tfvars`, `terraform.tfvars.json`,
-/// `*.auto.tfvars` and `*.auto.tfvars.json` by name, in the lab `lab.tfvars`, then `-var-file` and `-var`.
+/// `*.auto.tfvars` and `*.auto.tfvars.json` by name, in the lab `lab.tfvars`, then `-var-file` and `-var` as they stand.
 pub(crate) fn gather(
     files: &dyn Files,
     declared: &IndexMap<Arc<str>, Variable>,
     environment: &[(String, String)],
-    var_files: &[PathBuf],
-    vars: &[String],
+    flags: &[VariableFlag],
     in_lab: bool,
 ) -> Gathered {
     let mut gathered = Gathered::default();
@@ -81,12 +84,13 @@ pub(crate) fn gather(
     if in_lab && files.exists(Path::new(LAB_FILE)) {
         gathered.file(files, declared, Path::new(LAB_FILE));
     }
-    for path in var_files {
-        gathered.file(files, declared, path);
+    for flag in flags {
+        match flag {
+            VariableFlag::File(path) => gathered.file(files, declared, path),
+            VariableFlag::Value(text) => gathered.flag(declared, text),
+        }
     }
-    for var in vars {
-        gathered.flag(declared, var);
-    }
+    gathered.undeclared_in_files();
     gathered
 }
 
@@ -112,42 +116,63 @@ impl Gathered {
             ));
             return;
         };
-        match declared.get(name.trim()) {
+        if let Some(bare) = name.strip_suffix(' ') {
+            self.diagnostics.push(Diagnostic::error(
+                "Invalid -var option",
+                format!("Variable name \"{name}\" is invalid due to trailing space. Did you mean -var=\"{bare}={}\"?", text.strip_prefix(' ').unwrap_or(text)),
+            ));
+            return;
+        }
+        match declared.get(name) {
             Some(variable) => self.text(variable, text, FLAG),
-            None => self.diagnostics.push(undeclared(name, "The -var option")),
+            None => self.diagnostics.push(Diagnostic::error(
+                "Value for undeclared variable",
+                format!("A variable named \"{name}\" was assigned on the command line, but the root module does not declare a variable of that name. To use this value, add a \"variable\" block to the configuration."),
+            )),
         }
     }
 
     fn file(&mut self, files: &dyn Files, declared: &IndexMap<Arc<str>, Variable>, path: &Path) {
+        if !files.exists(path) {
+            self.diagnostics.push(Diagnostic::error(
+                "Failed to read variables file",
+                format!("Given variables file {} does not exist.", path.display()),
+            ));
+            return;
+        }
         let (values, source, diagnostics) = read_tfvars(files, path);
         self.diagnostics.extend(diagnostics);
         self.sources.extend(source);
+        let origin = path.display().to_string();
         for (name, given) in values {
             if declared.contains_key(&name) {
-                let origin = path.display().to_string();
-                self.values.insert(
-                    name,
-                    GivenVariable {
-                        value: given.value,
-                        origin,
-                        range: given.range,
-                    },
-                );
+                let given = GivenVariable {
+                    value: given.value,
+                    origin: origin.clone(),
+                    range: given.range,
+                };
+                self.values.insert(name, given);
             } else {
-                let mut warning = undeclared(&name, &format!("The file {}", path.display()));
-                warning.severity = stead_value::Severity::Warning;
-                warning.subject = given.range;
-                self.diagnostics.push(warning);
+                self.undeclared.insert(name, origin.clone());
             }
         }
     }
-}
 
-fn undeclared(name: &str, origin: &str) -> Diagnostic {
-    Diagnostic::error(
-        "Value for undeclared variable",
-        format!(
-            "{origin} gives a value to \"{name}\", but the root module does not declare a variable of that name. Declare it with a variable \"{name}\" {{}} block, or take the value out."
-        ),
-    )
+    /// Files are shared between stacks: what they hold too much is told, but not at length.
+    fn undeclared_in_files(&mut self) {
+        const SHOWN: usize = 2;
+        for (name, file) in self.undeclared.iter().take(SHOWN) {
+            self.diagnostics.push(Diagnostic::warning(
+                "Value for undeclared variable",
+                format!("The root module does not declare a variable named \"{name}\" but a value was found in file \"{file}\". If you meant to use this value, add a \"variable\" block to the configuration.\n\nTo silence these warnings, use TF_VAR_... environment variables to provide certain \"global\" settings to all configurations in your organization. To reduce the verbosity of these warnings, use the -compact-warnings option."),
+            ));
+        }
+        let more = self.undeclared.len().saturating_sub(SHOWN);
+        if more > 0 {
+            self.diagnostics.push(Diagnostic::warning(
+                "Values for undeclared variables",
+                format!("In addition to the other similar warnings shown, {more} other variable(s) defined without being declared."),
+            ));
+        }
+    }
 }

@@ -8,3 +8,4 @@ mod imports;
 mod locking;
 mod terraform;
 mod validate;
+mod variables;

@@ -14,7 +14,9 @@ use stead_value::Value;
 use super::lab::Repository;
 use super::plan::{Prepared, prepare};
 use super::print;
-use crate::args::{BootstrapArgs, DisplayArgs, LabArgs, LockArgs, PlanningArgs, VariableArgs};
+use crate::args::{
+    BootstrapArgs, DisplayArgs, LabArgs, LockArgs, PlanningArgs, VariableArgs, VariableFlag,
+};
 use crate::error::{CommandError, Result};
 use crate::progress::Progress;
 use crate::render::Style;
@@ -43,13 +45,17 @@ async fn in_lab(args: &BootstrapArgs) -> Result<u8> {
         "--auto-approve".into(),
     ];
     arguments.push(format!("--parallelism={}", args.parallelism).into());
-    for file in &args.variables.var_files {
-        arguments.push("--var-file".into());
-        arguments.push(absolute(file)?.into());
-    }
-    for var in &args.variables.vars {
-        arguments.push("--var".into());
-        arguments.push(var.into());
+    for flag in &args.variables.flags {
+        match flag {
+            VariableFlag::File(file) => {
+                arguments.push("--var-file".into());
+                arguments.push(absolute(file)?.into());
+            }
+            VariableFlag::Value(value) => {
+                arguments.push("--var".into());
+                arguments.push(value.into());
+            }
+        }
     }
     if args.no_color {
         arguments.push("--no-color".into());
@@ -84,18 +90,16 @@ fn absolute(path: &Path) -> Result<PathBuf> {
 
 async fn bootstrap(args: &BootstrapArgs, origin: &Path) -> Result<u8> {
     let started = Instant::now();
-    let var_files = args
-        .variables
-        .var_files
-        .iter()
-        .map(|f| absolute(f))
-        .collect::<Result<_>>()?;
+    // From here on, paths are seen from the stack's folder.
+    let mut flags = args.variables.flags.clone();
+    for flag in &mut flags {
+        if let VariableFlag::File(file) = flag {
+            *file = absolute(file)?;
+        }
+    }
     std::env::set_current_dir(&args.dir)?;
     let planning = PlanningArgs {
-        variables: VariableArgs {
-            vars: args.variables.vars.clone(),
-            var_files,
-        },
+        variables: VariableArgs { flags },
         display: DisplayArgs {
             no_color: args.no_color,
             ..DisplayArgs::default()

@@ -82,13 +82,11 @@ pub(crate) async fn run(cli: Cli) -> Result<u8> {
     }
 }
 
-/// Writes a command's result to standard output.
-#[expect(
-    clippy::print_stdout,
-    reason = "results are printed here and nowhere else"
-)]
+/// Writes a command's result to standard output. Whoever reads there may stop reading (`| head`), which is no mistake.
 pub(crate) fn print(text: &str) {
-    print!("{text}");
+    use std::io::Write as _;
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }
 
 /// Writes what went wrong to standard error, where a command goes on all the same.

@@ -179,10 +179,10 @@ impl Globals {
         for path in automatic(Path::new("")) {
             self.file(&path, &mut values, diagnostics);
         }
-        for path in &args.variables.var_files {
+        for path in args.variables.files() {
             self.file(path, &mut values, diagnostics);
         }
-        for var in &args.variables.vars {
+        for var in args.variables.values() {
             match var.split_once('=') {
                 Some((name, text)) => {
                     let text = text.to_owned();

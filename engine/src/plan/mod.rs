@@ -364,7 +364,7 @@ impl<'e, 'c> Planner<'e, 'c> {
             self.push(Object::Checks(module));
             // Named values count although nobody uses them: what is wrong with them is told.
             let all = self.selection.is_all();
-            let variables = config.variables.keys().filter(|_| module != ROOT);
+            let variables = config.variables.keys();
             let named = (config.locals.keys())
                 .map(|name| Object::Local(module, Arc::clone(name)))
                 .chain(variables.map(|name| Object::Variable(module, Arc::clone(name))))

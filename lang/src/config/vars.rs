@@ -12,7 +12,7 @@ use super::files::read_source;
 use super::model::Variable;
 use crate::Files;
 use crate::expr::evaluate_constant;
-use crate::syntax::{SourceFile, parse_expression, parse_file, parse_json_file};
+use crate::syntax::{Block, SourceFile, parse_expression, parse_file, parse_json_file};
 
 /// A value given from outside, not yet converted to the variable's type.
 #[derive(Clone, Debug)]
@@ -43,13 +43,7 @@ pub fn read_tfvars(
         };
         diagnostics.extend(problems);
         for block in &body.blocks {
-            diagnostics.push(
-                    Diagnostic::error(
-                        "Unexpected block",
-                        format!("Blocks are not allowed here: a variables file only assigns values. To declare a variable, put the \"{}\" block into a configuration file.", block.kind),
-                    )
-                    .at(block.header_range()),
-                );
+            diagnostics.push(misplaced(block));
         }
         for (name, attribute) in body.attributes {
             let outcome = evaluate_constant(&attribute.expr);
@@ -68,6 +62,25 @@ pub fn read_tfvars(
         }
     }
     (values, source, diagnostics)
+}
+
+/// A block where only values are assigned.
+fn misplaced(block: &Block) -> Diagnostic {
+    let at = block.body.range(block.kind_span);
+    match block.labels.first() {
+        Some(name) if &*block.kind == "variable" => Diagnostic::error(
+            "Variable declaration in .tfvars file",
+            format!(
+                "A .tfvars file is used to assign values to variables that have already been declared in .tf files, not to declare new variables. To declare variable \"{0}\", place this block in one of your .tf files, such as variables.tf.\n\nTo set a value for this variable in {1}, use the definition syntax instead:\n    {0} = <value>",
+                name.text, at.file
+            ),
+        ),
+        _ => Diagnostic::error(
+            format!("Unexpected \"{}\" block", block.kind),
+            "Blocks are not allowed here.",
+        ),
+    }
+    .at(at)
 }
 
 /// The value of `-var NAME=TEXT` or an environment variable: plain text for strings and untyped variables, an expression
