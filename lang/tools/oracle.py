@@ -19,8 +19,17 @@ BEGIN = "    "
 PLACE = re.compile(r"\(at e/main.tf:\d+,(\d+)-(\d+)\)")
 
 
+# Terraform reads the whole file again for each error that it shows.
+AT_ONCE = 300
+
+
 def answers(expressions, tool="terraform"):
     expressions = list(expressions)
+    parts = [expressions[i : i + AT_ONCE] for i in range(0, len(expressions), AT_ONCE)]
+    return [answer for part in parts for answer in answers_at_once(part, tool)]
+
+
+def answers_at_once(expressions, tool):
     found = [None] * len(expressions)
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
@@ -205,7 +214,7 @@ def number_text(part):
         return str(part)
     if part in (float("inf"), float("-inf")):
         return "+Inf" if part > 0 else "-Inf"
-    text = format(Decimal(repr(part)), "f")
+    text = format(Decimal(repr(part) if isinstance(part, float) else part), "f")
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 

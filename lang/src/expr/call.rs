@@ -1,11 +1,15 @@
 //! Function calls: the arguments, and the functions that take expressions instead of values.
 
+use std::sync::Arc;
+
+use stead_value::convert::{convert, convertible};
 use stead_value::{Diagnostics, Kind, Marks, Type, Value};
 
 use super::eval::Evaluator;
 use super::start::start_span;
-use crate::config::place;
-use crate::syntax::{Call, Expr, Span};
+use crate::config::{parse_type, place};
+use crate::functions::count_problem;
+use crate::syntax::{Call, Expr, Expression, Span};
 
 /// An argument with the place that messages about it point to.
 pub(super) struct Argument {
@@ -25,6 +29,7 @@ impl Evaluator<'_> {
         match call.name.strip_prefix("core::").unwrap_or(&call.name) {
             "try" if !call.expand => self.try_call(&call.args, call.name_span.to(call.open_paren)),
             "can" if !call.expand => self.can_call(call),
+            "convert" if !call.expand => self.convert_call(call),
             name => {
                 let errors_before = self.outcome.diagnostics.len();
                 let Some(arguments) = self.arguments(call) else {
@@ -95,6 +100,37 @@ impl Evaluator<'_> {
                 start_span(second),
                 "Too many function arguments",
                 "Function \"can\" expects only 1 argument(s).",
+            ),
+        }
+    }
+
+    /// The first argument in the type that the second one names. (Since Terraform 1.15.)
+    fn convert_call(&mut self, call: &Call) -> Value {
+        let [value, ty] = call.args.as_slice() else {
+            let names = ["value", "type"];
+            let problem = count_problem(&call.name, &names, false, call.args.len());
+            let at = call.args.get(2).map_or(call.close_paren, start_span);
+            let (summary, detail) = problem.unwrap_or_default();
+            return self.error(at, summary, detail);
+        };
+        let argument = self.expr(value);
+        let (constraint, diagnostics) =
+            parse_type(&Expression::new(Arc::clone(self.file), ty.clone()));
+        if diagnostics.has_errors() {
+            self.outcome.diagnostics.extend(diagnostics);
+            return Value::dynamic();
+        }
+        let (argument, marks) = argument.unmark_deep();
+        let plain = constraint.ty.without_optional();
+        if !argument.is_known() && convertible(&argument.ty(), &constraint.ty, true) {
+            return Value::unknown(plain).with_marks(marks);
+        }
+        match convert(&constraint.defaults.apply(&argument), &constraint.ty) {
+            Ok(value) => value.with_marks(marks),
+            Err(error) => self.error(
+                start_span(value),
+                "Invalid function argument",
+                format!("Invalid value for \"value\" parameter: {error}."),
             ),
         }
     }

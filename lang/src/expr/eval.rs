@@ -73,7 +73,7 @@ impl Scope for Constant {
 
 pub(super) struct Evaluator<'a> {
     pub(super) scope: &'a dyn Scope,
-    pub(super) file: &'a SourceFile,
+    pub(super) file: &'a Arc<SourceFile>,
     /// Diagnostics and flags; its value is not used.
     pub(super) outcome: Evaluation,
     /// Names bound by `for` around the current place, innermost last; in a template, its variables.
@@ -92,7 +92,7 @@ pub(super) struct TemplateContext {
 }
 
 impl<'a> Evaluator<'a> {
-    pub(super) fn new(file: &'a SourceFile, scope: &'a dyn Scope) -> Evaluator<'a> {
+    pub(super) fn new(file: &'a Arc<SourceFile>, scope: &'a dyn Scope) -> Evaluator<'a> {
         Evaluator {
             scope,
             file,

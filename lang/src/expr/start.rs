@@ -17,7 +17,9 @@ pub(super) fn start_span(expr: &Expr) -> Span {
             steps.last().map_or(expr.span, |s| step_span(expr.span, s))
         }
         ExprKind::Template(parts) => match parts.as_slice() {
-            [TemplatePart::Interpolation(_)] | [] => expr.span,
+            [TemplatePart::Interpolation(_)] => expr.span,
+            // Nothing begins behind the quotes.
+            [] => Span::new(expr.span.end, expr.span.end + 1),
             [first, ..] => part_span(first),
         },
         ExprKind::Literal(_) | ExprKind::Invalid | ExprKind::Broken(_) => expr.span,

@@ -291,9 +291,6 @@ pub(super) fn range(call: &Call<'_>) -> Outcome {
             "end must be greater than start when step is positive",
         ));
     }
-    if step.is_zero() && start != end {
-        return Err(FunctionError::argument(2, "step must not be zero"));
-    }
     let mut values = Vec::new();
     let mut next = start;
     while if down { next > end } else { next < end } {

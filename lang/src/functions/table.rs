@@ -107,7 +107,8 @@ pub static FUNCTIONS: &[Function] = &[
         ],
         BOOL,
         net::cidrcontains,
-    ),
+    )
+    .nullable(),
     Function::new(
         "cidrhost",
         &[string("prefix"), number("hostnum")],
@@ -133,6 +134,13 @@ pub static FUNCTIONS: &[Function] = &[
     Function::new("compact", &[p("list", ListOfString)], STRINGS, c::compact),
     Function::new("concat", &[], By(c::concat_type), c::concat).variadic(any("seqs").marked()),
     Function::new("contains", &[any("list"), any("value")], BOOL, c::contains),
+    Function::new(
+        "convert",
+        &[any("value").null().unknown().open(), any("type")],
+        DYNAMIC,
+        evaluators,
+    )
+    .nullable(),
     Function::new("csvdecode", ONE_STRING, DYNAMIC, e::csvdecode),
     of_path("dirname", files::dirname),
     Function::new(
@@ -423,7 +431,8 @@ pub static FUNCTIONS: &[Function] = &[
         &[string("timestamp"), string("duration")],
         STRING,
         time::timeadd,
-    ),
+    )
+    .nullable(),
     Function::new(
         "timecmp",
         &[string("timestamp_a"), string("timestamp_b")],
