@@ -42,7 +42,8 @@ fn replace<'a>(tokens: &mut [Token<'a>], instead: Vec<Piece<'a>>) {
     }
 }
 
-/// Labels are quoted, and nothing stands between them.
+/// Labels are quoted, and nothing stands between them. The reference drops a label with a lone `$` or `%` in it; that would break
+/// the configuration, so it stays here.
 fn labels(block: &Block, tokens: &mut [Token<'_>]) {
     let Some(last) = block.labels.last() else {
         return;
