@@ -503,6 +503,7 @@ impl Write {
         } else {
             fresh.private
         };
+        let promised = fresh.planned.clone();
         let request = ApplyRequest {
             prior: self.prior,
             planned: fresh.planned,
@@ -511,6 +512,9 @@ impl Write {
         };
         let response = provider.apply(type_name, request, context).await;
         let mut diagnostics = response.diagnostics;
+        if !diagnostics.has_errors() {
+            diagnostics.extend(broken_promise(&self.address, &promised, &response.value));
+        }
         let value = if response.value.is_wholly_known() {
             response.value
         } else {
@@ -545,6 +549,26 @@ impl Write {
         )
         .into()
     }
+}
+
+/// What an apply gave although the plan, which was known there, said something else.
+fn broken_promise(
+    address: &ResourceInstance,
+    promised: &Value,
+    result: &Value,
+) -> Option<Diagnostic> {
+    let why = if result.is_null() {
+        "Root object was present, but now absent".to_owned()
+    } else {
+        let path = first_contradiction(promised, result, &stead_value::Path::root())?;
+        format!(".{path}: the value is not the one that was planned")
+    };
+    Some(Diagnostic::error(
+        "Provider produced inconsistent result after apply",
+        format!(
+            "When applying changes to {address}, the provider produced an unexpected new value: {why}. What it produced is recorded. This is a bug in the provider: please report it."
+        ),
+    ))
 }
 
 /// The first place where a final plan says something else than the plan that was shown; unknowns may become anything.

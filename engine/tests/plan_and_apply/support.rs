@@ -9,11 +9,14 @@ use stead_engine::eval::{Evaluator, Phase, Settings};
 use stead_engine::plan::{Options, Planned, plan};
 use stead_engine::{Event, Observer, PlanMode, Registry};
 use stead_lang::config::{ConfigTree, NothingInstalled};
-use stead_sdk::{Context, Dialer, Error, Failure, Native, ProviderConfig, Resource, async_trait};
+use stead_sdk::{
+    Context, DataSource, Dialer, Ephemeral, Error, Failure, Lease, Native, Private, ProviderConfig,
+    Resource, async_trait,
+};
 use stead_state::State;
 use stead_value::addr::{ProviderSource, ResourceInstance};
 use stead_value::{Diagnostic, Diagnostics, Value};
-use tokio::sync::Barrier;
+use tokio::sync::{Barrier, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 /// What a failing create leaves behind.
@@ -27,13 +30,27 @@ pub(crate) enum Left {
 }
 
 /// What was done in the world, and how it misbehaves.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(crate) struct Remote {
     log: Arc<Mutex<Vec<String>>>,
     fails: Option<(&'static str, Left)>,
     interrupts: Option<&'static str>,
     cancel: Arc<Mutex<CancellationToken>>,
     together: Option<Arc<Barrier>>,
+    pub(crate) renewed: Arc<Semaphore>,
+}
+
+impl Default for Remote {
+    fn default() -> Self {
+        Remote {
+            log: Arc::default(),
+            fails: None,
+            interrupts: None,
+            cancel: Arc::default(),
+            together: None,
+            renewed: Arc::new(Semaphore::new(0)),
+        }
+    }
 }
 
 impl Remote {
@@ -137,6 +154,94 @@ impl Resource for Cluster {
         client
             .act(format!("delete cloud_cluster {}", prior.name))
             .await
+    }
+}
+
+/// Opened for as long as something uses it.
+#[derive(Clone, Debug, DataSource)]
+#[data_source(name = "cloud_token")]
+struct Token {
+    #[attr(required)]
+    name: String,
+    #[attr(computed)]
+    secret: Option<String>,
+}
+
+#[async_trait]
+impl Ephemeral for Token {
+    type Client = Remote;
+
+    async fn open(client: &Remote, config: Self, _: &Context) -> Result<Lease<Self>, Error> {
+        client.act(format!("open {}", config.name)).await?;
+        let mut private = Private::default();
+        private.put("name", &config.name)?;
+        let secret = Some(format!("secret of {}", config.name));
+        Ok(Lease {
+            object: Token { secret, ..config },
+            private,
+            // At once, and only once.
+            renew_at: Some(std::time::SystemTime::now()),
+        })
+    }
+
+    async fn renew(client: &Remote, mut private: Private, _: &Context) -> Result<Lease<()>, Error> {
+        let name: Option<String> = private.get("name")?;
+        private.put("renewed", &true)?;
+        client.renewed.add_permits(1);
+        Ok(Lease {
+            object: (),
+            private,
+            renew_at: name.is_none().then(std::time::SystemTime::now),
+        })
+    }
+
+    async fn close(client: &Remote, private: Private, _: &Context) -> Result<(), Error> {
+        let name: Option<String> = private.get("name")?;
+        client
+            .act(format!("close {}", name.unwrap_or_default()))
+            .await
+    }
+}
+
+/// Takes a value that is stored nowhere.
+#[derive(Clone, Debug, Resource)]
+#[resource(name = "cloud_login")]
+struct Login {
+    #[attr(computed)]
+    id: String,
+    #[attr(required)]
+    name: String,
+    #[attr(optional, write_only)]
+    password_wo: Option<String>,
+}
+
+#[async_trait]
+impl Resource for Login {
+    type Client = Remote;
+
+    async fn create(
+        client: &Remote,
+        planned: Self,
+        config: &Value,
+        _: &Context,
+    ) -> Result<Self, Failure<Self>> {
+        let password: Option<String> = stead_sdk::codec::attribute(config, "password_wo")?;
+        let password = password.unwrap_or_default();
+        client
+            .act(format!("login {} with {password}", planned.name))
+            .await?;
+        Ok(Login {
+            id: planned.name.clone(),
+            ..planned
+        })
+    }
+
+    async fn read(_: &Remote, prior: Self, _: &Context) -> Result<Option<Self>, Error> {
+        Ok(Some(prior))
+    }
+
+    async fn delete(client: &Remote, prior: Self, _: &Context) -> Result<(), Error> {
+        client.act(format!("logout {}", prior.name)).await
     }
 }
 
@@ -261,6 +366,8 @@ impl Stand {
                 async move { Ok::<_, Diagnostics>(remote) }
             })
             .resource::<Cluster>()
+            .resource::<Login>()
+            .ephemeral::<Token>()
             .build(&Dialer::direct());
         registry.register(source("hashicorp/cloud"), Arc::new(cloud));
         let remote = self.remote.clone();

@@ -1,153 +1,15 @@
 //! SSH against a small server that hands commands to a real shell.
 
+mod ssh_server;
+
 use std::path::Path;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
-use russh::keys::{Algorithm, HashAlg, PrivateKey};
-use russh::server::{
-    Auth, ChannelOpenHandle, Handler, Msg, Server as _, Session, VerifiedPublicKey,
+use ssh_server::{Host, PASSWORD, USER, host};
+use stead_sdk::{
+    Context, Dialer, ErrorKind, HostKeyPolicy, SshAuth, SshOptions, SshStream, shell_quote,
 };
-use russh::{Channel, ChannelId};
-use stead_sdk::{Context, Dialer, ErrorKind, HostKeyPolicy, SshAuth, SshOptions, shell_quote};
-use tokio::io::AsyncWriteExt as _;
-use tokio::process::Command;
-
-const USER: &str = "ubuntu";
-const PASSWORD: &str = "correct horse";
-
-/// A host: its port, its key's fingerprint, and the user's key.
-struct Host {
-    port: u16,
-    fingerprint: String,
-    user_key: String,
-}
-
-#[derive(Clone)]
-struct Server {
-    user_key: Arc<russh::keys::PublicKey>,
-}
-
-impl russh::server::Server for Server {
-    type Handler = Login;
-
-    fn new_client(&mut self, _peer: Option<std::net::SocketAddr>) -> Login {
-        Login {
-            user_key: Arc::clone(&self.user_key),
-            channel: None,
-        }
-    }
-}
-
-struct Login {
-    user_key: Arc<russh::keys::PublicKey>,
-    channel: Option<Channel<Msg>>,
-}
-
-impl Handler for Login {
-    type Error = russh::Error;
-
-    async fn auth_password(&mut self, user: &str, password: &str) -> Result<Auth, Self::Error> {
-        Ok(if (user, password) == (USER, PASSWORD) {
-            Auth::Accept
-        } else {
-            Auth::reject()
-        })
-    }
-
-    async fn auth_publickey(
-        &mut self,
-        user: &str,
-        key: VerifiedPublicKey<'_>,
-    ) -> Result<Auth, Self::Error> {
-        let known = user == USER && key.public_key.key_data() == self.user_key.key_data();
-        Ok(if known { Auth::Accept } else { Auth::reject() })
-    }
-
-    async fn channel_open_session(
-        &mut self,
-        channel: Channel<Msg>,
-        reply: ChannelOpenHandle,
-        _session: &mut Session,
-    ) -> Result<(), Self::Error> {
-        self.channel = Some(channel);
-        reply.accept().await;
-        Ok(())
-    }
-
-    async fn exec_request(
-        &mut self,
-        id: ChannelId,
-        data: &[u8],
-        session: &mut Session,
-    ) -> Result<(), Self::Error> {
-        session.channel_success(id)?;
-        let command = String::from_utf8(data.to_vec()).unwrap();
-        tokio::spawn(run(command, self.channel.take().unwrap()));
-        Ok(())
-    }
-}
-
-async fn run(command: String, channel: Channel<Msg>) {
-    use std::process::Stdio;
-    let (mut input, output) = channel.split();
-    let mut child = Command::new("sh")
-        .args(["-c", &command])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()
-        .unwrap();
-    let (mut stdin, mut stdout, mut stderr) = (
-        child.stdin.take().unwrap(),
-        child.stdout.take().unwrap(),
-        child.stderr.take().unwrap(),
-    );
-    let feeding = tokio::spawn(async move {
-        let _ = tokio::io::copy(&mut input.make_reader(), &mut stdin).await;
-        let _ = stdin.shutdown().await;
-    });
-    let (mut out, mut err) = (output.make_writer(), output.make_writer_ext(Some(1)));
-    let _ = tokio::join!(
-        tokio::io::copy(&mut stdout, &mut out),
-        tokio::io::copy(&mut stderr, &mut err)
-    );
-    let status = child.wait().await.unwrap().code().unwrap_or(255);
-    feeding.abort();
-    let _ = output.exit_status(u32::try_from(status).unwrap()).await;
-    let _ = output.eof().await;
-    let _ = output.close().await;
-}
-
-async fn host() -> Host {
-    let key = || PrivateKey::random(&mut rand::rng(), Algorithm::Ed25519).unwrap();
-    let (host_key, user_key) = (key(), key());
-    let fingerprint = host_key
-        .public_key()
-        .fingerprint(HashAlg::Sha256)
-        .to_string();
-    let config = Arc::new(russh::server::Config {
-        keys: vec![host_key],
-        auth_rejection_time: Duration::from_millis(1),
-        ..russh::server::Config::default()
-    });
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
-    let mut server = Server {
-        user_key: Arc::new(user_key.public_key().clone()),
-    };
-    tokio::spawn(async move { server.run_on_socket(config, &listener).await });
-    let user_key = user_key
-        .to_openssh(russh::keys::ssh_key::LineEnding::LF)
-        .unwrap()
-        .to_string();
-    Host {
-        port,
-        fingerprint,
-        user_key,
-    }
-}
 
 impl Host {
     fn options(&self) -> SshOptions {
@@ -338,6 +200,76 @@ async fn a_command_ends_at_its_deadline() {
             .text(),
         "on\n"
     );
+}
+
+#[tokio::test]
+async fn output_comes_as_it_is_printed_and_an_interrupt_stops_the_command() {
+    let host = host().await;
+    let ssh = host.connect(&host.options()).await.unwrap();
+    let cancel = tokio_util::sync::CancellationToken::new();
+    let cx = Context::new(cancel.clone());
+    let said: Arc<Mutex<Vec<(SshStream, Vec<u8>)>>> = Arc::default();
+    let sink = Arc::clone(&said);
+    let result = ssh
+        .exec_with(
+            "a long sleep",
+            "echo on; sleep 1000",
+            None,
+            &cx,
+            move |from, bytes| {
+                sink.lock().unwrap().push((from, bytes.to_vec()));
+                cancel.cancel();
+            },
+        )
+        .await;
+    assert_eq!(result.unwrap_err().kind(), ErrorKind::Cancelled);
+    assert_eq!(
+        *said.lock().unwrap(),
+        [(SshStream::Output, b"on\n".to_vec())]
+    );
+}
+
+#[tokio::test]
+async fn ways_to_log_in_are_tried_in_turn() {
+    let host = host().await;
+    let ways = vec![
+        SshAuth::Password("wrong".to_owned().into()),
+        SshAuth::Key {
+            private: host.user_key.clone().into(),
+            passphrase: None,
+        },
+    ];
+    let options = SshOptions {
+        auth: SshAuth::Any(ways),
+        host_key: HostKeyPolicy::Key(host.host_key.clone()),
+        ..host.options()
+    };
+    host.connect(&options).await.unwrap();
+    let none = SshOptions {
+        auth: SshAuth::Any(Vec::new()),
+        ..options
+    };
+    assert_eq!(
+        host.connect(&none).await.unwrap_err().kind(),
+        ErrorKind::Denied
+    );
+}
+
+#[tokio::test]
+async fn a_bastion_passes_the_connection_on() {
+    let (bastion, host) = (host().await, host().await);
+    let through = bastion.connect(&bastion.options()).await.unwrap();
+    let ssh = Dialer::direct()
+        .ssh_through(through, "127.0.0.1", host.port, &host.options())
+        .await
+        .unwrap();
+    let much = ssh
+        .exec("a flood", "head -c 300000 /dev/zero", None, &cx())
+        .await
+        .unwrap();
+    assert_eq!(much.stdout.len(), 300_000);
+    let echo = ssh.exec("an echo", "cat", Some(b"back".to_vec()), &cx());
+    assert_eq!(echo.await.unwrap().text(), "back");
 }
 
 #[test]
