@@ -14,7 +14,7 @@ fn block(ty: &Type, given: &[(&str, Value)]) -> Value {
     let Type::Object(attributes) = ty else {
         panic!("an object")
     };
-    let entries = attributes.iter().map(|(name, ty)| {
+    let entries = attributes.attributes.iter().map(|(name, ty)| {
         let found = given.iter().find(|(n, _)| *n == &**name);
         let value = found.map_or_else(|| Value::null(ty.clone()), |(_, v)| v.clone());
         (Arc::clone(name), value)
