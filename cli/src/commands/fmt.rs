@@ -94,7 +94,7 @@ pub(crate) fn run(args: &FmtArgs) -> Result<u8> {
         _ if failed => 2,
         None => 0,
         Some(held) => {
-            if args.list && !standard_input {
+            if args.list && !standard_input && !held.is_empty() {
                 say(&held);
             }
             if held.is_empty() { 0 } else { 3 }
