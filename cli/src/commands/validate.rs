@@ -4,12 +4,15 @@ use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 
-use stead_engine::eval::Phase;
+use stead_engine::eval::{Evaluator, Phase};
+use stead_lang::config::ModuleSource;
+use stead_lang::config::test_file::TestSuite;
 use stead_value::{Diagnostic, Diagnostics, Severity};
 
 use super::print;
 use crate::args::ValidateArgs;
 use crate::error::{CommandError, Result};
+use crate::modules::installed;
 use crate::render::json::diagnostic;
 use crate::session::{Given, Session};
 use crate::world::Disk;
@@ -47,7 +50,9 @@ pub(crate) async fn run(args: ValidateArgs, origin: &Path) -> Result<u8> {
 
 async fn check(args: &ValidateArgs, origin: &Path) -> Result<(Session, Diagnostics)> {
     let given = Given::Gather(&args.variables);
-    let (session, mut found) = Session::read_quietly(&Disk, origin, &given, args.display.no_color)?;
+    let (mut session, mut found) =
+        Session::read_quietly(&Disk, origin, &given, args.display.no_color)?;
+    let suite = read_tests(args, &mut session, &mut found)?;
     if found.has_errors() {
         return Err(session.failure(found));
     }
@@ -61,9 +66,49 @@ async fn check(args: &ValidateArgs, origin: &Path) -> Result<(Session, Diagnosti
         Err(errors) => errors,
     };
     add_new(&mut found, evaluated);
+    check_tests(&suite, &session, &mut found).await;
     match found.into_result() {
         Ok(warnings) => Ok((session, warnings)),
         Err(errors) => Err(session.failure(errors)),
+    }
+}
+
+/// The test files, unless they are not to be looked at.
+fn read_tests(
+    args: &ValidateArgs,
+    session: &mut Session,
+    found: &mut Diagnostics,
+) -> Result<TestSuite> {
+    if args.no_tests || found.has_errors() {
+        return Ok(TestSuite::default());
+    }
+    let directory = args.test_directory.to_string_lossy();
+    let installed = installed(&Disk)?;
+    let (suite, problems) = TestSuite::load(&Disk, &session.tree, &directory, &installed);
+    for source in &suite.sources {
+        session.sources.add(source);
+    }
+    found.extend(problems);
+    Ok(suite)
+}
+
+/// Checks what test files say, and the local modules that they test.
+async fn check_tests(suite: &TestSuite, session: &Session, found: &mut Diagnostics) {
+    add_new(found, stead_engine::test::check(&session.tree, suite));
+    let runs = suite.files.values().flat_map(|file| &file.runs);
+    let modules = runs.filter_map(|run| run.module.as_ref());
+    let mut seen = HashSet::new();
+    for module in modules {
+        let ModuleSource::Local(directory) = &module.source else {
+            continue;
+        };
+        let Some(tree) = module.tree.as_ref().filter(|_| seen.insert(directory)) else {
+            continue;
+        };
+        add_new(found, tree.check(&session.registry));
+        let evaluator = Evaluator::new(tree, session.settings(Phase::Validate));
+        let checked = stead_engine::plan::validate(&evaluator, &session.registry).await;
+        add_new(found, checked.unwrap_or_else(|errors| errors));
     }
 }
 

@@ -29,7 +29,7 @@ use crate::providers::Registry;
 pub use report::{
     FileReport, Left, Progress, RunReport, Status, SuiteReport, TestObserver, Unfinished, Verbose,
 };
-pub use suite::test;
+pub use suite::{check, test};
 
 /// What tests get from outside.
 pub struct Environment<'a> {

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use stead_lang::config::ConfigTree;
-use stead_lang::config::test_file::{Override, TestFile, TestProvider};
+use stead_lang::config::test_file::{Override, TestFile, TestProvider, TestSuite};
 use stead_state::State;
 use stead_value::{Diagnostic, Diagnostics};
 
-use super::Environment;
 use super::report::{FileReport, Progress, RunReport, Status, SuiteReport, TestObserver};
 use super::scope::Outputs;
+use super::{Environment, expectations};
 
 /// Runs the tests. What goes wrong is in the report; it has been told already.
 pub async fn test(env: &Environment<'_>, observer: &mut dyn TestObserver) -> SuiteReport {
@@ -94,7 +94,8 @@ pub(super) struct FileRunner<'r> {
 
 impl<'r> FileRunner<'r> {
     async fn execute(&mut self) {
-        self.check_overrides();
+        let unmatched = unmatched_overrides(self.env.config, self.file);
+        self.report.diagnostics.extend(unmatched);
         self.report.status.merge(Status::Skip);
         if self.file.runs.is_empty() {
             self.report.status.merge(Status::Pass);
@@ -144,24 +145,41 @@ impl<'r> FileRunner<'r> {
             None => Some(self.env.config),
         }
     }
+}
 
-    /// Warns of overrides of nothing. Those in files of mock data are for several test files.
-    fn check_overrides(&mut self) {
-        let modules = self.file.runs.iter().filter_map(|run| run.module.as_ref());
-        let trees: Vec<&ConfigTree> = std::iter::once(self.env.config)
-            .chain(modules.filter_map(|module| module.tree.as_ref()))
-            .collect();
-        let mocked = self.file.providers.values().flat_map(|p| match p {
-            TestProvider::Mock(mock) => mock.data.overrides.as_slice(),
-            TestProvider::Real(_) => &[],
-        });
-        let unmatched = mocked
-            .chain(&self.file.overrides)
-            .filter(|o| !o.shared && !trees.iter().any(|tree| declares(tree, o)));
-        self.report
-            .diagnostics
-            .extend(unmatched.map(no_such_target));
+/// Checks test files without running them.
+pub fn check(config: &ConfigTree, suite: &TestSuite) -> Diagnostics {
+    let mut found = Diagnostics::new();
+    for file in suite.files.values() {
+        found.extend(unmatched_overrides(config, file));
+        for run in &file.runs {
+            let tested = match &run.module {
+                Some(module) => module.tree.as_ref(),
+                None => Some(config),
+            };
+            found.extend(expectations::check(run).err().into_iter().flatten());
+            let unmatched = run.overrides.iter();
+            let unmatched = unmatched.filter(|o| tested.is_some_and(|tree| !declares(tree, o)));
+            found.extend(unmatched.map(no_such_target));
+        }
     }
+    found
+}
+
+/// Warns of a file's overrides of nothing. Those in files of mock data are for several test files.
+fn unmatched_overrides(config: &ConfigTree, file: &TestFile) -> Vec<Diagnostic> {
+    let modules = file.runs.iter().filter_map(|run| run.module.as_ref());
+    let trees: Vec<&ConfigTree> = std::iter::once(config)
+        .chain(modules.filter_map(|module| module.tree.as_ref()))
+        .collect();
+    let mocked = file.providers.values().flat_map(|p| match p {
+        TestProvider::Mock(mock) => mock.data.overrides.as_slice(),
+        TestProvider::Real(_) => &[],
+    });
+    let unmatched = mocked
+        .chain(&file.overrides)
+        .filter(|o| !o.shared && !trees.iter().any(|tree| declares(tree, o)));
+    unmatched.map(no_such_target).collect()
 }
 
 /// Whether a configuration has what an override is for.
