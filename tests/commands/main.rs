@@ -1,6 +1,7 @@
 //! Whole commands through the binary: what a user types, and what a user sees.
 
 mod apply;
+mod console;
 mod diagnostics;
 mod differential;
 mod env;
