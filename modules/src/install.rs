@@ -149,7 +149,7 @@ impl Installer<'_> {
         match &missing.source {
             ModuleSource::Local(_) => Err(Box::new(missing.why.clone())),
             ModuleSource::Registry(module) => {
-                self.from_registry(&call, module, memory, observe).await
+                self.registry_module(&call, module, memory, observe).await
             }
             ModuleSource::Remote(module) => {
                 if missing.version.is_some() {
@@ -173,7 +173,7 @@ impl Installer<'_> {
         }
     }
 
-    async fn from_registry(
+    async fn registry_module(
         &self,
         call: &Call<'_>,
         module: &RegistryModule,

@@ -152,6 +152,7 @@ impl Checker<'_> {
         for local in module.locals.values() {
             self.local(local);
         }
+        self.provider_metas();
         for provider in module.providers.values() {
             self.body(&provider.body, Place::default());
         }
@@ -215,6 +216,27 @@ impl Checker<'_> {
         }
         if let Some(expr) = &resource.lifecycle.prevent_destroy {
             self.expression(expr, place);
+        }
+    }
+
+    /// No native provider wants to be told about modules.
+    fn provider_metas(&mut self) {
+        let module = Arc::clone(&self.node.module);
+        for meta in &module.terraform.provider_metas {
+            let source = module.provider_source(&meta.provider);
+            let user = module
+                .resources
+                .values()
+                .find(|r| module.provider_source(&r.provider_name().local) == source);
+            if let Some(user) = user {
+                self.diagnostics.push(
+                    Diagnostic::error(
+                        format!("Provider {source} doesn't support provider_meta"),
+                        format!("The resource {} belongs to a provider that doesn't support provider_meta blocks", user.addr),
+                    )
+                    .at(meta.range.clone()),
+                );
+            }
         }
     }
 

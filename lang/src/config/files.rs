@@ -33,6 +33,12 @@ pub fn load_module(files: &dyn Files, directory: &Path) -> (Module, Diagnostics)
             return (loaded, diagnostics);
         }
     };
+    for name in names.iter().filter(|n| n.ends_with(".tfquery.hcl")) {
+        diagnostics.push(Diagnostic::error(
+            "Query files are not supported yet",
+            format!("The file {} holds queries, which are valid Terraform, but stead can't run them yet. Move it out of the folder for now.", directory.join(name).display()),
+        ));
+    }
     let (primary, overriding): (Vec<String>, Vec<String>) = configuration_files(names)
         .into_iter()
         .partition(|name| !is_override(name));

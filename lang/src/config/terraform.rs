@@ -56,29 +56,27 @@ pub(crate) fn add(
     }
     check_shape(&block.body, &TERRAFORM, diagnostics);
     for inner in block.body.blocks {
+        let labels: &[&str] = match &*inner.kind {
+            "backend" => &["type"],
+            "provider_meta" => &["provider"],
+            _ => &[],
+        };
+        // What does not belong here has been said.
+        if !TERRAFORM.blocks.contains(&&*inner.kind) || !check_labels(&inner, labels, diagnostics) {
+            continue;
+        }
         match &*inner.kind {
-            "backend" => backend(settings, inner, redeclared, diagnostics),
+            "backend" => backend(settings, inner, redeclared),
             "required_providers" => {
-                if check_labels(&inner, &[], diagnostics) {
-                    required_providers::add(settings, &inner, redeclared, diagnostics);
-                }
+                required_providers::add(settings, &inner, redeclared, diagnostics);
             }
-            "cloud" => {
-                if check_labels(&inner, &[], diagnostics) {
-                    not_supported(
-                        &inner,
-                        "HCP Terraform and Terraform Enterprise",
-                        diagnostics,
-                    );
-                }
-            }
-            "encryption" => {
-                if check_labels(&inner, &[], diagnostics) {
-                    not_supported(&inner, "Encrypted states and plans", diagnostics);
-                }
-            }
-            "provider_meta" => provider_meta(settings, inner, redeclared, diagnostics),
-            _ => {}
+            "cloud" => not_supported(
+                &inner,
+                "HCP Terraform and Terraform Enterprise",
+                diagnostics,
+            ),
+            "encryption" => not_supported(&inner, "Encrypted states and plans", diagnostics),
+            _ => provider_meta(settings, inner, redeclared, diagnostics),
         }
     }
 }
@@ -143,15 +141,7 @@ pub(crate) fn version_constraint(
     })
 }
 
-fn backend(
-    settings: &mut TerraformSettings,
-    block: Block,
-    redeclared: &mut Redeclared,
-    diagnostics: &mut Diagnostics,
-) {
-    if !check_labels(&block, &["type"], diagnostics) {
-        return;
-    }
+fn backend(settings: &mut TerraformSettings, block: Block, redeclared: &mut Redeclared) {
     let range = block.header_range();
     if let Some(first) = &settings.backend {
         redeclared.report(
@@ -177,9 +167,6 @@ fn provider_meta(
     redeclared: &mut Redeclared,
     diagnostics: &mut Diagnostics,
 ) {
-    if !check_labels(&block, &["provider"], diagnostics) {
-        return;
-    }
     only_attributes(&block.body, diagnostics);
     for attribute in block.body.attributes.values() {
         diagnostics.extend(evaluate_constant(&attribute.expr).diagnostics);

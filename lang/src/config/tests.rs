@@ -360,6 +360,11 @@ variable "p" {
         read("b.tfvars.json"),
         "l = [{a = 1}]\nn = 1000000000000000000000000000000"
     );
-    insta::assert_snapshot!(read("c.tfvars"), @r#"1:1-1:13 Unexpected block: Blocks are not allowed here: a variables file only assigns values. To declare a variable, put the "variable" block into a configuration file."#);
+    insta::assert_snapshot!(read("c.tfvars"), @r#"
+    1:1-1:9 Variable declaration in .tfvars file: A .tfvars file is used to assign values to variables that have already been declared in .tf files, not to declare new variables. To declare variable "x", place this block in one of your .tf files, such as variables.tf.
+
+    To set a value for this variable in c.tfvars, use the definition syntax instead:
+        x = <value>
+    "#);
     insta::assert_snapshot!(read("none.tfvars"), @"Failed to read file: The file none.tfvars could not be read: entity not found.");
 }

@@ -257,17 +257,17 @@ pub(crate) fn rules(block: &Block, kind: &str, diagnostics: &mut Diagnostics) ->
 pub(crate) fn rule(block: &Block, diagnostics: &mut Diagnostics) -> Option<CheckRule> {
     check_labels(block, &[], diagnostics).then_some(())?;
     check_shape(&block.body, &RULE, diagnostics);
-    if let Some(condition) = block.body.attribute("condition") {
-        if root_names(&condition.expr).is_empty() {
-            diagnostics.push(
-                Diagnostic::error(
-                    format!("Invalid {} expression", block.kind),
-                    "The condition expression must refer to at least one object from elsewhere in the configuration, or else \
-                     its result would not be checking anything.",
-                )
-                .at(condition.expr.range()),
-            );
-        }
+    if let Some(condition) = block.body.attribute("condition")
+        && root_names(&condition.expr).is_empty()
+    {
+        diagnostics.push(
+            Diagnostic::error(
+                format!("Invalid {} expression", block.kind),
+                "The condition expression must refer to at least one object from elsewhere in the configuration, or else \
+                 its result would not be checking anything.",
+            )
+            .at(condition.expr.range()),
+        );
     }
     Some(CheckRule {
         condition: block.body.attribute("condition")?.expr.clone(),
