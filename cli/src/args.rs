@@ -66,7 +66,7 @@ pub(crate) enum Command {
     /// Take that mark back
     Untaint(crate::commands::taint::TaintArgs),
     /// Show output values from the state
-    Output(OutputArgs),
+    Output(crate::commands::OutputArgs),
     /// Show the state, or a saved plan
     Show(ShowArgs),
     /// Evaluate expressions at a prompt
@@ -292,22 +292,6 @@ pub(crate) struct ApplyArgs {
     /// A plan saved by `stead plan -out FILE`
     #[arg(value_name = "PLAN")]
     pub(crate) plan_file: Option<PathBuf>,
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct OutputArgs {
-    /// Print as JSON
-    #[arg(long)]
-    pub(crate) json: bool,
-    /// Print one output's string, number or bool as it is
-    #[arg(long, conflicts_with = "json", requires = "name")]
-    pub(crate) raw: bool,
-    #[arg(long, value_name = "FILE")]
-    pub(crate) state: Option<PathBuf>,
-    #[arg(long)]
-    pub(crate) no_color: bool,
-    /// One output's name
-    pub(crate) name: Option<String>,
 }
 
 #[derive(Args, Debug)]

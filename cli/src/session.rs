@@ -19,6 +19,7 @@ use crate::args::{LockArgs, VariableArgs};
 use crate::backend;
 use crate::error::{CommandError, Result, colour_wanted};
 use crate::render::Style;
+use crate::render::plan::View;
 use crate::render::diagnostics::{Sources, render};
 use crate::variables;
 use crate::workspace;
@@ -192,6 +193,16 @@ impl Session {
             plan_timestamp: (phase != Phase::Validate).then(|| self.started.clone()),
             world: (phase == Phase::Apply).then(|| Arc::new(Here) as Arc<dyn World>),
             stand_ins: None,
+        }
+    }
+
+    /// How plans are shown here.
+    pub(crate) fn view(&self) -> View {
+        View {
+            style: self.style,
+            width: crate::render::width(),
+            in_automation: std::env::var_os("TF_IN_AUTOMATION").is_some_and(|v| !v.is_empty()),
+            ..View::default()
         }
     }
 

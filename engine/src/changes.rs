@@ -182,6 +182,8 @@ pub struct Plan {
     pub relevant: Vec<RelevantAttribute>,
     /// The plan is about a part of the configuration only (`-target`, `-exclude`).
     pub partial: bool,
+    /// What `plantimestamp()` gives, in RFC 3339.
+    pub timestamp: String,
     pub warnings: Diagnostics,
 }
 
@@ -194,6 +196,12 @@ impl Plan {
         self.changes.iter().any(|c| {
             c.action != Action::NoOp || c.previous_address.is_some() || c.importing.is_some()
         }) || self.outputs.values().any(|o| o.action != Action::NoOp)
+    }
+
+    /// The parts of an object that matter to the planned changes.
+    pub fn relevant_to(&self, address: &ResourceInstance) -> Vec<Path> {
+        let of = self.relevant.iter().filter(|r| r.resource == *address);
+        of.map(|r| r.attribute.clone()).collect()
     }
 
     /// How many objects `import` blocks bring in.

@@ -18,7 +18,6 @@ use super::{planning, print};
 use crate::args::ApplyArgs;
 use crate::error::{CommandError, Result};
 use crate::progress::Progress;
-use crate::render::value::render as render_value;
 use crate::session::{Session, open_state};
 
 pub(crate) async fn run(args: ApplyArgs, origin: &Path, destroy: bool) -> Result<u8> {
@@ -243,12 +242,6 @@ fn outputs(state: &State) -> Result<String, Diagnostic> {
     if state.outputs.is_empty() {
         return Ok(String::new());
     }
-    let mut text = String::from("\nOutputs:\n\n");
-    for (name, output) in &state.outputs {
-        text.push_str(&format!(
-            "{name} = {}\n",
-            render_value(&stead_engine::outputs::decode(output)?, 0)
-        ));
-    }
-    Ok(text)
+    let outputs = super::output::all(state)?;
+    Ok(format!("\nOutputs:\n\n{outputs}"))
 }

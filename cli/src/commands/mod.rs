@@ -28,6 +28,7 @@ mod version;
 pub(crate) mod workspace;
 
 pub(crate) use fmt::FmtArgs;
+pub(crate) use output::OutputArgs;
 
 use clap::CommandFactory as _;
 
@@ -96,4 +97,14 @@ pub(crate) fn print(text: &str) {
 )]
 pub(crate) fn print_error(text: &str) {
     eprint!("{text}");
+}
+
+/// Shows a warning where a command's result stands.
+pub(crate) fn warn(warning: &stead_value::Diagnostic, style: crate::render::Style) {
+    let sources = crate::render::diagnostics::Sources::default();
+    print(&crate::render::diagnostics::render(
+        &warning.clone().into(),
+        &sources,
+        style,
+    ));
 }

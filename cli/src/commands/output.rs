@@ -1,105 +1,145 @@
 //! `stead output`.
 
 use std::io::IsTerminal as _;
+use std::path::PathBuf;
 
+use clap::Args;
 use stead_engine::outputs::decode;
-use stead_state::{LocalState, OutputValue};
-use stead_value::Value;
+use stead_state::{LocalState, OutputValue, State};
+use stead_value::{Diagnostic, Type, Value, convert};
 
 use super::print;
-use crate::args::OutputArgs;
 use crate::error::{CommandError, Result, colour_wanted};
 use crate::render::Style;
 use crate::render::value::render;
 use crate::session::state_path;
 
+#[derive(Args, Debug)]
+pub(crate) struct OutputArgs {
+    /// Print as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Print one output's string, number or bool as it is
+    #[arg(long)]
+    pub(crate) raw: bool,
+    #[arg(long, value_name = "FILE")]
+    pub(crate) state: Option<PathBuf>,
+    #[arg(long)]
+    pub(crate) no_color: bool,
+    /// One output's name
+    pub(crate) name: Option<String>,
+}
+
 pub(crate) fn run(args: OutputArgs) -> Result<u8> {
-    let _style = Style {
-        colour: !args.no_color && colour_wanted(std::io::stdout().is_terminal()),
-    };
+    if args.json && args.raw {
+        return Err(CommandError::new(
+            "Invalid output format",
+            "The -raw and -json options are mutually-exclusive.",
+        ));
+    }
+    if args.raw && args.name.is_none() {
+        return Err(CommandError::new(
+            "Output name required",
+            "You must give the name of a single output value when using the -raw option.",
+        ));
+    }
     let state = LocalState::at(state_path(args.state.as_deref()))
         .read()?
         .unwrap_or_default();
     match &args.name {
+        None if args.json => print(&all_json(&state)?),
+        _ if state.outputs.is_empty() && !args.json => return Ok(no_outputs(args.no_color)),
         Some(name) => {
-            let output = state.outputs.get(name).ok_or_else(|| {
-                CommandError::new(
-                    format!("Output \"{name}\" not found"),
-                    "The output variable requested could not be found in the state file. If you recently added this to your configuration, be sure to run `stead apply`, since the state won't be updated with new output variables until that command is run.",
-                )
-            })?;
-            one(name, output, &args)
+            let output = state.outputs.get(name).ok_or_else(|| missing(name))?;
+            print(&one(name, output, &args)?);
         }
-        None if args.json => {
-            let mut all = serde_json::Map::new();
-            for (name, output) in &state.outputs {
-                let value: serde_json::Value =
-                    serde_json::from_str(output.value.get()).map_err(malformed)?;
-                all.insert(
-                    name.clone(),
-                    serde_json::json!({"sensitive": output.sensitive, "type": output.ty, "value": value}),
-                );
-            }
-            print(&pretty(&all.into())?);
-            Ok(0)
-        }
-        None => {
-            if state.outputs.is_empty() {
-                return Err(CommandError {
-                    diagnostics: stead_value::Diagnostic::warning(
-                        "No outputs found",
-                        "The state file either has no outputs defined, or all the defined outputs are empty.",
-                    )
-                    .into(),
-                    ..CommandError::default()
-                });
-            }
-            let mut text = String::new();
-            for (name, output) in &state.outputs {
-                text.push_str(&format!("{name} = {}\n", render(&value(output)?, 0)));
-            }
-            print(&text);
-            Ok(0)
-        }
+        None => print(&all(&state)?),
     }
-}
-
-fn one(name: &str, output: &OutputValue, args: &OutputArgs) -> Result<u8> {
-    if args.json {
-        let value: serde_json::Value =
-            serde_json::from_str(output.value.get()).map_err(malformed)?;
-        print(&pretty(&value)?);
-        return Ok(0);
-    }
-    // Asked for by name, a sensitive output is shown: that is what the name is for.
-    let (value, _) = value(output)?.unmark_deep();
-    if !args.raw {
-        print(&format!("{}\n", render(&value, 0)));
-        return Ok(0);
-    }
-    let text = stead_value::convert::convert(&value, &stead_value::Type::String)
-        .ok()
-        .and_then(|v| v.as_str().map(str::to_owned))
-        .ok_or_else(|| {
-            CommandError::new(
-                "Unsupported value for raw output",
-                format!("The -raw option only supports strings, numbers, and boolean values, but output value \"{name}\" is {}.\n\nUse the -json option for machine-readable representations of output values that have complex types.", value.ty().friendly_name()),
-            )
-        })?;
-    print(&text);
     Ok(0)
 }
 
-fn value(output: &OutputValue) -> Result<Value> {
-    Ok(decode(output)?)
+/// Every output with its name.
+pub(crate) fn all(state: &State) -> Result<String, Diagnostic> {
+    let mut text = String::new();
+    for (name, output) in &state.outputs {
+        let value = if output.sensitive {
+            "<sensitive>".to_owned()
+        } else {
+            render(&decode(output)?, 0)
+        };
+        text.push_str(&format!("{name} = {value}\n"));
+    }
+    Ok(text)
+}
+
+/// Every output with its type, for machines.
+pub(crate) fn all_json(state: &State) -> Result<String> {
+    let mut all = serde_json::Map::new();
+    for (name, output) in &state.outputs {
+        let value: serde_json::Value =
+            serde_json::from_str(output.value.get()).map_err(malformed)?;
+        all.insert(
+            name.clone(),
+            serde_json::json!({"sensitive": output.sensitive, "type": output.ty, "value": value}),
+        );
+    }
+    serde_json::to_string_pretty(&all)
+        .map(|text| text + "\n")
+        .map_err(malformed)
+}
+
+fn one(name: &str, output: &OutputValue, args: &OutputArgs) -> Result<String> {
+    if args.json {
+        let json: serde_json::Value =
+            serde_json::from_str(output.value.get()).map_err(malformed)?;
+        return Ok(format!("{json}\n"));
+    }
+    // Asked for by name, a sensitive output is shown: that is what the name is for.
+    let (value, _) = decode(output)?.unmark_deep();
+    if !args.raw {
+        return Ok(format!("{}\n", render(&value, 0)));
+    }
+    raw(name, &value)
+}
+
+fn raw(name: &str, value: &Value) -> Result<String> {
+    let wrong = |detail: String| CommandError::new("Unsupported value for raw output", detail);
+    let text = convert::convert(value, &Type::String).map_err(|_| {
+        wrong(format!(
+            "The -raw option only supports strings, numbers, and boolean values, but output value \"{name}\" is {}.\n\nUse the -json option for machine-readable representations of output values that have complex types.",
+            value.ty().friendly_name()
+        ))
+    })?;
+    let text = text.as_str().ok_or_else(|| {
+        wrong(format!(
+            "The value for output value \"{name}\" is null, so -raw mode cannot print it."
+        ))
+    })?;
+    Ok(text.to_owned())
+}
+
+fn missing(name: &str) -> CommandError {
+    CommandError::new(
+        format!("Output \"{name}\" not found"),
+        "The output variable requested could not be found in the state file. If you recently added this to your configuration, be sure to run `stead apply`, since the state won't be updated with new output variables until that command is run.",
+    )
+}
+
+/// Not a failure: scripts ask before there is anything.
+fn no_outputs(no_color: bool) -> u8 {
+    let style = Style {
+        colour: !no_color && colour_wanted(std::io::stderr().is_terminal()),
+    };
+    super::warn(
+        &Diagnostic::warning(
+            "No outputs found",
+            "The state file either has no outputs defined, or all the defined outputs are empty. Please define an output in your configuration with the `output` keyword and run `stead refresh` for it to become available. If you are using interpolation, please verify the interpolated value is not empty. You can use the `stead console` command to assist.",
+        ),
+        style,
+    );
+    0
 }
 
 fn malformed(error: serde_json::Error) -> CommandError {
     CommandError::new("Malformed state", format!("{error}."))
-}
-
-fn pretty(value: &serde_json::Value) -> Result<String> {
-    serde_json::to_string_pretty(value)
-        .map(|s| s + "\n")
-        .map_err(malformed)
 }

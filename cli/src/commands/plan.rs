@@ -102,7 +102,7 @@ pub(crate) fn show(session: &Session, plan: &Plan) {
     print(&render::plan::render(
         plan,
         &session.registry,
-        session.style,
+        session.view(),
     ));
     session.warn(&plan.warnings);
 }

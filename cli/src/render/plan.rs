@@ -1,116 +1,186 @@
 //! A plan for people.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use stead_engine::{Action, ActionReason, OutputChange, Plan, PlanMode, Registry, ResourceChange};
+use stead_engine::{Action, Plan, PlanMode, Registry, ResourceChange};
 use stead_value::Path;
-use stead_value::addr::InstanceKey;
-use stead_value::schema::Block;
+use stead_value::addr::ResourceMode;
 
-use super::Style;
-use super::diff::{Differ, Sign};
-use super::value::render as render_value;
+use super::diff::{self, Drawing, Edit, Node};
+use super::text::{attribute_name, wrap};
+use super::{Style, header};
+
+/// How a plan is shown.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct View {
+    pub(crate) style: Style,
+    /// Columns of the terminal.
+    pub(crate) width: usize,
+    /// A tool runs stead: it knows what comes next (`TF_IN_AUTOMATION`).
+    pub(crate) in_automation: bool,
+    /// Headers only.
+    pub(crate) concise: bool,
+    /// Which expression, at which place, makes an attribute differ.
+    pub(crate) because: bool,
+    /// Planning stopped at a problem.
+    pub(crate) errored: bool,
+}
+
+impl View {
+    fn wrapped(&self, out: &mut String, text: &str) {
+        out.push_str(&wrap(text, self.width));
+        out.push('\n');
+    }
+
+    pub(crate) fn rule(&self, out: &mut String) {
+        let rule = "─".repeat(self.width.saturating_sub(1));
+        let _ = writeln!(out, "\n{}", self.style.dim(rule));
+    }
+
+    fn no_changes(&self, out: &mut String, title: &str) {
+        let headline = self.style.bold_green("No changes.");
+        let _ = writeln!(out, "\n{headline}{}\n", self.style.bold(format!(" {title}")));
+    }
+}
 
 /// The whole plan: drift, actions, outputs, summary.
-pub(crate) fn render(plan: &Plan, registry: &Registry, style: Style) -> String {
+pub(crate) fn render(plan: &Plan, registry: &Registry, view: View) -> String {
     let mut out = String::new();
-    drift(&mut out, plan, registry, style);
-    let shown: Vec<&ResourceChange> = plan
-        .changes
-        .iter()
-        .filter(|c| {
-            c.action != Action::NoOp || c.previous_address.is_some() || c.importing.is_some()
-        })
-        .collect();
-    if !plan.has_changes() {
-        no_changes(&mut out, plan, style);
+    let shown: Vec<&ResourceChange> = plan.changes.iter().filter(|c| is_shown(c)).collect();
+    let outputs = outputs(plan, view);
+    let drifted = drift(&mut out, plan, &shown, !outputs.is_empty(), registry, view);
+    if shown.is_empty() && outputs.is_empty() {
+        nothing(&mut out, plan, drifted, view);
         return out;
     }
+    if drifted {
+        view.rule(&mut out);
+    }
     if shown.iter().any(|c| c.action != Action::NoOp) {
-        legend(&mut out, &shown, style);
+        legend(&mut out, &shown, view);
     }
     if !shown.is_empty() {
-        out.push_str("\nstead will perform the following actions:\n");
-    }
-    for change in &shown {
-        out.push('\n');
-        resource(&mut out, change, registry, style);
-    }
-    if !shown.is_empty() {
-        let (add, update, destroy) = plan.counts();
-        let imported = match plan.imports() {
-            0 => String::new(),
-            n => format!("{n} to import, "),
-        };
-        let late = shown.iter().filter(|c| c.late).count();
-        let _ = write!(
-            out,
-            "\n{} {imported}{add} to add, {update} to change, {destroy} to destroy.",
-            style.bold("Plan:")
-        );
-        if late > 0 {
-            let _ = write!(
-                out,
-                " {late} of them {} decided during apply, when their provider can be configured.",
-                if late == 1 { "is" } else { "are" }
-            );
+        out.push_str(if view.errored {
+            "\nstead planned the following actions, but then encountered a problem:\n"
+        } else {
+            "\nstead will perform the following actions:\n"
+        });
+        for change in &shown {
+            out.push('\n');
+            resource(&mut out, change, header::Cause::Planned, None, registry, view);
         }
-        out.push('\n');
+        summary(&mut out, plan, &shown, view);
     }
-    outputs(&mut out, plan, style);
+    if !outputs.is_empty() {
+        let _ = writeln!(out, "\nChanges to Outputs:\n{}", outputs.join("\n"));
+        if shown.iter().all(|c| c.action == Action::NoOp) {
+            view.wrapped(&mut out, "\nYou can apply this plan to save these new output values to the stead state, without changing any real infrastructure.");
+        }
+    }
     out
 }
 
-fn no_changes(out: &mut String, plan: &Plan, style: Style) {
-    let headline = style.bold_green("No changes.");
-    let (title, detail) = match plan.mode {
-        PlanMode::Destroy => (
-            "No objects need to be destroyed.",
-            "Either you have not created any objects yet or the existing objects were already deleted outside of stead.",
-        ),
-        _ => (
-            "Your infrastructure matches the configuration.",
-            "stead has compared your real infrastructure against your configuration and found no differences, so no changes are needed.",
-        ),
-    };
-    let _ = writeln!(out, "\n{headline} {}\n\n{detail}", style.bold(title));
+/// Whether there is something to say about a change.
+pub(crate) fn is_shown(change: &ResourceChange) -> bool {
+    match change.action {
+        Action::NoOp => change.previous_address.is_some() || change.importing.is_some(),
+        // What is dropped from the state of data sources is not news.
+        Action::Delete => change.address.resource.mode == ResourceMode::Managed,
+        _ => true,
+    }
 }
 
-fn drift(out: &mut String, plan: &Plan, registry: &Registry, style: Style) {
-    // Addresses come and go, and certificates are renewed: what changes nothing here is not news.
-    if plan.drift.is_empty() || plan.mode == PlanMode::Destroy || !plan.has_changes() {
-        return;
-    }
-    let _ = writeln!(
-        out,
-        "{}\n\nThese objects have changed outside of stead since the last apply:",
-        style.bold(style.cyan("Note: Objects have changed outside of stead"))
-    );
-    for change in &plan.drift {
-        let what = if change.action == Action::Delete {
-            "has been deleted"
-        } else {
-            "has changed"
-        };
+fn nothing(out: &mut String, plan: &Plan, drifted: bool, view: View) {
+    if view.errored {
+        if drifted {
+            view.rule(out);
+        }
         let _ = writeln!(
             out,
-            "\n  {}",
-            style.bold(format!("# {} {what}", change.address))
+            "\n{}{}\n",
+            view.style.bold_red("Planning failed."),
+            view.style
+                .bold(" stead encountered an error while generating this plan.")
         );
-        let sign = if change.action == Action::Delete {
-            Sign::Remove
-        } else {
-            Sign::Change
-        };
-        body(out, change, sign, registry, style);
+        return;
     }
-    out.push_str(
-        "\n─────────────────────────────────────────────────────────────────────────────\n\n",
-    );
+    match plan.mode {
+        PlanMode::RefreshOnly => {
+            if !drifted {
+                view.no_changes(out, "Your infrastructure still matches the configuration.");
+                view.wrapped(out, "stead has checked that the real remote objects still match the result of your most recent changes, and found no differences.");
+            }
+        }
+        PlanMode::Destroy => {
+            if drifted {
+                view.rule(out);
+            }
+            view.no_changes(out, "No objects need to be destroyed.");
+            view.wrapped(out, "Either you have not created any objects yet or the existing objects were already deleted outside of stead.");
+        }
+        PlanMode::Normal => {
+            if drifted {
+                view.rule(out);
+            }
+            view.no_changes(out, "Your infrastructure matches the configuration.");
+            view.wrapped(out, "stead has compared your real infrastructure against your configuration and found no differences, so no changes are needed.");
+        }
+    }
 }
 
-fn legend(out: &mut String, shown: &[&ResourceChange], style: Style) {
-    out.push_str("Resource actions are indicated with the following symbols:\n");
+/// What has changed outside, as far as it matters to this plan. Whether anything is said.
+fn drift(
+    out: &mut String,
+    plan: &Plan,
+    shown: &[&ResourceChange],
+    outputs: bool,
+    registry: &Registry,
+    view: View,
+) -> bool {
+    let everything = plan.mode == PlanMode::RefreshOnly;
+    // Addresses come and go, and certificates are renewed: what changes nothing here is not news.
+    if !everything && !outputs && shown.iter().all(|c| is_quiet(c)) {
+        return false;
+    }
+    let mut told = String::new();
+    for change in &plan.drift {
+        let relevant = (!everything).then(|| plan.relevant_to(&change.address));
+        if relevant.as_ref().is_some_and(Vec::is_empty) {
+            continue;
+        }
+        let moved = change.previous_address.is_some();
+        let node = compare(change, relevant.as_deref(), registry);
+        let differs = node.as_ref().is_some_and(|n| n.edit != Edit::Same);
+        if !differs && !(everything && moved) || change.action == Action::NoOp && !moved {
+            continue;
+        }
+        told.push('\n');
+        let relevant = relevant.as_deref();
+        resource(&mut told, change, header::Cause::Drift, relevant, registry, view);
+    }
+    if told.is_empty() {
+        return false;
+    }
+    let title = view.style.bold(" Objects have changed outside of stead");
+    let note = view.style.bold(view.style.cyan("Note:"));
+    let _ = writeln!(out, "\n{note}{title}\n");
+    view.wrapped(out, "stead detected the following changes made outside of stead since the last \"stead apply\" which may have affected this plan:");
+    out.push_str(&told);
+    view.wrapped(out, if everything {
+        "\n\nThis is a refresh-only plan, so stead will not take any actions to undo these. If you were expecting these changes then you can apply this plan to record the updated values in the stead state without changing any remote objects."
+    } else {
+        "\n\nUnless you have made equivalent changes to your configuration, or ignored the relevant attributes using ignore_changes, the following plan may include actions to undo or respond to these changes."
+    });
+    true
+}
+
+fn is_quiet(change: &ResourceChange) -> bool {
+    change.action == Action::NoOp && change.previous_address.is_none()
+}
+
+fn legend(out: &mut String, shown: &[&ResourceChange], view: View) {
+    view.wrapped(out, "\nstead used the selected providers to generate the following execution plan. Resource actions are indicated with the following symbols:");
     for (action, text) in [
         (Action::Create, "create"),
         (Action::Update, "update in-place"),
@@ -126,195 +196,124 @@ fn legend(out: &mut String, shown: &[&ResourceChange], style: Style) {
         (Action::Read, "read (data resources)"),
     ] {
         if shown.iter().any(|c| c.action == action) {
-            let _ = writeln!(out, "{} {text}", sign_of(action).wide(style));
+            let _ = writeln!(out, "{} {text}", header::sign(action, view.style));
         }
     }
 }
 
-fn sign_of(action: Action) -> Sign {
-    match action {
-        Action::NoOp | Action::Forget => Sign::None,
-        Action::Create => Sign::Add,
-        Action::Read => Sign::Read,
-        Action::Update => Sign::Change,
-        Action::Delete => Sign::Remove,
-        Action::DeleteThenCreate => Sign::Replace,
-        Action::CreateThenDelete => Sign::ReplaceNewFirst,
-    }
-}
-
-fn resource(out: &mut String, change: &ResourceChange, registry: &Registry, style: Style) {
-    let address = match &change.deposed {
-        Some(key) => format!("{} (deposed object {key})", change.address),
-        None => change.address.to_string(),
+fn summary(out: &mut String, plan: &Plan, shown: &[&ResourceChange], view: View) {
+    let (add, update, destroy) = plan.counts();
+    let imported = match plan.imports() {
+        0 => String::new(),
+        n => format!("{n} to import, "),
     };
-    let what = match (change.action, change.reason) {
-        (Action::NoOp, _) if change.importing.is_some() => "will be imported".to_owned(),
-        (Action::NoOp, _) => match &change.previous_address {
-            Some(old) => {
-                let _ = writeln!(
-                    out,
-                    "  {}",
-                    style.bold(format!("# {old} has moved to {address}"))
-                );
-                return body(out, change, Sign::None, registry, style);
-            }
-            None => return,
-        },
-        (Action::Create, _) => "will be created".to_owned(),
-        (Action::Read, _) => "will be read during apply".into(),
-        (Action::Update, _) => format!("will be {}", style.yellow("updated in-place")),
-        (Action::Delete, _) => format!("will be {}", style.red("destroyed")),
-        (Action::Forget, _) => {
-            "will no longer be managed by stead, but will not be destroyed".into()
-        }
-        (_, Some(ActionReason::ReplaceBecauseTainted)) => {
-            format!("is tainted, so must be {}", style.red("replaced"))
-        }
-        (_, Some(ActionReason::ReplaceByRequest)) => {
-            format!("will be {}, as requested", style.red("replaced"))
-        }
-        (_, Some(ActionReason::ReplaceByTriggers)) => format!(
-            "will be {} due to changes in replace_triggered_by",
-            style.red("replaced")
-        ),
-        _ => format!("must be {}", style.red("replaced")),
-    };
-    let _ = writeln!(out, "  {}", style.bold(format!("# {address} {what}")));
-    if let Some(old) = &change.previous_address {
-        let _ = writeln!(out, "  # (moved from {old})");
-    }
-    if let Some(reason) = reason(change) {
-        let _ = writeln!(out, "  # ({reason})");
-    }
-    if let Some(id) = &change.importing {
-        imported(out, change, id, style);
-    }
-    if change.late {
-        let _ = writeln!(
-            out,
-            "  # (planned from its schema alone: the provider can be configured only during the apply)"
-        );
-    }
-    for because in &change.because {
-        let _ = writeln!(
-            out,
-            "  # {}",
-            style.dim(format!(
-                "{} because of {} ({}:{})",
-                because.attribute, because.expression, because.range.file, because.range.start.line
-            ))
-        );
-    }
-    for note in &change.notes {
-        let _ = writeln!(out, "  # {}", style.yellow(note));
-    }
-    body(out, change, sign_of(change.action), registry, style);
-}
-
-/// Where an object that is changed right away comes from.
-fn imported(out: &mut String, change: &ResourceChange, id: &str, style: Style) {
-    if change.action != Action::NoOp {
-        let _ = writeln!(out, "  # (imported from {id:?})");
-    }
-    if change.action.is_replace() {
-        let _ = writeln!(
-            out,
-            "  # {}",
-            style.yellow("Warning: this will destroy the imported resource")
-        );
-    }
-}
-
-fn reason(change: &ResourceChange) -> Option<String> {
-    let resource = &change.address.resource;
-    Some(match change.reason? {
-        ActionReason::DeleteBecauseNoResourceConfig => {
-            format!("because {resource} is not in configuration")
-        }
-        ActionReason::DeleteBecauseNoModule => {
-            format!("because {} is not in configuration", change.address.module)
-        }
-        ActionReason::DeleteBecauseWrongRepetition => match &change.address.key {
-            InstanceKey::None => "because resource uses count or for_each".into(),
-            InstanceKey::Int(_) => "because resource does not use count".into(),
-            InstanceKey::String(_) => "because resource does not use for_each".into(),
-        },
-        ActionReason::DeleteBecauseCountIndex => format!(
-            "because index {} is out of range for count",
-            change.address.key
-        ),
-        ActionReason::DeleteBecauseEachKey => {
-            format!("because key {} is not in for_each map", change.address.key)
-        }
-        ActionReason::DeleteBecauseNoMoveTarget => {
-            "because the target of its move is not in configuration".into()
-        }
-        ActionReason::ReadBecauseConfigUnknown => "config refers to values not yet known".into(),
-        ActionReason::ReadBecauseDependencyPending => {
-            "depends on a resource or a module with changes pending".into()
-        }
-        ActionReason::ReadBecauseCheckNested => {
-            "config will be reloaded to verify a check block".into()
-        }
-        ActionReason::ReplaceBecauseTainted
-        | ActionReason::ReplaceBecauseCannotUpdate
-        | ActionReason::ReplaceByRequest
-        | ActionReason::ReplaceByTriggers => return None,
-    })
-}
-
-fn body(out: &mut String, change: &ResourceChange, sign: Sign, registry: &Registry, style: Style) {
-    let resource = &change.address.resource;
-    let keyword = resource.mode.keyword();
     let _ = writeln!(
         out,
-        "{} {keyword} \"{}\" \"{}\" {{",
-        sign.wide(style),
-        resource.type_name,
-        resource.name
+        "\n{} {imported}{add} to add, {update} to change, {destroy} to destroy.",
+        view.style.bold("Plan:")
     );
-    let schema =
-        registry.resource_schema(&change.provider.source, resource.mode, &resource.type_name);
-    if let Ok(schema) = schema {
-        let differ = Differ {
-            style,
-            replace: &change.replace_paths,
-            // What is only imported is shown whole, so that one sees what is taken over.
-            show_all: change.action == Action::NoOp && change.importing.is_some(),
-        };
-        let block: &Block = &schema.block;
-        differ.block(out, block, &change.before, &change.after, &Path::root(), 8);
+    let late = shown.iter().filter(|c| c.late).count();
+    if late > 0 {
+        let verb = if late == 1 { "is" } else { "are" };
+        let text = format!("{late} of them {verb} decided during apply, when their provider can be configured.");
+        view.wrapped(out, &text);
     }
-    out.push_str("    }\n");
 }
 
-fn outputs(out: &mut String, plan: &Plan, style: Style) {
-    let changed: Vec<(&str, &OutputChange)> = plan
-        .outputs
-        .iter()
-        .filter(|(_, o)| o.action != Action::NoOp)
-        .map(|(n, o)| (&**n, o))
-        .collect();
-    if changed.is_empty() {
+/// What differs in an object; nothing where its schema is not known.
+fn compare(
+    change: &ResourceChange,
+    relevant: Option<&[Path]>,
+    registry: &Registry,
+) -> Option<Node> {
+    let resource = &change.address.resource;
+    let schema = registry
+        .resource_schema(&change.provider.source, resource.mode, &resource.type_name)
+        .ok()?;
+    // What is forgotten stays as it is.
+    let after = if change.action == Action::Forget {
+        &change.before
+    } else {
+        &change.after
+    };
+    Some(diff::objects(
+        &schema.block,
+        &change.before,
+        after,
+        &change.replace_paths,
+        relevant,
+    ))
+}
+
+fn resource(
+    out: &mut String,
+    change: &ResourceChange,
+    cause: header::Cause,
+    relevant: Option<&[Path]>,
+    registry: &Registry,
+    view: View,
+) {
+    header::comment(out, change, cause, view);
+    let body = if view.concise {
+        None
+    } else {
+        compare(change, relevant, registry)
+    };
+    let resource = &change.address.resource;
+    let keyword = match resource.mode {
+        ResourceMode::Managed => "resource",
+        _ => "data",
+    };
+    if view.concise {
         return;
     }
-    out.push_str("\nChanges to Outputs:\n");
-    let width = changed.iter().map(|(n, _)| n.len()).max().unwrap_or(0);
-    for (name, change) in changed {
-        let gap = " ".repeat(width - name.len());
-        let sign = sign_of(change.action).wide(style);
-        let text = if change.sensitive {
-            "(sensitive value)".to_owned()
-        } else {
-            let old = || render_value(&change.before, 4);
-            let new = || render_value(&change.after, 4);
-            match change.action {
-                Action::Create => new(),
-                Action::Delete => format!("{} {} null", old(), style.dim("->")),
-                _ => format!("{} {} {}", old(), style.yellow("->"), new()),
-            }
-        };
-        let _ = writeln!(out, "{sign} {name}{gap} = {text}");
-    }
+    let drawing = Drawing {
+        // What is only imported is shown whole, so that one sees what is taken over.
+        show_all: change.importing.is_some(),
+        ..Drawing::new(view.style)
+    };
+    let _ = writeln!(
+        out,
+        "{} {keyword} \"{}\" \"{}\" {}",
+        header::sign(change.action, view.style),
+        resource.type_name,
+        resource.name,
+        body.map_or_else(|| "{}".to_owned(), |node| drawing.node(&node, 0))
+    );
+}
+
+/// A line for each output that changes.
+fn outputs(plan: &Plan, view: View) -> Vec<String> {
+    let compared: BTreeMap<&str, Node> = plan
+        .outputs
+        .iter()
+        .map(|(name, change)| {
+            let hide = |value: &stead_value::Value| {
+                let value = value.clone().unmark_deep().0;
+                if change.sensitive {
+                    value.sensitive()
+                } else {
+                    value
+                }
+            };
+            (&**name, diff::values(&hide(&change.before), &hide(&change.after)))
+        })
+        .collect();
+    let names = compared.keys().map(|name| attribute_name(name).len());
+    let width = names.max().unwrap_or(0);
+    let changed = compared.iter().filter(|(_, node)| node.edit != Edit::Same);
+    changed
+        .map(|(name, node)| {
+            let sign = match node.edit {
+                Edit::Add => view.style.green("+"),
+                Edit::Remove => view.style.red("-"),
+                Edit::Change => view.style.yellow("~"),
+                Edit::Same => " ".into(),
+            };
+            let name = attribute_name(name);
+            let gap = " ".repeat(width.saturating_sub(name.chars().count()));
+            let text = Drawing::new(view.style).node(node, 0);
+            format!("  {sign} {name}{gap} = {text}")
+        })
+        .collect()
 }

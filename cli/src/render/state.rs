@@ -3,12 +3,22 @@
 use std::fmt::Write as _;
 
 use stead_engine::{Registry, outputs, recorded_value};
-use stead_state::{Object, ObjectStatus, ProviderConfigRef, State};
-use stead_value::addr::ResourceInstance;
-use stead_value::{Diagnostics, Value};
+use stead_state::{Object, ObjectStatus, OutputValue, ProviderConfigRef, State};
+use stead_value::addr::{ResourceInstance, ResourceMode};
+use stead_value::{Diagnostic, Diagnostics, Type};
 
 use super::Style;
-use super::value::render as render_value;
+use super::diff::{self, Drawing};
+use super::text::attribute_name;
+
+/// How what does not change is shown.
+fn drawing(style: Style) -> Drawing {
+    Drawing {
+        show_all: true,
+        no_signs: true,
+        ..Drawing::new(style)
+    }
+}
 
 /// Everything in a state.
 pub(crate) fn whole(
@@ -16,67 +26,79 @@ pub(crate) fn whole(
     registry: &Registry,
     style: Style,
 ) -> Result<String, Diagnostics> {
+    if state.is_empty() {
+        return Ok("The state file is empty. No resources are represented.\n".into());
+    }
     let mut out = String::new();
-    for (address, recorded, provider) in state.current_objects() {
-        if !out.is_empty() {
+    let mut module = None;
+    for (address, deposed, recorded, provider) in super::in_module_order(state) {
+        // An empty line between objects, and two between modules.
+        if module.as_ref().is_some_and(|m| *m != address.module) {
             out.push('\n');
         }
-        out.push_str(&object(&address, recorded, provider, registry, style)?);
+        if module.is_some() {
+            out.push('\n');
+        }
+        module = Some(address.module.clone());
+        out.push_str(&object(&address, deposed, recorded, provider, registry, style)?);
     }
     if !state.outputs.is_empty() {
         out.push_str("\n\nOutputs:\n\n");
         for (name, output) in &state.outputs {
-            let _ = writeln!(
-                out,
-                "{name} = {}",
-                render_value(&outputs::decode(output)?, 0)
-            );
+            let _ = writeln!(out, "{name} = {}", output_value(output, style)?);
         }
     }
-    if out.is_empty() {
-        out.push_str("The state file is empty. No resources are represented.\n");
-    }
     Ok(out)
+}
+
+fn output_value(output: &OutputValue, style: Style) -> Result<String, Diagnostic> {
+    let value = outputs::decode(output)?;
+    let ty = stead_value::json::type_from_json(&output.ty).unwrap_or(Type::Dynamic);
+    Ok(drawing(style).node(&diff::value(&value, &ty), 0))
 }
 
 /// One object, as its configuration would be written.
 pub(crate) fn object(
     address: &ResourceInstance,
+    deposed: Option<&str>,
     recorded: &Object,
     provider: &ProviderConfigRef,
     registry: &Registry,
     style: Style,
 ) -> Result<String, Diagnostics> {
     let value = recorded_value(registry, address, &provider.source, recorded)?;
-    let tainted = if recorded.status == ObjectStatus::Tainted {
-        " (tainted)"
-    } else {
-        ""
+    let status = match deposed {
+        Some(key) => format!(" (deposed object {key})"),
+        None if recorded.status == ObjectStatus::Tainted => " (tainted)".to_owned(),
+        None => String::new(),
     };
-    let keyword = address.resource.mode.keyword();
-    let mut out = format!("{}\n", style.bold(format!("# {address}:{tainted}")));
-    let _ = writeln!(
-        out,
-        "{keyword} \"{}\" \"{}\" {{",
-        address.resource.type_name, address.resource.name
+    let resource = &address.resource;
+    let keyword = match resource.mode {
+        ResourceMode::Managed => "resource",
+        _ => "data",
+    };
+    let head = format!(
+        "# {address}:{status}\n{keyword} \"{}\" \"{}\"",
+        resource.type_name, resource.name
     );
-    attributes(&mut out, &value);
-    out.push_str("}\n");
-    Ok(out)
-}
-
-fn attributes(out: &mut String, value: &Value) {
-    let Some(entries) = value.as_entries() else {
-        return;
+    let schema =
+        registry.resource_schema(&provider.source, resource.mode, &resource.type_name);
+    let body = match schema {
+        Ok(schema) => {
+            let node = diff::objects(&schema.block, &value, &value, &[], None);
+            drawing(style).node(&node, 0)
+        }
+        // What no provider here knows is shown as it was recorded.
+        Err(_) => {
+            let mut body = String::from("{\n");
+            for (name, value) in value.as_entries().into_iter().flatten() {
+                let node = diff::value(value, &Type::Dynamic);
+                let text = drawing(style).node(&node, 1);
+                let _ = writeln!(body, "    {} = {text}", attribute_name(name));
+            }
+            body.push('}');
+            body
+        }
     };
-    let shown: Vec<_> = entries.iter().filter(|(_, v)| !v.is_null()).collect();
-    let width = shown
-        .iter()
-        .map(|(k, _)| k.chars().count())
-        .max()
-        .unwrap_or(0);
-    for (name, inner) in shown {
-        let gap = " ".repeat(width - name.chars().count());
-        let _ = writeln!(out, "    {name}{gap} = {}", render_value(inner, 4));
-    }
+    Ok(format!("{head} {body}\n"))
 }

@@ -1,73 +1,83 @@
-//! Values as HCL would write them.
+//! Values as an expression would write them: what `output` prints, with the types that the brackets alone do not tell.
 
-use stead_value::addr::quote;
-use stead_value::{Kind, Type, Value};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use stead_value::{Kind, Marks, Type, Value};
+
+use super::text::quote;
 
 /// A value over as many lines as it needs; `indent` is that of the line it begins on.
 pub(crate) fn render(value: &Value, indent: usize) -> String {
-    if value.is_sensitive() {
-        return "(sensitive value)".into();
+    match value.kind() {
+        Kind::Unknown(..) => return "(known after apply)".into(),
+        _ if value.is_sensitive() => return "(sensitive value)".into(),
+        _ if value.marks().contains(Marks::EPHEMERAL) => return "(ephemeral value)".into(),
+        _ => {}
     }
     match value.kind() {
-        Kind::Null(_) => "null".into(),
-        Kind::Unknown(..) => "(known after apply)".into(),
+        Kind::Null(ty) => null(ty),
+        Kind::Unknown(..) => String::new(),
         Kind::Bool(b) => b.to_string(),
         Kind::Number(n) => n.to_string(),
         Kind::String(s) if s.contains('\n') => heredoc(s, indent),
         Kind::String(s) => quote(s),
-        Kind::List(_, items) | Kind::Tuple(items) => sequence(items, indent, "[", "]"),
-        Kind::Set(_, items) => sequence(items, indent, "toset([", "])"),
-        Kind::Map(_, entries) | Kind::Object(entries) => {
-            let is_map = matches!(value.kind(), Kind::Map(..));
-            if entries.is_empty() {
-                return "{}".into();
-            }
-            let keys: Vec<String> = entries
-                .keys()
-                .map(|k| {
-                    if is_map || !is_identifier(k) {
-                        quote(k)
-                    } else {
-                        k.to_string()
-                    }
-                })
-                .collect();
-            let width = keys.iter().map(|k| k.chars().count()).max().unwrap_or(0);
-            let pad = " ".repeat(indent + 2);
-            let mut out = String::from("{\n");
-            for (key, item) in keys.iter().zip(entries.values()) {
-                let gap = " ".repeat(width - key.chars().count());
-                out.push_str(&format!("{pad}{key}{gap} = {}\n", render(item, indent + 2)));
-            }
-            out.push_str(&" ".repeat(indent));
-            out.push('}');
-            out
-        }
+        Kind::Tuple(items) => sequence(items, indent),
+        Kind::List(_, items) => format!("tolist({})", sequence(items, indent)),
+        Kind::Set(_, items) => format!("toset({})", sequence(items, indent)),
+        Kind::Object(entries) => mapping(entries, indent),
+        Kind::Map(_, entries) => format!("tomap({})", mapping(entries, indent)),
     }
 }
 
-fn sequence(items: &[Value], indent: usize, open: &str, close: &str) -> String {
-    if items.is_empty() {
-        return format!("{open}{close}");
+fn null(ty: &Type) -> String {
+    match ty {
+        Type::Dynamic => "null".into(),
+        Type::String => "tostring(null)".into(),
+        Type::Number => "tonumber(null)".into(),
+        Type::Bool => "tobool(null)".into(),
+        Type::List(inner) => format!("tolist(null) /* of {} */", inner.friendly_name()),
+        Type::Set(inner) => format!("toset(null) /* of {} */", inner.friendly_name()),
+        Type::Map(inner) => format!("tomap(null) /* of {} */", inner.friendly_name()),
+        Type::Tuple(_) | Type::Object(..) => format!("null /* {} */", ty.friendly_name()),
     }
-    let pad = " ".repeat(indent + 2);
-    let mut out = format!("{open}\n");
-    for item in items {
-        out.push_str(&format!("{pad}{},\n", render(item, indent + 2)));
+}
+
+fn sequence(items: &[Value], indent: usize) -> String {
+    let inner = indent + 2;
+    let lines = items
+        .iter()
+        .map(|item| format!("\n{}{},", " ".repeat(inner), render(item, inner)));
+    brackets('[', &lines.collect::<String>(), ']', indent)
+}
+
+fn mapping(entries: &BTreeMap<Arc<str>, Value>, indent: usize) -> String {
+    let inner = indent + 2;
+    let lines = entries.iter().map(|(key, item)| {
+        let key = render(&Value::string(key), inner);
+        format!("\n{}{key} = {}", " ".repeat(inner), render(item, inner))
+    });
+    brackets('{', &lines.collect::<String>(), '}', indent)
+}
+
+fn brackets(open: char, lines: &str, close: char, indent: usize) -> String {
+    if lines.is_empty() {
+        format!("{open}{close}")
+    } else {
+        format!("{open}{lines}\n{}{close}", " ".repeat(indent))
     }
-    out.push_str(&" ".repeat(indent));
-    out.push_str(close);
-    out
 }
 
 fn heredoc(text: &str, indent: usize) -> String {
-    let pad = " ".repeat(indent + 4);
-    let mut out = String::from("<<-EOT\n");
-    for line in text.strip_suffix('\n').unwrap_or(text).split('\n') {
-        out.push_str(&format!("{pad}{line}\n"));
+    let operator = if indent > 0 { "<<-" } else { "<<" };
+    let mut delimiter = String::from("EOT");
+    while text.split('\n').any(|line| line.trim() == delimiter) {
+        delimiter.push('_');
     }
-    out.push_str(&format!("{}EOT", " ".repeat(indent)));
-    out
+    let pad = " ".repeat(indent);
+    let lines = text.split('\n').map(|line| format!("\n{pad}{line}"));
+    let lines: String = lines.collect();
+    format!("{operator}{delimiter}{lines}\n{pad}{delimiter}")
 }
 
 /// Whether a name can stand without quotes.
@@ -77,7 +87,19 @@ pub(crate) fn is_identifier(name: &str) -> bool {
         && chars.all(|c| c.is_alphanumeric() || c == '_' || c == '-')
 }
 
-/// The value of an unknown or null of any type.
-pub(crate) fn null() -> Value {
-    Value::null(Type::Dynamic)
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_show_their_types() {
+        let list = Value::list(Type::Number, vec![Value::number(1), Value::number(2)]);
+        assert_eq!(render(&list, 0), "tolist([\n  1,\n  2,\n])");
+        let object = Value::object_from([("a b", list), ("c", Value::null(Type::String))]);
+        let expected = "{\n  \"a b\" = tolist([\n    1,\n    2,\n  ])\n  \"c\" = tostring(null)\n}";
+        assert_eq!(render(&object, 0), expected);
+        assert_eq!(render(&Value::tuple(vec![]), 0), "[]");
+        assert_eq!(render(&Value::string("a\nEOT"), 0), "<<EOT_\na\nEOT\nEOT_");
+        assert_eq!(render(&Value::string("s").sensitive(), 0), "(sensitive value)");
+    }
 }

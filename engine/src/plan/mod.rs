@@ -712,6 +712,7 @@ impl<'e, 'c> Planner<'e, 'c> {
             checks,
             relevant,
             partial: !self.selection.is_all(),
+            timestamp: self.evaluator.timestamp().unwrap_or_default().to_owned(),
             warnings: self.diagnostics,
         };
         Ok(Planned {
