@@ -19,8 +19,8 @@ use crate::args::{LockArgs, VariableArgs};
 use crate::backend;
 use crate::error::{CommandError, Result, colour_wanted};
 use crate::render::Style;
-use crate::render::plan::View;
 use crate::render::diagnostics::{Sources, render};
+use crate::render::plan::View;
 use crate::variables;
 use crate::workspace;
 use crate::world::{Disk, Here};
@@ -198,12 +198,7 @@ impl Session {
 
     /// How plans are shown here.
     pub(crate) fn view(&self) -> View {
-        View {
-            style: self.style,
-            width: crate::render::width(),
-            in_automation: std::env::var_os("TF_IN_AUTOMATION").is_some_and(|v| !v.is_empty()),
-            ..View::default()
-        }
+        View::new(self.style)
     }
 
     /// A failure that shows excerpts of this stack's files.

@@ -37,7 +37,8 @@ pub(crate) fn in_module_order(state: &State) -> Vec<Recorded<'_>> {
     let current = state.current_objects();
     let current = current.map(|(address, object, provider)| (address, None, object, provider));
     let deposed = state.deposed_objects();
-    let deposed = deposed.map(|(address, key, object, provider)| (address, Some(key), object, provider));
+    let deposed =
+        deposed.map(|(address, key, object, provider)| (address, Some(key), object, provider));
     let mut all: Vec<Recorded<'_>> = current.chain(deposed).collect();
     all.sort_by(|(a, k, ..), (b, l, ..)| (a, *k).cmp(&(b, *l)));
     all

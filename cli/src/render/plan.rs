@@ -28,6 +28,15 @@ pub(crate) struct View {
 }
 
 impl View {
+    pub(crate) fn new(style: Style) -> View {
+        View {
+            style,
+            width: super::width(),
+            in_automation: std::env::var_os("TF_IN_AUTOMATION").is_some_and(|v| !v.is_empty()),
+            ..View::default()
+        }
+    }
+
     fn wrapped(&self, out: &mut String, text: &str) {
         out.push_str(&wrap(text, self.width));
         out.push('\n');
@@ -40,7 +49,11 @@ impl View {
 
     fn no_changes(&self, out: &mut String, title: &str) {
         let headline = self.style.bold_green("No changes.");
-        let _ = writeln!(out, "\n{headline}{}\n", self.style.bold(format!(" {title}")));
+        let _ = writeln!(
+            out,
+            "\n{headline}{}\n",
+            self.style.bold(format!(" {title}"))
+        );
     }
 }
 
@@ -68,7 +81,14 @@ pub(crate) fn render(plan: &Plan, registry: &Registry, view: View) -> String {
         });
         for change in &shown {
             out.push('\n');
-            resource(&mut out, change, header::Cause::Planned, None, registry, view);
+            resource(
+                &mut out,
+                change,
+                header::Cause::Planned,
+                None,
+                registry,
+                view,
+            );
         }
         summary(&mut out, plan, &shown, view);
     }
@@ -157,7 +177,14 @@ fn drift(
         }
         told.push('\n');
         let relevant = relevant.as_deref();
-        resource(&mut told, change, header::Cause::Drift, relevant, registry, view);
+        resource(
+            &mut told,
+            change,
+            header::Cause::Drift,
+            relevant,
+            registry,
+            view,
+        );
     }
     if told.is_empty() {
         return false;
@@ -215,7 +242,9 @@ fn summary(out: &mut String, plan: &Plan, shown: &[&ResourceChange], view: View)
     let late = shown.iter().filter(|c| c.late).count();
     if late > 0 {
         let verb = if late == 1 { "is" } else { "are" };
-        let text = format!("{late} of them {verb} decided during apply, when their provider can be configured.");
+        let text = format!(
+            "{late} of them {verb} decided during apply, when their provider can be configured."
+        );
         view.wrapped(out, &text);
     }
 }
@@ -296,7 +325,10 @@ fn outputs(plan: &Plan, view: View) -> Vec<String> {
                     value
                 }
             };
-            (&**name, diff::values(&hide(&change.before), &hide(&change.after)))
+            (
+                &**name,
+                diff::values(&hide(&change.before), &hide(&change.after)),
+            )
         })
         .collect();
     let names = compared.keys().map(|name| attribute_name(name).len());

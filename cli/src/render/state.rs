@@ -40,7 +40,9 @@ pub(crate) fn whole(
             out.push('\n');
         }
         module = Some(address.module.clone());
-        out.push_str(&object(&address, deposed, recorded, provider, registry, style)?);
+        out.push_str(&object(
+            &address, deposed, recorded, provider, registry, style,
+        )?);
     }
     if !state.outputs.is_empty() {
         out.push_str("\n\nOutputs:\n\n");
@@ -81,8 +83,7 @@ pub(crate) fn object(
         "# {address}:{status}\n{keyword} \"{}\" \"{}\"",
         resource.type_name, resource.name
     );
-    let schema =
-        registry.resource_schema(&provider.source, resource.mode, &resource.type_name);
+    let schema = registry.resource_schema(&provider.source, resource.mode, &resource.type_name);
     let body = match schema {
         Ok(schema) => {
             let node = diff::objects(&schema.block, &value, &value, &[], None);

@@ -34,7 +34,8 @@ pub(crate) fn quote(text: &str) -> String {
 /// Whether a character beyond ASCII is one that people see.
 fn shows(c: char) -> bool {
     // The standard library escapes marks that combine with the letter before; those are shown.
-    let combining = matches!(c, '\u{300}'..='\u{36f}' | '\u{fe00}'..='\u{fe0f}' | '\u{20d0}'..='\u{20ff}');
+    let combining =
+        matches!(c, '\u{300}'..='\u{36f}' | '\u{fe00}'..='\u{fe0f}' | '\u{20d0}'..='\u{20ff}');
     combining || !c.is_whitespace() && !c.is_control() && c.escape_debug().len() == 1
 }
 
@@ -67,7 +68,11 @@ fn wrap_line(line: &str, width: usize) -> String {
         out.push_str(word);
         column += wide + spaces;
     }
-    out.truncate(out.trim_end_matches(' ').len().max(line.trim_end_matches(' ').len().min(out.len())));
+    out.truncate(
+        out.trim_end_matches(' ')
+            .len()
+            .max(line.trim_end_matches(' ').len().min(out.len())),
+    );
     out
 }
 
@@ -87,7 +92,10 @@ mod tests {
     #[test]
     fn strings_are_quoted_so_that_all_of_them_shows() {
         assert_eq!(quote("a\"b\\c\n\t${x}"), r#""a\"b\\c\n\t${x}""#);
-        assert_eq!(quote("\u{1}\u{7f}é\u{a0}\u{200b}🦀e\u{301}"), "\"\\x01\\x7fé\\u00a0\\u200b🦀e\u{301}\"");
+        assert_eq!(
+            quote("\u{1}\u{7f}é\u{a0}\u{200b}🦀e\u{301}"),
+            "\"\\x01\\x7fé\\u00a0\\u200b🦀e\u{301}\""
+        );
     }
 
     #[test]

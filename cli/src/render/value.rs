@@ -100,6 +100,9 @@ mod tests {
         assert_eq!(render(&object, 0), expected);
         assert_eq!(render(&Value::tuple(vec![]), 0), "[]");
         assert_eq!(render(&Value::string("a\nEOT"), 0), "<<EOT_\na\nEOT\nEOT_");
-        assert_eq!(render(&Value::string("s").sensitive(), 0), "(sensitive value)");
+        assert_eq!(
+            render(&Value::string("s").sensitive(), 0),
+            "(sensitive value)"
+        );
     }
 }

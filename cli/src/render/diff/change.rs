@@ -10,7 +10,10 @@ use super::node::{Edit, Node, NodeKind};
 pub(super) enum Paths<'a> {
     Everything,
     /// With `deep`, what lies below a path's end belongs to it.
-    Some { rest: Vec<&'a [Step]>, deep: bool },
+    Some {
+        rest: Vec<&'a [Step]>,
+        deep: bool,
+    },
 }
 
 impl<'a> Paths<'a> {

@@ -373,7 +373,10 @@ pub(super) fn by_key(
     change: &Change<'_>,
     compare: impl Fn(&Change<'_>) -> Node,
 ) -> (BTreeMap<String, Node>, Edit) {
-    let map = |side: Option<&'_ Item>| side.and_then(Item::map).map(|m| m.keys().cloned().collect());
+    let map = |side: Option<&'_ Item>| {
+        side.and_then(Item::map)
+            .map(|m| m.keys().cloned().collect())
+    };
     let keys = |side| map(side).unwrap_or_else(BTreeSet::new);
     let mut edit = change.whole();
     let mut nodes = BTreeMap::new();

@@ -108,7 +108,11 @@ impl Drawing {
                     ..*self
                 };
                 let arrow = self.style.yellow("->");
-                format!("{} {arrow} {}", inner.node(old, level), inner.node(new, level))
+                format!(
+                    "{} {arrow} {}",
+                    inner.node(old, level),
+                    inner.node(new, level)
+                )
             }
             NodeKind::Unknown(before) => match before.as_ref().filter(|_| node.edit != Edit::Add) {
                 None => format!("(known after apply){}", self.forces(node.forces)),
@@ -129,7 +133,11 @@ impl Drawing {
     }
 
     fn placeholder(&self, text: &str, node: &Node) -> String {
-        format!("{text}{}{}", self.to_null(node.edit), self.forces(node.forces))
+        format!(
+            "{text}{}{}",
+            self.to_null(node.edit),
+            self.forces(node.forces)
+        )
     }
 
     fn sensitive_block(&self, node: &Node, level: usize) -> String {
@@ -161,9 +169,15 @@ impl Drawing {
         let margin = indent(level);
         let warning = self.style.yellow("Warning");
         let _ = if before {
-            write!(out, "{margin}  # {warning}: this {what} will no longer be marked as sensitive\n{margin}  # after applying this change.")
+            write!(
+                out,
+                "{margin}  # {warning}: this {what} will no longer be marked as sensitive\n{margin}  # after applying this change."
+            )
         } else {
-            write!(out, "{margin}  # {warning}: this {what} will be marked as sensitive and will not\n{margin}  # display in UI output after applying this change.")
+            write!(
+                out,
+                "{margin}  # {warning}: this {what} will be marked as sensitive and will not\n{margin}  # display in UI output after applying this change."
+            )
         };
         if inner == Edit::Same && what != "block" {
             out.push_str(" The value is unchanged.");
@@ -347,7 +361,11 @@ impl Drawing {
         level: usize,
     ) -> String {
         if attributes.is_empty() {
-            return format!("{{}}{}{}", self.to_null(node.edit), self.forces(node.forces));
+            return format!(
+                "{{}}{}{}",
+                self.to_null(node.edit),
+                self.forces(node.forces)
+            );
         }
         let inner = Drawing {
             no_null: !nested,
@@ -498,7 +516,11 @@ impl Drawing {
         match node.edit {
             Edit::Add => format!("{}{forces}", show(&primitive.after)),
             Edit::Remove => {
-                format!("{}{}{forces}", show(&primitive.before), self.to_null(node.edit))
+                format!(
+                    "{}{}{forces}",
+                    show(&primitive.before),
+                    self.to_null(node.edit)
+                )
             }
             Edit::Same => format!("{}{forces}", show(&primitive.before)),
             Edit::Change => format!(

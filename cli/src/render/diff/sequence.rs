@@ -60,7 +60,11 @@ fn common<T>(before: &[T], after: &[T], same: &impl Fn(&T, &T) -> bool) -> Vec<u
     let mut end = 0;
     if before.len().saturating_mul(after.len()) > LARGE {
         let shorter = before.len().min(after.len());
-        start = before.iter().zip(after).take_while(|(b, a)| same(b, a)).count();
+        start = before
+            .iter()
+            .zip(after)
+            .take_while(|(b, a)| same(b, a))
+            .count();
         let backward = before.iter().rev().zip(after.iter().rev());
         end = backward
             .take(shorter - start)
