@@ -65,6 +65,8 @@ pub(crate) enum Command {
     Taint(crate::commands::taint::TaintArgs),
     /// Take that mark back
     Untaint(crate::commands::taint::TaintArgs),
+    /// Draw what depends on what
+    Graph(crate::commands::GraphArgs),
     /// Show output values from the state
     Output(crate::commands::OutputArgs),
     /// Show the state, or a saved plan
@@ -189,6 +191,23 @@ pub(crate) struct DisplayArgs {
     pub(crate) compact_warnings: bool,
 }
 
+/// Flags of every command that shows a plan.
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct ReportArgs {
+    /// Tell everything as JSON, one object a line, instead of text
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Write the same JSON to a file, beside the text
+    #[arg(long, value_name = "FILE", conflicts_with = "json")]
+    pub(crate) json_into: Option<PathBuf>,
+    /// One line for each object, without its attributes
+    #[arg(long)]
+    pub(crate) concise: bool,
+    /// Say which expression, at which place, makes each attribute differ
+    #[arg(long)]
+    pub(crate) because: bool,
+}
+
 #[derive(Args, Clone, Debug)]
 pub(crate) struct LockArgs {
     /// Hold the state's lock while working
@@ -214,6 +233,8 @@ pub(crate) struct PlanningArgs {
     pub(crate) variables: VariableArgs,
     #[command(flatten)]
     pub(crate) display: DisplayArgs,
+    #[command(flatten)]
+    pub(crate) report: ReportArgs,
     #[command(flatten)]
     pub(crate) locking: LockArgs,
     /// Plan to destroy everything
@@ -280,6 +301,16 @@ pub(crate) struct PlanArgs {
     /// Exit with 0 when there is nothing to do, 2 when there are changes, 1 on errors
     #[arg(long)]
     pub(crate) detailed_exitcode: bool,
+    /// How the plan is printed: text, or markdown for a comment on a pull request
+    #[arg(long, value_enum, default_value_t = PlanFormat::Text)]
+    pub(crate) format: PlanFormat,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum PlanFormat {
+    #[default]
+    Text,
+    Markdown,
 }
 
 #[derive(Args, Debug)]
@@ -387,7 +418,7 @@ pub(crate) enum Refused {
 }
 
 /// Terraform's commands that stead does not have yet: named, rather than taken for a misspelling.
-const NOT_YET: &[&str] = &["graph", "login", "logout", "query"];
+const NOT_YET: &[&str] = &["login", "logout", "query"];
 
 /// Reads a command line.
 pub(crate) fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Cli, Refused> {

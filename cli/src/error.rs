@@ -88,32 +88,42 @@ impl From<stead_state::Error> for CommandError {
     }
 }
 
-/// Prints a failure on standard error.
+/// Prints a failure: errors on standard error, the warnings that came with them where results stand.
 #[expect(
     clippy::print_stderr,
     reason = "this is the one place where failures are shown"
 )]
 pub(crate) fn report(error: &CommandError) -> ExitCode {
-    let style = Style {
-        colour: !error.no_color && colour_wanted(std::io::stderr().is_terminal()),
+    let colour = |terminal: bool| Style {
+        colour: !error.no_color && colour_wanted(terminal),
     };
     if let Some(text) = &error.text {
+        let style = colour(std::io::stderr().is_terminal());
         eprintln!("{}", style.red(text));
     }
-    eprint!("{}", render(&error.diagnostics, &error.sources, style));
+    let (errors, warnings): (Vec<_>, Vec<_>) = error
+        .diagnostics
+        .iter()
+        .cloned()
+        .partition(Diagnostic::is_error);
+    let (errors, warnings) = (Diagnostics(errors), Diagnostics(warnings));
+    let style = colour(std::io::stdout().is_terminal());
+    crate::commands::print(&render(&warnings, &error.sources, style));
+    let style = colour(std::io::stderr().is_terminal());
+    eprint!("{}", render(&errors, &error.sources, style));
     ExitCode::FAILURE
 }
 
-/// Shows one warning of a command that reads no configuration.
-#[expect(clippy::print_stderr, reason = "warnings go where errors go")]
+/// Shows one warning of a command that reads no configuration, where its result stands.
 pub(crate) fn warn(warning: &Diagnostic, no_color: bool) {
     let style = Style {
-        colour: !no_color && colour_wanted(std::io::stderr().is_terminal()),
+        colour: !no_color && colour_wanted(std::io::stdout().is_terminal()),
     };
-    eprint!(
-        "{}",
-        render(&warning.clone().into(), &Sources::default(), style)
-    );
+    crate::commands::print(&render(
+        &warning.clone().into(),
+        &Sources::default(),
+        style,
+    ));
 }
 
 /// Colours on a terminal, unless `NO_COLOR` or `TERM=dumb` say otherwise.

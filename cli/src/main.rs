@@ -8,8 +8,11 @@ mod modules;
 mod progress;
 mod providers;
 mod render;
+mod report;
 mod session;
+mod stream;
 mod variables;
+mod warnings;
 mod workspace;
 mod world;
 

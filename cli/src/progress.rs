@@ -12,7 +12,7 @@ use stead_value::addr::ResourceInstance;
 use crate::render::Style;
 
 /// In a pipe, an operation that runs on says so this often.
-const STILL: Duration = Duration::from_secs(10);
+pub(crate) const STILL: Duration = Duration::from_secs(10);
 
 /// Shows events; cheap enough to be called from anywhere.
 pub(crate) struct Progress {
@@ -125,7 +125,7 @@ impl Progress {
                     format!(", {}", entry.waits_for)
                 };
                 lines.push(format!(
-                    "{address}: Still {} [{} elapsed{wait}]",
+                    "{address}: Still {}... [{} elapsed{wait}]",
                     ongoing(entry.action).to_lowercase(),
                     seconds(entry.started.elapsed())
                 ));
@@ -145,6 +145,10 @@ impl Observer for Progress {
                 .map(|id| format!(" [id={id}]"))
                 .unwrap_or_default()
         };
+        let object = |address: &ResourceInstance, deposed: &Option<String>| match deposed {
+            Some(key) => self.style.bold(format!("{address} (deposed object {key}):")),
+            None => bold(address),
+        };
         match event {
             Event::RefreshStart { address, id: known } => {
                 if self.verbose {
@@ -162,12 +166,13 @@ impl Observer for Progress {
             }
             Event::Start {
                 address,
+                deposed,
                 action,
                 id: known,
             } => {
                 self.line(&format!(
                     "{} {}...{}",
-                    bold(&address),
+                    object(&address, &deposed),
                     ongoing(Some(action)),
                     id(&known)
                 ));
@@ -176,33 +181,24 @@ impl Observer for Progress {
             Event::Progress { address, message } => self.waits_for(&address, message),
             Event::Done {
                 address,
+                deposed,
                 action,
                 id: known,
                 elapsed,
             } => {
                 self.end(&address);
+                // What is gone has no identity any more.
+                let known = known.filter(|_| action != Action::Delete);
                 self.line(&format!(
                     "{} {} complete after {}{}",
-                    bold(&address),
+                    object(&address, &deposed),
                     noun(action),
                     seconds(elapsed),
                     id(&known)
                 ));
             }
-            Event::Failed {
-                address,
-                action,
-                elapsed,
-            } => {
-                self.end(&address);
-                self.line(&format!(
-                    "{} {} {} after {}",
-                    bold(&address),
-                    noun(action),
-                    self.style.red("failed"),
-                    seconds(elapsed)
-                ));
-            }
+            // Why it failed is told at the end, with its address.
+            Event::Failed { address, .. } => self.end(&address),
             Event::EphemeralStart { address, step } => {
                 self.line(&format!("{} {}...", bold(&address), ephemeral(step).0));
                 self.begin(&address, None);

@@ -19,9 +19,10 @@ use crate::args::{LockArgs, VariableArgs};
 use crate::backend;
 use crate::error::{CommandError, Result, colour_wanted};
 use crate::render::Style;
-use crate::render::diagnostics::{Sources, render};
+use crate::render::diagnostics::Sources;
 use crate::render::plan::View;
 use crate::variables;
+use crate::warnings::Warnings;
 use crate::workspace;
 use crate::world::{Disk, Here};
 
@@ -34,7 +35,7 @@ pub(crate) struct Session {
     pub(crate) sources: Sources,
     pub(crate) registry: Registry,
     pub(crate) style: Style,
-    compact_warnings: bool,
+    warnings: Warnings,
     variables: BTreeMap<Arc<str>, GivenVariable>,
     origin: PathBuf,
     /// When this command began, in RFC 3339 with whole seconds.
@@ -133,7 +134,7 @@ impl Session {
             sources,
             registry: crate::providers::registry()?,
             style,
-            compact_warnings: false,
+            warnings: Warnings::new(style),
             variables: BTreeMap::new(),
             origin: origin.to_owned(),
             started: crate::world::now(),
@@ -203,39 +204,36 @@ impl Session {
 
     /// A failure that shows excerpts of this stack's files.
     pub(crate) fn failure(&self, diagnostics: Diagnostics) -> CommandError {
+        let mut all = self.take_warnings();
+        all.extend(diagnostics);
         CommandError {
-            diagnostics,
+            diagnostics: all,
             sources: self.sources.clone(),
             no_color: !self.style.colour,
             text: None,
         }
     }
 
-    /// Shows warnings on standard error at once.
-    #[expect(clippy::print_stderr, reason = "warnings go where errors go")]
+    /// Shows warnings where results stand, when the command shows what it has found or ends.
     pub(crate) fn warn(&self, diagnostics: &Diagnostics) {
-        let warnings: Diagnostics = diagnostics
-            .iter()
-            .filter(|d| !d.is_error())
-            .cloned()
-            .collect();
-        if warnings.is_empty() {
-            return;
-        }
-        if self.compact_warnings {
-            eprintln!("\nWarnings:\n");
-            for warning in warnings.iter() {
-                eprintln!("- {}", warning.summary);
-            }
-            return;
-        }
-        eprint!("{}", render(&warnings, &self.sources, self.style));
+        let warnings = diagnostics.iter().filter(|d| !d.is_error()).cloned();
+        self.warnings.hold(warnings, &self.sources);
+    }
+
+    /// The warnings that have not been shown yet; they are the caller's now.
+    pub(crate) fn take_warnings(&self) -> Diagnostics {
+        self.warnings.take()
+    }
+
+    /// Shows what is held.
+    pub(crate) fn show_warnings(&self) {
+        self.warnings.show();
     }
 
     /// Shows warnings as one line each from now on (`-compact-warnings`).
     #[must_use]
     pub(crate) fn with_compact_warnings(mut self, compact: bool) -> Session {
-        self.compact_warnings = compact;
+        self.warnings.compact = compact;
         self
     }
 

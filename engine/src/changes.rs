@@ -182,8 +182,6 @@ pub struct Plan {
     pub relevant: Vec<RelevantAttribute>,
     /// The plan is about a part of the configuration only (`-target`, `-exclude`).
     pub partial: bool,
-    /// What `plantimestamp()` gives, in RFC 3339.
-    pub timestamp: String,
     pub warnings: Diagnostics,
 }
 

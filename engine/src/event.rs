@@ -16,6 +16,7 @@ pub enum Event {
     },
     RefreshDone {
         address: ResourceInstance,
+        id: Option<String>,
         elapsed: Duration,
     },
     /// An object is about to be taken under an address.
@@ -26,6 +27,8 @@ pub enum Event {
     /// An operation of an apply (or a data source read) began.
     Start {
         address: ResourceInstance,
+        /// Set for an object that create-before-destroy set aside.
+        deposed: Option<String>,
         action: Action,
         id: Option<String>,
     },
@@ -36,12 +39,14 @@ pub enum Event {
     },
     Done {
         address: ResourceInstance,
+        deposed: Option<String>,
         action: Action,
         id: Option<String>,
         elapsed: Duration,
     },
     Failed {
         address: ResourceInstance,
+        deposed: Option<String>,
         action: Action,
         elapsed: Duration,
     },

@@ -18,6 +18,7 @@ pub mod planfile;
 pub mod providers;
 mod provision;
 mod references;
+pub mod relations;
 pub mod test;
 
 mod wire;

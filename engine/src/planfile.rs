@@ -72,8 +72,6 @@ struct Document {
     relevant: Vec<(String, Vec<WireStep>)>,
     #[serde(default)]
     partial: bool,
-    #[serde(default)]
-    timestamp: String,
 }
 
 /// What every release's document has.
@@ -187,7 +185,6 @@ pub fn write(path: &Path, file: &PlanFile) -> Result<(), Diagnostic> {
             .map(|r| (r.resource.to_string(), path_to_wire(&r.attribute)))
             .collect(),
         partial: plan.partial,
-        timestamp: plan.timestamp.clone(),
     };
     let folder = path
         .parent()
@@ -385,7 +382,6 @@ pub fn read(path: &Path) -> Result<PlanFile, Diagnostic> {
         checks: CheckResults::from_state(&document.checks).ok_or_else(broken)?,
         relevant: read_relevant(document.relevant).ok_or_else(broken)?,
         partial: document.partial,
-        timestamp: document.timestamp,
         warnings: Diagnostics::new(),
     };
     let indices_fit = plan.graph.ids().all(|id| {

@@ -84,6 +84,13 @@ impl<'c> References<'c> {
         found
     }
 
+    /// What a node refers to directly.
+    pub(crate) fn direct(&self, node: &Node) -> Vec<Node> {
+        let id = self.id(node.clone());
+        let edges = self.edges(id);
+        edges.iter().filter_map(|edge| self.node(*edge)).collect()
+    }
+
     pub(crate) fn all_resources(&self) -> Vec<ConfigResource> {
         let nodes = self.tree.nodes().into_iter();
         nodes

@@ -14,6 +14,7 @@ mod case;
 mod diagnostics;
 mod normalise;
 mod outcome;
+mod prose;
 mod tool;
 
 use std::path::{Path, PathBuf};

@@ -1,23 +1,23 @@
 //! `stead apply` and `stead destroy`.
 
-use std::io::{BufRead as _, IsTerminal as _, Write as _};
+use std::io::{BufRead as _, Write as _};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use stead_engine::Observer;
+use stead_engine::{Observer, PlanMode};
 use stead_engine::apply::{Applied, StateSink};
 use stead_engine::eval::Phase;
 use stead_engine::plan::Planned;
 use stead_state::{LocalState, State};
-use stead_value::{Diagnostic, Diagnostics};
+use stead_value::Diagnostic;
 use tokio_util::sync::CancellationToken;
 
-use super::plan::{Prepared, prepare, show};
+use super::plan::{Prepared, prepare};
 use super::{planning, print};
-use crate::args::ApplyArgs;
+use crate::args::{ApplyArgs, PlanFormat};
 use crate::error::{CommandError, Result};
-use crate::progress::Progress;
+use crate::report::{Headline, Report};
 use crate::session::{Session, open_state};
 
 pub(crate) async fn run(args: ApplyArgs, origin: &Path, destroy: bool) -> Result<u8> {
@@ -34,9 +34,25 @@ pub(crate) async fn run(args: ApplyArgs, origin: &Path, destroy: bool) -> Result
         }
         return super::saved::apply(&args, path, origin, cancel).await;
     }
-    // `apply -destroy` says "Apply complete!".
-    let is_destroy_command = destroy;
-    let destroy = destroy || args.planning.destroy;
+    let report = Report::new(&args.planning.report, PlanFormat::Text)?;
+    if report.is_json() && !args.auto_approve {
+        let refused = CommandError::new(
+            "Plan file or auto-approve required",
+            "stead cannot ask for interactive approval when -json is set. You can either apply a saved plan file, or enable the -auto-approve option.",
+        );
+        return report.end(Err(refused));
+    }
+    report.end(plan_and_apply(&args, origin, destroy, &report, cancel).await)
+}
+
+async fn plan_and_apply(
+    args: &ApplyArgs,
+    origin: &Path,
+    is_destroy_command: bool,
+    report: &Report,
+    cancel: CancellationToken,
+) -> Result<u8> {
+    let destroy = is_destroy_command || args.planning.destroy;
     let session = Session::load(
         origin,
         &args.planning.variables,
@@ -44,7 +60,7 @@ pub(crate) async fn run(args: ApplyArgs, origin: &Path, destroy: bool) -> Result
     )?
     .with_compact_warnings(args.planning.display.compact_warnings);
     let mut state = open_state(&args.planning.locking, "OperationTypeApply").await?;
-    let progress: Arc<dyn Observer> = Progress::new(session.style);
+    let progress = report.observer(session.style);
     let Prepared { planned, .. } = prepare(
         &session,
         &mut state,
@@ -54,24 +70,26 @@ pub(crate) async fn run(args: ApplyArgs, origin: &Path, destroy: bool) -> Result
         cancel.clone(),
     )
     .await?;
-    show(&session, &planned.plan);
-    if planned.plan.has_changes() && !args.auto_approve {
-        approve(
-            &session,
-            destroy,
-            args.planning.display.input.unwrap_or(true),
-        )?;
+    let asks = planned.plan.has_changes() && !args.auto_approve;
+    report.plan(&session, &planned.plan);
+    if asks && !approve(&session, planned.plan.mode)? {
+        report.cancelled(if destroy {
+            "Destroy cancelled."
+        } else {
+            "Apply cancelled."
+        });
+        return Ok(1);
     }
-    let applied = execute(
-        &session,
-        planned,
-        &mut state,
-        planning::parallelism(&args.planning),
-        progress,
-        cancel,
-    )
-    .await;
-    conclude(&session, applied, is_destroy_command)
+    // `apply -destroy` says "Apply complete!".
+    let headline = if is_destroy_command {
+        Headline::Destroy
+    } else {
+        Headline::Apply
+    };
+    let parallelism = planning::parallelism(&args.planning);
+    let imported = report.begin(&planned.plan, session.style);
+    let applied = execute(&session, planned, &mut state, parallelism, progress, cancel).await;
+    conclude(&session, report, applied, imported, headline)
 }
 
 /// `stead refresh`: an apply that only records what has changed outside, without asking.
@@ -83,6 +101,11 @@ pub(crate) async fn refresh(mut args: ApplyArgs, origin: &Path) -> Result<u8> {
         ));
     }
     args.planning.refresh_only = true;
+    let report = Report::new(&args.planning.report, PlanFormat::Text)?;
+    report.end(record_what_changed(&args, origin, &report).await)
+}
+
+async fn record_what_changed(args: &ApplyArgs, origin: &Path, report: &Report) -> Result<u8> {
     let cancel = super::interrupt::token();
     let session = Session::load(
         origin,
@@ -93,9 +116,10 @@ pub(crate) async fn refresh(mut args: ApplyArgs, origin: &Path) -> Result<u8> {
     let mut state = open_state(&args.planning.locking, "OperationTypeRefresh").await?;
     if state.read()?.is_none_or(|s| s.is_empty()) {
         session.warn(&Diagnostic::warning("Empty or non-existent state", "There are currently no remote objects tracked in the state, so there is nothing to refresh.").into());
+        report.warnings(&session);
         return Ok(0);
     }
-    let progress: Arc<dyn Observer> = Progress::new(session.style);
+    let progress = report.observer(session.style);
     let Prepared { planned, .. } = prepare(
         &session,
         &mut state,
@@ -108,46 +132,37 @@ pub(crate) async fn refresh(mut args: ApplyArgs, origin: &Path) -> Result<u8> {
     session.warn(&planned.plan.warnings);
     let parallelism = planning::parallelism(&args.planning);
     let applied = execute(&session, planned, &mut state, parallelism, progress, cancel).await;
-    if applied.diagnostics.has_errors() {
-        return Err(session.failure(applied.diagnostics));
-    }
-    print(&outputs(&applied.state).map_err(|d| session.failure(Diagnostics::from(d)))?);
-    Ok(0)
+    conclude(&session, report, applied, 0, Headline::Refresh)
 }
 
-/// Asks on the terminal; without one, only `-auto-approve` approves.
-pub(crate) fn approve(session: &Session, destroy: bool, input: bool) -> Result<()> {
-    if !input || !std::io::stdin().is_terminal() {
-        return Err(CommandError::new(
-            "Approval needed",
-            "There is no terminal to ask on. Use -auto-approve, or plan with -out and apply the saved plan.",
-        ));
-    }
-    let question = if destroy {
-        "Do you really want to destroy all resources?\n  stead will destroy all your managed infrastructure, as shown above.\n  There is no undo. Only 'yes' will be accepted to confirm."
-    } else {
-        "Do you want to perform these actions?\n  stead will perform the actions described above.\n  Only 'yes' will be accepted to approve."
+/// Asks whether to go on, whether on a terminal or of whatever stands in for one.
+pub(crate) fn approve(session: &Session, mode: PlanMode) -> Result<bool> {
+    let (question, description) = match mode {
+        PlanMode::Destroy => (
+            "Do you really want to destroy all resources?",
+            "  stead will destroy all your managed infrastructure, as shown above.\n  There is no undo. Only 'yes' will be accepted to confirm.",
+        ),
+        PlanMode::RefreshOnly => (
+            "Would you like to update the stead state to reflect these detected changes?",
+            "  stead will write these changes to the state without modifying any real infrastructure.\n  There is no undo. Only 'yes' will be accepted to confirm.",
+        ),
+        PlanMode::Normal => (
+            "Do you want to perform these actions?",
+            "  stead will perform the actions described above.\n  Only 'yes' will be accepted to approve.",
+        ),
     };
     print(&format!(
-        "\n{}\n\n  {} ",
+        "\n{}\n{description}\n\n  {} ",
         session.style.bold(question),
         session.style.bold("Enter a value:")
     ));
     std::io::stdout().flush()?;
     let mut answer = String::new();
-    std::io::stdin().lock().read_line(&mut answer)?;
-    if answer.trim() == "yes" {
-        print("\n");
-        return Ok(());
+    if std::io::stdin().lock().read_line(&mut answer)? == 0 {
+        return Err(CommandError::new("error asking for approval: EOF", ""));
     }
-    Err(CommandError::new(
-        if destroy {
-            "Destroy cancelled."
-        } else {
-            "Apply cancelled."
-        },
-        "",
-    ))
+    print("\n");
+    Ok(answer.trim() == "yes")
 }
 
 /// Executes a plan and keeps its state.
@@ -210,38 +225,18 @@ impl StateSink for Checkpoints<'_> {
 }
 
 /// Says how it went.
-pub(crate) fn conclude(session: &Session, applied: Applied, destroy: bool) -> Result<u8> {
+pub(crate) fn conclude(
+    session: &Session,
+    report: &Report,
+    applied: Applied,
+    imported: usize,
+    headline: Headline,
+) -> Result<u8> {
     if applied.diagnostics.has_errors() {
-        let done = applied.added + applied.changed + applied.destroyed;
-        if done > 0 {
-            print(&format!(
-                "\nOperations completed and recorded: {done}; not started: {}.\n",
-                applied.skipped
-            ));
-        }
         return Err(session.failure(applied.diagnostics));
     }
     session.warn(&applied.diagnostics);
-    let headline = if destroy {
-        format!(
-            "Destroy complete! Resources: {} destroyed.",
-            applied.destroyed
-        )
-    } else {
-        format!(
-            "Apply complete! Resources: {} added, {} changed, {} destroyed.",
-            applied.added, applied.changed, applied.destroyed
-        )
-    };
-    print(&format!("\n{}\n", session.style.bold_green(headline)));
-    print(&outputs(&applied.state).map_err(|d| session.failure(Diagnostics::from(d)))?);
+    report.warnings(session);
+    report.applied(session, &applied, imported, headline)?;
     Ok(0)
-}
-
-fn outputs(state: &State) -> Result<String, Diagnostic> {
-    if state.outputs.is_empty() {
-        return Ok(String::new());
-    }
-    let outputs = super::output::all(state)?;
-    Ok(format!("\nOutputs:\n\n{outputs}"))
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use stead_engine::apply::Applied;
-use stead_engine::{Action, Observer, Plan};
+use stead_engine::{Action, Observer, Plan, PlanMode};
 use stead_state::State;
 use stead_value::Value;
 
@@ -15,10 +15,12 @@ use super::lab::Repository;
 use super::plan::{Prepared, prepare};
 use super::print;
 use crate::args::{
-    BootstrapArgs, DisplayArgs, LabArgs, LockArgs, PlanningArgs, VariableArgs, VariableFlag,
+    BootstrapArgs, DisplayArgs, LabArgs, LockArgs, PlanFormat, PlanningArgs, ReportArgs, VariableArgs,
+    VariableFlag,
 };
 use crate::error::{CommandError, Result};
 use crate::progress::Progress;
+use crate::report::{Headline, Report};
 use crate::render::Style;
 use crate::session::{Session, open_state};
 
@@ -104,6 +106,7 @@ async fn bootstrap(args: &BootstrapArgs, origin: &Path) -> Result<u8> {
             no_color: args.no_color,
             ..DisplayArgs::default()
         },
+        report: ReportArgs::default(),
         locking: LockArgs {
             lock: true,
             lock_timeout: "0s".into(),
@@ -145,7 +148,11 @@ async fn bootstrap(args: &BootstrapArgs, origin: &Path) -> Result<u8> {
     print(&overview(&planned.plan, style));
     session.warn(&planned.plan.warnings);
     if planned.plan.has_changes() && !args.auto_approve {
-        super::apply::approve(&session, false, true)?;
+        session.show_warnings();
+        if !super::apply::approve(&session, PlanMode::Normal)? {
+            print("Apply cancelled.\n");
+            return Ok(1);
+        }
     }
     stage(
         style,
@@ -161,9 +168,10 @@ async fn bootstrap(args: &BootstrapArgs, origin: &Path) -> Result<u8> {
         cancel,
     )
     .await;
-    let report = report(&applied, preflight, started.elapsed(), style);
-    let code = super::apply::conclude(&session, applied, false)?;
-    print(&report);
+    let closing = report(&applied, preflight, started.elapsed(), style);
+    let told = Report::new(&planning.report, PlanFormat::Text)?;
+    let code = super::apply::conclude(&session, &told, applied, 0, Headline::Apply)?;
+    print(&closing);
     Ok(code)
 }
 

@@ -7,6 +7,7 @@ pub(crate) mod console;
 mod fmt;
 pub(crate) mod force_unlock;
 pub(crate) mod get;
+mod graph;
 pub(crate) mod import;
 pub(crate) mod init;
 mod interrupt;
@@ -28,7 +29,8 @@ mod version;
 pub(crate) mod workspace;
 
 pub(crate) use fmt::FmtArgs;
-pub(crate) use output::OutputArgs;
+pub(crate) use graph::GraphArgs;
+pub(crate) use output::{OutputArgs, all as all_outputs};
 
 use clap::CommandFactory as _;
 
@@ -62,6 +64,7 @@ pub(crate) async fn run(cli: Cli) -> Result<u8> {
         Command::Refresh(args) => apply::refresh(args, &origin).await,
         Command::Taint(args) => taint::run(&args, true).await,
         Command::Untaint(args) => taint::run(&args, false).await,
+        Command::Graph(args) => graph::run(args, &origin),
         Command::Output(args) => output::run(args),
         Command::Show(args) => show::run(args, &origin),
         Command::State(command) => state::run(command).await,
@@ -97,14 +100,4 @@ pub(crate) fn print(text: &str) {
 )]
 pub(crate) fn print_error(text: &str) {
     eprint!("{text}");
-}
-
-/// Shows a warning where a command's result stands.
-pub(crate) fn warn(warning: &stead_value::Diagnostic, style: crate::render::Style) {
-    let sources = crate::render::diagnostics::Sources::default();
-    print(&crate::render::diagnostics::render(
-        &warning.clone().into(),
-        &sources,
-        style,
-    ));
 }

@@ -1,6 +1,5 @@
 //! `stead output`.
 
-use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -9,8 +8,7 @@ use stead_state::{LocalState, OutputValue, State};
 use stead_value::{Diagnostic, Type, Value, convert};
 
 use super::print;
-use crate::error::{CommandError, Result, colour_wanted};
-use crate::render::Style;
+use crate::error::{CommandError, Result, warn};
 use crate::render::value::render;
 use crate::session::state_path;
 
@@ -127,16 +125,11 @@ fn missing(name: &str) -> CommandError {
 
 /// Not a failure: scripts ask before there is anything.
 fn no_outputs(no_color: bool) -> u8 {
-    let style = Style {
-        colour: !no_color && colour_wanted(std::io::stderr().is_terminal()),
-    };
-    super::warn(
-        &Diagnostic::warning(
-            "No outputs found",
-            "The state file either has no outputs defined, or all the defined outputs are empty. Please define an output in your configuration with the `output` keyword and run `stead refresh` for it to become available. If you are using interpolation, please verify the interpolated value is not empty. You can use the `stead console` command to assist.",
-        ),
-        style,
+    let warning = Diagnostic::warning(
+        "No outputs found",
+        "The state file either has no outputs defined, or all the defined outputs are empty. Please define an output in your configuration with the `output` keyword and run `stead refresh` for it to become available. If you are using interpolation, please verify the interpolated value is not empty. You can use the `stead console` command to assist.",
     );
+    warn(&warning, no_color);
     0
 }
 

@@ -5,18 +5,22 @@ use std::sync::Arc;
 
 use stead_engine::eval::Phase;
 use stead_engine::plan::Planned;
-use stead_engine::{Observer, Plan};
+use stead_engine::Observer;
 use stead_state::{LocalState, State};
 use tokio_util::sync::CancellationToken;
 
-use super::{planning, print};
+use super::planning;
 use crate::args::{PlanArgs, PlanningArgs};
 use crate::error::Result;
-use crate::progress::Progress;
-use crate::render;
+use crate::report::Report;
 use crate::session::{Session, open_state};
 
 pub(crate) async fn run(args: PlanArgs, origin: &Path) -> Result<u8> {
+    let report = Report::new(&args.planning.report, args.format)?;
+    report.end(plan(&args, origin, &report).await)
+}
+
+async fn plan(args: &PlanArgs, origin: &Path, report: &Report) -> Result<u8> {
     let cancel = super::interrupt::token();
     let session = Session::load(
         origin,
@@ -25,7 +29,6 @@ pub(crate) async fn run(args: PlanArgs, origin: &Path) -> Result<u8> {
     )?
     .with_compact_warnings(args.planning.display.compact_warnings);
     let mut state = open_state(&args.planning.locking, "OperationTypePlan").await?;
-    let progress: Arc<dyn Observer> = Progress::new(session.style);
     let Prepared {
         planned,
         serial,
@@ -36,22 +39,17 @@ pub(crate) async fn run(args: PlanArgs, origin: &Path) -> Result<u8> {
         &mut state,
         &args.planning,
         args.planning.destroy,
-        progress,
+        report.observer(session.style),
         cancel,
     )
     .await?;
     let plan = planned.plan;
-    show(&session, &plan);
+    report.plan(&session, &plan);
     if let Some(path) = &args.out {
         super::saved::save(&session, &plan, serial, lineage, path)?;
-        print(&format!(
-            "\nSaved the plan to: {0}\n\nTo perform exactly these actions, run the following command to apply:\n    stead apply \"{0}\"\n",
-            path.display()
-        ));
-    } else if plan.has_changes() {
-        print(
-            "\nNote: You didn't use the -out option to save this plan, so stead can't guarantee to take exactly these actions if you run `stead apply` now.\n",
-        );
+    }
+    if plan.has_changes() {
+        report.next_step(&session, args.out.as_deref());
     }
     Ok(if args.detailed_exitcode && plan.has_changes() {
         2
@@ -95,14 +93,4 @@ pub(crate) async fn prepare(
         serial,
         lineage,
     })
-}
-
-/// Prints a plan and its warnings.
-pub(crate) fn show(session: &Session, plan: &Plan) {
-    print(&render::plan::render(
-        plan,
-        &session.registry,
-        session.view(),
-    ));
-    session.warn(&plan.warnings);
 }

@@ -7,16 +7,16 @@ use std::sync::Arc;
 use stead_engine::eval::GivenVariable;
 use stead_engine::planfile::{self, PlanFile};
 use stead_engine::providers::Pool;
-use stead_engine::{Observer, Plan};
+use stead_engine::Plan;
 use stead_state::State;
 use stead_value::{Diagnostic, Diagnostics, Value};
 use tokio_util::sync::CancellationToken;
 
 use super::apply::{conclude, execute};
 use super::planning;
-use crate::args::{ApplyArgs, VariableArgs};
+use crate::args::{ApplyArgs, PlanFormat, VariableArgs};
 use crate::error::{CommandError, Result};
-use crate::progress::Progress;
+use crate::report::{Headline, Report};
 use crate::session::{Given, Session, open_state};
 use crate::variables::Source;
 use crate::world::PlannedFiles;
@@ -71,6 +71,17 @@ pub(crate) async fn apply(
     origin: &Path,
     cancel: CancellationToken,
 ) -> Result<u8> {
+    let report = Report::new(&args.planning.report, PlanFormat::Text)?;
+    report.end(apply_open(args, path, origin, &report, cancel).await)
+}
+
+async fn apply_open(
+    args: &ApplyArgs,
+    path: &Path,
+    origin: &Path,
+    report: &Report,
+    cancel: CancellationToken,
+) -> Result<u8> {
     let (mut session, file) = open(path, origin, args.planning.display.no_color)?;
     let mut state = open_state(&args.planning.locking, "OperationTypeApply").await?;
     let current = state.read()?.unwrap_or_else(State::new);
@@ -92,7 +103,9 @@ pub(crate) async fn apply(
         ));
     }
     give_again(&mut session, &args.planning.variables, &file)?;
-    let progress: Arc<dyn Observer> = Progress::new(session.style);
+    report.saved(&file.plan);
+    let imported = report.begin(&file.plan, session.style);
+    let progress = report.observer(session.style);
     let planned = Planned {
         plan: file.plan,
         pool: Pool::new(),
@@ -106,7 +119,7 @@ pub(crate) async fn apply(
         cancel,
     )
     .await;
-    conclude(&session, applied, false)
+    conclude(&session, report, applied, imported, Headline::Apply)
 }
 
 /// Takes the ephemeral variables, which no plan holds, and refuses other values for what the plan holds.

@@ -43,10 +43,11 @@ pub(crate) fn run(args: ShowArgs, origin: &Path) -> Result<u8> {
 fn plan(path: &Path, args: &ShowArgs, origin: &Path) -> Result<u8> {
     let (session, file) = super::saved::open(path, origin, args.no_color)?;
     if args.json {
-        let json = render::json::plan(&file.plan, &session.registry)?;
+        let json = render::json::plan::whole(&file.plan, &session, &file.created)?;
         print(&format!("{json}\n"));
     } else {
-        super::plan::show(&session, &file.plan);
+        let view = session.view();
+        print(&render::plan::render(&file.plan, &session.registry, view));
     }
     Ok(0)
 }

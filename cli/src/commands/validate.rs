@@ -22,8 +22,16 @@ pub(crate) async fn run(args: ValidateArgs, origin: &Path) -> Result<u8> {
     if !args.json {
         let (session, warnings) = checked?;
         session.warn(&warnings);
+        let held = session.take_warnings();
+        session.warn(&held);
+        session.show_warnings();
+        let rest = if held.is_empty() {
+            ".\n"
+        } else {
+            ", but there were some\nvalidation warnings as shown above."
+        };
         print(&format!(
-            "{} The configuration is valid.\n",
+            "{} The configuration is valid{rest}\n",
             session.style.bold_green("Success!")
         ));
         return Ok(0);

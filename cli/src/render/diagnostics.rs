@@ -1,13 +1,15 @@
 //! Diagnostics in the layout that Terraform's users know, with the offending part underlined.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 use std::sync::Arc;
 
 use stead_lang::syntax::SourceFile;
-use stead_value::{Diagnostic, Diagnostics, Severity, SourceRange};
+use stead_value::{Diagnostic, Diagnostics, Severity};
 
 use super::Style;
+use super::snippet::Snippet;
+use super::text::{self, wrap};
 
 /// The files that ranges may point into.
 #[derive(Clone, Default)]
@@ -34,7 +36,7 @@ pub(crate) fn render(diagnostics: &Diagnostics, sources: &Sources, style: Style)
     let mut out = String::new();
     for severity in [Severity::Warning, Severity::Error] {
         // The same problem of several instances of one object is told once.
-        let mut told = std::collections::HashSet::new();
+        let mut told = HashSet::new();
         for diagnostic in diagnostics.iter().filter(|d| d.severity == severity) {
             let place = diagnostic
                 .subject
@@ -48,73 +50,104 @@ pub(crate) fn render(diagnostics: &Diagnostics, sources: &Sources, style: Style)
     out
 }
 
+/// Warnings as one line each, with their place (`-compact-warnings`).
+pub(crate) fn compact(warnings: &Diagnostics, style: Style) -> String {
+    let mut out = format!("\n{}\n\n", style.bold_yellow("Warnings:"));
+    for warning in warnings.iter() {
+        let _ = writeln!(out, "- {}", warning.summary);
+        if let Some(range) = &warning.subject {
+            let _ = writeln!(out, "  on {} line {}", range.file, range.start.line);
+        }
+    }
+    out.push_str("\nTo see the full warning notes, run stead without -compact-warnings.\n");
+    out
+}
+
 fn render_one(diagnostic: &Diagnostic, sources: &Sources, style: Style) -> String {
-    let mut text = String::new();
-    let (word, bar): (String, String) = match diagnostic.severity {
-        Severity::Error => (style.bold_red("Error: "), style.red("│")),
-        Severity::Warning => (style.bold_yellow("Warning: "), style.yellow("│")),
+    let word = match diagnostic.severity {
+        Severity::Error => style.bold_red("Error: "),
+        Severity::Warning => style.bold_yellow("Warning: "),
     };
-    let _ = writeln!(text, "{word}{}", style.bold(&diagnostic.summary));
-    text.push('\n');
+    let mut text = format!("{word}{}\n\n", style.bold(&diagnostic.summary));
     if let Some(address) = &diagnostic.address {
         let _ = writeln!(text, "  with {address},");
     }
-    if let Some(range) = &diagnostic.subject {
-        excerpt(&mut text, range, sources, style);
-    }
-    for (expression, value) in &diagnostic.values {
-        let _ = writeln!(text, "    {} {expression} {value}", style.dim("├"));
-    }
-    if diagnostic.address.is_some() || diagnostic.subject.is_some() {
+    if diagnostic.subject.is_some() {
+        excerpt(&mut text, diagnostic, sources, style);
         text.push('\n');
     }
+    // In a frame, two columns are the frame's.
+    let width = text::WIDTH - if style.colour { 2 } else { 0 };
     if !diagnostic.detail.is_empty() {
-        text.push_str(diagnostic.detail.trim_end());
+        text.push_str(&wrap(diagnostic.detail.trim_end(), width));
         text.push('\n');
     }
-    if !style.colour {
-        return format!("\n{text}");
+    if style.colour {
+        framed(&text, diagnostic.severity, style)
+    } else {
+        format!("\n{text}")
     }
-    let (top, bottom) = match diagnostic.severity {
-        Severity::Error => (style.red("╷"), style.red("╵")),
-        Severity::Warning => (style.yellow("╷"), style.yellow("╵")),
-    };
-    let mut boxed = format!("{top}\n");
-    for line in text.lines() {
-        let _ = writeln!(boxed, "{bar} {line}");
-    }
-    boxed.push_str(&bottom);
-    boxed.push('\n');
-    boxed
 }
 
-fn excerpt(text: &mut String, range: &SourceRange, sources: &Sources, style: Style) {
-    let line = range.start.line;
-    let Some(file) = sources.get(&range.file) else {
-        let _ = writeln!(
-            text,
-            "  on {} line {line}:\n  (source code not available)",
-            range.file
-        );
+fn framed(text: &str, severity: Severity, style: Style) -> String {
+    let paint = |line: &str| match severity {
+        Severity::Error => style.red(line),
+        Severity::Warning => style.yellow(line),
+    };
+    let mut out = format!("{}\n", paint("╷"));
+    for line in text.lines() {
+        let space = if line.is_empty() { "" } else { " " };
+        let _ = writeln!(out, "{}{space}{line}", paint("│"));
+    }
+    let _ = writeln!(out, "{}", paint("╵"));
+    out
+}
+
+fn excerpt(text: &mut String, diagnostic: &Diagnostic, sources: &Sources, style: Style) {
+    let Some(range) = &diagnostic.subject else {
         return;
     };
-    let _ = writeln!(text, "  on {} line {line}:", range.file);
-    let source = file.line(line).trim_end();
-    let _ = writeln!(text, "{line:>4}: {source}");
-    let start = range.start.column.saturating_sub(1) as usize;
-    let end = if range.end.line == line {
+    let (file, line) = (&range.file, range.start.line);
+    let Some(snippet) = Snippet::of(diagnostic, sources) else {
+        let _ = writeln!(text, "  on {file} line {line}:\n  (source code not available)");
+        return;
+    };
+    let context = snippet.context.as_ref();
+    let context = context.map(|c| format!(", in {c}")).unwrap_or_default();
+    let _ = writeln!(text, "  on {file} line {line}{context}:");
+    for (i, source) in snippet.code.split('\n').enumerate() {
+        let number = snippet.start_line + u32::try_from(i).unwrap_or(0);
+        let _ = writeln!(text, "{number:>4}: {source}");
+        if number == line {
+            underline(text, source, range, style);
+        }
+    }
+    if diagnostic.values.is_empty() {
+        return;
+    }
+    let _ = writeln!(text, "    {}", style.dim("├────────────────"));
+    let mut values: Vec<_> = diagnostic.values.iter().collect();
+    values.sort();
+    for (expression, value) in values {
+        let _ = writeln!(text, "    {} {} {value}", style.dim("│"), style.bold(expression));
+    }
+}
+
+/// Marks under what a line's offending part is.
+fn underline(text: &mut String, source: &str, range: &stead_value::SourceRange, style: Style) {
+    let length = source.chars().count();
+    let start = (range.start.column.saturating_sub(1) as usize).min(length);
+    let end = if range.end.line == range.start.line {
         range.end.column.saturating_sub(1) as usize
     } else {
-        source.chars().count()
+        length
     };
-    let width = end
-        .saturating_sub(start)
-        .clamp(1, source.chars().count().saturating_sub(start).max(1));
+    let width = end.saturating_sub(start).clamp(1, (length - start).max(1));
     // Tabs stay tabs, so that the marks stand under what they mean.
-    let indent: String = source
+    let margin: String = source
         .chars()
         .take(start)
         .map(|c| if c == '\t' { '\t' } else { ' ' })
         .collect();
-    let _ = writeln!(text, "      {indent}{}", style.red("^".repeat(width)));
+    let _ = writeln!(text, "      {margin}{}", style.red("^".repeat(width)));
 }

@@ -3,11 +3,13 @@
 pub(crate) mod console;
 pub(crate) mod diagnostics;
 pub(crate) mod diff;
+pub(crate) mod graph;
 mod header;
 pub(crate) mod json;
-pub(crate) mod json_checks;
 pub(crate) mod junit;
+pub(crate) mod markdown;
 pub(crate) mod plan;
+mod snippet;
 pub(crate) mod schema;
 pub(crate) mod state;
 mod style;
@@ -18,9 +20,11 @@ pub(crate) mod tree;
 pub(crate) mod value;
 
 use std::io::IsTerminal as _;
+use std::sync::Arc;
 
+use stead_engine::ResourceChange;
 use stead_state::{Object, ProviderConfigRef, State};
-use stead_value::addr::ResourceInstance;
+use stead_value::addr::{InstanceKey, ModuleInstance, ResourceInstance, ResourceMode};
 
 pub(crate) use style::Style;
 
@@ -40,8 +44,38 @@ pub(crate) fn in_module_order(state: &State) -> Vec<Recorded<'_>> {
     let deposed =
         deposed.map(|(address, key, object, provider)| (address, Some(key), object, provider));
     let mut all: Vec<Recorded<'_>> = current.chain(deposed).collect();
-    all.sort_by(|(a, k, ..), (b, l, ..)| (a, *k).cmp(&(b, *l)));
+    let nesting = |module: &ModuleInstance| -> Vec<String> {
+        let steps = module.0.iter();
+        steps.map(|(name, key)| format!("{name}{key}")).collect()
+    };
+    all.sort_by_cached_key(|(address, key, ..)| {
+        (nesting(&address.module), within_module(address), *key)
+    });
     all
+}
+
+/// Changes in the order in which a plan tells them: outer modules first, data sources before resources.
+pub(crate) fn in_order(changes: &[ResourceChange]) -> Vec<&ResourceChange> {
+    let mut all: Vec<&ResourceChange> = changes.iter().collect();
+    all.sort_by(|a, b| {
+        let key = |c: &'_ ResourceChange| c.address.module.0.len();
+        key(a)
+            .cmp(&key(b))
+            .then_with(|| a.address.module.cmp(&b.address.module))
+            .then_with(|| within_module(&a.address).cmp(&within_module(&b.address)))
+            .then_with(|| a.deposed.cmp(&b.deposed))
+    });
+    all
+}
+
+fn within_module(address: &ResourceInstance) -> (bool, Arc<str>, Arc<str>, InstanceKey) {
+    let resource = &address.resource;
+    (
+        resource.mode != ResourceMode::Data,
+        Arc::clone(&resource.type_name),
+        Arc::clone(&resource.name),
+        address.key.clone(),
+    )
 }
 
 /// How many columns text for people may take.

@@ -60,7 +60,10 @@ impl View {
 /// The whole plan: drift, actions, outputs, summary.
 pub(crate) fn render(plan: &Plan, registry: &Registry, view: View) -> String {
     let mut out = String::new();
-    let shown: Vec<&ResourceChange> = plan.changes.iter().filter(|c| is_shown(c)).collect();
+    let shown: Vec<&ResourceChange> = super::in_order(&plan.changes)
+        .into_iter()
+        .filter(|c| is_shown(c))
+        .collect();
     let outputs = outputs(plan, view);
     let drifted = drift(&mut out, plan, &shown, !outputs.is_empty(), registry, view);
     if shown.is_empty() && outputs.is_empty() {
@@ -164,7 +167,7 @@ fn drift(
         return false;
     }
     let mut told = String::new();
-    for change in &plan.drift {
+    for change in super::in_order(&plan.drift) {
         let relevant = (!everything).then(|| plan.relevant_to(&change.address));
         if relevant.as_ref().is_some_and(Vec::is_empty) {
             continue;
@@ -311,8 +314,15 @@ fn resource(
     );
 }
 
+/// A change as it stands in a plan.
+pub(crate) fn change_text(change: &ResourceChange, registry: &Registry, view: View) -> String {
+    let mut out = String::new();
+    resource(&mut out, change, header::Cause::Planned, None, registry, view);
+    out
+}
+
 /// A line for each output that changes.
-fn outputs(plan: &Plan, view: View) -> Vec<String> {
+pub(crate) fn outputs(plan: &Plan, view: View) -> Vec<String> {
     let compared: BTreeMap<&str, Node> = plan
         .outputs
         .iter()

@@ -141,6 +141,8 @@ struct Flight {
     usable: bool,
     change: usize,
     action: Action,
+    /// The key of the object that is deleted, when it is one that was set aside.
+    deposed: Option<String>,
     started: Instant,
     /// Of the evaluated configuration: marks to put back and places for diagnostics.
     sensitive: Vec<stead_value::Path>,
@@ -162,6 +164,7 @@ impl Flight {
             usable: false,
             change,
             action,
+            deposed: None,
             started: Instant::now(),
             sensitive,
             ranges,
@@ -484,6 +487,7 @@ impl<'e, 'c> Executor<'e, 'c> {
             });
             self.observer.event(Event::Done {
                 address,
+                deposed: flight.deposed.clone(),
                 action,
                 id: flight.shown_id.clone(),
                 elapsed,
@@ -492,6 +496,7 @@ impl<'e, 'c> Executor<'e, 'c> {
         } else {
             self.observer.event(Event::Failed {
                 address,
+                deposed: flight.deposed.clone(),
                 action,
                 elapsed,
             });

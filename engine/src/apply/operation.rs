@@ -168,21 +168,25 @@ impl Executor<'_, '_> {
     fn launch(
         &mut self,
         id: OpId,
-        flight: Flight,
+        mut flight: Flight,
         address: &ResourceInstance,
         job: impl Future<Output = Outcome> + Send + 'static,
     ) -> Started {
         // What is created has no identity yet, even when it replaces something that had.
+        let change = self.plan.changes.get(flight.change);
         let shown = match flight.action {
-            Action::Update | Action::Delete => self
-                .plan
-                .changes
-                .get(flight.change)
-                .and_then(|c| crate::plan::display_id(&c.before)),
+            Action::Update | Action::Delete => {
+                change.and_then(|c| crate::plan::display_id(&c.before))
+            }
             _ => None,
         };
+        if flight.action == Action::Delete {
+            let planned = change.and_then(|c| c.deposed.as_ref());
+            flight.deposed = planned.or(self.deposed.get(&flight.change)).cloned();
+        }
         self.observer.event(Event::Start {
             address: address.clone(),
+            deposed: flight.deposed.clone(),
             action: flight.action,
             id: shown,
         });

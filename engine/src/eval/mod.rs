@@ -245,11 +245,6 @@ impl<'c> Evaluator<'c> {
         self.settings.phase
     }
 
-    /// When the plan was made, in RFC 3339.
-    pub fn timestamp(&self) -> Option<&str> {
-        self.settings.plan_timestamp.as_deref()
-    }
-
     pub fn config(&self, module: ModuleId) -> &'c Module {
         let node: &'c ConfigNode = self.node(module).config;
         &node.module

@@ -36,6 +36,7 @@ impl Planner<'_, '_> {
             let started = Instant::now();
             observer.event(Event::Start {
                 address: address.clone(),
+                deposed: None,
                 action: Action::Read,
                 id: None,
             });
@@ -47,12 +48,14 @@ impl Planner<'_, '_> {
             observer.event(match &result {
                 Ok((value, _)) => Event::Done {
                     address,
+                    deposed: None,
                     action: Action::Read,
                     id: display_id(value),
                     elapsed,
                 },
                 Err(_) => Event::Failed {
                     address,
+                    deposed: None,
                     action: Action::Read,
                     elapsed,
                 },

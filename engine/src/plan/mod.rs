@@ -712,7 +712,6 @@ impl<'e, 'c> Planner<'e, 'c> {
             checks,
             relevant,
             partial: !self.selection.is_all(),
-            timestamp: self.evaluator.timestamp().unwrap_or_default().to_owned(),
             warnings: self.diagnostics,
         };
         Ok(Planned {

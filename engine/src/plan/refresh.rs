@@ -139,8 +139,10 @@ impl Planner<'_, '_> {
                 .provider()
                 .read(type_name, plain, private, &context)
                 .await;
+            let found = read.as_ref().ok().and_then(Option::as_ref);
             observer.event(Event::RefreshDone {
                 address: address.clone(),
+                id: found.and_then(|r| super::instance::display_id(&r.value)),
                 elapsed: started.elapsed(),
             });
             let result = read.map(|found| found.map(|r| (r.value, r.private, r.warnings)));

@@ -147,6 +147,7 @@ impl Answer<'_> {
                 };
                 text.lines().filter(told).collect()
             }
+            StandardOutput::Prose => super::prose::lines(&self.normaliser.text(text)).into(),
             StandardOutput::Sorted => {
                 let mut lines: Vec<String> = self
                     .normaliser

@@ -60,6 +60,8 @@ pub(super) struct Settings {
 pub(super) enum StandardOutput {
     #[default]
     Text,
+    /// Text for people: where its lines break depends on the tool's name, and lines of progress come by chance.
+    Prose,
     /// The order of lines is by chance.
     Sorted,
     /// One JSON value.
@@ -157,12 +159,13 @@ impl Settings {
             Some(("content", file)) => self.contents.push(file.to_owned()),
             Some(("stdout", how)) => {
                 self.output = match how {
+                    "prose" => StandardOutput::Prose,
                     "sorted" => StandardOutput::Sorted,
                     "json" => StandardOutput::Json,
                     "jsonlines" => StandardOutput::JsonLines,
                     "tests" => StandardOutput::Tests,
                     "ignored" => StandardOutput::Ignored,
-                    _ => panic!("stdout={how}: sorted, json, jsonlines, tests or ignored"),
+                    _ => panic!("stdout={how}: prose, sorted, json, jsonlines, tests or ignored"),
                 }
             }
             Some((name, value))

@@ -92,7 +92,7 @@ pub(crate) fn relevant(attributes: &[RelevantAttribute]) -> Json {
     let entry = |relevant: &RelevantAttribute| {
         json!({
             "resource": relevant.resource.to_string(),
-            "attribute": super::json::path(&relevant.attribute),
+            "attribute": super::value::path(&relevant.attribute),
         })
     };
     attributes.iter().map(entry).collect()

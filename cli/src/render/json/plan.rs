@@ -1,0 +1,169 @@
+//! `show -json` of a plan: format 1.2.
+
+use serde_json::{Map, Value as Json, json};
+use stead_engine::{Action, Plan, PlanMode, Registry, ResourceChange};
+use stead_value::Diagnostics;
+
+use super::value::{ModuleTree, head, known, path, sensitive, unknown};
+use crate::render::in_order;
+use crate::session::{Session, TERRAFORM_VERSION};
+
+/// A run's plan, as `test -json -verbose` shows it.
+pub(crate) fn test_plan(planned: &Plan, registry: &Registry) -> Result<Json, Diagnostics> {
+    let whole = changes(planned, registry)?;
+    let mut out = json!({ "plan_format_version": "1.2", "provider_format_version": "1.0" });
+    for name in ["output_changes", "resource_changes", "resource_drift"] {
+        let is_empty = |v: &Json| v.as_array().is_some_and(Vec::is_empty) || v == &json!({});
+        if let Some(value) = whole.get(name).filter(|v| !is_empty(v)) {
+            out[name] = value.clone();
+        }
+    }
+    Ok(out)
+}
+
+/// `show -json` of a plan with the configuration that it was made from.
+pub(crate) fn whole(plan: &Plan, session: &Session, created: &str) -> Result<Json, Diagnostics> {
+    let mut out = changes(plan, &session.registry)?;
+    out["configuration"] = super::config::configuration(&session.tree, &session.registry);
+    out["timestamp"] = created.into();
+    Ok(out)
+}
+
+/// What a plan itself says.
+fn changes(plan: &Plan, registry: &Registry) -> Result<Json, Diagnostics> {
+    let mut variables = Map::new();
+    for (name, value) in &plan.variables {
+        variables.insert(name.to_string(), json!({"value": known(value)}));
+    }
+    let changes: Vec<Json> = in_order(&plan.changes).into_iter().map(change).collect();
+    let drift = in_order(&plan.drift);
+    let drift: Vec<Json> = drift
+        .into_iter()
+        .filter(|c| c.action != Action::NoOp || plan.mode == PlanMode::RefreshOnly)
+        .map(change)
+        .collect();
+    let mut output_changes = Map::new();
+    for (name, output) in &plan.outputs {
+        output_changes.insert(
+            name.to_string(),
+            json!({
+                "actions": output.action.words(),
+                "before": known(&output.before),
+                "after": known(&output.after),
+                "after_unknown": if output.after.is_wholly_known() { json!(false) } else { unknown(&output.after).unwrap_or(json!(false)) },
+                "before_sensitive": output.sensitive,
+                "after_sensitive": output.sensitive,
+            }),
+        );
+    }
+    let mut out = json!({
+        "format_version": "1.2",
+        "terraform_version": TERRAFORM_VERSION,
+        "planned_values": planned_values(plan, registry),
+        "applyable": plan.has_changes(),
+        "complete": !plan.partial,
+        "errored": false,
+    });
+    if !changes.is_empty() {
+        out["resource_changes"] = changes.into();
+    }
+    if !output_changes.is_empty() {
+        out["output_changes"] = output_changes.into();
+    }
+    if !plan.prior_state.is_empty() {
+        out["prior_state"] = super::state(&plan.prior_state, registry)?;
+    }
+    if !variables.is_empty() {
+        out["variables"] = variables.into();
+    }
+    if !drift.is_empty() {
+        out["resource_drift"] = drift.into();
+    }
+    if !plan.relevant.is_empty() {
+        out["relevant_attributes"] = super::checks::relevant(&plan.relevant);
+    }
+    if !plan.checks.is_empty() {
+        out["checks"] = super::checks::checks(&plan.checks);
+    }
+    Ok(out)
+}
+
+fn planned_values(plan: &Plan, registry: &Registry) -> Json {
+    let mut tree = ModuleTree::default();
+    for planned in plan
+        .changes
+        .iter()
+        .filter(|c| c.deposed.is_none() && !c.after.is_null())
+    {
+        let mut resource = head(&planned.address, &planned.provider);
+        let address = &planned.address;
+        let schema = registry.resource_schema(
+            &planned.provider.source,
+            address.resource.mode,
+            &address.resource.type_name,
+        );
+        resource.insert(
+            "schema_version".into(),
+            json!(schema.map(|s| s.version).unwrap_or(0)),
+        );
+        resource.insert("values".into(), known(&planned.after));
+        resource.insert("sensitive_values".into(), sensitive(&planned.after));
+        tree.add(&address.module, resource.into());
+    }
+    tree.sort();
+    let mut outputs = Map::new();
+    for (name, output) in plan.outputs.iter().filter(|(_, o)| !o.after.is_null()) {
+        let mut entry = json!({"sensitive": output.sensitive});
+        if output.after.is_wholly_known() {
+            entry["value"] = known(&output.after);
+            entry["type"] = stead_value::json::type_to_json(&output.after.ty());
+        }
+        outputs.insert(name.to_string(), entry);
+    }
+    let mut values = Map::new();
+    if !outputs.is_empty() {
+        values.insert("outputs".into(), outputs.into());
+    }
+    values.insert("root_module".into(), tree.json(None));
+    values.into()
+}
+
+fn change(planned: &ResourceChange) -> Json {
+    let mut out = head(&planned.address, &planned.provider);
+    if let Some(previous) = &planned.previous_address {
+        out.insert("previous_address".into(), json!(previous.to_string()));
+    }
+    if !planned.address.module.is_root() {
+        out.insert(
+            "module_address".into(),
+            json!(planned.address.module.to_string()),
+        );
+    }
+    if let Some(key) = &planned.deposed {
+        out.insert("deposed".into(), json!(key));
+    }
+    let mut inner = json!({
+        "actions": planned.action.words(),
+        "before": known(&planned.before),
+        "after": known(&planned.after),
+        "after_unknown": if planned.after.is_wholly_known() { json!({}) } else { unknown(&planned.after).unwrap_or_else(|| json!({})) },
+        "before_sensitive": if planned.before.is_null() { json!(false) } else { sensitive(&planned.before) },
+        "after_sensitive": if planned.after.is_null() { json!(false) } else { sensitive(&planned.after) },
+    });
+    if !planned.replace_paths.is_empty() {
+        inner["replace_paths"] = planned
+            .replace_paths
+            .iter()
+            .map(path)
+            .collect::<Vec<_>>()
+            .into();
+    }
+    if let Some(id) = &planned.importing {
+        inner["importing"] = json!({ "id": id });
+    }
+    out.insert("change".into(), inner);
+    if let Some(reason) = planned.reason {
+        out.insert("action_reason".into(), json!(reason.word()));
+    }
+    out.into()
+}
