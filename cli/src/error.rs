@@ -119,11 +119,7 @@ pub(crate) fn warn(warning: &Diagnostic, no_color: bool) {
     let style = Style {
         colour: !no_color && colour_wanted(std::io::stdout().is_terminal()),
     };
-    crate::commands::print(&render(
-        &warning.clone().into(),
-        &Sources::default(),
-        style,
-    ));
+    crate::commands::print(&render(&warning.clone().into(), &Sources::default(), style));
 }
 
 /// Colours on a terminal, unless `NO_COLOR` or `TERM=dumb` say otherwise.

@@ -146,7 +146,9 @@ impl Observer for Progress {
                 .unwrap_or_default()
         };
         let object = |address: &ResourceInstance, deposed: &Option<String>| match deposed {
-            Some(key) => self.style.bold(format!("{address} (deposed object {key}):")),
+            Some(key) => self
+                .style
+                .bold(format!("{address} (deposed object {key}):")),
             None => bold(address),
         };
         match event {
@@ -181,17 +183,17 @@ impl Observer for Progress {
             Event::Progress { address, message } => self.waits_for(&address, message),
             Event::Done {
                 address,
-                deposed,
                 action,
                 id: known,
                 elapsed,
+                ..
             } => {
                 self.end(&address);
                 // What is gone has no identity any more.
                 let known = known.filter(|_| action != Action::Delete);
                 self.line(&format!(
                     "{} {} complete after {}{}",
-                    object(&address, &deposed),
+                    bold(&address),
                     noun(action),
                     seconds(elapsed),
                     id(&known)

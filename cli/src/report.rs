@@ -73,8 +73,15 @@ impl Report {
     }
 
     /// A plan; its warnings and all that were held before stand behind it.
-    pub(crate) fn plan(&self, session: &Session, plan: &Plan) {
-        session.warn(&plan.warnings);
+    pub(crate) fn plan(&self, session: &Session, plan: &mut Plan) {
+        let warnings = std::mem::take(&mut plan.warnings);
+        session.warn(&warnings);
+        self.plan_alone(session, plan);
+        self.warnings(session);
+    }
+
+    /// A plan whose warnings are told later, with those of its apply.
+    pub(crate) fn plan_alone(&self, session: &Session, plan: &Plan) {
         if let Some(args) = &self.human {
             let view = View {
                 concise: args.concise,
@@ -83,15 +90,17 @@ impl Report {
             };
             print(&match self.format {
                 PlanFormat::Text => render::plan::render(plan, &session.registry, view),
-                PlanFormat::Markdown => {
-                    render::markdown::render(plan, &session.registry, view, &session.take_warnings())
-                }
+                PlanFormat::Markdown => render::markdown::render(
+                    plan,
+                    &session.registry,
+                    view,
+                    &session.take_warnings(),
+                ),
             });
         }
         if let Some(stream) = &self.stream {
             stream.plan(plan);
         }
-        self.warnings(session);
     }
 
     /// A saved plan that is about to be applied.
@@ -109,7 +118,9 @@ impl Report {
                     continue;
                 };
                 let address = style.bold(format!("{}:", change.address));
-                print(&format!("{address} Importing... [id={id}]\n{address} Import complete [id={id}]\n"));
+                print(&format!(
+                    "{address} Importing... [id={id}]\n{address} Import complete [id={id}]\n"
+                ));
             }
         }
         plan.imports()
@@ -191,7 +202,9 @@ impl Report {
         }
         if let Some(stream) = &self.stream {
             match headline {
-                Headline::Destroy => stream.summary("destroy", (imported, added, changed, destroyed)),
+                Headline::Destroy => {
+                    stream.summary("destroy", (imported, added, changed, destroyed))
+                }
                 Headline::Apply => stream.summary("apply", (imported, added, changed, destroyed)),
                 Headline::Refresh => {}
             }

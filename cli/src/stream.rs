@@ -83,7 +83,11 @@ impl Stream {
             running: Mutex::default(),
         });
         let version = json!({"terraform": TERRAFORM_VERSION, "ui": "1.2", "stead": env!("CARGO_PKG_VERSION")});
-        stream.info(&format!("Terraform {TERRAFORM_VERSION}"), "version", version);
+        stream.info(
+            &format!("Terraform {TERRAFORM_VERSION}"),
+            "version",
+            version,
+        );
         let weak = Arc::downgrade(&stream);
         std::thread::spawn(move || {
             while let Some(stream) = weak.upgrade() {
@@ -170,7 +174,11 @@ impl Stream {
 
     /// Each change that is planned.
     pub(crate) fn changes(&self, plan: &Plan) {
-        for change in plan.changes.iter().filter(|c| crate::render::plan::is_shown(c)) {
+        for change in plan
+            .changes
+            .iter()
+            .filter(|c| crate::render::plan::is_shown(c))
+        {
             let message = format!("{}: Plan to {}", change.address, planned_action(change));
             let fields = json!({ "change": planned(change) });
             self.info(&message, "planned_change", fields);
@@ -184,7 +192,9 @@ impl Stream {
             "destroy" => format!("Destroy complete! Resources: {remove} destroyed."),
             "apply" => {
                 let imported = some(import, "imported, ");
-                format!("Apply complete! Resources: {imported}{add} added, {change} changed, {remove} destroyed.")
+                format!(
+                    "Apply complete! Resources: {imported}{add} added, {change} changed, {remove} destroyed."
+                )
             }
             _ => {
                 let imported = some(import, "to import, ");
@@ -369,7 +379,11 @@ impl Observer for Stream {
                 let (mut fields, shown) = identity(id.as_ref());
                 fields.insert("action".into(), op.action.into());
                 fields.insert("elapsed_seconds".into(), elapsed.as_secs().into());
-                let message = format!("{address}: {} complete after {}{shown}", op.noun, seconds(elapsed));
+                let message = format!(
+                    "{address}: {} complete after {}{shown}",
+                    op.noun,
+                    seconds(elapsed)
+                );
                 self.hook("apply_complete", &message, &address, fields.into());
             }
             Event::Failed {
@@ -454,6 +468,11 @@ impl Stream {
     }
 
     fn provision(&self, kind: &str, message: &str, address: &ResourceInstance, provisioner: &str) {
-        self.hook(kind, message, address, json!({ "provisioner": provisioner }));
+        self.hook(
+            kind,
+            message,
+            address,
+            json!({ "provisioner": provisioner }),
+        );
     }
 }

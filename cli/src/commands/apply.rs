@@ -5,10 +5,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use stead_engine::{Observer, PlanMode};
 use stead_engine::apply::{Applied, StateSink};
 use stead_engine::eval::Phase;
 use stead_engine::plan::Planned;
+use stead_engine::{Observer, PlanMode};
 use stead_state::{LocalState, State};
 use stead_value::Diagnostic;
 use tokio_util::sync::CancellationToken;
@@ -61,7 +61,7 @@ async fn plan_and_apply(
     .with_compact_warnings(args.planning.display.compact_warnings);
     let mut state = open_state(&args.planning.locking, "OperationTypeApply").await?;
     let progress = report.observer(session.style);
-    let Prepared { planned, .. } = prepare(
+    let Prepared { mut planned, .. } = prepare(
         &session,
         &mut state,
         &args.planning,
@@ -71,7 +71,11 @@ async fn plan_and_apply(
     )
     .await?;
     let asks = planned.plan.has_changes() && !args.auto_approve;
-    report.plan(&session, &planned.plan);
+    if asks {
+        report.plan(&session, &mut planned.plan);
+    } else {
+        report.plan_alone(&session, &planned.plan);
+    }
     if asks && !approve(&session, planned.plan.mode)? {
         report.cancelled(if destroy {
             "Destroy cancelled."

@@ -20,8 +20,8 @@ use crate::args::{
 };
 use crate::error::{CommandError, Result};
 use crate::progress::Progress;
-use crate::report::{Headline, Report};
 use crate::render::Style;
+use crate::report::{Headline, Report};
 use crate::session::{Session, open_state};
 
 pub(crate) async fn run(args: BootstrapArgs, origin: &Path) -> Result<u8> {

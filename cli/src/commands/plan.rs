@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use stead_engine::Observer;
 use stead_engine::eval::Phase;
 use stead_engine::plan::Planned;
-use stead_engine::Observer;
 use stead_state::{LocalState, State};
 use tokio_util::sync::CancellationToken;
 
@@ -43,8 +43,8 @@ async fn plan(args: &PlanArgs, origin: &Path, report: &Report) -> Result<u8> {
         cancel,
     )
     .await?;
-    let plan = planned.plan;
-    report.plan(&session, &plan);
+    let mut plan = planned.plan;
+    report.plan(&session, &mut plan);
     if let Some(path) = &args.out {
         super::saved::save(&session, &plan, serial, lineage, path)?;
     }

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
+use stead_engine::Plan;
 use stead_engine::eval::GivenVariable;
 use stead_engine::planfile::{self, PlanFile};
 use stead_engine::providers::Pool;
-use stead_engine::Plan;
 use stead_state::State;
 use stead_value::{Diagnostic, Diagnostics, Value};
 use tokio_util::sync::CancellationToken;

@@ -109,7 +109,10 @@ fn excerpt(text: &mut String, diagnostic: &Diagnostic, sources: &Sources, style:
     };
     let (file, line) = (&range.file, range.start.line);
     let Some(snippet) = Snippet::of(diagnostic, sources) else {
-        let _ = writeln!(text, "  on {file} line {line}:\n  (source code not available)");
+        let _ = writeln!(
+            text,
+            "  on {file} line {line}:\n  (source code not available)"
+        );
         return;
     };
     let context = snippet.context.as_ref();
@@ -129,7 +132,12 @@ fn excerpt(text: &mut String, diagnostic: &Diagnostic, sources: &Sources, style:
     let mut values: Vec<_> = diagnostic.values.iter().collect();
     values.sort();
     for (expression, value) in values {
-        let _ = writeln!(text, "    {} {} {value}", style.dim("│"), style.bold(expression));
+        let _ = writeln!(
+            text,
+            "    {} {} {value}",
+            style.dim("│"),
+            style.bold(expression)
+        );
     }
 }
 

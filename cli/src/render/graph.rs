@@ -140,7 +140,10 @@ pub(crate) fn resources(relations: &Relations, format: Format) -> String {
                     (group.clone(), names.collect())
                 })
                 .collect();
-            let edges: Vec<_> = edges.iter().map(|(a, b)| (a.as_str(), b.as_str())).collect();
+            let edges: Vec<_> = edges
+                .iter()
+                .map(|(a, b)| (a.as_str(), b.as_str()))
+                .collect();
             mermaid(&groups, &edges)
         }
     }
@@ -216,7 +219,10 @@ pub(crate) fn destruction(state: &State, format: Format) -> String {
     let mut instances: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (address, ..) in state.current_objects() {
         let config = address.config().to_string();
-        instances.entry(config).or_default().push(address.to_string());
+        instances
+            .entry(config)
+            .or_default()
+            .push(address.to_string());
     }
     for (address, object, _) in state.current_objects() {
         let this = address.to_string();

@@ -5,9 +5,9 @@ use std::fmt::Write as _;
 use stead_engine::{Action, Plan, Registry, ResourceChange};
 use stead_value::Diagnostics;
 
+use super::Style;
 use super::header::{display, reason};
 use super::plan::{View, change_text, is_shown, outputs};
-use super::Style;
 
 /// The whole plan. Text from configurations and providers stands in code only, so that it is never taken for markup.
 pub(crate) fn render(
@@ -34,12 +34,21 @@ pub(crate) fn render(
             0 => String::new(),
             n => format!("{n} to import, "),
         };
-        let _ = writeln!(out, "**{imports}{add} to add, {change} to change, {destroy} to destroy.**");
+        let _ = writeln!(
+            out,
+            "**{imports}{add} to add, {change} to change, {destroy} to destroy.**"
+        );
     }
     if !shown.is_empty() {
         out.push_str("\n| | Object | Why |\n|---|---|---|\n");
         for change in &shown {
-            let _ = writeln!(out, "| {} | {} | {} |", word(change), cell(&display(change)), why(change));
+            let _ = writeln!(
+                out,
+                "| {} | {} | {} |",
+                word(change),
+                cell(&display(change)),
+                why(change)
+            );
         }
         for change in &shown {
             let title = format!("{} {}", word(change), html(&display(change)));
@@ -54,7 +63,12 @@ pub(crate) fn render(
         for warning in warnings.iter() {
             let place = warning.subject.as_ref();
             let place = place.map(|r| format!(" ({}:{})", r.file, r.start.line));
-            let _ = writeln!(out, "- {}{}", code(&warning.summary), place.map(|p| code(&p)).unwrap_or_default());
+            let _ = writeln!(
+                out,
+                "- {}{}",
+                code(&warning.summary),
+                place.map(|p| code(&p)).unwrap_or_default()
+            );
         }
     }
     out
@@ -75,7 +89,11 @@ fn word(change: &ResourceChange) -> &'static str {
 
 /// What forces a replacement, or why an object goes.
 fn why(change: &ResourceChange) -> String {
-    let mut parts: Vec<String> = change.replace_paths.iter().map(|p| cell(&p.to_string())).collect();
+    let mut parts: Vec<String> = change
+        .replace_paths
+        .iter()
+        .map(|p| cell(&p.to_string()))
+        .collect();
     parts.extend(reason(change).map(|r| cell(&r)));
     if let Some(old) = &change.previous_address {
         parts.push(format!("moved from {}", cell(&old.to_string())));
@@ -104,7 +122,11 @@ fn signs_first(text: &str) -> String {
                 format!("{sign}{}{rest}", " ".repeat(margin))
             }
             Some('~') if inner.get(1..2) == Some(" ") && margin > 0 => {
-                format!("!{}{}", " ".repeat(margin), inner.get(1..).unwrap_or_default())
+                format!(
+                    "!{}{}",
+                    " ".repeat(margin),
+                    inner.get(1..).unwrap_or_default()
+                )
             }
             _ => line.to_owned(),
         }
@@ -139,7 +161,10 @@ fn cell(text: &str) -> String {
 }
 
 fn html(text: &str) -> String {
-    let text = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    let text = text
+        .replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;");
     format!("<code>{text}</code>")
 }
 

@@ -317,7 +317,14 @@ fn resource(
 /// A change as it stands in a plan.
 pub(crate) fn change_text(change: &ResourceChange, registry: &Registry, view: View) -> String {
     let mut out = String::new();
-    resource(&mut out, change, header::Cause::Planned, None, registry, view);
+    resource(
+        &mut out,
+        change,
+        header::Cause::Planned,
+        None,
+        registry,
+        view,
+    );
     out
 }
 

@@ -56,7 +56,8 @@ impl<'s> Human<'s> {
     fn verbose(&self, verbose: &Verbose) {
         match verbose {
             Verbose::Plan(plan) => {
-                let text = super::plan::render(plan, self.registry, super::plan::View::new(self.style));
+                let text =
+                    super::plan::render(plan, self.registry, super::plan::View::new(self.style));
                 print(&format!("{text}\n"));
             }
             Verbose::State(state) => match super::state::whole(state, self.registry, self.style) {

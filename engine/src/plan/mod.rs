@@ -693,6 +693,7 @@ impl<'e, 'c> Planner<'e, 'c> {
             ));
             return Err(self.diagnostics);
         }
+        self.warn_of_forgotten(&changes);
         let computed = self.computed_outputs();
         let relevant = relevant::find(self.evaluator.tree(), &changes, &outputs, &computed);
         let output_types: BTreeMap<Arc<str>, Type> = outputs
@@ -737,6 +738,17 @@ impl<'e, 'c> Planner<'e, 'c> {
             }
         }
         found
+    }
+
+    fn warn_of_forgotten(&mut self, changes: &[ResourceChange]) {
+        let forgotten = changes.iter().filter(|c| c.action == Action::Forget);
+        let names: String = forgotten.map(|c| format!("\n - {}", c.address)).collect();
+        if !names.is_empty() {
+            self.diagnostics.push(Diagnostic::warning(
+                "Some objects will no longer be managed by stead",
+                format!("If you apply this plan, stead will discard its tracking information for the following objects, but it will not delete them:{names}\n\nAfter applying this plan, stead will no longer manage these objects. You will need to import them into stead to manage them again."),
+            ));
+        }
     }
 
     fn root_variables(&self) -> BTreeMap<Arc<str>, Value> {

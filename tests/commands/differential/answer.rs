@@ -158,7 +158,9 @@ impl Answer<'_> {
                 lines.sort();
                 lines.into()
             }
-            StandardOutput::Json => json(text).unwrap_or_else(|_| lines(text)),
+            StandardOutput::Json => {
+                json(text).map_or_else(|_| lines(text), outcome::in_fixed_order)
+            }
             StandardOutput::JsonLines => {
                 let mut values: Vec<Json> = text
                     .lines()

@@ -123,3 +123,13 @@ pub(super) fn list(root: &Path, folder: &Path, out: &mut Vec<String>) {
         }
     }
 }
+
+/// A document whose lists that come by chance are sorted.
+pub(super) fn in_fixed_order(mut document: Json) -> Json {
+    for name in ["relevant_attributes", "checks"] {
+        if let Some(list) = document.get_mut(name).and_then(Json::as_array_mut) {
+            list.sort_by_key(Json::to_string);
+        }
+    }
+    document
+}

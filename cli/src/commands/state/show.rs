@@ -39,6 +39,7 @@ pub(super) fn run(args: &ShowArgs) -> Result<u8> {
     })?;
     print(&render::state::object(
         &wanted,
+        None,
         object,
         provider,
         &crate::providers::registry()?,

@@ -61,7 +61,10 @@ impl Marshal<'_> {
                     local: local.clone(),
                     alias: None,
                 })
-                .chain(implied.map(|name| ProviderName { alias: None, ..name }));
+                .chain(implied.map(|name| ProviderName {
+                    alias: None,
+                    ..name
+                }));
             for name in names {
                 let key = provider_key(node, &name);
                 // What the caller has is the caller's.
@@ -70,7 +73,10 @@ impl Marshal<'_> {
                 }
             }
         }
-        found.into_iter().map(|(key, entry)| (key, entry.into())).collect()
+        found
+            .into_iter()
+            .map(|(key, entry)| (key, entry.into()))
+            .collect()
     }
 
     /// The key of the configuration that a name means in a module.
@@ -175,7 +181,10 @@ impl Marshal<'_> {
         repetition(&mut out, &call.repetition);
         out.insert("module".into(), self.module(child));
         if let Some(Early::Known(version)) = &call.version {
-            out.insert("version_constraint".into(), constraint(&version.text).into());
+            out.insert(
+                "version_constraint".into(),
+                constraint(&version.text).into(),
+            );
         }
         depends_on(&mut out, &call.depends_on);
         out.into()
@@ -192,7 +201,10 @@ impl Marshal<'_> {
         out.insert("type".into(), json!(&*resource.addr.type_name));
         out.insert("name".into(), json!(&*resource.addr.name));
         let name = resource.provider_name();
-        out.insert("provider_config_key".into(), self.key_of(node, &name).into());
+        out.insert(
+            "provider_config_key".into(),
+            self.key_of(node, &name).into(),
+        );
         let provisioners: Vec<Json> = resource
             .provisioners
             .iter()
@@ -241,7 +253,10 @@ fn provider(node: &ConfigNode, name: &ProviderName) -> Map<String, Json> {
     out.insert("full_name".into(), source.to_string().into());
     let required = module.terraform.required_providers.get(&name.local);
     if let Some(version) = required.and_then(|r| r.version.as_ref()) {
-        out.insert("version_constraint".into(), constraint(&version.text).into());
+        out.insert(
+            "version_constraint".into(),
+            constraint(&version.text).into(),
+        );
     }
     if !node.path.0.is_empty() {
         out.insert("module_address".into(), node.path.to_string().into());
@@ -282,12 +297,14 @@ fn depends_on(out: &mut Map<String, Json>, list: &[DependsOn]) {
 }
 
 fn repetition(out: &mut Map<String, Json>, repetition: &Repetition) {
-    match repetition {
-        Repetition::Single | Repetition::Enabled(_) => {}
-        Repetition::Count(count) => drop(out.insert("count_expression".into(), expression(count))),
-        Repetition::ForEach(each) => {
-            drop(out.insert("for_each_expression".into(), expression(each)));
-        }
+    let (name, value) = match repetition {
+        Repetition::Single | Repetition::Enabled(_) => return,
+        Repetition::Count(count) => ("count_expression", expression(count)),
+        Repetition::ForEach(each) => ("for_each_expression", expression(each)),
+    };
+    // Of an expression that is neither constant nor refers to anything there is nothing to say.
+    if value.as_object().is_some_and(|fields| !fields.is_empty()) {
+        out.insert(name.into(), value);
     }
 }
 
@@ -390,7 +407,11 @@ fn target(target: &Target) -> String {
         Target::Resource { resource, key } => format!("{resource}{}", instance(key)),
         Target::Module { name, key, output } => {
             let output = output.as_ref().map(|o| format!(".{o}"));
-            format!("module.{name}{}{}", instance(key), output.unwrap_or_default())
+            format!(
+                "module.{name}{}{}",
+                instance(key),
+                output.unwrap_or_default()
+            )
         }
         Target::EachKey => "each.key".into(),
         Target::EachValue => "each.value".into(),

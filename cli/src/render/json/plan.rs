@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value as Json, json};
 use stead_engine::{Action, Plan, PlanMode, Registry, ResourceChange};
+use stead_state::State;
 use stead_value::Diagnostics;
 
 use super::value::{ModuleTree, head, known, path, sensitive, unknown};
@@ -44,17 +45,21 @@ fn changes(plan: &Plan, registry: &Registry) -> Result<Json, Diagnostics> {
         .collect();
     let mut output_changes = Map::new();
     for (name, output) in &plan.outputs {
-        output_changes.insert(
-            name.to_string(),
-            json!({
-                "actions": output.action.words(),
-                "before": known(&output.before),
-                "after": known(&output.after),
-                "after_unknown": if output.after.is_wholly_known() { json!(false) } else { unknown(&output.after).unwrap_or(json!(false)) },
-                "before_sensitive": output.sensitive,
-                "after_sensitive": output.sensitive,
-            }),
-        );
+        let known_flags = || unknown(&output.after).unwrap_or(json!(false));
+        let mut entry = json!({
+            "actions": output.action.words(),
+            "before": known(&output.before),
+            "after": known(&output.after),
+            "after_unknown": if output.after.is_wholly_known() { json!(false) } else { known_flags() },
+            "before_sensitive": output.sensitive,
+            "after_sensitive": output.sensitive,
+        });
+        if !output.after.is_known()
+            && let Some(fields) = entry.as_object_mut()
+        {
+            fields.remove("after");
+        }
+        output_changes.insert(name.to_string(), entry);
     }
     let mut out = json!({
         "format_version": "1.2",
@@ -70,8 +75,9 @@ fn changes(plan: &Plan, registry: &Registry) -> Result<Json, Diagnostics> {
     if !output_changes.is_empty() {
         out["output_changes"] = output_changes.into();
     }
-    if !plan.prior_state.is_empty() {
-        out["prior_state"] = super::state(&plan.prior_state, registry)?;
+    let prior = prior_state(plan)?;
+    if !prior.is_empty() {
+        out["prior_state"] = super::state(&prior, registry)?;
     }
     if !variables.is_empty() {
         out["variables"] = variables.into();
@@ -88,12 +94,29 @@ fn changes(plan: &Plan, registry: &Registry) -> Result<Json, Diagnostics> {
     Ok(out)
 }
 
+/// The state that the plan was made from, with the outputs as far as they are known already.
+fn prior_state(plan: &Plan) -> Result<State, Diagnostics> {
+    let mut state = plan.prior_state.clone();
+    if state.terraform_version.is_empty() {
+        state.terraform_version = TERRAFORM_VERSION.into();
+    }
+    for (name, output) in &plan.outputs {
+        if output.after.is_null() {
+            state.outputs.remove(&**name);
+        } else if output.after.is_wholly_known() {
+            let value = stead_engine::outputs::encode(&output.after, output.sensitive)?;
+            state.outputs.insert(name.to_string(), value);
+        }
+    }
+    Ok(state)
+}
+
 fn planned_values(plan: &Plan, registry: &Registry) -> Json {
     let mut tree = ModuleTree::default();
     for planned in plan
         .changes
         .iter()
-        .filter(|c| c.deposed.is_none() && !c.after.is_null())
+        .filter(|c| c.deposed.is_none() && c.action != Action::Delete)
     {
         let mut resource = head(&planned.address, &planned.provider);
         let address = &planned.address;
@@ -106,8 +129,13 @@ fn planned_values(plan: &Plan, registry: &Registry) -> Json {
             "schema_version".into(),
             json!(schema.map(|s| s.version).unwrap_or(0)),
         );
-        resource.insert("values".into(), known(&planned.after));
-        resource.insert("sensitive_values".into(), sensitive(&planned.after));
+        // What is forgotten has no values any more.
+        if planned.after.is_null() {
+            resource.insert("sensitive_values".into(), false.into());
+        } else {
+            resource.insert("values".into(), known(&planned.after));
+            resource.insert("sensitive_values".into(), sensitive(&planned.after));
+        }
         tree.add(&address.module, resource.into());
     }
     tree.sort();

@@ -92,4 +92,3 @@ fn state_resource(
     }
     Ok(out.into())
 }
-

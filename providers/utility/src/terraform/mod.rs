@@ -41,11 +41,11 @@ impl Resource for TerraformData {
             plan.set(&Path::root().attr("id"), id)?;
         }
         if plan.is_create() || replaced || plan.changes("input") {
-            // The output has the input's type; of an input that is null it is known already.
+            // The output has the input's type; a new object's input that is null is known already.
             let input = plan
                 .attribute("input")
                 .unwrap_or_else(|| Value::null(Type::Dynamic));
-            let output = if input.is_null() {
+            let output = if input.is_null() && (plan.is_create() || replaced) {
                 input
             } else {
                 Value::unknown(input.ty())
