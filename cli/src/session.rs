@@ -365,7 +365,7 @@ fn warn_of_state_flag() {
         "Deprecated flag: -state",
         "Use the \"path\" attribute within the \"local\" backend to specify a file for state storage",
     );
-    crate::commands::print(&render(
+    crate::commands::print(&crate::render::diagnostics::render(
         &warning.into(),
         &Sources::default(),
         Style { colour: false },

@@ -81,7 +81,7 @@ fn within_module(address: &ResourceInstance) -> (bool, Arc<str>, Arc<str>, Insta
 /// How many columns text for people may take.
 pub(crate) fn width() -> usize {
     let terminal = std::io::stdout().is_terminal();
-    let columns = terminal.then(|| console::Term::stdout().size_checked());
+    let columns = terminal.then(|| ::console::Term::stdout().size_checked());
     columns
         .flatten()
         .map_or(text::WIDTH, |(_, columns)| usize::from(columns))
