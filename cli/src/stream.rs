@@ -82,7 +82,7 @@ impl Stream {
             out: Mutex::new(out),
             running: Mutex::default(),
         });
-        let version = json!({"terraform": TERRAFORM_VERSION, "ui": "1.2", "stead": env!("CARGO_PKG_VERSION")});
+        let version = json!({"terraform": TERRAFORM_VERSION, "ui": "1.2"});
         stream.info(
             &format!("Terraform {TERRAFORM_VERSION}"),
             "version",

@@ -88,11 +88,11 @@ fn create_before_destroy_spreads_to_what_it_depends_on() {
     );
     assert!(
         at("terraform_data.dependent: Creation complete")
-            < at("terraform_data.dependent: Destroying...")
+            < at("terraform_data.dependent (deposed object")
     );
     assert!(
         at("terraform_data.dependent: Destruction complete")
-            < at("terraform_data.base: Destroying...")
+            < at("terraform_data.base (deposed object")
     );
     assert!(
         out.contains("Resources: 4 added, 2 changed, 2 destroyed."),

@@ -163,7 +163,10 @@ pub(crate) fn approve(session: &Session, mode: PlanMode) -> Result<bool> {
     std::io::stdout().flush()?;
     let mut answer = String::new();
     if std::io::stdin().lock().read_line(&mut answer)? == 0 {
-        return Err(CommandError::new("error asking for approval: EOF", ""));
+        return Err(CommandError::new(
+            "error asking for approval: EOF",
+            "There is no answer to read. Use -auto-approve, or plan with -out and apply the saved plan.",
+        ));
     }
     print("\n");
     Ok(answer.trim() == "yes")

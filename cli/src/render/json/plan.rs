@@ -101,9 +101,7 @@ fn prior_state(plan: &Plan) -> Result<State, Diagnostics> {
         state.terraform_version = TERRAFORM_VERSION.into();
     }
     for (name, output) in &plan.outputs {
-        if output.after.is_null() {
-            state.outputs.remove(&**name);
-        } else if output.after.is_wholly_known() {
+        if !output.after.is_null() && output.after.is_wholly_known() {
             let value = stead_engine::outputs::encode(&output.after, output.sensitive)?;
             state.outputs.insert(name.to_string(), value);
         }
