@@ -67,6 +67,15 @@ enum ModeV4 {
     Data,
 }
 
+impl ModeV4 {
+    fn word(self) -> &'static str {
+        match self {
+            ModeV4::Managed => "managed",
+            ModeV4::Data => "data",
+        }
+    }
+}
+
 #[derive(Serialize, Deserialize)]
 struct InstanceV4 {
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -167,6 +176,9 @@ fn read_resource(
             name: resource.name.into(),
         },
     };
+    // Written by Terraform 0.12: the keys themselves say it, and nobody writes it any more.
+    let mut unknown_fields = resource.unknown_fields;
+    unknown_fields.remove("each");
     let mut instances: BTreeMap<InstanceKey, Box<InstanceObjects>> = BTreeMap::new();
     for instance in resource.instances {
         let key = match &instance.index_key {
@@ -196,7 +208,7 @@ fn read_resource(
         ResourceObjects {
             provider,
             instances,
-            unknown_fields: resource.unknown_fields,
+            unknown_fields,
         },
     ))
 }
@@ -292,8 +304,8 @@ pub(crate) fn render(state: &State) -> serde_json::Result<Vec<u8>> {
         .iter()
         .map(|(id, r)| write_resource(id, r))
         .collect();
-    // By the module's text, as Terraform sorts: `module.a[10]` stands before `module.a[2]`.
-    resources.sort_by(|a, b| a.module.cmp(&b.module));
+    // By the module's text and the mode's word, as Terraform sorts: `module.a[10]` stands before `module.a[2]`.
+    resources.sort_by(|a, b| (&a.module, a.mode.word()).cmp(&(&b.module, b.mode.word())));
     let file = FileV4 {
         version: 4,
         terraform_version: state.terraform_version.clone(),
@@ -377,4 +389,56 @@ pub fn from_bytes(bytes: &[u8], origin: &FilePath) -> Result<State> {
 /// A state as the bytes of a file.
 pub fn to_bytes(state: &State) -> serde_json::Result<Vec<u8>> {
     render(state)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SAMPLE: &str = r#"{"version":4,"terraform_version":"1.11.4","serial":3,"lineage":"l","outputs":{"o":{"value":[1],"type":["list","number"],"sensitive":true}},"resources":[{"module":"module.m[\"k\"]","mode":"managed","type":"t","name":"n","each":"map","provider":"provider[\"registry.terraform.io/hashicorp/null\"].x","instances":[{"index_key":"a","status":"tainted","schema_version":1,"attributes":{"id":"1"},"sensitive_attributes":[[{"type":"get_attr","value":"id"}]],"identity":{"id":"1"},"identity_schema_version":0,"private":"eA==","dependencies":["t.m"],"create_before_destroy":true},{"index_key":0,"deposed":"01234567","schema_version":0,"attributes":{}}],"later":{"b":1}}],"check_results":null,"new_field":[true]}"#;
+
+    fn read(bytes: &[u8]) -> Result<State> {
+        parse(bytes, FilePath::new("sample"))
+    }
+
+    #[test]
+    fn what_is_read_is_written_and_read_again() {
+        let first = render(&read(SAMPLE.as_bytes()).expect("a state")).expect("bytes");
+        let second = render(&read(&first).expect("a state")).expect("bytes");
+        assert_eq!(first, second);
+        let text = String::from_utf8(first).expect("text");
+        for kept in ["identity", "new_field", "later", "eA==", "01234567"] {
+            assert!(text.contains(kept), "{kept}");
+        }
+    }
+
+    #[test]
+    fn a_damaged_state_is_refused_and_not_a_panic() {
+        let bytes = SAMPLE.as_bytes();
+        for end in 0..bytes.len() {
+            let cut = bytes.get(..end).unwrap_or_default();
+            assert!(read(cut).is_err(), "cut at {end}");
+        }
+        for at in 0..bytes.len() {
+            for byte in [b'"', b'{', b']', b'0', b',', 0xff] {
+                let mut changed = bytes.to_vec();
+                changed[at] = byte;
+                // Some changes make another state; none ends the process, and what is read can be written.
+                if let Ok(state) = read(&changed) {
+                    assert!(render(&state).is_ok());
+                }
+            }
+        }
+        for text in [
+            "",
+            "null",
+            "[]",
+            "4",
+            "{}",
+            r#"{"version":5}"#,
+            r#"{"version":"4"}"#,
+        ] {
+            assert!(read(text.as_bytes()).is_err(), "{text}");
+        }
+    }
 }

@@ -729,7 +729,7 @@ impl<'e, 'c> Executor<'e, 'c> {
             self.diagnostics.push(Diagnostic::warning("Applied changes may be incomplete", "The plan was created with the -target option in effect, so some changes requested in the configuration may have been ignored and the output values may not be fully updated. Run the following command to verify that no other changes are pending:\n    stead plan\n\nNote that the -target option is not suitable for routine use, and is provided only for exceptional situations such as recovering from errors or mistakes, or when stead specifically suggests to use it as part of an error message."));
         }
         if self.plan.mode == PlanMode::Destroy {
-            if self.state.resources.is_empty() {
+            if self.state.resources.is_empty() && !self.plan.partial {
                 self.state.outputs.clear();
             }
         } else {

@@ -937,11 +937,22 @@ impl<'e, 'c> Planner<'e, 'c> {
                 dependencies.clone_from(&object.dependencies);
             }
             let before_destroy = change.create_before_destroy;
-            if dependencies == object.dependencies && before_destroy == object.create_before_destroy
+            // What stays as it is may belong to another configuration of its provider now.
+            let provider = match change.action {
+                Action::NoOp => &change.provider,
+                _ => provider,
+            }
+            .clone();
+            if dependencies == object.dependencies
+                && before_destroy == object.create_before_destroy
+                && self
+                    .state
+                    .current(&change.address)
+                    .is_some_and(|(_, p)| *p == provider)
             {
                 continue;
             }
-            let (mut object, provider) = (object.clone(), provider.clone());
+            let mut object = object.clone();
             object.dependencies = dependencies;
             object.create_before_destroy = before_destroy;
             self.state

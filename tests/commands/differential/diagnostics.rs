@@ -72,7 +72,9 @@ impl Block<'_> {
         out.insert("summary".into(), json!(summary(self.summary)));
         let place = self.rest.iter().find_map(|l| place(l));
         // Terraform gives a line even to what stands in no file.
-        if let Some((file, line)) = place.filter(|(file, _)| !file.is_empty()) {
+        if let Some((file, line)) =
+            place.filter(|(file, _)| !matches!(*file, "" | "<import-address>"))
+        {
             out.insert("file".into(), json!(file));
             out.insert("line".into(), json!(line));
         }
