@@ -129,7 +129,7 @@ pub(crate) fn encode(
     })
 }
 
-/// Paths that the schema calls sensitive, as far as the value has them.
+/// Paths that the schema calls sensitive, as far as the value has them; null ones too, as Terraform records them.
 pub(crate) fn sensitive_by_schema(block: &Block, value: &Value) -> Vec<Path> {
     let mut paths = Vec::new();
     block_paths(block, value, &Path::root(), &mut paths);
@@ -158,7 +158,7 @@ fn attribute_paths(
             continue;
         };
         let path = at.attr(Arc::clone(name));
-        if attribute.sensitive && !inner.is_null() {
+        if attribute.sensitive {
             paths.push(path);
         } else if let AttributeType::Nested { attributes, .. } = &attribute.ty {
             each_element(&inner, &path, &mut |element, path| {

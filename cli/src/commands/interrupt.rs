@@ -1,5 +1,7 @@
 //! Ctrl-C: the first asks for a clean end, the second ends at once.
 
+use futures::FutureExt as _;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 /// A token that the first SIGINT or SIGTERM cancels; the second one ends the process.
@@ -11,30 +13,60 @@ use tokio_util::sync::CancellationToken;
 pub(crate) fn token() -> CancellationToken {
     let token = CancellationToken::new();
     let cancel = token.clone();
+    // Listening begins here, not when the task is first run: on a busy machine that may be late.
+    let mut interrupts = Interrupts::listen();
     tokio::spawn(async move {
-        wait().await;
+        interrupts.next().await;
         eprintln!(
             "\nInterrupt received. Finishing what is under way; nothing new will be started.\nInterrupt once more to stop at once: then what is under way may be lost from the state.\n"
         );
         cancel.cancel();
-        wait().await;
+        interrupts.next().await;
         eprintln!("\nStopped at once. Objects that were being changed may not be recorded.");
         std::process::exit(1);
     });
     token
 }
 
-/// Waits for an interrupt.
-pub(super) async fn wait() {
-    use tokio::signal::unix::{SignalKind, signal};
-    match signal(SignalKind::terminate()) {
-        Ok(mut terminate) => {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = tokio::signal::ctrl_c() => {}
-            }
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Interrupt {
+    /// Ctrl-C: a terminal sends it to the whole group of processes.
+    CtrlC,
+    /// SIGTERM: meant for this process alone.
+    Terminate,
+}
+
+/// SIGINT and SIGTERM since [`Interrupts::listen`].
+pub(super) struct Interrupts {
+    interrupt: Option<Signal>,
+    terminate: Option<Signal>,
+}
+
+impl Interrupts {
+    pub(super) fn listen() -> Interrupts {
+        Interrupts {
+            interrupt: signal(SignalKind::interrupt()).ok(),
+            terminate: signal(SignalKind::terminate()).ok(),
         }
-        // Without a handler for SIGTERM, Ctrl-C alone must do.
-        Err(_) => drop(tokio::signal::ctrl_c().await),
+    }
+
+    /// Waits for the next one. A signal without a handler keeps its default effect.
+    pub(super) async fn next(&mut self) -> Interrupt {
+        tokio::select! {
+            () = received(&mut self.interrupt) => Interrupt::CtrlC,
+            () = received(&mut self.terminate) => Interrupt::Terminate,
+        }
+    }
+
+    /// Whether one has come already.
+    pub(super) fn came(&mut self) -> bool {
+        self.next().now_or_never().is_some()
+    }
+}
+
+async fn received(signal: &mut Option<Signal>) {
+    match signal {
+        Some(signal) => drop(signal.recv().await),
+        None => std::future::pending().await,
     }
 }

@@ -3,11 +3,11 @@
 use std::ffi::{OsStr, OsString};
 use std::net::SocketAddr;
 use std::path::Path;
-use std::time::Duration;
 
 use stead_lab::core::Settings;
 use stead_lab::{Found, Options, RunningLab};
 
+use super::interrupt::{Interrupt, Interrupts};
 use super::print;
 use crate::args::{LabArgs, LabCommand};
 use crate::error::{CommandError, Result};
@@ -161,6 +161,7 @@ pub(crate) async fn exec_with(
     program: &OsStr,
     arguments: &[OsString],
 ) -> Result<u8> {
+    let mut interrupts = Interrupts::listen();
     let lab = Attached::to(args).await?;
     if let Some(Repository { url, folder }) = repository {
         let mapping = serde_json::json!({
@@ -172,8 +173,13 @@ pub(crate) async fn exec_with(
     command
         .args(arguments)
         .envs(lab.environment().iter().map(|(k, v)| (k, v)));
+    // A Ctrl-C while the lab started: there is nothing to finish yet.
+    if interrupts.came() {
+        lab.leave().await?;
+        return Ok(1);
+    }
     let outcome = match command.spawn() {
-        Ok(mut child) => wait(&mut child).await,
+        Ok(mut child) => wait(&mut child, &mut interrupts).await,
         Err(error) => Err(error),
     };
     lab.leave().await?;
@@ -191,20 +197,18 @@ pub(crate) async fn exec_with(
 
 /// Waits for the command. A terminal sends Ctrl-C to both of us: the command decides, the lab stays until it has ended.
 /// A SIGTERM meant for us is passed on.
-async fn wait(child: &mut tokio::process::Child) -> std::io::Result<std::process::ExitStatus> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
+async fn wait(
+    child: &mut tokio::process::Child,
+    interrupts: &mut Interrupts,
+) -> std::io::Result<std::process::ExitStatus> {
     loop {
         tokio::select! {
             status = child.wait() => return status,
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {
-                if let Some(id) = child.id().and_then(|id| i32::try_from(id).ok()) {
+            signal = interrupts.next() => {
+                if signal == Interrupt::Terminate && let Some(id) = child.id().and_then(|id| i32::try_from(id).ok()) {
                     // The child ends by itself; should it be gone already, so much the better.
                     let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(id), nix::sys::signal::SIGTERM);
                 }
-                tokio::time::sleep(Duration::from_millis(10)).await;
             }
         }
     }

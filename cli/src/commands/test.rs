@@ -243,11 +243,12 @@ fn automatic(directory: &Path) -> Vec<PathBuf> {
 fn interrupts(say: fn(bool)) -> (CancellationToken, CancellationToken) {
     let (stop, cancel) = (CancellationToken::new(), CancellationToken::new());
     let tokens = (stop.clone(), cancel.clone());
+    let mut interrupts = super::interrupt::Interrupts::listen();
     tokio::spawn(async move {
-        super::interrupt::wait().await;
+        interrupts.next().await;
         say(false);
         stop.cancel();
-        super::interrupt::wait().await;
+        interrupts.next().await;
         say(true);
         cancel.cancel();
     });
