@@ -76,7 +76,27 @@ pub(super) fn state(path: &Path) -> Json {
     }
     let state: Json = serde_json::from_slice(&bytes).expect("a state in JSON");
     let state = without_details(state);
-    json!({ "outputs": state["outputs"], "resources": state["resources"] })
+    let mut out = json!({ "outputs": state["outputs"], "resources": state["resources"] });
+    if state["check_results"].is_array() {
+        out["check_results"] = in_order(&state["check_results"]);
+    }
+    out
+}
+
+/// Check results in an order: Terraform writes them in any.
+fn in_order(results: &Json) -> Json {
+    let sorted = |list: &Json, name: &str| {
+        let mut list = list.as_array().cloned().unwrap_or_default();
+        list.sort_by_key(|entry| entry[name].to_string());
+        list
+    };
+    let mut results = sorted(results, "config_addr");
+    for result in &mut results {
+        if result["objects"].is_array() {
+            result["objects"] = sorted(&result["objects"], "object_addr").into();
+        }
+    }
+    results.into()
 }
 
 /// A state without what is allowed to differ; other values as they are.
@@ -84,8 +104,6 @@ pub(super) fn without_details(mut state: Json) -> Json {
     for resource in items(&mut state, "resources") {
         for instance in items(resource, "instances") {
             if let Some(fields) = instance.as_object_mut() {
-                // Terraform records what is depended on through others too; stead orders by the direct ones.
-                fields.remove("dependencies");
                 // Written by Terraform 1.12 and some 1.11 builds for every object, whether or not it has an identity.
                 fields.remove("identity_schema_version");
             }
