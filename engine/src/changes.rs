@@ -63,6 +63,8 @@ pub enum ActionReason {
     DeleteBecauseWrongRepetition,
     DeleteBecauseCountIndex,
     DeleteBecauseEachKey,
+    /// OpenTofu's `enabled = false`.
+    DeleteBecauseEnabledFalse,
     DeleteBecauseNoMoveTarget,
     ReadBecauseConfigUnknown,
     ReadBecauseDependencyPending,
@@ -82,6 +84,7 @@ impl ActionReason {
             ActionReason::DeleteBecauseWrongRepetition => "delete_because_wrong_repetition",
             ActionReason::DeleteBecauseCountIndex => "delete_because_count_index",
             ActionReason::DeleteBecauseEachKey => "delete_because_each_key",
+            ActionReason::DeleteBecauseEnabledFalse => "delete_because_enabled_false",
             ActionReason::DeleteBecauseNoMoveTarget => "delete_because_no_move_target",
             ActionReason::ReadBecauseConfigUnknown => "read_because_config_unknown",
             ActionReason::ReadBecauseDependencyPending => "read_because_dependency_pending",

@@ -236,6 +236,12 @@ impl Recorded {
         }
     }
 
+    pub(crate) fn has_failed(&self, object: &CheckObject, kind: RuleKind) -> bool {
+        self.0
+            .get(&(object.clone(), kind, 0))
+            .is_some_and(|r| r.status == CheckStatus::Fail)
+    }
+
     /// The object's results together; conditions that were not evaluated are unknown.
     pub(crate) fn of(&self, object: &CheckObject, rules: &[(RuleKind, usize)]) -> ObjectResult {
         let mut statuses = Vec::new();

@@ -86,8 +86,16 @@ pub(crate) async fn prepare(
         progress,
         cancel,
     )
-    .await
-    .map_err(|diagnostics| session.failure(diagnostics))?;
+    .await;
+    let planned = match planned {
+        Ok(planned) => planned,
+        // What is wrong whatever the values are comes first, as if the configuration had been validated before.
+        Err(found) => {
+            let evaluator = session.evaluator(Phase::Validate);
+            let valid = stead_engine::plan::validate(&evaluator, &session.registry).await;
+            return Err(session.failure(valid.err().unwrap_or(found)));
+        }
+    };
     Ok(Prepared {
         planned,
         serial,

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use stead_engine::PlanMode;
-use stead_engine::plan::{Options, Target};
+use stead_engine::plan::{Options, RESERVED, Target};
 use stead_state::parse_resource_instance;
 use stead_value::addr::{ResourceInstance, ResourceMode};
 use stead_value::{Diagnostic, Diagnostics};
@@ -154,21 +154,6 @@ fn replacement(text: &str, diagnostics: &mut Diagnostics) -> Option<ResourceInst
         }
     }
 }
-
-/// Words that begin something other than a resource.
-const RESERVED: [&str; 11] = [
-    "count",
-    "each",
-    "local",
-    "module",
-    "path",
-    "self",
-    "terraform",
-    "var",
-    "template",
-    "lazy",
-    "arg",
-];
 
 /// What is wrong with a text that is no address.
 pub(crate) fn problem(text: &str) -> String {

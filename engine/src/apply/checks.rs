@@ -56,10 +56,7 @@ impl Executor<'_, '_> {
                         .condition_scope(config.module, &config.repetition, value);
                 let rules = Rules::new(&object, kind, rules, Severity::Error);
                 let checked = self.evaluator.check(&rules, &scope);
-                let address = change.address.to_string();
-                let found = checked.into_iter();
-                self.diagnostics
-                    .extend(found.map(|d| d.address(address.clone())));
+                self.diagnostics.extend(checked);
             }
         }
     }

@@ -454,6 +454,24 @@ impl<'e, 'c> Executor<'e, 'c> {
         let address = change.address.clone();
         flight.shown_id = crate::plan::display_id(&outcome.value);
         let mut ok = !outcome.diagnostics.has_errors();
+        if let Some(check) = self.check_of(&change) {
+            let problem = (!ok).then(|| {
+                let errors = outcome.diagnostics.iter();
+                let texts: Vec<String> =
+                    errors.map(|d| format!("{}: {}", d.summary, d.detail)).collect();
+                texts.join("\n")
+            });
+            self.evaluator.record_check_data(&check, problem);
+            if !ok {
+                // What only a check needs stops nothing.
+                let object = self.evaluator.id(Object::Instance(address.clone()));
+                self.evaluator.publish(object, change.after.clone());
+                let name = address.to_string();
+                let located = locate(outcome.diagnostics, &flight.ranges, &name);
+                self.diagnostics.extend(crate::plan::as_warnings(located));
+                return self.conclude(id, address, &flight, true);
+            }
+        }
         self.diagnostics.extend(locate(
             outcome.diagnostics,
             &flight.ranges,
@@ -471,6 +489,15 @@ impl<'e, 'c> Executor<'e, 'c> {
         }
         let ok = ok && self.check_afterwards(&change, &flight);
         self.conclude(id, address, &flight, ok);
+    }
+
+    /// The check block that a data source belongs to.
+    fn check_of(&self, change: &ResourceChange) -> Option<CheckObject> {
+        if !Self::is_data(change) {
+            return None;
+        }
+        let name = self.enter(&change.address)?.resource.check.clone()?;
+        Some(CheckObject::Check(change.address.module.clone(), name))
     }
 
     /// An operation is over, with all that belongs to it.
@@ -678,11 +705,7 @@ impl<'e, 'c> Executor<'e, 'c> {
             .condition_scope(config.module, &config.repetition, Some(value));
         let checked = self.evaluator.check(&rules, &scope);
         let holds = !checked.has_errors();
-        self.diagnostics.extend(
-            checked
-                .into_iter()
-                .map(|d| d.address(change.address.to_string())),
-        );
+        self.diagnostics.extend(checked);
         holds
     }
 

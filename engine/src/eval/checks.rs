@@ -1,12 +1,12 @@
 //! Conditions: validations, pre- and postconditions, assertions.
 
-use stead_lang::config::CheckRule;
-use stead_lang::expr::{Scope, evaluate};
+use stead_lang::config::{CheckRule, Variable};
+use stead_lang::expr::{Scope, Target, evaluate};
 use stead_value::addr::Module as ModulePath;
 use stead_value::condition::Condition;
 use stead_value::{Diagnostic, Diagnostics, Marks, Severity, SourceRange, Type, Value};
 
-use super::{EvalScope, Evaluator, ModuleId, Object, Outcome, Phase, Repetition};
+use super::{EvalScope, Evaluator, ModuleId, Object, Phase, Repetition};
 use crate::checks::{
     CheckObject, CheckResults, CheckStatus, Checkable, ObjectResult, RuleKind, RuleResult,
 };
@@ -59,6 +59,19 @@ impl<'c> Evaluator<'c> {
             checks.put(rules.object, rules.kind, &results);
         }
         diagnostics
+    }
+
+    /// Keeps how the data source of a `check` block turned out: `None` when it could be read.
+    pub(crate) fn record_check_data(&self, object: &CheckObject, problem: Option<String>) {
+        let result = RuleResult {
+            status: match problem {
+                None => CheckStatus::Pass,
+                Some(_) => CheckStatus::Fail,
+            },
+            message: problem,
+        };
+        let mut checks = self.checks.borrow_mut();
+        checks.put(object, RuleKind::CheckData, &[result]);
     }
 
     fn check_rule(
@@ -271,22 +284,8 @@ impl<'c> Evaluator<'c> {
             {
                 continue;
             }
-            // A variable that has no value needs no second message.
-            if let Outcome::Value(_) = self.demand(Object::Variable(module, variable.name.clone()))
-            {
-                let object = CheckObject::Variable(address.clone(), variable.name.clone());
-                let mut rules = Rules::new(
-                    &object,
-                    RuleKind::Validation,
-                    &variable.validations,
-                    Severity::Error,
-                );
-                rules.blame = Some(
-                    self.given_place(module, &variable.name)
-                        .unwrap_or_else(|| variable.range.clone()),
-                );
-                all.extend(self.check(&rules, &scope));
-            }
+            // Its validations are part of the variable.
+            self.demand(Object::Variable(module, variable.name.clone()));
         }
         for output in config.outputs.values() {
             if !wanted(&Checkable::Output(path.clone(), output.name.clone())) {
@@ -306,6 +305,17 @@ impl<'c> Evaluator<'c> {
                 continue;
             }
             let object = CheckObject::Check(address.clone(), check.name.clone());
+            if let Some(data) = &check.data {
+                let target = Target::Resource {
+                    resource: data.clone(),
+                    key: None,
+                };
+                self.demand_all(module, &target);
+            }
+            // Without its data there is nothing to assert.
+            if self.checks.borrow().has_failed(&object, RuleKind::CheckData) {
+                continue;
+            }
             let rules = Rules::new(
                 &object,
                 RuleKind::Assertion,
@@ -315,6 +325,31 @@ impl<'c> Evaluator<'c> {
             all.extend(self.check(&rules, &scope));
         }
         all
+    }
+
+    /// Evaluates a variable's validations, which see the value although it does not count yet.
+    pub(super) fn validate_variable(
+        &self,
+        module: ModuleId,
+        variable: &Variable,
+        value: &Value,
+    ) -> Diagnostics {
+        let object = CheckObject::Variable(self.module_address(module), variable.name.clone());
+        let mut rules = Rules::new(
+            &object,
+            RuleKind::Validation,
+            &variable.validations,
+            Severity::Error,
+        );
+        rules.blame = Some(
+            self.given_place(module, &variable.name)
+                .unwrap_or_else(|| variable.range.clone()),
+        );
+        let repetition = Repetition {
+            variable: Some((variable.name.clone(), value.clone())),
+            ..Repetition::default()
+        };
+        self.check(&rules, &self.scope(module, repetition))
     }
 
     /// Where a variable's value is given: in the caller's block, or in a file of values.

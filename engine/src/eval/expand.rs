@@ -378,9 +378,19 @@ pub(super) fn read_for_each(value: &Value) -> Result<Expansion, Refusal> {
         return Err(wrong("The given \"for_each\" value is derived from an ephemeral value, which cannot be used as the for_each argument.".into()));
     }
     let unknown = || {
+        let (what, remedy) = match value.ty() {
+            Type::Set(_) => (
+                "set includes values",
+                "use a map value where the keys are defined statically in your configuration and where only the values contain apply-time results",
+            ),
+            _ => (
+                "map includes keys",
+                "define the map keys statically in your configuration and place apply-time results only in the map values",
+            ),
+        };
         Refusal::Unknown(Diagnostic::error(
             "Invalid for_each argument",
-            "The \"for_each\" map includes keys derived from resource attributes that cannot be determined until apply, and so stead cannot determine the full set of keys that will identify the instances of this resource.\n\nWhen working with unknown values in for_each, it's better to define the map keys statically in your configuration and place apply-time results only in the map values.",
+            format!("The \"for_each\" {what} derived from resource attributes that cannot be determined until apply, and so stead cannot determine the full set of keys that will identify the instances of this resource.\n\nWhen working with unknown values in for_each, it's better to {remedy}.\n\nAlternatively, you could use the -target planning option to first apply only the resources that the for_each value depends on, and then apply a second time to fully converge."),
         ))
     };
     match value.kind() {

@@ -192,7 +192,7 @@ fn import_id(
     };
     if !text.is_known() {
         if phase != Phase::Validate {
-            diagnostics.push(wrong("The import block \"id\" argument depends on resource attributes that cannot be determined until apply. It must be known now."));
+            diagnostics.push(wrong("The import block \"id\" argument depends on resource attributes that cannot be determined until apply, so stead cannot plan to import this resource."));
         }
         return None;
     }

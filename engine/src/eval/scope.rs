@@ -16,6 +16,8 @@ pub struct Repetition {
     pub each: Option<(Value, Value)>,
     pub count_index: Option<Value>,
     pub self_object: Option<Value>,
+    /// A variable that is being validated, with the value that it would have.
+    pub variable: Option<(Arc<str>, Value)>,
 }
 
 /// The scope of one module instance, with its repetition.
@@ -58,7 +60,10 @@ impl Scope for EvalScope<'_, '_> {
                 if !config.variables.contains_key(name) {
                     return undeclared("input variable", &format!("input variable with the name \"{name}\""), self.suggest(config.variables.keys(), name), &format!("This variable can be declared with a variable {name:?} {{}} block."));
                 }
-                evaluator.demand(Object::Variable(self.module, Arc::clone(name))).into()
+                match &self.repetition.variable {
+                    Some((own, value)) if own == name => Resolved::Value(value.clone()),
+                    _ => evaluator.demand(Object::Variable(self.module, Arc::clone(name))).into(),
+                }
             }
             Target::Local(name) => {
                 if !config.locals.contains_key(name) {
@@ -382,6 +387,7 @@ impl Evaluator<'_> {
                 each: Some((Value::unknown(Type::String), Value::dynamic())),
                 count_index: Some(Value::unknown(Type::Number)),
                 self_object: None,
+                variable: None,
             },
         }
     }

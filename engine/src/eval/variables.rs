@@ -61,7 +61,20 @@ impl Evaluator<'_> {
         evaluation
     }
 
+    /// A variable's value, when its validations hold: what uses a wrong one needs no second message.
     pub(super) fn variable(&self, module: ModuleId, name: &Arc<str>) -> Evaluation {
+        let mut evaluation = self.given_variable(module, name);
+        if evaluation.is_settled()
+            && let Some(variable) = self.config(module).variables.get(name)
+            && !variable.validations.is_empty()
+        {
+            let problems = self.validate_variable(module, variable, &evaluation.value);
+            evaluation.diagnostics.extend(problems);
+        }
+        evaluation
+    }
+
+    fn given_variable(&self, module: ModuleId, name: &Arc<str>) -> Evaluation {
         let Some(variable) = self.config(module).variables.get(name) else {
             return failed();
         };

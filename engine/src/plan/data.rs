@@ -4,10 +4,11 @@ use std::time::Instant;
 
 use stead_state::ObjectStatus;
 use stead_value::addr::{ConfigResource, ModuleInstance, ResourceInstance, ResourceMode};
-use stead_value::{Diagnostics, Value};
+use stead_value::{Diagnostic, Diagnostics, Severity, Value};
 
 use super::instance::{Prepared, display_id, unknown_where_computed};
 use super::{Finished, Planner, locate};
+use crate::checks::CheckObject;
 use crate::eval::InstanceConfig;
 use crate::event::Event;
 use crate::references::Node;
@@ -125,7 +126,48 @@ impl Planner<'_, '_> {
         }
         let after = unknown_where_computed(&schema.block, &prepared.config);
         let after = self.mark(&prepared, after);
-        let before = Value::null(schema.block.value_type());
+        if let Some(check) = self.check_of(&prepared.address) {
+            self.evaluator.record_check_data(&check, None);
+        }
+        self.plan_read(&prepared, reason, after.clone());
+        self.publish(prepared.id, after);
+    }
+
+    /// The check block that a data source belongs to.
+    fn check_of(&self, address: &ResourceInstance) -> Option<CheckObject> {
+        let config = self.evaluator.instance_config(address)?;
+        let name = config.resource.check.clone()?;
+        Some(CheckObject::Check(address.module.clone(), name))
+    }
+
+    /// What only a check needs stops nothing: the errors become warnings, and the read is tried again in the apply.
+    fn check_data_failed(
+        &mut self,
+        prepared: Prepared,
+        check: &CheckObject,
+        errors: Vec<Diagnostic>,
+    ) {
+        let texts: Vec<String> = errors
+            .iter()
+            .map(|d| format!("{}: {}", d.summary, d.detail))
+            .collect();
+        self.evaluator
+            .record_check_data(check, Some(texts.join("\n")));
+        self.diagnostics.extend(as_warnings(errors));
+        let Ok(schema) = self.schema_of(&prepared) else {
+            return self.publish_failed(prepared.id);
+        };
+        let unknown = unknown_where_computed(&schema.block, &prepared.config);
+        let after = self.mark(&prepared, unknown);
+        if !self.is_refresh_only() {
+            self.plan_read(&prepared, ActionReason::ReadBecauseCheckNested, after.clone());
+        }
+        self.publish(prepared.id, after);
+    }
+
+    /// Plans that a data source is read in the apply.
+    fn plan_read(&mut self, prepared: &Prepared, reason: ActionReason, after: Value) {
+        let before = Value::null(after.ty());
         let late = self
             .pool
             .get(&prepared.provider)
@@ -135,11 +177,11 @@ impl Planner<'_, '_> {
             previous_address: None,
             deposed: None,
             importing: None,
-            provider: prepared.provider,
+            provider: prepared.provider.clone(),
             action: Action::Read,
             reason: Some(reason),
             before,
-            after: after.clone(),
+            after,
             replace_paths: Vec::new(),
             because: Vec::new(),
             notes: Vec::new(),
@@ -150,7 +192,6 @@ impl Planner<'_, '_> {
             dependencies: Vec::new(),
         };
         self.add_change(change);
-        self.publish(prepared.id, after);
     }
 
     pub(super) fn take_data(
@@ -166,12 +207,23 @@ impl Planner<'_, '_> {
                 value
             }
             Err(errors) => {
-                self.diagnostics
-                    .extend(locate(errors, &prepared.ranges, &address));
+                let errors: Vec<Diagnostic> =
+                    locate(errors, &prepared.ranges, &address).collect();
+                if let Some(check) = self.check_of(&prepared.address) {
+                    return self.check_data_failed(prepared, &check, errors);
+                }
+                self.diagnostics.extend(errors);
                 return self.publish_failed(prepared.id);
             }
         };
         let value = self.mark(&prepared, value);
+        if let Some(check) = self.check_of(&prepared.address) {
+            self.evaluator.record_check_data(&check, None);
+            // An apply reads it once more, to check what has become of it.
+            if !self.is_refresh_only() {
+                self.plan_read(&prepared, ActionReason::ReadBecauseCheckNested, value.clone());
+            }
+        }
         if !self.postconditions(&prepared.address, &value) {
             return self.publish_failed(prepared.id);
         }
@@ -197,4 +249,13 @@ impl Planner<'_, '_> {
         }
         self.publish(prepared.id, value);
     }
+}
+
+pub(crate) fn as_warnings(
+    diagnostics: impl IntoIterator<Item = Diagnostic>,
+) -> impl Iterator<Item = Diagnostic> {
+    diagnostics.into_iter().map(|mut diagnostic| {
+        diagnostic.severity = Severity::Warning;
+        diagnostic
+    })
 }

@@ -218,9 +218,25 @@ pub(crate) fn ignore_changes(
     }
 }
 
+/// The path with objects' attributes as such, though they may be written as keys.
+fn attributes_by_name(config: &Value, path: &Path) -> Path {
+    let mut found = Path::root();
+    for step in path.steps() {
+        let step = match (step, config.at(&found)) {
+            (Step::Index(key), Some(value)) if matches!(value.kind(), Kind::Object(_)) => key
+                .as_str()
+                .map_or_else(|| step.clone(), |name| Step::Attr(name.into())),
+            _ => step.clone(),
+        };
+        found.0.push(step);
+    }
+    found
+}
+
 /// The configuration with what is at `path` as it was. A key of a map is put back when it was taken out, and taken out when
 /// it was put in; elsewhere only what both have is ignored.
 fn ignore_path(config: &Value, prior: &Value, path: &Path) -> Value {
+    let path = &attributes_by_name(config, path);
     if let Some((Step::Index(key), outer)) = path.steps().split_last() {
         let outer = Path(outer.to_vec());
         let maps = (config.at(&outer), prior.at(&outer));

@@ -91,14 +91,16 @@ impl Planner<'_, '_> {
             provisioners,
             triggered,
         } = attempt.value;
-        let mut diagnostics = preconditions;
-        diagnostics.extend(provisioners);
+        // Conditions are named by their place alone.
+        let unmet = preconditions.has_errors();
+        self.diagnostics.extend(preconditions);
+        let mut diagnostics = provisioners;
         let mut failed = attempt.failed || decoded.failed;
         // What must hold first and does not makes the rest not worth saying.
-        if !diagnostics.has_errors() {
+        if !unmet && !diagnostics.has_errors() {
             diagnostics.extend(decoded.diagnostics);
         }
-        if !diagnostics.has_errors() && !failed {
+        if !unmet && !diagnostics.has_errors() && !failed {
             diagnostics.extend(self.validate(&address, &provider, &decoded.value, &decoded.ranges));
             diagnostics.extend(misplaced_marks(
                 &schema.block,
@@ -110,7 +112,7 @@ impl Planner<'_, '_> {
             diagnostics.extend(errors);
             false
         });
-        failed |= diagnostics.has_errors();
+        failed |= unmet || diagnostics.has_errors();
         self.diagnostics.extend(diagnostics.into_iter().map(|d| {
             if d.address.is_none() {
                 d.address(address.to_string())

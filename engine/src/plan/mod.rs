@@ -45,12 +45,13 @@ use crate::event::{Event, Observer};
 use crate::providers::{Opened, Pool, Registry};
 use crate::{Action, OutputChange, Plan, PlanMode, ResourceChange};
 
+pub(crate) use data::as_warnings;
 pub(crate) use decide::ignore_changes;
 pub use imports::import_object;
 pub(crate) use instance::display_id;
 pub(crate) use refresh_only::recorded_keys;
 pub use relevant::RelevantAttribute;
-pub use targeting::Target;
+pub use targeting::{RESERVED, Target};
 
 /// What a plan is asked to do.
 #[derive(Clone, Debug)]

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 use stead_state::State;
-use stead_value::addr::ConfigResource;
+use stead_value::addr::{ConfigResource, ResourceMode};
 
 use super::ephemeral::{self, Lifetime};
 use crate::changes::EphemeralInstance;
@@ -52,6 +52,7 @@ pub(super) fn build(
         .map(|(i, change)| add_operations(&mut graph, i, change))
         .collect();
     let lifetimes = ephemeral::add(evaluator, &mut graph, ephemerals);
+    order_check_data(evaluator, &mut graph, changes, &ops);
     order_by_references(evaluator, &mut graph, changes, &ops, &lifetimes);
     let deletions = changes.iter().zip(&ops);
     let deletions = deletions.filter_map(|(c, op)| Some((c.provider.clone(), op.gone?)));
@@ -175,6 +176,34 @@ fn add_operations(graph: &mut ExecutionGraph, change: usize, planned: &ResourceC
                 ready: Some(create),
                 gone: Some(delete),
             }
+        }
+    }
+}
+
+/// What check blocks read is read when everything else is done.
+fn order_check_data(
+    evaluator: &Evaluator<'_>,
+    graph: &mut ExecutionGraph,
+    changes: &[ResourceChange],
+    ops: &[Ops],
+) {
+    let nested = |change: &ResourceChange| {
+        change.action == Action::Read
+            && evaluator
+                .instance_config(&change.address)
+                .is_some_and(|config| config.resource.check.is_some())
+    };
+    if !changes.iter().any(nested) {
+        return;
+    }
+    let done = graph.add(Op::Join);
+    for (change, op) in changes.iter().zip(ops) {
+        match op.ready {
+            Some(read) if nested(change) => graph.order(done, read),
+            Some(ready) if change.address.resource.mode == ResourceMode::Managed => {
+                graph.order(ready, done);
+            }
+            _ => {}
         }
     }
 }

@@ -312,6 +312,7 @@ impl Planner<'_, '_> {
             (Some(Expansion::ForEach(_)), InstanceKey::String(_)) => {
                 ActionReason::DeleteBecauseEachKey
             }
+            (Some(Expansion::Absent), InstanceKey::None) => ActionReason::DeleteBecauseEnabledFalse,
             _ => ActionReason::DeleteBecauseWrongRepetition,
         }
     }

@@ -126,8 +126,7 @@ impl Planner<'_, '_> {
                 .condition_scope(config.module, &config.repetition, Some(value.clone()));
         let checked = self.evaluator.check(&rules, &scope);
         let holds = !checked.has_errors();
-        self.diagnostics
-            .extend(checked.into_iter().map(|d| d.address(address.to_string())));
+        self.diagnostics.extend(checked);
         holds
     }
 }

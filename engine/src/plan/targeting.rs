@@ -20,10 +20,18 @@ pub struct Target {
     resource: Option<(Resource, InstanceKey)>,
 }
 
+/// Words that begin something other than a resource.
+pub const RESERVED: [&str; 11] = [
+    "count", "each", "local", "module", "path", "self", "terraform", "var", "template", "lazy",
+    "arg",
+];
+
 impl Target {
     /// Reads an address; `None` when it is none.
     pub fn parse(text: &str) -> Option<Target> {
-        if let Some(address) = parse_resource_instance(text) {
+        if let Some(address) = parse_resource_instance(text)
+            && !RESERVED.contains(&&*address.resource.type_name)
+        {
             return Some(Target {
                 module: address.module,
                 resource: Some((address.resource, address.key)),
