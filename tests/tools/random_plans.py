@@ -387,6 +387,8 @@ def without_empty_values(module):
     for resource in module.get("resources", []):
         if not resource.get("values"):
             resource.pop("values", None)
+    # Terraform lists nested modules in any order.
+    module.get("child_modules", []).sort(key=lambda child: child["address"])
     for child in module.get("child_modules", []):
         without_empty_values(child)
 
@@ -456,8 +458,9 @@ def run_seed(options, seed):
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     found = answers(options.stead, seed, folder, False)
-    # Terraform's own defect: a trigger without instances is no error of the configuration.
-    if any("no change found for" in e for step in expected for e in step.get("errors", [])):
+    # Terraform's own defects: a trigger without instances, and an order of destruction that it cannot find.
+    defect = lambda e: "no change found for" in e or (e.startswith("Cycle:") and "(destroy)" in e)
+    if any(defect(e) for step in expected for e in step.get("errors", [])):
         shutil.rmtree(folder)
         return seed, expected, []
     diff = differences(without_text(stable(expected)), without_text(stable(found)))

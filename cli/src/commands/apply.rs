@@ -121,6 +121,7 @@ async fn record_what_changed(args: &ApplyArgs, origin: &Path, report: &Report) -
     if state.read()?.is_none_or(|s| s.is_empty()) {
         session.warn(&Diagnostic::warning("Empty or non-existent state", "There are currently no remote objects tracked in the state, so there is nothing to refresh.").into());
         report.warnings(&session);
+        state.write(&mut State::new())?;
         return Ok(0);
     }
     let progress = report.observer(session.style);

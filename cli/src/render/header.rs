@@ -169,6 +169,7 @@ pub(crate) fn reason(change: &ResourceChange) -> Option<String> {
             format!("because index [{key}] is out of range for count")
         }
         ActionReason::DeleteBecauseEachKey => format!("because key [{key}] is not in for_each map"),
+        ActionReason::DeleteBecauseEnabledFalse => "because enabled is false".into(),
         ActionReason::DeleteBecauseNoMoveTarget => format!(
             "because {} was moved to {}, which is not in configuration",
             change

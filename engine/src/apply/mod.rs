@@ -457,8 +457,9 @@ impl<'e, 'c> Executor<'e, 'c> {
         if let Some(check) = self.check_of(&change) {
             let problem = (!ok).then(|| {
                 let errors = outcome.diagnostics.iter();
-                let texts: Vec<String> =
-                    errors.map(|d| format!("{}: {}", d.summary, d.detail)).collect();
+                let texts: Vec<String> = errors
+                    .map(|d| format!("{}: {}", d.summary, d.detail))
+                    .collect();
                 texts.join("\n")
             });
             self.evaluator.record_check_data(&check, problem);

@@ -120,6 +120,10 @@ impl<'c> Evaluator<'c> {
             }
             return status(CheckStatus::Unknown);
         }
+        // Of what validating sees nothing is certain: the plan judges.
+        if self.settings.phase == Phase::Validate && !validation && condition.as_bool().is_none() {
+            return status(CheckStatus::Unknown);
+        }
         if condition.is_null() {
             let what = if validation {
                 "Validation condition"
@@ -313,7 +317,11 @@ impl<'c> Evaluator<'c> {
                 self.demand_all(module, &target);
             }
             // Without its data there is nothing to assert.
-            if self.checks.borrow().has_failed(&object, RuleKind::CheckData) {
+            if self
+                .checks
+                .borrow()
+                .has_failed(&object, RuleKind::CheckData)
+            {
                 continue;
             }
             let rules = Rules::new(

@@ -390,7 +390,9 @@ pub(super) fn read_for_each(value: &Value) -> Result<Expansion, Refusal> {
         };
         Refusal::Unknown(Diagnostic::error(
             "Invalid for_each argument",
-            format!("The \"for_each\" {what} derived from resource attributes that cannot be determined until apply, and so stead cannot determine the full set of keys that will identify the instances of this resource.\n\nWhen working with unknown values in for_each, it's better to {remedy}.\n\nAlternatively, you could use the -target planning option to first apply only the resources that the for_each value depends on, and then apply a second time to fully converge."),
+            format!(
+                "The \"for_each\" {what} derived from resource attributes that cannot be determined until apply, and so stead cannot determine the full set of keys that will identify the instances of this resource.\n\nWhen working with unknown values in for_each, it's better to {remedy}.\n\nAlternatively, you could use the -target planning option to first apply only the resources that the for_each value depends on, and then apply a second time to fully converge."
+            ),
         ))
     };
     match value.kind() {

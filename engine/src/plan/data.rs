@@ -160,7 +160,11 @@ impl Planner<'_, '_> {
         let unknown = unknown_where_computed(&schema.block, &prepared.config);
         let after = self.mark(&prepared, unknown);
         if !self.is_refresh_only() {
-            self.plan_read(&prepared, ActionReason::ReadBecauseCheckNested, after.clone());
+            self.plan_read(
+                &prepared,
+                ActionReason::ReadBecauseCheckNested,
+                after.clone(),
+            );
         }
         self.publish(prepared.id, after);
     }
@@ -207,8 +211,7 @@ impl Planner<'_, '_> {
                 value
             }
             Err(errors) => {
-                let errors: Vec<Diagnostic> =
-                    locate(errors, &prepared.ranges, &address).collect();
+                let errors: Vec<Diagnostic> = locate(errors, &prepared.ranges, &address).collect();
                 if let Some(check) = self.check_of(&prepared.address) {
                     return self.check_data_failed(prepared, &check, errors);
                 }
@@ -221,7 +224,11 @@ impl Planner<'_, '_> {
             self.evaluator.record_check_data(&check, None);
             // An apply reads it once more, to check what has become of it.
             if !self.is_refresh_only() {
-                self.plan_read(&prepared, ActionReason::ReadBecauseCheckNested, value.clone());
+                self.plan_read(
+                    &prepared,
+                    ActionReason::ReadBecauseCheckNested,
+                    value.clone(),
+                );
             }
         }
         if !self.postconditions(&prepared.address, &value) {

@@ -62,7 +62,11 @@ impl Planner<'_, '_> {
                 address.resource.mode,
                 &address.resource.type_name,
             );
-            let ty = schema.map_or(Type::Dynamic, |s| s.block.value_type());
+            let ty = match &address.key {
+                InstanceKey::None => schema.map_or(Type::Dynamic, |s| s.block.value_type()),
+                // Of instances that are not there not even the type is known.
+                _ => Type::Dynamic,
+            };
             return self.publish(id, Value::unknown(ty));
         }
         self.want_refresh(&address, &provider);

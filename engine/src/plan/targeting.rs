@@ -22,7 +22,16 @@ pub struct Target {
 
 /// Words that begin something other than a resource.
 pub const RESERVED: [&str; 11] = [
-    "count", "each", "local", "module", "path", "self", "terraform", "var", "template", "lazy",
+    "count",
+    "each",
+    "local",
+    "module",
+    "path",
+    "self",
+    "terraform",
+    "var",
+    "template",
+    "lazy",
     "arg",
 ];
 
