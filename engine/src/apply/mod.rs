@@ -467,6 +467,11 @@ impl<'e, 'c> Executor<'e, 'c> {
                 // What only a check needs stops nothing.
                 let object = self.evaluator.id(Object::Instance(address.clone()));
                 self.evaluator.publish(object, change.after.clone());
+                let left = object::unknown_as_null(&change.after);
+                if let Err(diagnostic) = self.fold(op, &change, &mut flight, left, Vec::new(), true)
+                {
+                    self.diagnostics.push(diagnostic);
+                }
                 let name = address.to_string();
                 let located = locate(outcome.diagnostics, &flight.ranges, &name);
                 self.diagnostics.extend(crate::plan::as_warnings(located));
