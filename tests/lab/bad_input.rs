@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
-use crate::env::text;
+use crate::env::{text, words};
 
 const VERSIONS: &str = r#"
 terraform {
@@ -92,7 +92,7 @@ impl Case {
         assert_eq!(output.status.code(), Some(1), "{shown}");
         assert_eq!(shown.matches("Error: ").count(), 1, "{shown}");
         for part in expected {
-            assert!(shown.contains(part), "no {part:?} in\n{shown}");
+            assert!(words(&shown).contains(part), "no {part:?} in\n{shown}");
         }
     }
 

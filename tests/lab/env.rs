@@ -114,3 +114,8 @@ fn copy(from: &Path, to: &Path) {
         }
     }
 }
+
+/// The text's words: messages break at the width of the terminal, and plans line up what is side by side.
+pub(crate) fn words(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}

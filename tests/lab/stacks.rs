@@ -1,6 +1,6 @@
 //! Both stacks: built, unchanged at the second look, taken down to nothing.
 
-use crate::env::{Stack, empty_inventory, text};
+use crate::env::{Stack, empty_inventory, text, words};
 
 /// Bootstrap, plan without changes, destroy, and an empty lab.
 fn whole_life(name: &'static str, check: impl Fn(&Stack, &str)) {
@@ -30,7 +30,7 @@ fn talos_on_proxmox() {
         let plan = stack.in_lab(&["plan", "-detailed-exitcode"]);
         std::fs::write(&variables, before).expect("variables.tf");
         assert_eq!(plan.status.code(), Some(2), "{}", text(&plan));
-        let shown = text(&plan);
+        let shown = words(&text(&plan));
         assert!(
             shown.contains("Plan: 0 to add, 1 to change, 0 to destroy."),
             "{shown}"

@@ -15,8 +15,8 @@ use super::lab::Repository;
 use super::plan::{Prepared, prepare};
 use super::print;
 use crate::args::{
-    BootstrapArgs, DisplayArgs, LabArgs, LockArgs, PlanFormat, PlanningArgs, ReportArgs, VariableArgs,
-    VariableFlag,
+    BootstrapArgs, DisplayArgs, LabArgs, LockArgs, PlanFormat, PlanningArgs, ReportArgs,
+    VariableArgs, VariableFlag,
 };
 use crate::error::{CommandError, Result};
 use crate::progress::Progress;

@@ -268,8 +268,10 @@ async fn a_bastion_passes_the_connection_on() {
         .await
         .unwrap();
     assert_eq!(much.stdout.len(), 300_000);
-    let echo = ssh.exec("an echo", "cat", Some(b"back".to_vec()), &cx());
-    assert_eq!(echo.await.unwrap().text(), "back");
+    let echo = ssh
+        .exec("an echo", "cat", Some(b"back".to_vec()), &cx())
+        .await;
+    assert_eq!(echo.unwrap().text(), "back");
 }
 
 #[test]
