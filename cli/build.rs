@@ -1,10 +1,5 @@
 //! Writes one test function for every case in `tests/commands/differential`, so that adding a case is adding a file.
 
-#![expect(
-    clippy::print_stdout,
-    reason = "this is how a build script talks to cargo"
-)]
-
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};

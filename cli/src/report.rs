@@ -203,7 +203,7 @@ impl Report {
         if let Some(stream) = &self.stream {
             match headline {
                 Headline::Destroy => {
-                    stream.summary("destroy", (imported, added, changed, destroyed))
+                    stream.summary("destroy", (imported, added, changed, destroyed));
                 }
                 Headline::Apply => stream.summary("apply", (imported, added, changed, destroyed)),
                 Headline::Refresh => {}

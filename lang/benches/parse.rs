@@ -1,5 +1,7 @@
 //! How long reading and laying out 5 MB of configuration takes, in CPU time: `cargo bench -p stead-lang --bench parse`.
 
+#![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
+
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,16 +19,16 @@ fn main() {
         "a = [ 1 2\nb = \"${\n".repeat(BYTES / 18),
     ));
     report("read native syntax", || {
-        assert!(parse_file(&native).1.is_empty())
+        assert!(parse_file(&native).1.is_empty());
     });
     report("read JSON", || {
         assert!(parse_json_file(&json, &CONFIGURATION).1.is_empty());
     });
     report("lay out", || {
-        assert!(stead_lang::fmt::format(&native).is_ok())
+        assert!(stead_lang::fmt::format(&native).is_ok());
     });
     report("read what is broken", || {
-        assert!(parse_file(&broken).1.has_errors())
+        assert!(parse_file(&broken).1.has_errors());
     });
 }
 

@@ -280,7 +280,7 @@ fn set_up_backend(args: &InitArgs, given: &Given<'_>, session: &Session, view: V
         .and_then(|declared| backend::initialise(declared, wanted))
         .map_err(|error| error.with_sources(session))?;
     for text in done {
-        view.say("backend_configured_success", &text);
+        view.say("backend_configured_success", text);
     }
     Ok(())
 }

@@ -141,7 +141,7 @@ impl<'r> FileRunner<'r> {
                 };
                 // The apply says them again, if they still hold then.
                 self.with_report(index, |report| {
-                    report.diagnostics.0.retain(|d| !of_check(d))
+                    report.diagnostics.0.retain(|d| !of_check(d));
                 });
                 Some(self.apply_run(index, run, &ready, planned).await)
             }

@@ -100,7 +100,7 @@ impl<'a> Move<'a> {
                 Named::Module(module) => self.module(module, from, to.as_deref_mut(), text)?,
                 Named::Resource(id) => self.resource(id, from, to.as_deref_mut(), text)?,
                 Named::Instance(address) => {
-                    self.instance(address, from, to.as_deref_mut(), text)?
+                    self.instance(address, from, to.as_deref_mut(), text)?;
                 }
             }
             if !self.args.dry_run {

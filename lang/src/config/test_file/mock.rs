@@ -36,8 +36,8 @@ pub(super) fn provider(
     let local = Arc::clone(&block.labels.first()?.text);
     check_local_name(&local, range.clone(), diagnostics).then_some(())?;
     let alias = string_argument(&block.body, "alias", diagnostics);
-    if let (Some(alias), Some(attribute)) = (&alias, block.body.attribute("alias")) {
-        if !is_identifier(alias) {
+    if let (Some(alias), Some(attribute)) = (&alias, block.body.attribute("alias"))
+        && !is_identifier(alias) {
             diagnostics.push(
                 Diagnostic::error(
                     "Invalid provider configuration alias",
@@ -46,7 +46,6 @@ pub(super) fn provider(
                 .at(attribute.expr.range()),
             );
         }
-    }
     let during_plan = during_plan(&block.body, false, diagnostics);
     let source = string_argument(&block.body, "source", diagnostics);
     for name in PROVIDER_ARGUMENTS {

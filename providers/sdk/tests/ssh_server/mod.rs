@@ -1,5 +1,7 @@
 //! A small SSH server that hands commands to a real shell and passes connections on.
 
+#![allow(dead_code, reason = "shared by the tests of two crates, neither of which uses all of it")]
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,11 +13,11 @@ use russh::{Channel, ChannelId};
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 
-pub const USER: &str = "ubuntu";
-pub const PASSWORD: &str = "correct horse";
+pub(crate) const USER: &str = "ubuntu";
+pub(crate) const PASSWORD: &str = "correct horse";
 
 /// A host: its port, its key and that key's fingerprint, and the user's key.
-pub struct Host {
+pub(crate) struct Host {
     pub port: u16,
     pub host_key: String,
     pub fingerprint: String,
@@ -140,7 +142,7 @@ async fn run(command: String, channel: Channel<Msg>) {
 }
 
 /// Starts a host.
-pub async fn host() -> Host {
+pub(crate) async fn host() -> Host {
     let key = || PrivateKey::random(&mut rand::rng(), Algorithm::Ed25519).unwrap();
     let (host_key, user_key) = (key(), key());
     let fingerprint = host_key
