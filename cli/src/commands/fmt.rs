@@ -50,7 +50,7 @@ const ENDINGS: [&str; 7] = [
 pub(crate) fn run(args: &FmtArgs) -> Result<u8> {
     let standard_input = args.targets.first().is_some_and(|t| t.as_os_str() == "-");
     let mut run = Run {
-        list: (args.list || args.check) && (args.check || !standard_input),
+        list: args.check || args.list && !standard_input,
         write: args.write && !args.check && !standard_input,
         diff: args.diff,
         recursive: args.recursive,

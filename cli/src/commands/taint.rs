@@ -68,15 +68,9 @@ fn mark(state: &mut State, address: &ResourceInstance, taint: bool) -> Result<()
         return Err(missing("The state currently contains no resource instances whatsoever. This may occur if the configuration has never been applied or if it has recently been destroyed.".into()));
     }
     let Some(instance) = state.instance(address) else {
-        return Err(missing(if taint {
-            format!(
-                "There is no resource instance in the state with the address {address}. If the resource configuration has just been added, you must run \"stead apply\" once to create the corresponding instance(s) before they can be tainted."
-            )
-        } else {
-            format!(
-                "There is no resource instance in the state with the address {address}. If the resource configuration has just been added, you must run \"stead apply\" once to create the corresponding instance(s) before they can be tainted."
-            )
-        }));
+        return Err(missing(format!(
+            "There is no resource instance in the state with the address {address}. If the resource configuration has just been added, you must run \"stead apply\" once to create the corresponding instance(s) before they can be tainted."
+        )));
     };
     if instance.current.is_none() {
         return Err(missing(if instance.deposed.is_empty() {

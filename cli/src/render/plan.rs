@@ -175,7 +175,7 @@ fn drift(
         let moved = change.previous_address.is_some();
         let node = compare(change, relevant.as_deref(), registry);
         let differs = node.as_ref().is_some_and(|n| n.edit != Edit::Same);
-        if !differs && !(everything && moved) || change.action == Action::NoOp && !moved {
+        if !(differs || everything && moved) || change.action == Action::NoOp && !moved {
             continue;
         }
         told.push('\n');

@@ -69,7 +69,7 @@ impl Drawing {
         }
     }
 
-    fn to_null(&self, edit: Edit) -> String {
+    fn null_arrow(&self, edit: Edit) -> String {
         if edit == Edit::Remove && !self.no_null {
             self.style.dim(" -> null")
         } else {
@@ -135,7 +135,7 @@ impl Drawing {
     fn placeholder(&self, text: &str, node: &Node) -> String {
         format!(
             "{text}{}{}",
-            self.to_null(node.edit),
+            self.null_arrow(node.edit),
             self.forces(node.forces)
         )
     }
@@ -363,7 +363,7 @@ impl Drawing {
         if attributes.is_empty() {
             return format!(
                 "{{}}{}{}",
-                self.to_null(node.edit),
+                self.null_arrow(node.edit),
                 self.forces(node.forces)
             );
         }
@@ -383,7 +383,7 @@ impl Drawing {
             "{}{}{bracket}{}",
             indent(level),
             self.sign(Edit::Same),
-            self.to_null(node.edit)
+            self.null_arrow(node.edit)
         );
     }
 
@@ -396,7 +396,7 @@ impl Drawing {
     ) -> String {
         let itself = self.forces(node.forces && !nested);
         if elements.is_empty() {
-            return format!("{{}}{}{itself}", self.to_null(node.edit));
+            return format!("{{}}{}{itself}", self.null_arrow(node.edit));
         }
         let inner = Drawing {
             no_null: node.edit == Edit::Remove || nested,
@@ -437,7 +437,7 @@ impl Drawing {
     fn set(&self, node: &Node, elements: &[Node], nested: bool, level: usize) -> String {
         let itself = self.forces(node.forces && !nested);
         if elements.is_empty() {
-            return format!("[]{}{itself}", self.to_null(node.edit));
+            return format!("[]{}{itself}", self.null_arrow(node.edit));
         }
         let inner = Drawing {
             no_null: true,
@@ -463,7 +463,11 @@ impl Drawing {
     /// With context, one unchanged element before and after each that changes is shown.
     fn list(&self, node: &Node, elements: &[Node], context: bool, level: usize) -> String {
         if elements.is_empty() {
-            return format!("[]{}{}", self.to_null(node.edit), self.forces(node.forces));
+            return format!(
+                "[]{}{}",
+                self.null_arrow(node.edit),
+                self.forces(node.forces)
+            );
         }
         let changed = Drawing {
             no_null: true,
@@ -519,7 +523,7 @@ impl Drawing {
                 format!(
                     "{}{}{forces}",
                     show(&primitive.before),
-                    self.to_null(node.edit)
+                    self.null_arrow(node.edit)
                 )
             }
             Edit::Same => format!("{}{forces}", show(&primitive.before)),
@@ -561,7 +565,7 @@ impl Drawing {
                 };
                 self.json(node, old, new, level)
             }
-            Text::Line(text) => format!("{}{}{forces}", quote(text), self.to_null(node.edit)),
+            Text::Line(text) => format!("{}{}{forces}", quote(text), self.null_arrow(node.edit)),
             Text::Lines(text) => {
                 let margin = format!("{}{}", indent(level + 1), self.sign(Edit::Same));
                 let lines = text.split('\n').map(|line| format!("{margin}{line}"));
@@ -642,7 +646,7 @@ impl Drawing {
             lines.join("\n"),
             indent(level),
             self.sign(Edit::Same),
-            self.to_null(node.edit)
+            self.null_arrow(node.edit)
         )
     }
 
@@ -680,7 +684,7 @@ impl Drawing {
             self.sign(edit),
             indent(level),
             self.sign(Edit::Same),
-            self.to_null(node.edit)
+            self.null_arrow(node.edit)
         )
     }
 }

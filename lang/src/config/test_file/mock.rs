@@ -37,15 +37,16 @@ pub(super) fn provider(
     check_local_name(&local, range.clone(), diagnostics).then_some(())?;
     let alias = string_argument(&block.body, "alias", diagnostics);
     if let (Some(alias), Some(attribute)) = (&alias, block.body.attribute("alias"))
-        && !is_identifier(alias) {
-            diagnostics.push(
+        && !is_identifier(alias)
+    {
+        diagnostics.push(
                 Diagnostic::error(
                     "Invalid provider configuration alias",
                     "An alias must be a valid name. A name must start with a letter or underscore and may contain only letters, digits, underscores, and dashes.",
                 )
                 .at(attribute.expr.range()),
             );
-        }
+    }
     let during_plan = during_plan(&block.body, false, diagnostics);
     let source = string_argument(&block.body, "source", diagnostics);
     for name in PROVIDER_ARGUMENTS {

@@ -1,6 +1,9 @@
 //! A small SSH server that hands commands to a real shell and passes connections on.
 
-#![allow(dead_code, reason = "shared by the tests of two crates, neither of which uses all of it")]
+#![allow(
+    dead_code,
+    reason = "shared by the tests of two crates, neither of which uses all of it"
+)]
 
 use std::sync::Arc;
 use std::time::Duration;
