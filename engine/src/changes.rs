@@ -66,6 +66,9 @@ pub enum ActionReason {
     /// OpenTofu's `enabled = false`.
     DeleteBecauseEnabledFalse,
     DeleteBecauseNoMoveTarget,
+    /// OpenTofu's `destroy = false`, as the configuration says or the state remembers.
+    ForgotBecauseLifecycleDestroyInConfig,
+    ForgotBecauseLifecycleDestroyInState,
     ReadBecauseConfigUnknown,
     ReadBecauseDependencyPending,
     ReadBecauseCheckNested,
@@ -86,6 +89,12 @@ impl ActionReason {
             ActionReason::DeleteBecauseEachKey => "delete_because_each_key",
             ActionReason::DeleteBecauseEnabledFalse => "delete_because_enabled_false",
             ActionReason::DeleteBecauseNoMoveTarget => "delete_because_no_move_target",
+            ActionReason::ForgotBecauseLifecycleDestroyInConfig => {
+                "forgot_because_lifecycle_destroy_in_config"
+            }
+            ActionReason::ForgotBecauseLifecycleDestroyInState => {
+                "forgot_because_lifecycle_destroy_in_state"
+            }
             ActionReason::ReadBecauseConfigUnknown => "read_because_config_unknown",
             ActionReason::ReadBecauseDependencyPending => "read_because_dependency_pending",
             ActionReason::ReadBecauseCheckNested => "read_because_check_nested",

@@ -11,6 +11,9 @@ use stead_value::{Diagnostic, Diagnostics, Marks, Path, Value};
 
 use crate::Registry;
 
+/// The state's field for objects that are left alone instead of destroyed.
+pub(crate) const SKIP_DESTROY: &str = "skip_destroy";
+
 /// A recorded object as people see it: by its provider's schema, or, when no provider knows it, by its JSON alone. Then
 /// the attributes that hold something sensitive are sensitive as a whole, since the exact place may be lost.
 pub fn recorded_value(

@@ -169,6 +169,12 @@ pub(crate) fn reason(change: &ResourceChange) -> Option<String> {
             format!("because index [{key}] is out of range for count")
         }
         ActionReason::DeleteBecauseEachKey => format!("because key [{key}] is not in for_each map"),
+        ActionReason::ForgotBecauseLifecycleDestroyInConfig => {
+            "because lifecycle.destroy is false in configuration".into()
+        }
+        ActionReason::ForgotBecauseLifecycleDestroyInState => {
+            "because lifecycle.destroy is false in state".into()
+        }
         ActionReason::DeleteBecauseEnabledFalse => "because enabled is false".into(),
         ActionReason::DeleteBecauseNoMoveTarget => format!(
             "because {} was moved to {}, which is not in configuration",

@@ -626,7 +626,7 @@ impl<'e, 'c> Executor<'e, 'c> {
         } else {
             change.dependencies.clone()
         };
-        let object = object::encode(
+        let mut object = object::encode(
             &value,
             &schema,
             private,
@@ -634,6 +634,15 @@ impl<'e, 'c> Executor<'e, 'c> {
             dependencies,
             change.create_before_destroy,
         )?;
+        // OpenTofu's record of `destroy = false`, which holds when the block is gone.
+        if self
+            .enter(address)
+            .is_some_and(|config| config.resource.lifecycle.destroy == Some(false))
+        {
+            object
+                .unknown_fields
+                .insert(object::SKIP_DESTROY.into(), true.into());
+        }
         self.state
             .set_current(address, &change.provider, Some(object));
         let id = self.evaluator.id(Object::Instance(address.clone()));

@@ -384,6 +384,17 @@ impl Planner<'_, '_> {
             }
             _ => Vec::new(),
         };
+        if decision.action.is_replace() && lifecycle.destroy == Some(false) {
+            let range = config.resource.range.clone();
+            let refused = Diagnostic::error(
+                "Replacement without destruction not supported yet",
+                format!(
+                    "{} would be replaced, but lifecycle.destroy is false, so that its object must not be destroyed. stead can't forget it and create another in one plan yet: take the object out of the state with `stead state rm` first, or let it be destroyed.",
+                    prepared.address
+                ),
+            );
+            return self.fail(prepared.id, &prepared.address, refused.at(range).into());
+        }
         let prior = self.refreshed.get(&prepared.address);
         let change = crate::ResourceChange {
             previous_address: self.moved_from.get(&prepared.address).cloned(),

@@ -51,14 +51,14 @@ impl Planner<'_, '_> {
                     && !self.desired.contains(address)
                     && self.is_forgotten(address)
             });
-        if !destroy && self.forgets() {
-            self.forgotten = orphans
-                .iter()
-                .map(|(address, _)| address)
-                .filter(|address| Self::is_managed(address) && self.is_forgotten(address))
-                .cloned()
-                .collect();
-        }
+        let removed = !destroy && self.forgets();
+        self.forgotten = orphans
+            .iter()
+            .map(|(address, _)| address)
+            .filter(|address| Self::is_managed(address))
+            .filter(|address| self.is_spared(address) || (removed && self.is_forgotten(address)))
+            .cloned()
+            .collect();
         for (address, provider) in &orphans {
             if Self::is_managed(address) && !self.forgotten.contains(address) {
                 self.want_provider(provider);
@@ -157,6 +157,18 @@ impl Planner<'_, '_> {
                 .filter(|address| chosen.contains(address) != exclusion)
                 .collect(),
         )
+    }
+
+    /// Whether `destroy = false` leaves an object alone: by its configuration, or by its record when that is gone.
+    fn is_spared(&self, address: &ResourceInstance) -> bool {
+        let config = address.config();
+        let node = self.evaluator.tree().get(&config.module);
+        match node.and_then(|n| n.module.resources.get(&config.resource)) {
+            Some(resource) => resource.lifecycle.destroy == Some(false),
+            None => self.state.current(address).is_some_and(|(object, _)| {
+                object.unknown_fields.get(object::SKIP_DESTROY) == Some(&true.into())
+            }),
+        }
     }
 
     /// Whether the configuration has the resource, whatever its instances.
@@ -264,7 +276,14 @@ impl Planner<'_, '_> {
             importing: None,
             provider,
             action: Action::Forget,
-            reason: deposed.is_none().then(|| self.reason(&address)),
+            reason: match self.is_spared(&address) {
+                _ if deposed.is_some() => None,
+                true if self.is_declared(&address) => {
+                    Some(ActionReason::ForgotBecauseLifecycleDestroyInConfig)
+                }
+                true => Some(ActionReason::ForgotBecauseLifecycleDestroyInState),
+                false => Some(self.reason(&address)),
+            },
             after: Value::null(before.ty()),
             before,
             replace_paths: Vec::new(),
