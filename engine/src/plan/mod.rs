@@ -10,8 +10,10 @@ pub(crate) mod ephemeral;
 mod imports;
 mod instance;
 mod moves;
+mod opening;
 mod ordering;
 mod orphans;
+mod outputs;
 mod refresh;
 mod refresh_only;
 mod relevant;
@@ -30,8 +32,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use stead_sdk::{Context, Progress};
 use stead_state::{ProviderConfigRef, ResourceId, State};
 use stead_value::addr::{
-    ConfigResource, InstanceKey, Module as ConfigPath, ModuleInstance, ResourceInstance,
-    ResourceMode,
+    ConfigResource, InstanceKey, ModuleInstance, ResourceInstance, ResourceMode,
 };
 use stead_value::{Diagnostic, Diagnostics, Type, Value};
 use tokio::task::JoinSet;
@@ -43,7 +44,7 @@ use crate::ephemeral::Held;
 use crate::eval::{Evaluator, ModuleId, Object, ObjectId, Outcome, ROOT, Repetition};
 use crate::event::{Event, Observer};
 use crate::providers::{Opened, Pool, Registry};
-use crate::{Action, OutputChange, Plan, PlanMode, ResourceChange};
+use crate::{Action, Plan, PlanMode, ResourceChange};
 
 pub(crate) use data::as_warnings;
 pub(crate) use decide::ignore_changes;
@@ -506,77 +507,6 @@ impl<'e, 'c> Planner<'e, 'c> {
         }
     }
 
-    /// Asks for a provider configuration to be opened, once.
-    fn want_provider(&mut self, address: &ProviderConfigRef) {
-        if self.opening.insert(address.clone()) {
-            self.push(Object::Provider(address.clone()));
-        }
-    }
-
-    fn open(&mut self, id: ObjectId, address: &ProviderConfigRef) {
-        let factory = match self.registry.factory_for(address) {
-            Ok(factory) => Arc::clone(factory),
-            Err(diagnostic) => {
-                self.diagnostics.push(diagnostic);
-                return self.publish_failed(id);
-            }
-        };
-        let Some(found) = self.evaluator.find_provider(address) else {
-            self.diagnostics.push(Diagnostic::error(
-                "Provider configuration not present",
-                format!("The state holds objects of {address}, but the configuration no longer has that provider configuration. Put it back until its objects are destroyed, or remove them from the state."),
-            ));
-            return self.publish_failed(id);
-        };
-        let schema = factory.schema().provider.clone();
-        let Some(attempt) = self
-            .evaluator
-            .run(id, || self.evaluator.decode_provider(&found, &schema.block))
-        else {
-            return;
-        };
-        let decoded = attempt.value;
-        let provider = factory.instantiate();
-        let (value, _) = decoded.value.unmark_deep();
-        let mut diagnostics = decoded.diagnostics;
-        if !diagnostics.has_errors() && !attempt.failed {
-            diagnostics.extend(locate(
-                provider.validate_provider(&value),
-                &decoded.ranges,
-                &address.to_string(),
-            ));
-        }
-        let failed = diagnostics.has_errors() || attempt.failed || decoded.failed;
-        self.diagnostics.extend(diagnostics);
-        if failed {
-            return self.publish_failed(id);
-        }
-        if self.kind == Kind::Validate {
-            return self.publish(id, Value::bool(true));
-        }
-        if !value.is_wholly_known() {
-            self.opened(address, Opened::Late(provider));
-            return;
-        }
-        let context = Context::new(self.cancel.clone());
-        let address = address.clone();
-        self.pool
-            .insert(address.clone(), Opened::Late(Arc::clone(&provider)));
-        self.jobs.push_back(Box::pin(async move {
-            let result = provider.configure(value, &context).await;
-            Finished::Opened { address, result }
-        }));
-    }
-
-    fn opened(&mut self, address: &ProviderConfigRef, opened: Opened) {
-        self.pool.insert(address.clone(), opened);
-        for instance in self.to_refresh.remove(address).unwrap_or_default() {
-            self.start_refresh(instance, address);
-        }
-        let id = self.evaluator.id(Object::Provider(address.clone()));
-        self.publish(id, Value::bool(true));
-    }
-
     fn finished(&mut self, finished: Finished) {
         match finished {
             Finished::Opened { address, result } => match result {
@@ -722,25 +652,6 @@ impl<'e, 'c> Planner<'e, 'c> {
         })
     }
 
-    /// The outputs of modules that have a value.
-    fn computed_outputs(&self) -> Vec<(ModuleInstance, Arc<str>)> {
-        let mut found = Vec::new();
-        if self.kind == Kind::Destroy {
-            return found;
-        }
-        for module in self.evaluator.modules().filter(|m| *m != ROOT) {
-            for name in self.evaluator.config(module).outputs.keys() {
-                let id = self.evaluator.id(Object::Output(module, Arc::clone(name)));
-                if let Some(Outcome::Value(value)) = self.evaluator.known(id)
-                    && !value.is_null()
-                {
-                    found.push((self.evaluator.module_address(module), Arc::clone(name)));
-                }
-            }
-        }
-        found
-    }
-
     fn warn_of_forgotten(&mut self, changes: &[ResourceChange]) {
         let forgotten = changes.iter().filter(|c| c.action == Action::Forget);
         let names: String = forgotten.map(|c| format!("\n - {}", c.address)).collect();
@@ -765,87 +676,6 @@ impl<'e, 'c> Planner<'e, 'c> {
                 }
             })
             .collect()
-    }
-
-    fn output_changes(&mut self) -> BTreeMap<Arc<str>, OutputChange> {
-        let mut changes = BTreeMap::new();
-        let config = self.evaluator.config(ROOT);
-        if self.kind == Kind::Plan {
-            for (name, output) in &config.outputs {
-                if !self.selection.keeps_output(ConfigPath::default(), name) {
-                    continue;
-                }
-                let Outcome::Value(after) = self
-                    .evaluator
-                    .demand(Object::Output(ROOT, Arc::clone(name)))
-                else {
-                    continue;
-                };
-                if output.ephemeral {
-                    continue;
-                }
-                let before = self.recorded_output(name);
-                let recorded_sensitive =
-                    self.state.outputs.get(&**name).is_some_and(|o| o.sensitive);
-                let action = if before.is_null() && !self.state.outputs.contains_key(&**name) {
-                    if after.is_null() {
-                        Action::NoOp
-                    } else {
-                        Action::Create
-                    }
-                } else if before.raw_equals(&after) && recorded_sensitive == output.sensitive {
-                    Action::NoOp
-                } else {
-                    Action::Update
-                };
-                changes.insert(
-                    Arc::clone(name),
-                    OutputChange {
-                        action,
-                        before,
-                        after,
-                        sensitive: output.sensitive,
-                    },
-                );
-            }
-        }
-        let removed: Vec<String> = self
-            .state
-            .outputs
-            .keys()
-            .filter(|n| self.kind == Kind::Destroy || !config.outputs.contains_key(n.as_str()))
-            // An output that nothing declares is no target's dependency.
-            .filter(|_| self.selection.is_all())
-            .cloned()
-            .collect();
-        for name in removed {
-            let before = self.recorded_output(&name);
-            let sensitive = self.state.outputs.get(&name).is_some_and(|o| o.sensitive);
-            let after = Value::null(Type::Dynamic);
-            changes.insert(
-                Arc::from(name),
-                OutputChange {
-                    action: Action::Delete,
-                    before,
-                    after,
-                    sensitive,
-                },
-            );
-        }
-        changes
-    }
-
-    fn recorded_output(&mut self, name: &str) -> Value {
-        let Some(output) = self.state.outputs.get(name) else {
-            return Value::null(Type::Dynamic);
-        };
-        match crate::outputs::decode(output) {
-            Ok(value) => value,
-            Err(diagnostic) => {
-                self.diagnostics.push(diagnostic);
-                Value::null(Type::Dynamic)
-            }
-        }
     }
 
     /// Finds out which part of the configuration the plan is about, and says what that means.
