@@ -1,7 +1,7 @@
 //! Conditions: validations, pre- and postconditions, assertions.
 
 use stead_lang::config::{CheckRule, Variable};
-use stead_lang::expr::{Scope, Target, evaluate};
+use stead_lang::expr::{Scope, Target, evaluate, reference_values};
 use stead_value::addr::Module as ModulePath;
 use stead_value::condition::Condition;
 use stead_value::{Diagnostic, Diagnostics, Marks, Severity, SourceRange, Type, Value};
@@ -159,6 +159,7 @@ impl<'c> Evaluator<'c> {
         }
         let mut failure = self.failure(rules, rule, message.as_deref());
         failure.severity = rules.severity;
+        failure.values = reference_values(&rule.condition, scope);
         diagnostics.push(failure.of_condition(rules.condition()));
         RuleResult {
             status: CheckStatus::Fail,
