@@ -16,6 +16,12 @@ use crate::report::Report;
 use crate::session::{Session, open_state};
 
 pub(crate) async fn run(args: PlanArgs, origin: &Path) -> Result<u8> {
+    if args.generate_config_out.is_some() {
+        return Err(CommandError::new(
+            "Option not supported yet",
+            "stead does not write configuration for imported objects yet: write the resource blocks yourself, plan, and adjust them until nothing is left to change.",
+        ));
+    }
     let report = Report::new(&args.planning.report, args.format)?;
     report.end(plan(&args, origin, &report).await)
 }
