@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::planning;
 use crate::args::{PlanArgs, PlanningArgs};
-use crate::error::Result;
+use crate::error::{CommandError, Result};
 use crate::report::Report;
 use crate::session::{Session, open_state};
 
