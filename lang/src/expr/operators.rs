@@ -48,7 +48,7 @@ impl Evaluator<'_> {
         value
     }
 
-    /// `&&` and `||`. A known left side that decides leaves the right side alone.
+    /// `&&` and `||`. When the left side decides, what is wrong with the right side does not matter, but its marks do.
     fn logical(&mut self, op: BinaryOp, left: &Value, left_span: Span, right: &Expr) -> Value {
         let decides = op == BinaryOp::Or;
         let whole = left_span.to(right.span);
@@ -56,7 +56,8 @@ impl Evaluator<'_> {
         if let Some((value, marks)) = &left
             && value.as_bool() == Some(decides)
         {
-            return Value::bool(decides).with_marks(*marks);
+            let (value, _) = self.aside(|e| e.expr(right));
+            return Value::bool(decides).with_marks(marks.union(value.marks()));
         }
         let value = self.expr(right);
         let right = self.operand(&value, &Type::Bool, "right", right.span, whole);

@@ -100,6 +100,8 @@ fn operators() {
         var.b && false ==> false
         false && var.undeclared ==> false
         var.secret == "x" ==> sensitive(false)
+        false && var.secret == "x" ==> sensitive(false)
+        true || var.secret == "x" ==> sensitive(true)
         "${var.secret}-x" ==> sensitive("hunter2-x")
         "#,
     );
