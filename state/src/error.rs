@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::LockInfo;
 
@@ -19,6 +20,13 @@ pub enum Error {
     Malformed { path: PathBuf, reason: String },
     #[error("{} has state format version {version}; stead reads version 4 (write it once with Terraform 0.14 or later to upgrade it)", path.display())]
     Version { path: PathBuf, version: u64 },
+    #[error("writing the journal {}: {source}", path.display())]
+    Journal {
+        path: PathBuf,
+        source: Arc<io::Error>,
+    },
+    #[error("another command is writing the journal {}", path.display())]
+    JournalBusy { path: PathBuf },
     #[error("the state is locked by another command")]
     Locked {
         path: PathBuf,

@@ -3,8 +3,10 @@
 //! Knows nothing of HCL or providers: attributes are raw JSON here, and unknown fields survive a round trip.
 
 mod address;
+mod disk;
 mod error;
-mod file;
+pub mod journal;
+mod local;
 mod lock;
 mod model;
 mod v4;
@@ -12,8 +14,9 @@ mod v4;
 pub use address::{
     ProviderConfigRef, parse_module_instance, parse_provider, parse_resource_instance,
 };
+pub use disk::{Disk, DiskFile, RealDisk};
 pub use error::{Error, Result};
-pub use file::LocalState;
+pub use local::LocalState;
 pub use lock::{LockInfo, StateLock};
 pub use model::{
     InstanceObjects, Object, ObjectStatus, OutputValue, ResourceId, ResourceObjects, State,

@@ -39,14 +39,35 @@ pub struct StateLock {
     placeholder: Option<PathBuf>,
 }
 
+const F_WRLCK: i16 = nix::libc::F_WRLCK as i16;
+const F_UNLCK: i16 = nix::libc::F_UNLCK as i16;
+
 fn write_lock() -> nix::libc::flock {
     nix::libc::flock {
-        l_type: nix::libc::F_WRLCK as i16,
+        l_type: F_WRLCK,
         l_whence: 0,
         l_start: 0,
         l_len: 0,
         l_pid: 0,
     }
+}
+
+/// Locks a whole file for this open file alone.
+pub(crate) fn lock_file(file: &File) -> std::io::Result<()> {
+    fcntl(file.as_fd(), FcntlArg::F_OFD_SETLK(&write_lock()))?;
+    Ok(())
+}
+
+/// Whether somebody holds a lock on the file at `path`.
+pub(crate) fn is_locked(path: &Path) -> std::io::Result<bool> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+        Err(e) => return Err(e),
+    };
+    let mut found = write_lock();
+    fcntl(file.as_fd(), FcntlArg::F_OFD_GETLK(&mut found))?;
+    Ok(found.l_type != F_UNLCK)
 }
 
 impl StateLock {

@@ -135,6 +135,47 @@ impl State {
         });
     }
 
+    /// Records every object of an instance; `None` removes them.
+    pub fn set_instance(
+        &mut self,
+        address: &ResourceInstance,
+        objects: Option<(ProviderConfigRef, InstanceObjects)>,
+    ) {
+        let id = ResourceId::of(address);
+        match objects {
+            Some((provider, objects)) => {
+                self.edit(address, &provider, |instance| *instance = objects);
+            }
+            None => {
+                if let Some(resource) = self.resources.get_mut(&id) {
+                    resource.instances.remove(&address.key);
+                    if resource.instances.is_empty() {
+                        self.resources.remove(&id);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Changes what is recorded of an object: the current one, or the one that was set aside under a key. Says whether there
+    /// is one.
+    pub fn edit_object(
+        &mut self,
+        address: &ResourceInstance,
+        deposed: Option<&str>,
+        change: impl FnOnce(&mut Object),
+    ) -> bool {
+        let instance = self
+            .resources
+            .get_mut(&ResourceId::of(address))
+            .and_then(|r| r.instances.get_mut(&address.key));
+        let object = instance.and_then(|instance| match deposed {
+            Some(key) => instance.deposed.get_mut(key),
+            None => instance.current.as_mut(),
+        });
+        object.map(change).is_some()
+    }
+
     fn edit(
         &mut self,
         address: &ResourceInstance,

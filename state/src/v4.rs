@@ -9,10 +9,10 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value as Json, json};
-use stead_value::addr::{InstanceKey, ModuleInstance, Resource, ResourceMode};
+use stead_value::addr::{InstanceKey, ModuleInstance, Resource, ResourceInstance, ResourceMode};
 use stead_value::{Path, Step, Value};
 
-use crate::address::{parse_module_instance, parse_provider};
+use crate::address::{ProviderConfigRef, parse_module_instance, parse_provider};
 use crate::model::{
     InstanceObjects, Object, ObjectStatus, OutputValue, ResourceId, ResourceObjects, State,
 };
@@ -45,8 +45,8 @@ struct OutputV4 {
     sensitive: bool,
 }
 
-#[derive(Serialize, Deserialize)]
-struct ResourceV4 {
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct ResourceV4 {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     module: String,
     mode: ModeV4,
@@ -62,7 +62,7 @@ struct ResourceV4 {
 
 #[derive(Clone, Copy, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum ModeV4 {
+pub(crate) enum ModeV4 {
     Managed,
     Data,
 }
@@ -76,8 +76,8 @@ impl ModeV4 {
     }
 }
 
-#[derive(Serialize, Deserialize)]
-struct InstanceV4 {
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct InstanceV4 {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     index_key: Option<Json>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -156,7 +156,7 @@ pub(crate) fn parse(bytes: &[u8], origin: &FilePath) -> Result<State> {
     Ok(state)
 }
 
-fn read_resource(
+pub(crate) fn read_resource(
     resource: ResourceV4,
 ) -> std::result::Result<(ResourceId, ResourceObjects), String> {
     let name = format!("{}.{}", resource.type_name, resource.name);
@@ -338,15 +338,17 @@ fn own(raw: &RawValue) -> Box<RawValue> {
 }
 
 fn write_resource(id: &ResourceId, resource: &ResourceObjects) -> ResourceV4 {
-    let mut instances = Vec::new();
-    for (key, objects) in &resource.instances {
-        if let Some(object) = &objects.current {
-            instances.push(write_object(key, None, object));
-        }
-        for (deposed, object) in &objects.deposed {
-            instances.push(write_object(key, Some(deposed), object));
-        }
+    let instances = resource.instances.iter();
+    ResourceV4 {
+        instances: instances
+            .flat_map(|(key, objects)| write_keyed(key, objects))
+            .collect(),
+        unknown_fields: resource.unknown_fields.clone(),
+        ..without_instances(id, &resource.provider)
     }
+}
+
+fn without_instances(id: &ResourceId, provider: &ProviderConfigRef) -> ResourceV4 {
     ResourceV4 {
         module: id.module.to_string(),
         mode: match id.resource.mode {
@@ -356,10 +358,35 @@ fn write_resource(id: &ResourceId, resource: &ResourceObjects) -> ResourceV4 {
         },
         type_name: id.resource.type_name.to_string(),
         name: id.resource.name.to_string(),
-        provider: resource.provider.to_string(),
-        instances,
-        unknown_fields: resource.unknown_fields.clone(),
+        provider: provider.to_string(),
+        instances: Vec::new(),
+        unknown_fields: Map::new(),
     }
+}
+
+/// A resource with the objects of one instance only.
+pub(crate) fn write_instance(
+    address: &ResourceInstance,
+    provider: &ProviderConfigRef,
+    objects: &InstanceObjects,
+) -> ResourceV4 {
+    ResourceV4 {
+        instances: write_keyed(&address.key, objects).collect(),
+        ..without_instances(&ResourceId::of(address), provider)
+    }
+}
+
+/// The objects of an instance whose key is of no interest.
+pub(crate) fn write_objects(objects: &InstanceObjects) -> Vec<InstanceV4> {
+    write_keyed(&InstanceKey::None, objects).collect()
+}
+
+fn write_keyed(key: &InstanceKey, objects: &InstanceObjects) -> impl Iterator<Item = InstanceV4> {
+    let current = objects.current.iter().map(|object| (None, object));
+    let deposed = objects.deposed.iter().map(|(key, o)| (Some(key), o));
+    current
+        .chain(deposed)
+        .map(move |(deposed, object)| write_object(key, deposed, object))
 }
 
 fn write_object(key: &InstanceKey, deposed: Option<&String>, object: &Object) -> InstanceV4 {

@@ -1,0 +1,343 @@
+//! Writing a journal: one thread writes and syncs what has gathered, so that many operations share one sync.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use stead_value::addr::ResourceInstance;
+use tokio::sync::watch;
+
+use super::record::{self, Header, Intent, Record, Run};
+use crate::disk::{Disk, DiskFile, folder_of};
+use crate::lock::lock_file;
+use crate::{Error, InstanceObjects, Object, ProviderConfigRef, Result, v4};
+
+/// At least this long lies between two syncs, so that what comes in the meantime goes into one.
+pub(crate) const GROUP: Duration = Duration::from_millis(5);
+
+/// An operation's number in its journal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Operation(u64);
+
+/// A journal that is being written. Dropping it leaves the file for the next command to settle; [`Journal::finish`] removes it.
+#[derive(Debug)]
+pub struct Journal {
+    handle: JournalHandle,
+    thread: Option<JoinHandle<()>>,
+    path: PathBuf,
+    disk: Arc<dyn Disk>,
+    run: Run,
+}
+
+/// Writes to a journal from anywhere.
+#[derive(Clone, Debug)]
+pub struct JournalHandle(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    path: PathBuf,
+    queue: Mutex<Queue>,
+    /// There is something to write.
+    wake: Condvar,
+    /// How far it is safe, for those who wait for it without a thread of their own, and for those who have one.
+    safe: watch::Sender<Safe>,
+    synced: Condvar,
+}
+
+#[derive(Debug)]
+struct Queue {
+    bytes: Vec<u8>,
+    /// How many records were queued in all.
+    records: u64,
+    operations: u64,
+    /// Somebody waits with a thread of their own: do not gather.
+    hurry: bool,
+    closing: bool,
+}
+
+#[derive(Clone, Debug)]
+enum Safe {
+    /// So many records are on disk.
+    UpTo(u64),
+    /// Nothing more can be written.
+    Failed(Arc<std::io::Error>),
+}
+
+impl Journal {
+    /// Begins a journal with what is still in doubt from before. The file is safe when this returns.
+    ///
+    /// # Errors
+    /// When it cannot be written, or another process is writing it.
+    pub(crate) fn begin(
+        disk: Arc<dyn Disk>,
+        path: PathBuf,
+        header: Header,
+        in_doubt: &[Intent],
+        group: Duration,
+    ) -> Result<Journal> {
+        let run = header.run.clone();
+        let mut lines = line(&Record::Begin(header), &path)?;
+        for (operation, intent) in (0..).zip(in_doubt) {
+            lines.extend(line(&Record::intent(operation, intent), &path)?);
+        }
+        // Whole or not at all: what an older journal says in doubt must not be lost between the two.
+        let mut open = None;
+        let temporary = path.with_extension("journal.new");
+        let begun = disk.create(&temporary).and_then(|mut file| {
+            file.write_all(&lines)?;
+            file.sync()?;
+            if let Some(os_file) = file.os_file() {
+                lock_file(os_file)?;
+            }
+            disk.rename(&temporary, &path)?;
+            disk.sync_folder(folder_of(&path))?;
+            open = Some(file);
+            Ok(())
+        });
+        begun.map_err(Error::io("beginning the journal", &path))?;
+        let Some(file) = open else {
+            unreachable!("a journal that was begun has a file")
+        };
+        let records = 1 + in_doubt.len() as u64;
+        let shared = Arc::new(Shared {
+            path: path.clone(),
+            queue: Mutex::new(Queue {
+                bytes: Vec::new(),
+                records,
+                operations: in_doubt.len() as u64,
+                hurry: false,
+                closing: false,
+            }),
+            wake: Condvar::new(),
+            safe: watch::Sender::new(Safe::UpTo(records)),
+            synced: Condvar::new(),
+        });
+        let thread = std::thread::Builder::new()
+            .name("journal".into())
+            .spawn({
+                let shared = Arc::clone(&shared);
+                move || shared.write(file, group)
+            })
+            .map_err(Error::io("starting to write the journal", &path))?;
+        Ok(Journal {
+            handle: JournalHandle(shared),
+            thread: Some(thread),
+            path,
+            disk,
+            run,
+        })
+    }
+
+    pub fn handle(&self) -> JournalHandle {
+        self.handle.clone()
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(crate) fn run(&self) -> &Run {
+        &self.run
+    }
+
+    /// Notes that the whole state is about to be written, and that this is the one.
+    pub(crate) fn checkpoint(&self, serial: u64, digest: String) -> Result<()> {
+        let number = self
+            .handle
+            .0
+            .append(&Record::Checkpoint { serial, digest })?;
+        self.handle.0.wait(number)
+    }
+
+    /// The state holds everything: removes the journal.
+    pub(crate) fn finish(mut self) -> Result<()> {
+        self.close();
+        self.disk
+            .remove(&self.path)
+            .and_then(|()| self.disk.sync_folder(folder_of(&self.path)))
+            .map_err(Error::io("removing", &self.path))
+    }
+
+    fn close(&mut self) {
+        self.handle.0.lock().closing = true;
+        self.handle.0.wake.notify_all();
+        if let Some(thread) = self.thread.take() {
+            // It cannot panic; and what it wrote is safe in any case.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Journal {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl JournalHandle {
+    /// Notes what is about to be done; when this returns, that is on disk and it may be done.
+    ///
+    /// # Errors
+    /// When it cannot be written: then it must not be done.
+    pub async fn intend(&self, intent: &Intent) -> Result<Operation> {
+        let (number, operation) = self.0.append_operation(intent)?;
+        self.0.safe(number).await?;
+        Ok(Operation(operation))
+    }
+
+    /// Notes how the object that an operation makes can be found again; when this returns, that is on disk.
+    pub async fn identified(
+        &self,
+        operation: Operation,
+        address: &ResourceInstance,
+        provider: &ProviderConfigRef,
+        object: Object,
+    ) -> Result<()> {
+        let objects = InstanceObjects {
+            current: Some(object),
+            ..InstanceObjects::default()
+        };
+        let entry = v4::write_instance(address, provider, &objects);
+        let number = self.0.append(&Record::Identified {
+            operation: operation.0,
+            entry,
+        })?;
+        self.0.safe(number).await
+    }
+
+    /// Notes what has become of an instance, and that the operation is over. It is on disk before anything that is intended
+    /// later.
+    pub fn changed(
+        &self,
+        operation: Option<Operation>,
+        address: &ResourceInstance,
+        objects: Option<(&ProviderConfigRef, &InstanceObjects)>,
+    ) -> Result<()> {
+        let entry =
+            objects.map(|(provider, objects)| v4::write_instance(address, provider, objects));
+        self.0.append(&Record::Changed {
+            operation: operation.map(|o| o.0),
+            address: address.to_string(),
+            entry,
+        })?;
+        Ok(())
+    }
+}
+
+fn line(record: &Record, path: &Path) -> Result<Vec<u8>> {
+    record::write(record).map_err(|e| Error::Malformed {
+        path: path.to_owned(),
+        reason: e.to_string(),
+    })
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn failure(&self) -> Result<()> {
+        match &*self.safe.borrow() {
+            Safe::UpTo(_) => Ok(()),
+            Safe::Failed(e) => Err(Error::Journal {
+                path: self.path.clone(),
+                source: Arc::clone(e),
+            }),
+        }
+    }
+
+    /// Queues a record; its number says when it is safe.
+    fn append(&self, record: &Record) -> Result<u64> {
+        let bytes = line(record, &self.path)?;
+        self.failure()?;
+        Ok(self.push(&mut self.lock(), &bytes))
+    }
+
+    fn append_operation(&self, intent: &Intent) -> Result<(u64, u64)> {
+        self.failure()?;
+        let mut queue = self.lock();
+        let operation = queue.operations;
+        let bytes = line(&Record::intent(operation, intent), &self.path)?;
+        queue.operations += 1;
+        Ok((self.push(&mut queue, &bytes), operation))
+    }
+
+    fn push(&self, queue: &mut Queue, bytes: &[u8]) -> u64 {
+        queue.bytes.extend_from_slice(bytes);
+        queue.records += 1;
+        self.wake.notify_all();
+        queue.records
+    }
+
+    async fn safe(&self, number: u64) -> Result<()> {
+        let mut safe = self.safe.subscribe();
+        // The sender lives as long as we do.
+        let _ = safe
+            .wait_for(|safe| match safe {
+                Safe::UpTo(done) => *done >= number,
+                Safe::Failed(_) => true,
+            })
+            .await;
+        self.failure()
+    }
+
+    fn wait(&self, number: u64) -> Result<()> {
+        let mut queue = self.lock();
+        queue.hurry = true;
+        self.wake.notify_all();
+        while matches!(*self.safe.borrow(), Safe::UpTo(done) if done < number) {
+            queue = self
+                .synced
+                .wait(queue)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+        drop(queue);
+        self.failure()
+    }
+
+    /// The thread that writes.
+    fn write(&self, mut file: Box<dyn DiskFile>, group: Duration) {
+        let mut last: Option<Instant> = None;
+        loop {
+            let mut queue = self.lock();
+            while queue.bytes.is_empty() && !queue.closing {
+                queue = self
+                    .wake
+                    .wait(queue)
+                    .unwrap_or_else(PoisonError::into_inner);
+            }
+            // Others may come while the last sync is not long ago.
+            while let Some(rest) = last.and_then(|last| group.checked_sub(last.elapsed()))
+                && !queue.hurry
+                && !queue.closing
+            {
+                (queue, _) = self
+                    .wake
+                    .wait_timeout(queue, rest)
+                    .unwrap_or_else(PoisonError::into_inner);
+            }
+            if queue.bytes.is_empty() {
+                return;
+            }
+            queue.hurry = false;
+            let bytes = std::mem::take(&mut queue.bytes);
+            let records = queue.records;
+            drop(queue);
+            let written = file.write_all(&bytes).and_then(|()| file.sync());
+            last = Some(Instant::now());
+            let failed = written.is_err();
+            self.safe.send_replace(match written {
+                Ok(()) => Safe::UpTo(records),
+                Err(e) => Safe::Failed(Arc::new(e)),
+            });
+            // Taken and given back: nobody who waits is between looking and sleeping.
+            drop(self.lock());
+            self.synced.notify_all();
+            if failed {
+                // A record may be there in part; nothing may follow it.
+                return;
+            }
+        }
+    }
+}
