@@ -399,7 +399,7 @@ pub(crate) async fn lock_state(
     }
 }
 
-fn who() -> String {
+pub(crate) fn who() -> String {
     let user = std::env::var("USER")
         .or_else(|_| std::env::var("LOGNAME"))
         .unwrap_or_else(|_| "unknown".into());

@@ -8,6 +8,7 @@ use stead_state::{LocalState, State};
 use super::{Compared, Declared, LocalBackend, Record};
 use crate::commands::print;
 use crate::error::{CommandError, Result};
+use crate::settled;
 use crate::workspace;
 
 /// What `init` was asked to do with the backend.
@@ -76,13 +77,14 @@ fn migrate(from: &LocalBackend, to: &LocalBackend, wanted: Initialise) -> Result
         if source == target {
             continue;
         }
-        if let Some(state) = LocalState::at(&source).read()?.filter(|s| !s.is_empty()) {
+        if let Some(state) = settled::read(&mut LocalState::at(&source))?.filter(|s| !s.is_empty())
+        {
             moves.push((workspace, state, source, target));
         }
     }
     for (workspace, mut state, source, target) in moves {
         let mut file = LocalState::at(&target);
-        let there = file.read()?.unwrap_or_else(State::new);
+        let there = settled::read(&mut file)?.unwrap_or_else(State::new);
         if !there.is_empty() && there.lineage == state.lineage && there.serial == state.serial {
             continue;
         }

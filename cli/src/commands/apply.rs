@@ -1,11 +1,11 @@
 //! `stead apply` and `stead destroy`.
 
+use std::collections::HashSet;
 use std::io::{BufRead as _, Write as _};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
-use stead_engine::apply::{Applied, StateSink};
+use stead_engine::apply::Applied;
 use stead_engine::eval::Phase;
 use stead_engine::plan::Planned;
 use stead_engine::{Observer, PlanMode};
@@ -17,8 +17,10 @@ use super::plan::{Prepared, prepare};
 use super::{planning, print};
 use crate::args::{ApplyArgs, PlanFormat};
 use crate::error::{CommandError, Result};
+use crate::recorder::Recorder;
 use crate::report::{Headline, Report};
 use crate::session::{Session, open_state};
+use crate::settled;
 
 pub(crate) async fn run(args: ApplyArgs, origin: &Path, destroy: bool) -> Result<u8> {
     let cancel = super::interrupt::token();
@@ -92,7 +94,16 @@ async fn plan_and_apply(
     };
     let parallelism = planning::parallelism(&args.planning);
     let imported = report.begin(&planned.plan, session.style);
-    let applied = execute(&session, planned, &mut state, parallelism, progress, cancel).await;
+    let applied = execute(
+        &session,
+        planned,
+        &mut state,
+        if destroy { "destroy" } else { "apply" },
+        parallelism,
+        progress,
+        cancel,
+    )
+    .await;
     conclude(&session, report, applied, imported, headline)
 }
 
@@ -118,7 +129,7 @@ async fn record_what_changed(args: &ApplyArgs, origin: &Path, report: &Report) -
     )?
     .with_compact_warnings(args.planning.display.compact_warnings);
     let mut state = open_state(&args.planning.locking, "OperationTypeRefresh").await?;
-    if state.read()?.is_none_or(|s| s.is_empty()) {
+    if settled::read(&mut state)?.is_none_or(|s| s.is_empty()) {
         session.warn(&Diagnostic::warning("Empty or non-existent state", "There are currently no remote objects tracked in the state, so there is nothing to refresh.").into());
         report.warnings(&session);
         state.write(&mut State::new())?;
@@ -136,7 +147,16 @@ async fn record_what_changed(args: &ApplyArgs, origin: &Path, report: &Report) -
     .await?;
     session.warn(&planned.plan.warnings);
     let parallelism = planning::parallelism(&args.planning);
-    let applied = execute(&session, planned, &mut state, parallelism, progress, cancel).await;
+    let applied = execute(
+        &session,
+        planned,
+        &mut state,
+        "refresh",
+        parallelism,
+        progress,
+        cancel,
+    )
+    .await;
     conclude(&session, report, applied, 0, Headline::Refresh)
 }
 
@@ -178,16 +198,18 @@ pub(crate) async fn execute(
     session: &Session,
     planned: Planned,
     state: &mut LocalState,
+    command: &'static str,
     parallelism: usize,
     progress: Arc<dyn Observer>,
     cancel: CancellationToken,
 ) -> Applied {
     let evaluator = session.evaluator(Phase::Apply);
-    let mut sink = Checkpoints {
-        file: state,
-        last: None,
-        cost: Duration::ZERO,
-    };
+    let planned_for: HashSet<_> = planned.plan.changes.iter().map(|c| &c.address).collect();
+    let mut sink = Recorder::new(state, command, |intent| {
+        planned_for.contains(&intent.address)
+            || planned.plan.prior_state.current(&intent.address).is_some()
+    });
+    drop(planned_for);
     stead_engine::apply::apply(
         &evaluator,
         &session.registry,
@@ -199,37 +221,6 @@ pub(crate) async fn execute(
         cancel,
     )
     .await
-}
-
-/// Writes the state after each change, but never spends more than a twentieth of the time on it: a large state is written
-/// less often. The last call always writes.
-struct Checkpoints<'a> {
-    file: &'a mut LocalState,
-    last: Option<Instant>,
-    cost: Duration,
-}
-
-impl Checkpoints<'_> {
-    fn write(&mut self, state: &mut State) -> Result<(), Diagnostic> {
-        let started = Instant::now();
-        let result = self.file.write(state).map_err(|e| Diagnostic::error("Failed to save state", format!("{e}. Nothing new is started; what runs will finish, and is written again at the end.")));
-        self.cost = started.elapsed();
-        self.last = Some(Instant::now());
-        result
-    }
-}
-
-impl StateSink for Checkpoints<'_> {
-    fn changed(&mut self, state: &mut State) -> Result<(), Diagnostic> {
-        match self.last {
-            Some(last) if last.elapsed() < self.cost * 20 => Ok(()),
-            _ => self.write(state),
-        }
-    }
-
-    fn finished(&mut self, state: &mut State) -> Result<(), Diagnostic> {
-        self.write(state)
-    }
 }
 
 /// Says how it went.

@@ -20,6 +20,7 @@ use crate::error::{CommandError, Result, report};
 use crate::progress::Progress;
 use crate::render::console::{ty, value};
 use crate::session::{Session, state_path};
+use crate::settled;
 
 #[derive(Args, Debug)]
 pub(crate) struct ConsoleArgs {
@@ -45,8 +46,7 @@ To leave, type \"exit\", or press Control-C or Control-D.";
 
 pub(crate) async fn run(args: ConsoleArgs, origin: &Path) -> Result<u8> {
     let session = Session::load(origin, &args.variables, args.no_color)?;
-    let state = LocalState::at(state_path(args.state.as_deref()))
-        .read()?
+    let state = settled::read(&mut LocalState::at(state_path(args.state.as_deref())))?
         .unwrap_or_else(State::new);
     if args.plan {
         let evaluator = session.console_evaluator();

@@ -11,6 +11,7 @@ use crate::args::VariableArgs;
 use crate::error::{CommandError, Result};
 use crate::render::graph::{self, Format};
 use crate::session::{Given, Session, state_path};
+use crate::settled;
 use crate::world::Disk;
 
 #[derive(Args, Debug)]
@@ -77,7 +78,7 @@ pub(crate) fn run(args: GraphArgs, origin: &Path) -> Result<u8> {
         None => graph::resources(&relations, args.format),
         Some(Kind::Plan | Kind::PlanRefreshOnly) => graph::whole(&relations, args.format),
         Some(Kind::PlanDestroy) => {
-            let state = LocalState::at(state_path(None)).read()?;
+            let state = settled::read(&mut LocalState::at(state_path(None)))?;
             graph::destruction(&state.unwrap_or_else(State::new), args.format)
         }
         // Nothing is planned, so nothing is applied.

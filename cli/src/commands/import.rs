@@ -16,6 +16,7 @@ use crate::args::{DisplayArgs, LockArgs, VariableArgs};
 use crate::error::{CommandError, Result};
 use crate::progress::Progress;
 use crate::session::{Session, open_state};
+use crate::settled;
 
 #[derive(Args, Debug)]
 pub(crate) struct ImportArgs {
@@ -56,7 +57,7 @@ pub(crate) async fn run(args: ImportArgs, origin: &Path) -> Result<u8> {
         .with_compact_warnings(args.display.compact_warnings);
     declared(&session.tree, &address)?;
     let mut file = open_state(&args.locking, "OperationTypeImport").await?;
-    let prior = file.read()?.unwrap_or_else(State::new);
+    let prior = settled::read(&mut file)?.unwrap_or_else(State::new);
     let target = ImportTarget {
         to: address,
         id: args.id,

@@ -11,6 +11,7 @@ use super::print;
 use crate::error::{CommandError, Result, warn};
 use crate::render::value::render;
 use crate::session::state_path;
+use crate::settled;
 
 #[derive(Args, Debug)]
 pub(crate) struct OutputArgs {
@@ -41,9 +42,8 @@ pub(crate) fn run(args: OutputArgs) -> Result<u8> {
             "You must give the name of a single output value when using the -raw option.",
         ));
     }
-    let state = LocalState::at(state_path(args.state.as_deref()))
-        .read()?
-        .unwrap_or_default();
+    let state =
+        settled::read(&mut LocalState::at(state_path(args.state.as_deref())))?.unwrap_or_default();
     match &args.name {
         None if args.json => print(&all_json(&state)?),
         _ if state.outputs.is_empty() && !args.json => return Ok(no_outputs(args.no_color)),

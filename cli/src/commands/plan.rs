@@ -14,6 +14,7 @@ use crate::args::{PlanArgs, PlanningArgs};
 use crate::error::{CommandError, Result};
 use crate::report::Report;
 use crate::session::{Session, open_state};
+use crate::settled;
 
 pub(crate) async fn run(args: PlanArgs, origin: &Path) -> Result<u8> {
     if args.generate_config_out.is_some() {
@@ -80,8 +81,9 @@ pub(crate) async fn prepare(
     progress: Arc<dyn Observer>,
     cancel: CancellationToken,
 ) -> Result<Prepared> {
-    let options = planning::options(args, destroy)?;
-    let prior = state.read()?.unwrap_or_else(State::new);
+    let mut options = planning::options(args, destroy)?;
+    let prior = settled::read(state)?.unwrap_or_else(State::new);
+    options.in_doubt = state.in_doubt().to_vec();
     let (serial, lineage) = (prior.serial, prior.lineage.clone());
     let evaluator = session.evaluator(Phase::Plan);
     let planned = stead_engine::plan::plan(

@@ -56,6 +56,7 @@ pub(crate) fn options(args: &PlanningArgs, destroy: bool) -> Result<Options> {
         replace,
         targets,
         excludes,
+        in_doubt: Vec::new(),
         parallelism: parallelism(args),
     })
 }

@@ -16,6 +16,7 @@ use crate::error::{CommandError, Result};
 use crate::render::schema;
 use crate::render::tree::Branch;
 use crate::session::{Given, Session, state_path};
+use crate::settled;
 use crate::world::Disk;
 
 #[derive(Args, Debug)]
@@ -83,7 +84,7 @@ pub(crate) fn run(args: ProvidersArgs, origin: &Path) -> Result<u8> {
 }
 
 fn read_state() -> Result<State> {
-    let state = stead_state::LocalState::at(state_path(None)).read()?;
+    let state = settled::read(&mut stead_state::LocalState::at(state_path(None)))?;
     Ok(state.unwrap_or_default())
 }
 

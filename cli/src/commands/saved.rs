@@ -18,6 +18,7 @@ use crate::args::{ApplyArgs, PlanFormat, VariableArgs};
 use crate::error::{CommandError, Result};
 use crate::report::{Headline, Report};
 use crate::session::{Given, Session, open_state};
+use crate::settled;
 use crate::variables::Source;
 use crate::world::PlannedFiles;
 use stead_engine::plan::Planned;
@@ -84,7 +85,7 @@ async fn apply_open(
 ) -> Result<u8> {
     let (mut session, file) = open(path, origin, args.planning.display.no_color)?;
     let mut state = open_state(&args.planning.locking, "OperationTypeApply").await?;
-    let current = state.read()?.unwrap_or_else(State::new);
+    let current = settled::read(&mut state)?.unwrap_or_else(State::new);
     // The first plan of all was made from a state that had no lineage yet.
     let first = file.lineage.is_empty() && file.serial == 0;
     if !first && current.lineage != file.lineage {
@@ -114,6 +115,7 @@ async fn apply_open(
         &session,
         planned,
         &mut state,
+        "apply",
         planning::parallelism(&args.planning),
         progress,
         cancel,

@@ -11,6 +11,7 @@ use crate::args::ShowArgs;
 use crate::error::{CommandError, Result, colour_wanted};
 use crate::render::{self, Style};
 use crate::session::state_path;
+use crate::settled;
 
 pub(crate) fn run(args: ShowArgs, origin: &Path) -> Result<u8> {
     let style = Style {
@@ -21,7 +22,7 @@ pub(crate) fn run(args: ShowArgs, origin: &Path) -> Result<u8> {
     }
     let registry = crate::providers::registry()?;
     let path = state_path(args.file.as_deref());
-    let state = LocalState::at(&path).read()?;
+    let state = settled::read(&mut LocalState::at(&path))?;
     if state.is_none() && args.file.is_some() {
         return Err(CommandError::new(
             "Failed to read the given file",

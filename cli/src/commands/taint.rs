@@ -9,6 +9,7 @@ use super::{planning, print};
 use crate::args::LockArgs;
 use crate::error::{CommandError, Result, warn};
 use crate::session::open_state;
+use crate::settled;
 
 #[derive(Args, Debug)]
 pub(crate) struct TaintArgs {
@@ -34,7 +35,7 @@ pub(crate) async fn run(args: &TaintArgs, taint: bool) -> Result<u8> {
         ));
     }
     let mut file = open_state(&args.locking, if taint { "taint" } else { "untaint" }).await?;
-    let mut state = file.read()?.unwrap_or_else(State::new);
+    let mut state = settled::read(&mut file)?.unwrap_or_else(State::new);
     if let Err(diagnostic) = mark(&mut state, &address, taint) {
         if args.allow_missing && diagnostic.summary == MISSING {
             warn(

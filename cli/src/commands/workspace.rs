@@ -12,6 +12,7 @@ use crate::backend;
 use crate::error::{CommandError, Result, colour_wanted};
 use crate::render::Style;
 use crate::session::lock_state;
+use crate::settled;
 use crate::workspace::{self, DEFAULT};
 use crate::world::Disk;
 
@@ -203,7 +204,7 @@ async fn delete(args: &DeleteArgs) -> Result<u8> {
     if args.lock {
         lock_state(&mut file, &args.lock_timeout, "workspace-delete").await?;
     }
-    let objects = managed_objects(&file.read()?.unwrap_or_default());
+    let objects = managed_objects(&settled::read(&mut file)?.unwrap_or_default());
     if !objects.is_empty() && !args.force {
         return Err(CommandError::new(
             "Workspace is not empty",

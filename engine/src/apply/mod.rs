@@ -5,6 +5,7 @@
 
 mod checks;
 mod ephemeral;
+mod journal;
 mod limits;
 mod operation;
 mod outputs;
@@ -16,6 +17,7 @@ use std::time::Instant;
 
 use stead_lang::decode::SourceMap;
 use stead_sdk::{Context, Progress};
+use stead_state::journal::{JournalHandle, Operation};
 use stead_state::{ObjectStatus, ProviderConfigRef, State};
 use stead_value::addr::ResourceInstance;
 use stead_value::{Diagnostic, Diagnostics, Marks, Severity, Value};
@@ -35,11 +37,27 @@ use crate::{Action, PlanMode};
 
 /// Takes each new state; the command line writes it to its place.
 pub trait StateSink {
-    /// The state changed. An error stops new operations: what cannot be recorded must not be done.
-    fn changed(&mut self, state: &mut State) -> Result<(), Diagnostic>;
+    /// The state as the plan left it, before the first operation, if there is anything to do at all. Gives the journal in which
+    /// operations are noted, if one is kept.
+    fn begin(
+        &mut self,
+        state: &mut State,
+        works: bool,
+    ) -> Result<Option<JournalHandle>, Diagnostic>;
+
+    /// The objects of one instance changed. An error stops new operations: what cannot be recorded must not be done.
+    fn changed(&mut self, state: &mut State, change: Changed<'_>) -> Result<(), Diagnostic>;
 
     /// The last call: the state as it will stay.
     fn finished(&mut self, state: &mut State) -> Result<(), Diagnostic>;
+}
+
+/// An instance whose objects changed.
+#[derive(Clone, Copy, Debug)]
+pub struct Changed<'a> {
+    pub address: &'a ResourceInstance,
+    /// The operation of the journal that is over with that.
+    pub operation: Option<Operation>,
 }
 
 /// What an apply did.
@@ -95,7 +113,7 @@ pub async fn apply(
         evaluator.see_only(crate::plan::recorded_keys(&executor.state));
     }
     executor.prime();
-    executor.record(sink);
+    executor.begin(sink);
     let patience = executor.patience.clone();
     let watch = tokio::spawn(async move {
         interrupted.cancelled().await;
@@ -139,6 +157,8 @@ enum Finished {
 struct Flight {
     /// See [`operation::Outcome`]; set when the job has ended.
     usable: bool,
+    /// As [`operation::Outcome::operation`].
+    operation: Option<Operation>,
     change: usize,
     action: Action,
     /// The key of the object that is deleted, when it is one that was set aside.
@@ -162,6 +182,7 @@ impl Flight {
     ) -> Flight {
         Flight {
             usable: false,
+            operation: None,
             change,
             action,
             deposed: None,
@@ -183,6 +204,7 @@ struct Executor<'e, 'c> {
     /// Providers that are configured during the apply, once each.
     opening: HashMap<ProviderConfigRef, Arc<operation::Opening>>,
     state: State,
+    journal: Option<JournalHandle>,
     parallelism: usize,
     observer: Arc<dyn Observer>,
     cancel: CancellationToken,
@@ -235,6 +257,7 @@ impl<'e, 'c> Executor<'e, 'c> {
             pool,
             opening: HashMap::new(),
             state,
+            journal: None,
             parallelism: parallelism.max(1),
             observer,
             cancel,
@@ -350,8 +373,11 @@ impl<'e, 'c> Executor<'e, 'c> {
             match self.start(id) {
                 operation::Started::Running => self.set(id, Status::Running),
                 operation::Started::Done { changed } => {
-                    if changed {
-                        self.record(sink);
+                    let index = self.plan.graph.op(id).change();
+                    let change = index.and_then(|i| self.plan.changes.get(i));
+                    if let (true, Some(change)) = (changed, change) {
+                        let address = change.address.clone();
+                        self.record(sink, &address, None);
                     }
                     self.done(id);
                 }
@@ -423,8 +449,24 @@ impl<'e, 'c> Executor<'e, 'c> {
         });
     }
 
-    fn record(&mut self, sink: &mut dyn StateSink) {
-        if let Err(diagnostic) = sink.changed(&mut self.state) {
+    fn begin(&mut self, sink: &mut dyn StateSink) {
+        match sink.begin(&mut self.state, self.total > 0) {
+            Ok(journal) => self.journal = journal,
+            Err(diagnostic) => {
+                self.halted = true;
+                self.diagnostics.push(diagnostic);
+            }
+        }
+    }
+
+    fn record(
+        &mut self,
+        sink: &mut dyn StateSink,
+        address: &ResourceInstance,
+        operation: Option<Operation>,
+    ) {
+        let change = Changed { address, operation };
+        if let Err(diagnostic) = sink.changed(&mut self.state, change) {
             self.halted = true;
             self.diagnostics.push(diagnostic);
         }
@@ -447,6 +489,7 @@ impl<'e, 'c> Executor<'e, 'c> {
             return;
         };
         flight.usable = outcome.usable;
+        flight.operation = outcome.operation;
         let Some(change) = self.plan.changes.get(flight.change).cloned() else {
             return;
         };
@@ -489,7 +532,7 @@ impl<'e, 'c> Executor<'e, 'c> {
                 .push(diagnostic.address(address.to_string()));
             ok = false;
         }
-        self.record(sink);
+        self.record(sink, &address, flight.operation);
         if ok && !flight.provisioners.is_empty() {
             return self.start_provisioning(id, &change, flight);
         }

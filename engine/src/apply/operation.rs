@@ -5,11 +5,13 @@ use std::sync::Arc;
 use stead_lang::decode::SourceMap;
 use stead_sdk::{ApplyRequest, Context, PlanRequest, Provider, proposed_new};
 use stead_state::ProviderConfigRef;
+use stead_state::journal::Operation;
 use stead_value::addr::ResourceInstance;
 use stead_value::schema::Schema;
 use stead_value::{Diagnostic, Diagnostics, Marks, Severity, Value};
 use tokio::sync::OnceCell;
 
+use super::journal::Note;
 use super::{Executor, Finished, Flight};
 use crate::Action;
 use crate::changes::ResourceChange;
@@ -38,6 +40,21 @@ pub(super) struct Outcome {
     pub(super) usable: bool,
     pub(super) private: Vec<u8>,
     pub(super) diagnostics: Diagnostics,
+    /// What the journal calls it, if it was noted there.
+    pub(super) operation: Option<Operation>,
+}
+
+impl Outcome {
+    /// Nothing was sent: the object is as it was.
+    fn unsent(value: Value, private: Vec<u8>, diagnostics: Diagnostics) -> Outcome {
+        Outcome {
+            value,
+            usable: false,
+            private,
+            diagnostics,
+            operation: None,
+        }
+    }
 }
 
 /// A provider that is configured by the first operation that needs it.
@@ -85,6 +102,7 @@ struct Write {
     private: Vec<u8>,
     prior_private: Vec<u8>,
     late: bool,
+    note: Option<Note>,
 }
 
 impl Executor<'_, '_> {
@@ -215,6 +233,16 @@ impl Executor<'_, '_> {
             prior,
         };
         let type_name = Arc::clone(&change.address.resource.type_name);
+        let schema = self.registry.resource_schema(
+            &change.provider.source,
+            change.address.resource.mode,
+            &type_name,
+        )?;
+        let deposed = match op {
+            Op::DeleteDeposed { change } => self.deposed.get(&change).cloned(),
+            _ => change.deposed.clone(),
+        };
+        let note = self.note(change, schema, deposed);
         let flight = Flight::new(
             index,
             Action::Delete,
@@ -230,13 +258,17 @@ impl Executor<'_, '_> {
                 Ok(provider) => provider,
                 // It is as it was.
                 Err(diagnostics) => {
-                    return Outcome {
-                        usable: false,
-                        value: request.prior,
-                        private: request.private,
-                        diagnostics,
-                    };
+                    return Outcome::unsent(request.prior, request.private, diagnostics);
                 }
+            };
+            let operation = match &note {
+                Some(note) => match note.begin(&request.prior, &request.planned, &context).await {
+                    Ok((operation, _)) => Some(operation),
+                    Err(diagnostic) => {
+                        return Outcome::unsent(request.prior, request.private, diagnostic.into());
+                    }
+                },
+                None => None,
             };
             let response = provider.apply(&type_name, request, &context).await;
             Outcome {
@@ -244,6 +276,7 @@ impl Executor<'_, '_> {
                 value: response.value,
                 private: response.private,
                 diagnostics: response.diagnostics,
+                operation,
             }
         }))
     }
@@ -290,8 +323,10 @@ impl Executor<'_, '_> {
             None => config,
         };
         let (planned, _) = change.after.clone().unmark_deep();
+        let note = self.note(change, &schema, None);
         let write = Write {
             access,
+            note,
             address: change.address.clone(),
             schema,
             prior,
@@ -335,12 +370,7 @@ impl Executor<'_, '_> {
                 Err(diagnostics) => Err(diagnostics),
             };
             let (value, diagnostics) = read.unwrap_or_else(|errors| (null, errors));
-            Outcome {
-                usable: false,
-                value,
-                private: Vec::new(),
-                diagnostics,
-            }
+            Outcome::unsent(value, Vec::new(), diagnostics)
         }))
     }
 
@@ -472,13 +502,7 @@ impl Write {
         let private = self.prior_private.clone();
         match self.write(&context).await {
             Ok(outcome) => outcome,
-            // Nothing was sent: the object is as it was.
-            Err(diagnostics) => Outcome {
-                usable: false,
-                value: prior,
-                private,
-                diagnostics,
-            },
+            Err(diagnostics) => Outcome::unsent(prior, private, diagnostics),
         }
     }
 
@@ -514,7 +538,14 @@ impl Write {
             config: self.config,
             private,
         };
-        let response = provider.apply(type_name, request, context).await;
+        let (operation, context) = match &self.note {
+            Some(note) => {
+                let begun = note.begin(&request.prior, &request.planned, context).await;
+                begun.map(|(operation, context)| (Some(operation), context))?
+            }
+            None => (None, context.clone()),
+        };
+        let response = provider.apply(type_name, request, &context).await;
         let mut diagnostics = response.diagnostics;
         if !diagnostics.has_errors() {
             diagnostics.extend(broken_promise(&self.address, &promised, &response.value));
@@ -535,6 +566,7 @@ impl Write {
             value,
             private: response.private,
             diagnostics,
+            operation,
         })
     }
 

@@ -10,6 +10,7 @@ use stead_value::{Diagnostics, Value};
 
 pub(super) use crate::provision::Step;
 
+use super::journal::not_noted;
 use super::{Executor, Finished, Flight, StateSink};
 use crate::changes::ResourceChange;
 use crate::event::{Event, Observer};
@@ -108,8 +109,19 @@ impl Executor<'_, '_> {
         let steps = std::mem::take(&mut flight.provisioners);
         let runner = self.provisioning(&change.address);
         self.flights.insert(id, flight);
-        self.running
-            .spawn(async move { (id, Finished::Provisioned(runner.run(steps).await)) });
+        let journal = self.journal.clone();
+        self.running.spawn(async move {
+            // They act on an object that must be known to exist, and to be unfit, should this process end meanwhile.
+            let noted = match journal {
+                Some(journal) => journal.settled().await.map_err(not_noted),
+                None => Ok(()),
+            };
+            let result = match noted {
+                Ok(()) => runner.run(steps).await,
+                Err(diagnostic) => Err(diagnostic.into()),
+            };
+            (id, Finished::Provisioned(result))
+        });
     }
 
     /// The provisioners of a new object have run: only now it is what it should be.
@@ -136,7 +148,7 @@ impl Executor<'_, '_> {
             let (mut object, provider) = (object.clone(), provider.clone());
             object.status = ObjectStatus::Ready;
             self.state.set_current(&address, &provider, Some(object));
-            self.record(sink);
+            self.record(sink, &address, None);
         }
         let ok = self.check_afterwards(&change, &flight);
         self.conclude(id, address, &flight, ok);

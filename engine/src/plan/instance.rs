@@ -217,7 +217,7 @@ impl Planner<'_, '_> {
         address: ResourceInstance,
         provider: ProviderConfigRef,
     ) {
-        if self.state.current(&address).is_none() {
+        if self.state.current(&address).is_none() && !self.may_exist(&address) {
             return self.publish(id, Value::dynamic());
         }
         self.want_refresh(&address, &provider);
@@ -240,8 +240,9 @@ impl Planner<'_, '_> {
         if self.refresh_errors.contains(address) {
             return self.publish_failed(prepared.id);
         }
-        let recorded =
-            self.state.current(address).is_some() || self.refreshed.contains_key(address);
+        let recorded = self.state.current(address).is_some()
+            || self.refreshed.contains_key(address)
+            || self.may_exist(address);
         if recorded && (!self.refreshed.contains_key(address) || self.refreshing.contains(address))
         {
             self.parked.insert(address.clone(), prepared);

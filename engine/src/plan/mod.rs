@@ -19,6 +19,7 @@ mod refresh_only;
 mod relevant;
 mod removed;
 mod replace_triggers;
+mod resume;
 mod targeting;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -29,7 +30,8 @@ use std::task::Poll;
 
 use indexmap::IndexSet;
 use rustc_hash::{FxHashMap, FxHashSet};
-use stead_sdk::{Context, Progress};
+use stead_sdk::{Context, Progress, ReadResponse, Resumed};
+use stead_state::journal::Intent;
 use stead_state::{ProviderConfigRef, ResourceId, State};
 use stead_value::addr::{
     ConfigResource, InstanceKey, ModuleInstance, ResourceInstance, ResourceMode,
@@ -68,6 +70,8 @@ pub struct Options {
     pub targets: Vec<Target>,
     /// Plan everything but these and what needs them.
     pub excludes: Vec<Target>,
+    /// Creates of a run that was cut off, of which nothing but the address is known.
+    pub in_doubt: Vec<Intent>,
     /// How many provider calls may run at once.
     pub parallelism: usize,
 }
@@ -81,6 +85,7 @@ impl Default for Options {
             replace: Vec::new(),
             targets: Vec::new(),
             excludes: Vec::new(),
+            in_doubt: Vec::new(),
             parallelism: 10,
         }
     }
@@ -127,6 +132,7 @@ pub async fn plan(
     planner.check_moves();
     planner.check_imports();
     planner.retire_orphans().await;
+    planner.report_doubts();
     planner.close_ephemerals().await;
     planner.finish()
 }
@@ -173,6 +179,10 @@ enum Finished {
     Refreshed {
         address: ResourceInstance,
         result: refresh::Refreshed,
+    },
+    Resumed {
+        address: ResourceInstance,
+        result: Result<Resumed<ReadResponse>, Diagnostics>,
     },
     DeposedRefreshed {
         address: ResourceInstance,
@@ -228,6 +238,8 @@ struct Planner<'e, 'c> {
     to_refresh: FxHashMap<ProviderConfigRef, IndexSet<ResourceInstance>>,
     refreshed: FxHashMap<ResourceInstance, refresh::Prior>,
     refreshing: FxHashSet<ResourceInstance>,
+    /// Creates that were cut off and that have not been looked into.
+    in_doubt: FxHashMap<ResourceInstance, Intent>,
     refresh_errors: FxHashSet<ResourceInstance>,
     /// Objects that `-minimal-refresh` had to ask about.
     asked: FxHashSet<ResourceInstance>,
@@ -263,6 +275,8 @@ impl<'e, 'c> Planner<'e, 'c> {
         cancel: CancellationToken,
         kind: Kind,
     ) -> Self {
+        let in_doubt = options.in_doubt.iter();
+        let in_doubt = in_doubt.map(|i| (i.address.clone(), i.clone())).collect();
         Planner {
             evaluator,
             registry,
@@ -279,6 +293,7 @@ impl<'e, 'c> Planner<'e, 'c> {
             to_refresh: FxHashMap::default(),
             refreshed: FxHashMap::default(),
             refreshing: FxHashSet::default(),
+            in_doubt,
             refresh_errors: FxHashSet::default(),
             asked: FxHashSet::default(),
             parked: FxHashMap::default(),
@@ -530,6 +545,7 @@ impl<'e, 'c> Planner<'e, 'c> {
                 }
             },
             Finished::Refreshed { address, result } => self.take_refreshed(address, result),
+            Finished::Resumed { address, result } => self.take_resumed(&address, result),
             Finished::DeposedRefreshed {
                 address,
                 key,

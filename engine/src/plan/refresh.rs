@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use stead_state::journal::{Doubt, IN_DOUBT};
 use stead_state::{ObjectStatus, ProviderConfigRef};
 use stead_value::addr::ResourceInstance;
 use stead_value::{Diagnostics, Marks, Type, Value};
 
+use super::resume::doubt_of;
 use super::{Finished, Planner};
 use crate::event::Event;
 use crate::{Action, ResourceChange, object};
@@ -32,7 +34,8 @@ impl Planner<'_, '_> {
         address: &ResourceInstance,
         provider: &ProviderConfigRef,
     ) {
-        if self.refreshed.contains_key(address) || self.state.current(address).is_none() {
+        let recorded = self.state.current(address).is_some() || self.may_exist(address);
+        if self.refreshed.contains_key(address) || !recorded {
             return;
         }
         if self.is_open(provider) {
@@ -56,9 +59,10 @@ impl Planner<'_, '_> {
         provider: &ProviderConfigRef,
     ) {
         let Some((recorded, _)) = self.state.current(&address) else {
-            return;
+            return self.start_unnamed(&address);
         };
         let recorded = recorded.clone();
+        let doubt = doubt_of(&recorded);
         let Some(opened) = self.pool.get(provider).cloned() else {
             return;
         };
@@ -90,8 +94,18 @@ impl Planner<'_, '_> {
             create_before_destroy: recorded.create_before_destroy,
         };
         self.refreshed.insert(address.clone(), prior);
-        let later = self.options.minimal_refresh && self.desired.contains(&address);
-        if !self.options.refresh || later || opened.is_late() || !Self::is_managed(&address) {
+        if let Some(Doubt::Create {
+            schema_version,
+            planned,
+        }) = &doubt
+        {
+            let known = Some((value, recorded.private));
+            return self.start_resume(&address, provider, *schema_version, planned, known);
+        }
+        let asked = self.options.refresh || doubt.is_some();
+        let later =
+            doubt.is_none() && self.options.minimal_refresh && self.desired.contains(&address);
+        if !asked || later || opened.is_late() || !Self::is_managed(&address) {
             return self.continue_parked(&address);
         }
         self.read_object(address, opened, value, recorded.private);
@@ -150,7 +164,7 @@ impl Planner<'_, '_> {
         }));
     }
 
-    fn refresh_failed(&mut self, address: &ResourceInstance) {
+    pub(super) fn refresh_failed(&mut self, address: &ResourceInstance) {
         self.refresh_errors.insert(address.clone());
         self.continue_parked(address);
     }
@@ -194,6 +208,10 @@ impl Planner<'_, '_> {
             }
             None => (Value::null(Type::Dynamic), Vec::new()),
         };
+        // Now it is known what has become of an operation that was cut off.
+        self.state.edit_object(address, None, |object| {
+            object.unknown_fields.remove(IN_DOUBT);
+        });
         if recorded.raw_equals(&value) && prior.private == private {
             return;
         }
@@ -259,7 +277,7 @@ impl Planner<'_, '_> {
     }
 
     /// Goes on with an instance that had only waited for its refresh.
-    fn continue_parked(&mut self, address: &ResourceInstance) {
+    pub(super) fn continue_parked(&mut self, address: &ResourceInstance) {
         if let Some(prepared) = self.parked.remove(address) {
             self.plan_prepared(prepared);
         }

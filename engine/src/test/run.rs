@@ -8,6 +8,7 @@ use stead_lang::config::ConfigTree;
 use stead_lang::config::test_file::{PlanOptions, TestCommand, TestRun};
 use stead_lang::expr::references;
 use stead_state::State;
+use stead_state::journal::JournalHandle;
 use stead_value::addr::{ResourceInstance, ResourceMode};
 use stead_value::condition::CheckObject;
 use stead_value::{Diagnostic, Diagnostics};
@@ -18,7 +19,7 @@ use super::providers::{Prepared, prepare};
 use super::report::{Progress, Status, Unfinished, Verbose, left};
 use super::suite::{FileRunner, MAIN, TestState, declares, no_such_target};
 use super::variables::{Surrounding, Variables, collect};
-use crate::apply::{Applied, StateSink, apply};
+use crate::apply::{Applied, Changed, StateSink, apply};
 use crate::eval::{Evaluator, Phase, Settings};
 use crate::plan::{Options, Planned, Target, plan, validate};
 use crate::{Action, Event, Observer, Plan, PlanMode};
@@ -30,7 +31,11 @@ const BEAT: Duration = Duration::from_secs(2);
 pub(super) struct InMemory;
 
 impl StateSink for InMemory {
-    fn changed(&mut self, _: &mut State) -> Result<(), Diagnostic> {
+    fn begin(&mut self, _: &mut State, _: bool) -> Result<Option<JournalHandle>, Diagnostic> {
+        Ok(None)
+    }
+
+    fn changed(&mut self, _: &mut State, _: Changed<'_>) -> Result<(), Diagnostic> {
         Ok(())
     }
 

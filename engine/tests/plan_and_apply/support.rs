@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use stead_engine::apply::{Applied, StateSink, apply};
+use stead_engine::apply::{Applied, Changed, StateSink, apply};
 use stead_engine::eval::{Evaluator, Phase, Settings};
 use stead_engine::plan::{Options, Planned, plan};
 use stead_engine::{Event, Observer, PlanMode, Registry};
@@ -14,6 +14,7 @@ use stead_sdk::{
     Resource, async_trait,
 };
 use stead_state::State;
+use stead_state::journal::JournalHandle;
 use stead_value::addr::{ProviderSource, ResourceInstance};
 use stead_value::{Diagnostic, Diagnostics, Value};
 use tokio::sync::{Barrier, Semaphore};
@@ -313,13 +314,19 @@ pub(crate) struct Stand {
 struct Memory(State);
 
 impl StateSink for Memory {
-    fn changed(&mut self, state: &mut State) -> Result<(), Diagnostic> {
+    fn begin(&mut self, state: &mut State, _: bool) -> Result<Option<JournalHandle>, Diagnostic> {
+        self.0 = state.clone();
+        Ok(None)
+    }
+
+    fn changed(&mut self, state: &mut State, _: Changed<'_>) -> Result<(), Diagnostic> {
         self.0 = state.clone();
         Ok(())
     }
 
     fn finished(&mut self, state: &mut State) -> Result<(), Diagnostic> {
-        self.changed(state)
+        self.0 = state.clone();
+        Ok(())
     }
 }
 

@@ -7,6 +7,9 @@ use stead_value::addr::ResourceInstance;
 use stead_value::{Diagnostic, Diagnostics};
 use tokio_util::sync::CancellationToken;
 
+use crate::plan::null_write_only;
+use crate::{Error, Identify, Private, ResourceSchema};
+
 /// One line of progress: what is being waited for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Progress {
@@ -32,6 +35,7 @@ pub struct Context {
     deadline: Option<Instant>,
     object: Option<Arc<ResourceInstance>>,
     sink: Option<Arc<dyn ProgressSink>>,
+    identify: Option<Arc<dyn Identify>>,
     warnings: Arc<Mutex<Diagnostics>>,
 }
 
@@ -42,6 +46,7 @@ impl Context {
             deadline: None,
             object: None,
             sink: None,
+            identify: None,
             warnings: Arc::default(),
         }
     }
@@ -55,6 +60,31 @@ impl Context {
     pub fn with_progress(mut self, sink: Arc<dyn ProgressSink>) -> Context {
         self.sink = Some(sink);
         self
+    }
+
+    /// Where a create may say how its object can be found again.
+    #[must_use]
+    pub fn with_identify(mut self, identify: Arc<dyn Identify>) -> Context {
+        self.identify = Some(identify);
+        self
+    }
+
+    /// Says how the object that is being made can be found again, should this process end before it is done: at the latest when
+    /// the other side has named it, and already before the request when we name it. When this returns, it is on disk.
+    ///
+    /// `object` is the object as far as it is known; [`Resource::read`](crate::Resource::read) must be able to find it by
+    /// that.
+    ///
+    /// # Errors
+    /// When it could not be written down: then nothing that cannot be found again may be made.
+    pub async fn identified<R: ResourceSchema>(&self, object: &R) -> Result<(), Error> {
+        let Some(identify) = &self.identify else {
+            return Ok(());
+        };
+        let mut private = Private::default();
+        object.store_private(&mut private)?;
+        let value = null_write_only(&R::block(), &object.encode());
+        Ok(identify.identified(value, private.into_bytes()).await?)
     }
 
     /// Says which object of the configuration the operation is about.

@@ -171,6 +171,7 @@ mod private;
 mod provider;
 mod provisioner;
 mod resource;
+mod resume;
 pub mod retry;
 pub mod testing;
 pub mod wait;
@@ -193,9 +194,10 @@ pub use plan::{PlanDraft, proposed_new};
 pub use private::Private;
 pub use provider::{
     ApplyRequest, ApplyResponse, Imported, Operation, PlanRequest, PlanResponse, Provider,
-    ProviderFactory, ReadResponse,
+    ProviderFactory, ReadResponse, ResumeRequest,
 };
 pub use provisioner::{Connection, ProvisionOutput, Provisioner, Provisioning, connection_schema};
 pub use resource::{
     Block, DataSource, DataSourceSchema, Failure, ProviderConfig, Resource, ResourceSchema,
 };
+pub use resume::{Cut, Identify, Resumed};

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use stead_value::schema::ProviderSchema;
 use stead_value::{CallError, Diagnostic, Diagnostics, Path, Value};
 
-use crate::{Context, Lease, Private};
+use crate::{Context, Lease, Private, Resumed};
 
 /// Makes providers of one kind: what stands behind a source address such as `bpg/proxmox`.
 pub trait ProviderFactory: Send + Sync {
@@ -15,6 +15,12 @@ pub trait ProviderFactory: Send + Sync {
 
     /// A provider for one provider configuration, not configured yet.
     fn instantiate(&self) -> Arc<dyn Provider>;
+
+    /// Whether objects of this type exist in the state alone (a random number, a key pair), so that no operation on them leaves
+    /// anything that could be lost.
+    fn only_in_state(&self, _type_name: &str) -> bool {
+        false
+    }
 
     /// Calls one of the schema's functions. Functions are pure and need no configuration; arguments are of their parameters'
     /// types, unmarked and, where the parameter wants it, wholly known and not null.
@@ -70,6 +76,16 @@ pub trait Provider: Send + Sync {
     /// Creates (prior null), updates, or deletes (planned null). On an error the response still says what is known of the
     /// object, so that nothing is lost.
     async fn apply(&self, type_name: &str, request: ApplyRequest, cx: &Context) -> ApplyResponse;
+
+    /// What has become of a create that was cut off.
+    async fn resume(
+        &self,
+        _type_name: &str,
+        _request: ResumeRequest,
+        _cx: &Context,
+    ) -> Result<Resumed<ReadResponse>, Diagnostics> {
+        Ok(Resumed::Unknown)
+    }
 
     async fn import(
         &self,
@@ -183,6 +199,15 @@ pub struct ApplyResponse {
     pub usable: bool,
     pub private: Vec<u8>,
     pub diagnostics: Diagnostics,
+}
+
+/// A create that was cut off; see [`Cut`](crate::Cut).
+#[derive(Clone, Debug)]
+pub struct ResumeRequest {
+    /// Of the schema's type; what was not known when it was planned is null.
+    pub planned: Value,
+    /// The object as far as it was identified, and its private bytes.
+    pub known: Option<(Value, Vec<u8>)>,
 }
 
 #[derive(Clone, Debug)]

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use stead_value::schema::{Block as BlockSchema, Schema};
 use stead_value::{Diagnostic, Diagnostics, Value};
 
-use crate::{Context, Error, Field, PlanDraft, Private};
+use crate::{Context, Cut, Error, Field, PlanDraft, Private, Resumed};
 
 /// A struct that describes a block: derived by `Block`, `Resource`, `DataSource` and `ProviderConfig` alike.
 pub trait Block: Field {
@@ -122,6 +122,23 @@ pub trait Resource: ResourceSchema + Send + Sync + 'static {
 
     /// Removes the object; an object that is gone already is a success.
     async fn delete(client: &Self::Client, prior: Self, cx: &Context) -> Result<(), Error>;
+
+    /// What has become of a create that was cut off. Unless a type knows better: an object that had been identified is read, and is
+    /// whole when it is as it was planned; of others nothing can be told.
+    async fn resume(
+        client: &Self::Client,
+        mut cut: Cut<Self>,
+        cx: &Context,
+    ) -> Result<Resumed<Self>, Error> {
+        let Some(known) = cut.known.take() else {
+            return Ok(Resumed::Unknown);
+        };
+        Ok(match Self::read(client, known, cx).await? {
+            None => Resumed::Absent,
+            Some(found) if cut.is_met_by(&found) => Resumed::Complete(found),
+            Some(found) => Resumed::Unfit(found),
+        })
+    }
 
     /// Finds an existing object by the identifier that people give to `import`. It is read right afterwards.
     async fn import(_client: &Self::Client, _id: &str, _cx: &Context) -> Result<Self, Error> {

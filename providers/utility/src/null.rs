@@ -86,6 +86,7 @@ impl DataSource for NullData {
 
 pub fn factory(dialer: &Dialer) -> impl ProviderFactory + use<> {
     Native::local("null")
+        .only_in_state()
         .resource::<NullResource>()
         .data_source::<NullData>()
         .build(dialer)

@@ -206,6 +206,12 @@ impl JournalHandle {
         self.0.safe(number).await
     }
 
+    /// Returns when everything that was noted so far is on disk.
+    pub async fn settled(&self) -> Result<()> {
+        let number = self.0.lock().records;
+        self.0.safe(number).await
+    }
+
     /// Notes what has become of an instance, and that the operation is over. It is on disk before anything that is intended
     /// later.
     pub fn changed(

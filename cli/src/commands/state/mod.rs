@@ -18,6 +18,7 @@ use stead_state::{LocalState, State};
 use crate::backend;
 use crate::error::{CommandError, Result};
 use crate::session::lock_state;
+use crate::settled;
 use crate::world::Disk;
 
 #[derive(Debug, Subcommand)]
@@ -98,9 +99,7 @@ fn place(given: Option<&PathBuf>) -> Result<PathBuf> {
 
 /// The state, for looking at it.
 fn read(given: Option<&PathBuf>) -> Result<State> {
-    LocalState::at(place(given)?)
-        .read()?
-        .ok_or_else(|| CommandError::text(NOT_FOUND))
+    settled::read(&mut LocalState::at(place(given)?))?.ok_or_else(|| CommandError::text(NOT_FOUND))
 }
 
 /// The state's file, locked, and the state in it.
@@ -112,7 +111,7 @@ async fn open(args: &ChangeArgs, operation: &str) -> Result<(LocalState, State)>
         operation,
     )
     .await?;
-    let state = file.read()?.ok_or_else(|| CommandError::text(NOT_FOUND))?;
+    let state = settled::read(&mut file)?.ok_or_else(|| CommandError::text(NOT_FOUND))?;
     Ok((file, state))
 }
 

@@ -11,6 +11,7 @@ use super::address::{Named, parse};
 use super::{ChangeArgs, open, open_file, save};
 use crate::commands::print;
 use crate::error::{CommandError, Result};
+use crate::settled;
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct MvArgs {
@@ -36,7 +37,7 @@ pub(super) async fn run(args: &MvArgs) -> Result<u8> {
             let lock = &args.change.lock;
             let backup = args.backup_out.as_ref();
             let mut file = open_file(Some(path), backup, lock, "state-mv").await?;
-            let state = file.read()?.unwrap_or_else(State::new);
+            let state = settled::read(&mut file)?.unwrap_or_else(State::new);
             Some((file, state))
         }
         None => None,

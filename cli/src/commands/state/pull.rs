@@ -5,6 +5,7 @@ use stead_state::{LocalState, to_bytes};
 use crate::commands::print;
 use crate::error::{CommandError, Result};
 use crate::session::TERRAFORM_VERSION;
+use crate::settled;
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct PullArgs {
@@ -13,7 +14,7 @@ pub(crate) struct PullArgs {
 }
 
 pub(super) fn run(_: &PullArgs) -> Result<u8> {
-    let Some(mut state) = LocalState::at(super::place(None)?).read()? else {
+    let Some(mut state) = settled::read(&mut LocalState::at(super::place(None)?))? else {
         return Ok(0);
     };
     state.terraform_version = TERRAFORM_VERSION.into();

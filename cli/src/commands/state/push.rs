@@ -8,6 +8,7 @@ use stead_state::{LocalState, State, from_bytes, to_bytes};
 use super::{HoldArgs, place};
 use crate::error::{CommandError, Result};
 use crate::session::lock_state;
+use crate::settled;
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct PushArgs {
@@ -32,7 +33,7 @@ pub(super) async fn run(args: &PushArgs) -> Result<u8> {
     if args.lock.lock {
         lock_state(&mut file, &args.lock.lock_timeout, "state-push").await?;
     }
-    let there = file.read()?;
+    let there = settled::read(&mut file)?;
     let failed = |e| CommandError::text(format!("Failed to write state: {e}"));
     file.import(&mut state, args.force).map_err(failed)?;
     // As Terraform does: what replaces other content has been changed once more by that.

@@ -16,7 +16,7 @@ use crate::plan::{
 };
 use crate::{
     ApplyRequest, ApplyResponse, Context, Dialer, Imported, Lease, Operation, PlanRequest,
-    PlanResponse, Private, Provider, ReadResponse,
+    PlanResponse, Private, Provider, ReadResponse, ResumeRequest, Resumed,
 };
 
 /// One configured (or not yet configured) native provider.
@@ -385,6 +385,26 @@ impl<C: Send + Sync + 'static> Provider for NativeProvider<C> {
             }
             Err(diagnostic) => unchanged(request.prior, request.private, diagnostic),
         }
+    }
+
+    async fn resume(
+        &self,
+        type_name: &str,
+        request: ResumeRequest,
+        cx: &Context,
+    ) -> Result<Resumed<ReadResponse>, Diagnostics> {
+        let entry = self.resource(type_name)?;
+        let cx = cx.for_operation();
+        let ResumeRequest { planned, known } = request;
+        let resumed = entry
+            .operations
+            .resume(self.client()?, &planned, known, &cx)
+            .await?;
+        Ok(resumed.map(|(value, private)| ReadResponse {
+            value: self.settle(entry, &value, &planned),
+            private,
+            warnings: cx.take_warnings(),
+        }))
     }
 
     async fn import(

@@ -76,6 +76,7 @@ impl<C: Send + Sync + 'static, P: ProviderConfig + Send + 'static> Unconfigured<
             ephemerals: BTreeMap::new(),
             functions: BTreeMap::new(),
             limits: BTreeMap::new(),
+            only_in_state: false,
         }
     }
 }
@@ -111,6 +112,7 @@ pub struct Definition<C> {
     pub(crate) ephemerals: BTreeMap<Arc<str>, EphemeralEntry<C>>,
     functions: BTreeMap<Arc<str>, (FunctionSignature, FunctionBody)>,
     pub(crate) limits: BTreeMap<u8, usize>,
+    pub(crate) only_in_state: bool,
 }
 
 /// What a function of a provider does.
@@ -168,6 +170,13 @@ impl<C: Send + Sync + 'static> Definition<C> {
     #[must_use]
     pub fn function(mut self, name: &str, signature: FunctionSignature, run: FunctionBody) -> Self {
         self.functions.insert(name.into(), (signature, run));
+        self
+    }
+
+    /// Says that every resource exists in the state alone (a random number, a key pair): nothing of it can be lost elsewhere.
+    #[must_use]
+    pub fn only_in_state(mut self) -> Self {
+        self.only_in_state = true;
         self
     }
 
@@ -230,6 +239,11 @@ impl<C: Send + Sync + 'static> ProviderFactory for NativeFactory<C> {
             self.dialer.clone(),
         ))
     }
+
+    fn only_in_state(&self, _type_name: &str) -> bool {
+        self.definition.only_in_state
+    }
+
     fn call_function(&self, name: &str, args: &[Value]) -> Result<Value, CallError> {
         match self.definition.functions.get(name) {
             Some((_, run)) => run(args),

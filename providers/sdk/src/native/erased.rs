@@ -5,7 +5,10 @@ use std::marker::PhantomData;
 use async_trait::async_trait;
 use stead_value::{Diagnostic, Diagnostics, Path, Value};
 
-use crate::{Context, DataSource, Ephemeral, Error, Failure, Lease, PlanDraft, Private, Resource};
+use crate::{
+    Context, Cut, DataSource, Ephemeral, Error, Failure, Lease, PlanDraft, Private, Resource,
+    Resumed,
+};
 
 /// What an operation leaves behind.
 pub(crate) struct Outcome {
@@ -57,6 +60,13 @@ pub(crate) trait ErasedResource<C>: Send + Sync {
         cx: &Context,
     ) -> Result<(), Diagnostic>;
     async fn import(&self, client: &C, id: &str, cx: &Context) -> Outcome;
+    async fn resume(
+        &self,
+        client: &C,
+        planned: &Value,
+        known: Option<(Value, Vec<u8>)>,
+        cx: &Context,
+    ) -> Result<Resumed<(Value, Vec<u8>)>, Diagnostic>;
 }
 
 #[async_trait]
@@ -221,6 +231,32 @@ impl<R: Resource> ErasedResource<R::Client> for Typed<R> {
     ) -> Result<(), Diagnostic> {
         let prior = decode::<R>(prior, &Private::parse(&bytes))?;
         R::delete(client, prior, cx).await.map_err(Diagnostic::from)
+    }
+
+    async fn resume(
+        &self,
+        client: &R::Client,
+        planned: &Value,
+        known: Option<(Value, Vec<u8>)>,
+        cx: &Context,
+    ) -> Result<Resumed<(Value, Vec<u8>)>, Diagnostic> {
+        let mut private = Private::default();
+        let known = match known {
+            Some((value, bytes)) => {
+                private = Private::parse(&bytes);
+                Some(decode::<R>(&value, &private)?)
+            }
+            None => None,
+        };
+        let cut = Cut::new(decode::<R>(planned, &private)?, known, planned.clone());
+        let resumed = R::resume(client, cut, cx).await?;
+        let mut stored = Ok(());
+        let resumed = resumed.map(|object| {
+            stored = object.store_private(&mut private);
+            (object.encode(), std::mem::take(&mut private).into_bytes())
+        });
+        stored?;
+        Ok(resumed)
     }
 
     async fn import(&self, client: &R::Client, id: &str, cx: &Context) -> Outcome {

@@ -12,6 +12,7 @@ use stead_sdk::{Dialer, Native, ProviderFactory};
 
 pub fn factory(dialer: &Dialer) -> impl ProviderFactory + use<> {
     Native::local("random")
+        .only_in_state()
         .resource::<string::RandomString>()
         .resource::<string::RandomPassword>()
         .resource::<id::RandomId>()

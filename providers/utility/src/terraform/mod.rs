@@ -103,6 +103,7 @@ impl Resource for TerraformData {
 
 pub fn factory(dialer: &Dialer) -> impl ProviderFactory + use<> {
     Native::local("terraform")
+        .only_in_state()
         .resource::<TerraformData>()
         .data_source::<remote_state::RemoteState>()
         .build(dialer)

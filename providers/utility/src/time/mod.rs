@@ -11,6 +11,7 @@ use stead_sdk::{Dialer, Native, ProviderFactory};
 
 pub fn factory(dialer: &Dialer) -> impl ProviderFactory + use<> {
     Native::local("time")
+        .only_in_state()
         .resource::<offset::TimeOffset>()
         .resource::<rotating::TimeRotating>()
         .resource::<r#static::TimeStatic>()

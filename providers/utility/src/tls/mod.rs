@@ -35,6 +35,7 @@ struct Proxy {
 pub fn factory(dialer: &Dialer) -> impl ProviderFactory + use<> {
     Native::<()>::provider::<Config>("tls")
         .configure(|_, _, _| async { Ok(()) })
+        .only_in_state()
         .resource::<private_key::PrivateKey>()
         .resource::<self_signed::SelfSignedCert>()
         .data_source::<private_key::PublicKey>()
