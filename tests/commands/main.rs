@@ -6,6 +6,7 @@ mod diagnostics;
 mod differential;
 mod env;
 mod imports;
+mod journal;
 mod locking;
 mod terraform;
 mod validate;

@@ -9,7 +9,8 @@ use sha1::Sha1;
 use sha2::{Digest, Sha256, Sha512};
 use stead_sdk::value::{CallError, Diagnostics, FunctionSignature, Sensitive, Type, Value};
 use stead_sdk::{
-    Context, DataSource, Dialer, Error, Failure, Native, ProviderFactory, Resource, async_trait,
+    Context, Cut, DataSource, Dialer, Error, Failure, Native, ProviderFactory, Resource, Resumed,
+    async_trait,
 };
 use tokio::fs;
 use tokio::io::AsyncWriteExt as _;
@@ -319,6 +320,39 @@ async fn remove(file: &str) -> Result<(), Error> {
     }
 }
 
+impl LocalFile {
+    async fn bytes(&self) -> Result<Vec<u8>, Error> {
+        let secret = self.sensitive_content.as_ref();
+        let text = secret
+            .map(Sensitive::expose_secret)
+            .or(self.content.as_ref());
+        let text = text.map(String::as_str);
+        content(text, self.content_base64.as_deref(), self.source.as_deref()).await
+    }
+}
+
+impl LocalSensitiveFile {
+    async fn bytes(&self) -> Result<Vec<u8>, Error> {
+        let exposed =
+            |secret: &Option<Sensitive<String>>| secret.as_ref().map(|s| s.expose_secret().clone());
+        let (text, base64) = (exposed(&self.content), exposed(&self.content_base64));
+        content(text.as_deref(), base64.as_deref(), self.source.as_deref()).await
+    }
+}
+
+/// A file that was being written is whole or is written again: it has no other name than the one that was planned.
+macro_rules! resume_file {
+    ($cut:expr, $kind:ident) => {{
+        let planned = $cut.planned;
+        let bytes = planned.bytes().await?;
+        if is_as_written(&planned.filename, &sha1_of(&bytes)).await? {
+            Resumed::Complete(with_checksums!(planned, &bytes, $kind {}))
+        } else {
+            Resumed::Absent
+        }
+    }};
+}
+
 #[async_trait]
 impl Resource for LocalFile {
     type Client = ();
@@ -336,18 +370,7 @@ impl Resource for LocalFile {
         _config: &Value,
         _cx: &Context,
     ) -> Result<Self, Failure<Self>> {
-        let text = planned
-            .sensitive_content
-            .as_ref()
-            .map(Sensitive::expose_secret)
-            .or(planned.content.as_ref());
-        let text = text.map(String::as_str);
-        let bytes = content(
-            text,
-            planned.content_base64.as_deref(),
-            planned.source.as_deref(),
-        )
-        .await?;
+        let bytes = planned.bytes().await?;
         write(
             &planned.filename,
             &bytes,
@@ -362,6 +385,10 @@ impl Resource for LocalFile {
         Ok(is_as_written(&prior.filename, &prior.id)
             .await?
             .then_some(prior))
+    }
+
+    async fn resume(_client: &(), cut: Cut<Self>, _cx: &Context) -> Result<Resumed<Self>, Error> {
+        Ok(resume_file!(cut, LocalFile))
     }
 
     async fn delete(_client: &(), prior: Self, _cx: &Context) -> Result<(), Error> {
@@ -383,15 +410,7 @@ impl Resource for LocalSensitiveFile {
         _config: &Value,
         _cx: &Context,
     ) -> Result<Self, Failure<Self>> {
-        let exposed =
-            |secret: &'_ Option<Sensitive<String>>| secret.clone().map(Sensitive::into_secret);
-        let (text, base64) = (exposed(&planned.content), exposed(&planned.content_base64));
-        let bytes = content(
-            text.as_deref(),
-            base64.as_deref(),
-            planned.source.as_deref(),
-        )
-        .await?;
+        let bytes = planned.bytes().await?;
         write(
             &planned.filename,
             &bytes,
@@ -406,6 +425,10 @@ impl Resource for LocalSensitiveFile {
         Ok(is_as_written(&prior.filename, &prior.id)
             .await?
             .then_some(prior))
+    }
+
+    async fn resume(_client: &(), cut: Cut<Self>, _cx: &Context) -> Result<Resumed<Self>, Error> {
+        Ok(resume_file!(cut, LocalSensitiveFile))
     }
 
     async fn delete(_client: &(), prior: Self, _cx: &Context) -> Result<(), Error> {
