@@ -258,6 +258,10 @@ fn ignore_path(config: &Value, prior: &Value, path: &Path) -> Value {
     let (Some(configured), Some(old)) = (config.at(path), prior.at(path)) else {
         return config.clone();
     };
+    // Of an unknown map the reference ignores nothing: it may have other keys.
+    if !configured.is_known() && matches!(configured.ty(), Type::Map(_)) {
+        return config.clone();
+    }
     // Within a list, set or map all elements have one type.
     let inside_collection = path
         .steps()

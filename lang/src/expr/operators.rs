@@ -48,29 +48,33 @@ impl Evaluator<'_> {
         value
     }
 
-    /// `&&` and `||`. When the left side decides, what is wrong with the right side does not matter, but its marks do.
+    /// `&&` and `||`. When the left side decides, what is wrong with the right side does not matter, but its marks do. An unknown
+    /// side makes the result unknown, whatever the other is: so the reference plans.
     fn logical(&mut self, op: BinaryOp, left: &Value, left_span: Span, right: &Expr) -> Value {
         let decides = op == BinaryOp::Or;
         let whole = left_span.to(right.span);
         let left = self.operand(left, &Type::Bool, "left", left_span, whole);
-        if let Some((value, marks)) = &left
-            && value.as_bool() == Some(decides)
+        let ((value, right), problems) = self.aside(|e| {
+            let value = e.expr(right);
+            let operand = e.operand(&value, &Type::Bool, "right", right.span, whole);
+            (value, operand)
+        });
+        if let Some((left, marks)) = &left
+            && left.as_bool() == Some(decides)
+            && problems.has_errors()
         {
-            let (value, _) = self.aside(|e| e.expr(right));
             return Value::bool(decides).with_marks(marks.union(value.marks()));
         }
-        let value = self.expr(right);
-        let right = self.operand(&value, &Type::Bool, "right", right.span, whole);
+        self.outcome.diagnostics.extend(problems);
         let (Some((left, left_marks)), Some((right, right_marks))) = (left, right) else {
             return Value::unknown(Type::Bool);
         };
-        let marks = left_marks.union(right_marks);
-        match (left.as_bool(), right.as_bool()) {
-            (_, Some(b)) if b == decides => Value::bool(decides),
-            (Some(_), Some(_)) => Value::bool(!decides),
+        let result = match (left.as_bool(), right.as_bool()) {
+            (Some(left), Some(right)) if op == BinaryOp::Or => Value::bool(left || right),
+            (Some(left), Some(right)) => Value::bool(left && right),
             _ => Value::unknown(Type::Bool).refine_not_null(),
-        }
-        .with_marks(marks)
+        };
+        result.with_marks(left_marks.union(right_marks))
     }
 
     fn numeric(&mut self, op: BinaryOp, left: &Value, left_span: Span, right: &Expr) -> Value {

@@ -96,8 +96,8 @@ fn operators() {
         1 + "a" ==> 1:5-1:8 Invalid operand: Unsuitable value for right operand: a number is required.
         0/0 ==> 1:1-1:4 Operation failed: Error during operation: can't divide zero by zero or infinity by infinity.
         var.n + 1 ==> unknown(number not-null)
-        var.b || true ==> true
-        var.b && false ==> false
+        var.b || true ==> unknown(bool not-null)
+        var.b && false ==> unknown(bool not-null)
         false && var.undeclared ==> false
         var.secret == "x" ==> sensitive(false)
         false && var.secret == "x" ==> sensitive(false)
