@@ -20,6 +20,7 @@ mod relevant;
 mod removed;
 mod replace_triggers;
 mod resume;
+mod takeover;
 mod targeting;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};

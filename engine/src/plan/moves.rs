@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use petgraph::graph::{DiGraph, NodeIndex};
 use stead_lang::config::{ObjectAddress, Repetition};
-use stead_state::{ResourceId, State};
+use stead_state::{ProviderConfigRef, ResourceId, State};
 use stead_value::addr::{
     ConfigResource, InstanceKey, Module, ModuleInstance, Resource, ResourceInstance, ResourceMode,
 };
@@ -47,7 +47,7 @@ impl Planner<'_, '_> {
                     let Some(target) = target(step, &address) else {
                         continue;
                     };
-                    if self.move_object(&address, &target) {
+                    if self.move_object(&address, &target, Some(&step.range)) {
                         index.moved(&address, &target);
                     }
                 }
@@ -55,7 +55,7 @@ impl Planner<'_, '_> {
         }
         for (from, to) in implied {
             if self.state.instance(&to).is_none() {
-                self.move_object(&from, &to);
+                self.move_object(&from, &to, None);
             }
         }
         self.warn_of_blocked_moves();
@@ -104,7 +104,7 @@ impl Planner<'_, '_> {
                         .at(step.range.clone()),
                 );
             }
-            if let Some(diagnostic) = unsuitable(step, &from, &to) {
+            if let Some(diagnostic) = unsuitable(step) {
                 self.diagnostics.push(diagnostic.at(step.range.clone()));
             }
             for (seen, key, other, what) in [
@@ -188,8 +188,13 @@ impl Planner<'_, '_> {
         self.diagnostics.extend(found);
     }
 
-    /// Moves one object unless its new place is taken.
-    fn move_object(&mut self, from: &ResourceInstance, to: &ResourceInstance) -> bool {
+    /// Moves one object unless its new place is taken; a move without a statement stays within its resource.
+    fn move_object(
+        &mut self,
+        from: &ResourceInstance,
+        to: &ResourceInstance,
+        statement: Option<&SourceRange>,
+    ) -> bool {
         if from == to {
             return false;
         }
@@ -197,7 +202,14 @@ impl Planner<'_, '_> {
             self.blocked_moves.push((from.clone(), to.clone()));
             return false;
         }
-        if !rename(&mut self.state, from, to) {
+        let provider = match statement {
+            Some(statement) => match self.take_over(from, to, statement) {
+                Some(provider) => Some(provider),
+                None => return false,
+            },
+            None => None,
+        };
+        if !rename(&mut self.state, from, to, provider) {
             return false;
         }
         let origin = self.moved_from.remove(from).unwrap_or_else(|| from.clone());
@@ -273,7 +285,7 @@ impl Planner<'_, '_> {
 }
 
 /// Moves that no object can make.
-fn unsuitable(step: &Move, from: &str, to: &str) -> Option<Diagnostic> {
+fn unsuitable(step: &Move) -> Option<Diagnostic> {
     let (Some((old, _)), Some((new, _))) = (&step.from.resource, &step.to.resource) else {
         return None;
     };
@@ -283,12 +295,7 @@ fn unsuitable(step: &Move, from: &str, to: &str) -> Option<Diagnostic> {
             "Data sources cannot be moved: they are read anew under their new address.",
         ));
     }
-    (old.type_name != new.type_name).then(|| {
-        Diagnostic::error(
-            "Move between resource types not supported",
-            format!("This statement declares a move from {from} to {to}, which is of another type. stead does not support moves between types yet: write a \"removed\" block with destroy = false for the old object, and import the new one."),
-        )
-    })
+    None
 }
 
 /// An endpoint as messages name it, seen from the root; statements with equal texts mean the same objects.
@@ -513,8 +520,13 @@ fn target(step: &Move, address: &ResourceInstance) -> Option<ResourceInstance> {
     }
 }
 
-/// Takes an instance with all its objects to another address.
-fn rename(state: &mut State, from: &ResourceInstance, to: &ResourceInstance) -> bool {
+/// Takes an instance with all its objects to another address, and to another provider configuration when one is given.
+fn rename(
+    state: &mut State,
+    from: &ResourceInstance,
+    to: &ResourceInstance,
+    provider: Option<ProviderConfigRef>,
+) -> bool {
     let id = ResourceId::of(from);
     let Some(resource) = state.resources.get_mut(&id) else {
         return false;
@@ -522,7 +534,7 @@ fn rename(state: &mut State, from: &ResourceInstance, to: &ResourceInstance) -> 
     let Some(objects) = resource.instances.remove(&from.key) else {
         return false;
     };
-    let provider = resource.provider.clone();
+    let provider = provider.unwrap_or_else(|| resource.provider.clone());
     if resource.instances.is_empty() {
         state.resources.remove(&id);
     }

@@ -193,8 +193,8 @@ pub use native::{Definition, Native, NativeFactory, NoConfig, Unconfigured};
 pub use plan::{PlanDraft, proposed_new};
 pub use private::Private;
 pub use provider::{
-    ApplyRequest, ApplyResponse, Imported, Operation, PlanRequest, PlanResponse, Provider,
-    ProviderFactory, ReadResponse, ResumeRequest,
+    ApplyRequest, ApplyResponse, ForeignObject, Imported, Operation, PlanRequest, PlanResponse,
+    Provider, ProviderFactory, ReadResponse, ResumeRequest,
 };
 pub use provisioner::{Connection, ProvisionOutput, Provisioner, Provisioning, connection_schema};
 pub use resource::{

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use stead_value::addr::ProviderSource;
 use stead_value::schema::ProviderSchema;
 use stead_value::{CallError, Diagnostic, Diagnostics, Path, Value};
 
@@ -55,6 +56,16 @@ pub trait Provider: Send + Sync {
         version: u64,
         attributes: &serde_json::Value,
     ) -> Result<Value, Diagnostics>;
+
+    /// Makes an object of another type, or of another provider, one of this type: what a `moved` block between types asks for.
+    /// `None`: the provider takes over no objects at all.
+    fn take_over(
+        &self,
+        _type_name: &str,
+        _object: &ForeignObject<'_>,
+    ) -> Result<Option<Imported>, Diagnostics> {
+        Ok(None)
+    }
 
     /// Decides what would become of the object. Without `configure` (late planning) by the schema alone.
     async fn plan(
@@ -208,6 +219,16 @@ pub struct ResumeRequest {
     pub planned: Value,
     /// The object as far as it was identified, and its private bytes.
     pub known: Option<(Value, Vec<u8>)>,
+}
+
+/// An object as its own provider recorded it.
+#[derive(Clone, Debug)]
+pub struct ForeignObject<'a> {
+    pub provider: &'a ProviderSource,
+    pub type_name: &'a str,
+    pub schema_version: u64,
+    pub attributes: &'a serde_json::Value,
+    pub private: &'a [u8],
 }
 
 #[derive(Clone, Debug)]

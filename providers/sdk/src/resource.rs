@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use stead_value::schema::{Block as BlockSchema, Schema};
 use stead_value::{Diagnostic, Diagnostics, Value};
 
-use crate::{Context, Cut, Error, Field, PlanDraft, Private, Resumed};
+use crate::{Context, Cut, Error, Field, ForeignObject, PlanDraft, Private, Resumed};
 
 /// A struct that describes a block: derived by `Block`, `Resource`, `DataSource` and `ProviderConfig` alike.
 pub trait Block: Field {
@@ -146,6 +146,19 @@ pub trait Resource: ResourceSchema + Send + Sync + 'static {
             format!("import {}", Self::NAME),
             "stead cannot import this type yet",
         ))
+    }
+
+    /// Makes an object of another type one of this type, for `moved` blocks between types.
+    fn take_over(object: &ForeignObject<'_>) -> Result<Self, Diagnostics> {
+        Err(Diagnostic::error(
+            "Unable to Move Resource State",
+            format!(
+                "A {} cannot become a {}: the provider has no such move. Write a \"removed\" block with destroy = false for the old object, and import it under its new address.",
+                object.type_name,
+                Self::NAME
+            ),
+        )
+        .into())
     }
 
     /// Turns a state's attributes of an older schema version into this one's.

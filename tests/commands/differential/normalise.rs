@@ -43,6 +43,10 @@ pub(super) fn without_serials(text: &str) -> String {
     SERIAL.replace_all(text, "\"serial\": N").into_owned()
 }
 
+fn is_random_number(text: &str) -> bool {
+    text.len() > 9 && text.bytes().all(|b| b.is_ascii_digit())
+}
+
 impl Normaliser {
     pub(super) fn new(dir: &Path) -> Normaliser {
         let mut folders = vec![dir.display().to_string()];
@@ -74,6 +78,10 @@ impl Normaliser {
                     .into_iter()
                     .map(|(name, v)| match (name.as_str(), v) {
                         ("deposed", Json::String(_)) => (name.clone(), "KEY".into()),
+                        // Of a `null_resource`.
+                        ("id", Json::String(id)) if is_random_number(id) => {
+                            (name.clone(), "NUMBER".into())
+                        }
                         ("elapsed_seconds", _) => (name.clone(), "DURATION".into()),
                         ("terraform_version" | "terraform" | "tofu", Json::String(_)) => {
                             (name.clone(), "VERSION".into())

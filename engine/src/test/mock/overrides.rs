@@ -6,8 +6,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use stead_lang::config::ObjectAddress;
 use stead_sdk::{
-    ApplyRequest, ApplyResponse, Context, Imported, Lease, PlanRequest, PlanResponse, Private,
-    Provider, ProviderFactory, ReadResponse,
+    ApplyRequest, ApplyResponse, Context, ForeignObject, Imported, Lease, PlanRequest,
+    PlanResponse, Private, Provider, ProviderFactory, ReadResponse,
 };
 use stead_value::addr::{InstanceKey, ModuleInstance, Resource, ResourceInstance};
 use stead_value::schema::{Block, Nesting, ProviderSchema};
@@ -159,6 +159,14 @@ impl Provider for OverridingProvider {
         attributes: &serde_json::Value,
     ) -> Result<Value, Diagnostics> {
         self.inner.upgrade(type_name, version, attributes)
+    }
+
+    fn take_over(
+        &self,
+        type_name: &str,
+        object: &ForeignObject<'_>,
+    ) -> Result<Option<Imported>, Diagnostics> {
+        self.inner.take_over(type_name, object)
     }
 
     async fn plan(

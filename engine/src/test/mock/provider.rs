@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use stead_sdk::{
-    ApplyRequest, ApplyResponse, Context, Imported, Lease, PlanRequest, PlanResponse, Private,
-    Provider, ProviderFactory, ReadResponse,
+    ApplyRequest, ApplyResponse, Context, ForeignObject, Imported, Lease, PlanRequest,
+    PlanResponse, Private, Provider, ProviderFactory, ReadResponse,
 };
 use stead_value::addr::ResourceMode;
 use stead_value::schema::{Block, ProviderSchema, Schema};
@@ -113,6 +113,14 @@ impl Provider for MockProvider {
         attributes: &serde_json::Value,
     ) -> Result<Value, Diagnostics> {
         self.real.upgrade(type_name, version, attributes)
+    }
+
+    fn take_over(
+        &self,
+        type_name: &str,
+        object: &ForeignObject<'_>,
+    ) -> Result<Option<Imported>, Diagnostics> {
+        self.real.take_over(type_name, object)
     }
 
     async fn plan(

@@ -15,8 +15,8 @@ use crate::plan::{
     volatile,
 };
 use crate::{
-    ApplyRequest, ApplyResponse, Context, Dialer, Imported, Lease, Operation, PlanRequest,
-    PlanResponse, Private, Provider, ReadResponse, ResumeRequest, Resumed,
+    ApplyRequest, ApplyResponse, Context, Dialer, ForeignObject, Imported, Lease, Operation,
+    PlanRequest, PlanResponse, Private, Provider, ReadResponse, ResumeRequest, Resumed,
 };
 
 /// One configured (or not yet configured) native provider.
@@ -331,6 +331,15 @@ impl<C: Send + Sync + 'static> Provider for NativeProvider<C> {
         }
         let upgraded = entry.operations.upgrade(version, attributes.clone())?;
         Ok(state_json::decode(&entry.schema.block, &upgraded)?)
+    }
+
+    fn take_over(
+        &self,
+        type_name: &str,
+        object: &ForeignObject<'_>,
+    ) -> Result<Option<Imported>, Diagnostics> {
+        let entry = self.resource(type_name)?;
+        entry.operations.take_over(object).map(Some)
     }
 
     async fn plan(

@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use stead_value::{Diagnostic, Diagnostics, Path, Value};
 
 use crate::{
-    Context, Cut, DataSource, Ephemeral, Error, Failure, Lease, PlanDraft, Private, Resource,
-    Resumed,
+    Context, Cut, DataSource, Ephemeral, Error, Failure, ForeignObject, Imported, Lease, PlanDraft,
+    Private, Resource, Resumed,
 };
 
 /// What an operation leaves behind.
@@ -28,6 +28,7 @@ pub(crate) trait ErasedResource<C>: Send + Sync {
         version: u64,
         attributes: serde_json::Value,
     ) -> Result<serde_json::Value, Error>;
+    fn take_over(&self, object: &ForeignObject<'_>) -> Result<Imported, Diagnostics>;
     async fn plan(
         &self,
         client: Option<&C>,
@@ -159,6 +160,16 @@ impl<R: Resource> ErasedResource<R::Client> for Typed<R> {
         attributes: serde_json::Value,
     ) -> Result<serde_json::Value, Error> {
         R::upgrade(version, attributes)
+    }
+
+    fn take_over(&self, object: &ForeignObject<'_>) -> Result<Imported, Diagnostics> {
+        let taken = R::take_over(object)?;
+        let mut private = Private::parse(&[]);
+        taken.store_private(&mut private)?;
+        Ok(Imported {
+            value: taken.encode(),
+            private: private.into_bytes(),
+        })
     }
 
     async fn plan(

@@ -2,10 +2,10 @@
 
 mod remote_state;
 
-use stead_sdk::value::{Diagnostics, Path, Type, Value};
+use stead_sdk::value::{Diagnostic, Diagnostics, Path, Type, Value};
 use stead_sdk::{
-    Context, Dialer, Dynamic, Error, Failure, Native, PlanDraft, ProviderFactory, Resource,
-    async_trait,
+    Context, Dialer, Dynamic, Error, Failure, ForeignObject, Native, PlanDraft, ProviderFactory,
+    Resource, async_trait,
 };
 
 /// A value kept in the state, and a place to hang triggers and provisioners on.
@@ -88,6 +88,47 @@ impl Resource for TerraformData {
 
     async fn delete(_client: &(), _prior: Self, _cx: &Context) -> Result<(), Error> {
         Ok(())
+    }
+
+    /// A `null_resource` becomes a `terraform_data`: its triggers are the new object's.
+    fn take_over(object: &ForeignObject<'_>) -> Result<Self, Diagnostics> {
+        let from_null =
+            &*object.provider.namespace == "hashicorp" && &*object.provider.name == "null";
+        if !from_null {
+            return Err(Diagnostic::error(
+                "Unsupported source provider for move operation",
+                "Only moving from the official hashicorp/null provider to terraform_data is supported.",
+            )
+            .into());
+        }
+        if object.type_name != "null_resource" {
+            return Err(Diagnostic::error(
+                "Unsupported source resource type for move operation",
+                "Only moving from the null_resource managed resource to terraform_data is supported.",
+            )
+            .into());
+        }
+        let triggers = object
+            .attributes
+            .get("triggers")
+            .and_then(|t| t.as_object());
+        let triggers = triggers.map(|triggers| {
+            let text = |value: &serde_json::Value| match value.as_str() {
+                Some(text) => Value::string(text),
+                None => Value::null(Type::String),
+            };
+            let entries = triggers.iter().map(|(k, v)| (k.as_str().into(), text(v)));
+            // What people write in braces is an object.
+            Value::object(entries.collect())
+        });
+        let id = object.attributes.get("id").and_then(|id| id.as_str());
+        let null = || Value::null(Type::Dynamic);
+        Ok(TerraformData {
+            input: null(),
+            output: null(),
+            triggers_replace: triggers.unwrap_or_else(null),
+            id: id.unwrap_or_default().to_owned(),
+        })
     }
 
     async fn import(_client: &(), id: &str, _cx: &Context) -> Result<Self, Error> {
