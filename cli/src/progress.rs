@@ -266,17 +266,21 @@ fn ephemeral(step: EphemeralStep) -> (&'static str, &'static str) {
 fn ongoing(action: Option<Action>) -> &'static str {
     match action {
         None => "Refreshing",
-        Some(Action::Create | Action::DeleteThenCreate | Action::CreateThenDelete) => "Creating",
+        Some(Action::Create) => "Creating",
+        Some(action) if action.is_replace() => "Creating",
         Some(Action::Update) => "Modifying",
         Some(Action::Delete) => "Destroying",
         Some(Action::Read) => "Reading",
-        Some(Action::NoOp | Action::Forget) => "Working",
+        Some(_) => "Working",
     }
 }
 
 fn noun(action: Action) -> &'static str {
     match action {
-        Action::Create | Action::DeleteThenCreate | Action::CreateThenDelete => "Creation",
+        Action::Create
+        | Action::DeleteThenCreate
+        | Action::CreateThenDelete
+        | Action::ForgetThenCreate => "Creation",
         Action::Update => "Modifications",
         Action::Delete => "Destruction",
         Action::Read => "Read",

@@ -47,7 +47,7 @@ fn operation(action: Action) -> Operation {
         Action::Update => ("update", "Modifying", "modifying", "Modifications"),
         Action::Delete => ("delete", "Destroying", "destroying", "Destruction"),
         Action::Read => ("read", "Refreshing", "refreshing", "Refresh"),
-        Action::DeleteThenCreate | Action::CreateThenDelete => {
+        Action::DeleteThenCreate | Action::CreateThenDelete | Action::ForgetThenCreate => {
             ("replace", "Replacing", "replacing", "Replacement")
         }
         Action::Forget => ("remove", "Removing", "applying", "Removal"),

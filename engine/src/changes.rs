@@ -25,14 +25,33 @@ pub enum Action {
     DeleteThenCreate,
     /// Created anew, then the old one is deleted.
     CreateThenDelete,
+    /// Dropped from the state and left alone, then another one is created (`destroy = false`).
+    ForgetThenCreate,
     Delete,
     /// Dropped from the state and left alone.
     Forget,
 }
 
 impl Action {
+    /// Whether another object takes the place of the one that there is.
     pub fn is_replace(self) -> bool {
-        matches!(self, Action::DeleteThenCreate | Action::CreateThenDelete)
+        matches!(
+            self,
+            Action::DeleteThenCreate | Action::CreateThenDelete | Action::ForgetThenCreate
+        )
+    }
+
+    /// Whether an object is destroyed.
+    pub fn destroys(self) -> bool {
+        matches!(
+            self,
+            Action::Delete | Action::DeleteThenCreate | Action::CreateThenDelete
+        )
+    }
+
+    /// Whether an object leaves the state without being destroyed.
+    pub fn forgets(self) -> bool {
+        matches!(self, Action::Forget | Action::ForgetThenCreate)
     }
 
     /// The JSON plan's `actions`.
@@ -44,6 +63,7 @@ impl Action {
             Action::Update => &["update"],
             Action::DeleteThenCreate => &["delete", "create"],
             Action::CreateThenDelete => &["create", "delete"],
+            Action::ForgetThenCreate => &["forget", "create"],
             Action::Delete => &["delete"],
             Action::Forget => &["forget"],
         }
@@ -227,7 +247,7 @@ impl Plan {
         let mut counts = (0, 0, 0);
         for change in &self.changes {
             match change.action {
-                Action::Create => counts.0 += 1,
+                Action::Create | Action::ForgetThenCreate => counts.0 += 1,
                 Action::Update => counts.1 += 1,
                 Action::Delete => counts.2 += 1,
                 Action::DeleteThenCreate | Action::CreateThenDelete => {

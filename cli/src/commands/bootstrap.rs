@@ -194,6 +194,7 @@ fn overview(plan: &Plan, style: Style) -> String {
             Action::Create => style.green(" +"),
             Action::Update => style.yellow(" ~"),
             Action::DeleteThenCreate | Action::CreateThenDelete => style.red("-+"),
+            Action::ForgetThenCreate => style.yellow(".+"),
             Action::Delete => style.red(" -"),
             Action::Forget => style.yellow(" ."),
         };

@@ -25,6 +25,7 @@ pub(crate) fn sign(action: Action, style: Style) -> String {
         Action::Delete => format!("  {}", style.red("-")),
         Action::DeleteThenCreate => format!("{}/{}", style.red("-"), style.green("+")),
         Action::CreateThenDelete => format!("{}/{}", style.green("+"), style.red("-")),
+        Action::ForgetThenCreate => format!("{}/{}", style.red("."), style.green("+")),
         Action::Read => format!(" {}", style.cyan("<=")),
         Action::Forget => format!(" {}", style.red(".")),
     }
@@ -79,7 +80,7 @@ pub(crate) fn comment(out: &mut String, change: &ResourceChange, cause: Cause, v
             &address,
             &format!(" will be {}", style.bold_red("destroyed")),
         ),
-        Action::DeleteThenCreate | Action::CreateThenDelete => {
+        Action::DeleteThenCreate | Action::CreateThenDelete | Action::ForgetThenCreate => {
             let replaced = style.bold_red("replaced");
             let text = match change.reason {
                 Some(ActionReason::ReplaceBecauseTainted) => {
@@ -93,7 +94,12 @@ pub(crate) fn comment(out: &mut String, change: &ResourceChange, cause: Cause, v
                 }
                 _ => format!(" must be {replaced}"),
             };
-            line(out, &address, &text);
+            let left = if change.action == Action::ForgetThenCreate {
+                " - older instance will not be destroyed (lifecycle.destroy = false)"
+            } else {
+                ""
+            };
+            line(out, &address, &format!("{text}{left}"));
         }
     }
     if let Some(reason) = reason(change) {
@@ -110,7 +116,7 @@ pub(crate) fn comment(out: &mut String, change: &ResourceChange, cause: Cause, v
     }
     if let Some(id) = &change.importing {
         let _ = writeln!(out, "  # (imported from {})", quote(id));
-        if change.action.is_replace() {
+        if change.action.destroys() {
             let warning = "Warning: this will destroy the imported resource";
             let _ = writeln!(out, "  # {}", style.yellow(warning));
         }

@@ -80,6 +80,7 @@ fn word(change: &ResourceChange) -> &'static str {
         Action::Update => "update",
         Action::Delete => "**destroy**",
         Action::DeleteThenCreate | Action::CreateThenDelete => "**replace**",
+        Action::ForgetThenCreate => "forget, then create",
         Action::Read => "read",
         Action::Forget => "forget",
         Action::NoOp if change.importing.is_some() => "import",

@@ -224,6 +224,10 @@ fn legend(out: &mut String, shown: &[&ResourceChange], view: View) {
             "create replacement and then destroy",
         ),
         (Action::Read, "read (data resources)"),
+        (
+            Action::ForgetThenCreate,
+            "forget and then create replacement",
+        ),
     ] {
         if shown.iter().any(|c| c.action == action) {
             let _ = writeln!(out, "{} {text}", header::sign(action, view.style));

@@ -352,8 +352,10 @@ impl Planner<'_, '_> {
             return self.publish_failed(prepared.id);
         };
         let lifecycle = &config.resource.lifecycle;
-        let destroys = decision.action.is_replace();
-        if destroys
+        if decision.action.is_replace() && lifecycle.destroy == Some(false) {
+            decision.action = Action::ForgetThenCreate;
+        }
+        if decision.action.destroys()
             && self
                 .evaluator
                 .prevents_destroy(&prepared.address, config.resource)
@@ -379,23 +381,11 @@ impl Planner<'_, '_> {
         if !self.postconditions(&prepared.address, &after) {
             return self.publish_failed(prepared.id);
         }
-        let because = match decision.action {
-            Action::Update | Action::DeleteThenCreate | Action::CreateThenDelete => {
-                Self::because(&prepared.ranges, &decision.before, &after)
-            }
-            _ => Vec::new(),
+        let because = if decision.action == Action::Update || decision.action.is_replace() {
+            Self::because(&prepared.ranges, &decision.before, &after)
+        } else {
+            Vec::new()
         };
-        if decision.action.is_replace() && lifecycle.destroy == Some(false) {
-            let range = config.resource.range.clone();
-            let refused = Diagnostic::error(
-                "Replacement without destruction not supported yet",
-                format!(
-                    "{} would be replaced, but lifecycle.destroy is false, so that its object must not be destroyed. stead can't forget it and create another in one plan yet: take the object out of the state with `stead state rm` first, or let it be destroyed.",
-                    prepared.address
-                ),
-            );
-            return self.fail(prepared.id, &prepared.address, refused.at(range).into());
-        }
         let prior = self.refreshed.get(&prepared.address);
         let change = crate::ResourceChange {
             previous_address: self.moved_from.get(&prepared.address).cloned(),

@@ -166,6 +166,15 @@ fn add_operations(graph: &mut ExecutionGraph, change: usize, planned: &ResourceC
                 gone: Some(delete),
             }
         }
+        Action::ForgetThenCreate => {
+            let forget = graph.add(Op::Forget { change });
+            let create = graph.add(Op::Create { change });
+            graph.order(forget, create);
+            Ops {
+                ready: Some(create),
+                gone: Some(forget),
+            }
+        }
         Action::CreateThenDelete => {
             let depose = graph.add(Op::Depose { change });
             let create = graph.add(Op::Create { change });

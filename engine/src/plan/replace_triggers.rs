@@ -57,10 +57,7 @@ impl Planner<'_, '_> {
             return false;
         };
         // What comes to be or goes has no earlier or later value to differ from.
-        if !matches!(
-            change.action,
-            Action::Update | Action::DeleteThenCreate | Action::CreateThenDelete
-        ) {
+        if change.action != Action::Update && !change.action.is_replace() {
             return false;
         }
         if rest.is_root() {
