@@ -301,8 +301,8 @@ pub(crate) struct PlanArgs {
     /// Exit with 0 when there is nothing to do, 2 when there are changes, 1 on errors
     #[arg(long)]
     pub(crate) detailed_exitcode: bool,
-    /// Not supported yet: refused
-    #[arg(long, value_name = "FILE", hide = true)]
+    /// Write configuration for what import blocks bring in and no resource declares into a new file
+    #[arg(long, value_name = "FILE")]
     pub(crate) generate_config_out: Option<PathBuf>,
     /// How the plan is printed: text, or markdown for a comment on a pull request
     #[arg(long, value_enum, default_value_t = PlanFormat::Text)]

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use stead_engine::apply::Applied;
-use stead_engine::{Event, Observer, Plan};
+use stead_engine::{Event, Importing, Observer, Plan};
 use stead_value::Diagnostics;
 
 use crate::args::{PlanFormat, ReportArgs};
@@ -114,7 +114,7 @@ impl Report {
     pub(crate) fn begin(&self, plan: &Plan, style: Style) -> usize {
         if self.human.is_some() {
             for change in &plan.changes {
-                let Some(id) = &change.importing else {
+                let Some(Importing { id, .. }) = &change.importing else {
                     continue;
                 };
                 let address = style.bold(format!("{}:", change.address));
@@ -141,7 +141,12 @@ impl Report {
     }
 
     /// What to do with a plan that changes something.
-    pub(crate) fn next_step(&self, session: &Session, saved: Option<&Path>) {
+    pub(crate) fn next_step(
+        &self,
+        session: &Session,
+        saved: Option<&Path>,
+        generated: Option<&Path>,
+    ) {
         let view = session.view();
         if self.human.is_none() || view.in_automation || self.format != PlanFormat::Text {
             return;
@@ -149,6 +154,14 @@ impl Report {
         let mut text = String::new();
         view.rule(&mut text);
         text.push('\n');
+        if let Some(path) = generated {
+            let note = format!(
+                "stead has generated configuration and written it to {}. Please review the configuration and edit it as necessary before adding it to version control.",
+                path.display()
+            );
+            text.push_str(&wrap(&note, view.width));
+            text.push_str("\n\n");
+        }
         text.push_str(&match saved {
             None => wrap("Note: You didn't use the -out option to save this plan, so stead can't guarantee to take exactly these actions if you run \"stead apply\" now.", view.width),
             Some(path) => {

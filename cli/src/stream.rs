@@ -304,8 +304,11 @@ fn planned(change: &ResourceChange) -> Json {
         }
         .into();
     }
-    if let Some(id) = &change.importing {
-        out["importing"] = json!({ "id": id });
+    if let Some(importing) = &change.importing {
+        out["importing"] = json!({ "id": importing.id });
+        if let Some(text) = &importing.generated_config {
+            out["generated_config"] = json!(text);
+        }
     }
     out
 }

@@ -130,8 +130,8 @@ pub struct ResourceChange {
     pub previous_address: Option<ResourceInstance>,
     /// Set when the object is one that create-before-destroy set aside.
     pub deposed: Option<String>,
-    /// Set when the object is taken over by an `import` block: its id.
-    pub importing: Option<String>,
+    /// Set when the object is taken over by an `import` block.
+    pub importing: Option<Importing>,
     pub provider: ProviderConfigRef,
     pub action: Action,
     pub reason: Option<ActionReason>,
@@ -154,6 +154,16 @@ pub struct ResourceChange {
     pub create_before_destroy: bool,
     /// Configuration addresses that state records as dependencies.
     pub dependencies: Vec<String>,
+}
+
+/// How an object comes to be managed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Importing {
+    /// As the provider names it.
+    pub id: String,
+    /// The `resource` block that was written for it, when nothing declared it.
+    #[serde(default)]
+    pub generated_config: Option<String>,
 }
 
 /// One cause of a change.

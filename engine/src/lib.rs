@@ -23,7 +23,7 @@ pub mod test;
 
 mod wire;
 
-pub use changes::{Action, ActionReason, OutputChange, Plan, PlanMode, ResourceChange};
+pub use changes::{Action, ActionReason, Importing, OutputChange, Plan, PlanMode, ResourceChange};
 pub use event::{EphemeralStep, Event, Observer};
 pub use object::recorded_value;
 pub use providers::Registry;

@@ -14,7 +14,9 @@ use stead_state::State;
 use stead_value::{Diagnostic, Diagnostics, Marks, SourcePos, SourceRange};
 use zip::write::SimpleFileOptions;
 
-use crate::changes::{Because, EphemeralInstance, OutputChange, Plan, PlanMode, ResourceChange};
+use crate::changes::{
+    Because, EphemeralInstance, Importing, OutputChange, Plan, PlanMode, ResourceChange,
+};
 use crate::checks::CheckResults;
 use crate::graph::ExecutionGraph;
 use crate::plan::RelevantAttribute;
@@ -94,7 +96,7 @@ struct ChangeDocument {
     previous_address: Option<String>,
     deposed: Option<String>,
     #[serde(default)]
-    importing: Option<String>,
+    importing: Option<Importing>,
     provider: String,
     action: Action,
     reason: Option<ActionReason>,

@@ -11,13 +11,15 @@ use std::sync::Arc;
 
 use indexmap::IndexSet;
 use stead_lang::config::{
-    CheckRule, ConfigNode, ConfigTree, ProvisionerWhen, Repetition, Resource,
+    CheckRule, ConfigNode, ConfigTree, Import, ProvisionerWhen, Repetition, Resource,
 };
 use stead_lang::decode::body_references;
 use stead_lang::expr::{StaticReference, Target, references};
 use stead_lang::syntax::{Body, Expression};
 use stead_state::ProviderConfigRef;
 use stead_value::addr::{ConfigResource, InstanceKey, Module, ResourceMode};
+
+use crate::eval::import_resource;
 
 /// Something in the configuration that refers, or is referred to.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -43,6 +45,8 @@ type Resources = Rc<BTreeSet<Id>>;
 /// See the module.
 pub(crate) struct References<'c> {
     tree: &'c ConfigTree,
+    /// The import blocks by the resource that they are about.
+    imports: HashMap<ConfigResource, Vec<&'c Import>>,
     nodes: RefCell<IndexSet<Node>>,
     edges: RefCell<HashMap<Id, Rc<[Id]>>>,
     resources: RefCell<HashMap<Id, Resources>>,
@@ -50,8 +54,15 @@ pub(crate) struct References<'c> {
 
 impl<'c> References<'c> {
     pub(crate) fn new(tree: &'c ConfigTree) -> References<'c> {
+        let mut imports: HashMap<ConfigResource, Vec<&Import>> = HashMap::new();
+        for import in &tree.root.module.imports {
+            if let Some(resource) = import_resource(import) {
+                imports.entry(resource).or_default().push(import);
+            }
+        }
         References {
             tree,
+            imports,
             nodes: RefCell::default(),
             edges: RefCell::default(),
             resources: RefCell::default(),
@@ -323,6 +334,12 @@ impl<'c> References<'c> {
                     self.add(module, resource_references(resource), &mut found);
                     for dependency in &resource.depends_on {
                         found.extend(self.target(module, &dependency.target));
+                    }
+                    for import in self.imports.get(address).into_iter().flatten() {
+                        let said = [&import.id, &import.identity, &import.for_each];
+                        for expression in said.into_iter().flatten() {
+                            self.expression(&Module::default(), expression, &mut found);
+                        }
                     }
                     if let Some(p) = self
                         .tree

@@ -20,6 +20,7 @@ pub mod expr;
 mod files;
 pub mod fmt;
 pub mod functions;
+pub mod generate;
 mod suggest;
 pub mod syntax;
 #[cfg(test)]

@@ -7,6 +7,7 @@ pub(crate) mod console;
 mod fmt;
 pub(crate) mod force_unlock;
 pub(crate) mod get;
+mod generate;
 mod graph;
 pub(crate) mod import;
 pub(crate) mod init;

@@ -5,58 +5,73 @@ use std::sync::Arc;
 
 use stead_engine::Observer;
 use stead_engine::eval::Phase;
-use stead_engine::plan::Planned;
+use stead_engine::plan::{Options, Planned};
+use stead_lang::Files;
 use stead_state::{LocalState, State};
 use tokio_util::sync::CancellationToken;
 
+use super::generate::{self, Writing};
 use super::planning;
 use crate::args::{PlanArgs, PlanningArgs};
-use crate::error::{CommandError, Result};
+use crate::error::Result;
 use crate::report::Report;
-use crate::session::{Session, open_state};
+use crate::session::{Given, Session, open_state};
 use crate::settled;
+use crate::world::Disk;
 
 pub(crate) async fn run(args: PlanArgs, origin: &Path) -> Result<u8> {
-    if args.generate_config_out.is_some() {
-        return Err(CommandError::new(
-            "Option not supported yet",
-            "stead does not write configuration for imported objects yet: write the resource blocks yourself, plan, and adjust them until nothing is left to change.",
-        ));
-    }
     let report = Report::new(&args.planning.report, args.format)?;
     report.end(plan(&args, origin, &report).await)
 }
 
 async fn plan(args: &PlanArgs, origin: &Path, report: &Report) -> Result<u8> {
     let cancel = super::interrupt::token();
-    let session = Session::load(
-        origin,
-        &args.planning.variables,
-        args.planning.display.no_color,
-    )?
-    .with_compact_warnings(args.planning.display.compact_warnings);
+    let mut options = planning::options(&args.planning, args.planning.destroy)?;
+    if let Some(path) = &args.generate_config_out {
+        generate::check(path, options.mode)?;
+    }
+    let load = |files: &dyn Files| {
+        let given = Given::Gather(&args.planning.variables);
+        Session::load_from(files, origin, given, args.planning.display.no_color)
+            .map(|session| session.with_compact_warnings(args.planning.display.compact_warnings))
+    };
+    let mut session = load(&Disk)?;
     let mut state = open_state(&args.planning.locking, "OperationTypePlan").await?;
+    let writing = match &args.generate_config_out {
+        None => None,
+        Some(path) => {
+            let (options, cancel) = (options.clone(), cancel.clone());
+            Some(Writing::of(&session, &mut state, path, options, cancel).await?)
+        }
+    };
+    if let Some(writing) = &writing {
+        if writing.diagnostics.has_errors() {
+            writing.save()?;
+            return Err(session.failure(writing.diagnostics.clone()));
+        }
+        if !writing.objects.is_empty() {
+            session = load(&writing.files())?;
+            options.generated.clone_from(&writing.objects);
+        }
+    }
+    let progress = report.observer(session.style);
+    let prepared = prepare_with(&session, &mut state, options, progress, cancel).await;
+    // What was written is of use although its plan fails.
+    let saved = writing.as_ref().map(Writing::save).transpose()?.flatten();
     let Prepared {
         planned,
         serial,
         lineage,
-        ..
-    } = prepare(
-        &session,
-        &mut state,
-        &args.planning,
-        args.planning.destroy,
-        report.observer(session.style),
-        cancel,
-    )
-    .await?;
+    } = prepared?;
     let mut plan = planned.plan;
+    plan.warnings.extend(saved);
     report.plan(&session, &mut plan);
     if let Some(path) = &args.out {
         super::saved::save(&session, &plan, serial, lineage, path)?;
     }
     if plan.has_changes() {
-        report.next_step(&session, args.out.as_deref());
+        let written = writing.as_ref().and_then(Writing::written);
+        report.next_step(&session, args.out.as_deref(), written);
     }
     Ok(if args.detailed_exitcode && plan.has_changes() {
         2
@@ -81,7 +96,17 @@ pub(crate) async fn prepare(
     progress: Arc<dyn Observer>,
     cancel: CancellationToken,
 ) -> Result<Prepared> {
-    let mut options = planning::options(args, destroy)?;
+    let options = planning::options(args, destroy)?;
+    prepare_with(session, state, options, progress, cancel).await
+}
+
+async fn prepare_with(
+    session: &Session,
+    state: &mut LocalState,
+    mut options: Options,
+    progress: Arc<dyn Observer>,
+    cancel: CancellationToken,
+) -> Result<Prepared> {
     let prior = settled::read(state)?.unwrap_or_else(State::new);
     options.in_doubt = state.in_doubt().to_vec();
     let (serial, lineage) = (prior.serial, prior.lineage.clone());

@@ -58,6 +58,7 @@ pub(crate) fn options(args: &PlanningArgs, destroy: bool) -> Result<Options> {
         excludes,
         in_doubt: Vec::new(),
         parallelism: parallelism(args),
+        generated: Vec::new(),
     })
 }
 

@@ -52,7 +52,12 @@ pub(crate) fn comment(out: &mut String, change: &ResourceChange, cause: Cause, v
                 &old.to_string(),
                 &format!(" has moved to {}", style.bold(&address)),
             ),
-            None => line(out, &address, " will be imported"),
+            None => {
+                line(out, &address, " will be imported");
+                if (change.importing.as_ref()).is_some_and(|i| i.generated_config.is_some()) {
+                    out.push_str("  # (config will be generated)\n");
+                }
+            }
         },
         Action::Forget if change.deposed.is_some() => {
             let _ = writeln!(
@@ -114,8 +119,9 @@ pub(crate) fn comment(out: &mut String, change: &ResourceChange, cause: Cause, v
     if let Some(old) = &change.previous_address {
         let _ = writeln!(out, "  # (moved from {old})");
     }
-    if let Some(id) = &change.importing {
-        let _ = writeln!(out, "  # (imported from {})", quote(id));
+    if let Some(importing) = &change.importing {
+        let _ = writeln!(out, "  # (imported from {})", quote(&importing.id));
+
         if change.action.destroys() {
             let warning = "Warning: this will destroy the imported resource";
             let _ = writeln!(out, "  # {}", style.yellow(warning));

@@ -88,6 +88,11 @@ pub fn import_resource(import: &Import) -> Option<ConfigResource> {
     })
 }
 
+/// Whether an import block names one instance of a resource that has several.
+pub fn has_key(import: &Import) -> bool {
+    target(&import.to).is_some_and(|target| target.key.is_some())
+}
+
 impl Evaluator<'_> {
     /// Evaluates one import block of the root module. Must run within [`Evaluator::run`].
     pub fn import_targets(&self, import: &Import) -> (Vec<ImportTarget>, Diagnostics) {

@@ -34,7 +34,7 @@ use crate::references::References;
 pub use checks::Rules;
 pub use destroy::{DestroyScope, Provisioners};
 pub use expand::{Expansion, Repeated};
-pub use imports::{ImportTarget, import_resource};
+pub use imports::{ImportTarget, has_key, import_resource};
 pub use instance::InstanceConfig;
 pub use scope::{EvalScope, Repetition};
 

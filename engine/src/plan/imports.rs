@@ -2,20 +2,25 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Instant;
 
+use stead_lang::config::Import;
 use stead_sdk::Provider;
-use stead_state::{ObjectStatus, State};
+use stead_state::{ObjectStatus, ProviderConfigRef, State};
 use stead_value::addr::{ConfigResource, ResourceInstance};
 use stead_value::{Diagnostic, Diagnostics, Marks, SourceRange, Value};
 use tokio_util::sync::CancellationToken;
 
-use super::instance::Prepared;
+use super::generation::Generated;
+use super::instance::{Prepared, display_id};
 use super::refresh::Prior;
 use super::{Finished, Kind, Options, Planner};
-use crate::eval::{Evaluator, ImportTarget, Object, ObjectId, Outcome, ROOT, import_resource};
+use crate::eval::{
+    Evaluator, ImportTarget, Object, ObjectId, Outcome, ROOT, has_key, import_resource,
+};
 use crate::event::{Event, Observer};
 use crate::providers::Registry;
-use crate::{PlanMode, object};
+use crate::{Importing, PlanMode, object};
 
 /// Takes one existing object under an address (`stead import`), and refreshes what is recorded already. Nothing is planned.
 ///
@@ -75,7 +80,27 @@ pub(super) struct Imports {
     /// What the blocks that have been evaluated want.
     wanted: HashMap<ResourceInstance, ImportTarget>,
     /// What has been imported, with its id.
-    pub(super) done: HashMap<ResourceInstance, String>,
+    done: HashMap<ResourceInstance, String>,
+    /// What configuration was written for before the plan.
+    generated: HashMap<ResourceInstance, String>,
+}
+
+impl Imports {
+    pub(super) fn of_generated(generated: &[Generated]) -> Imports {
+        let texts = generated.iter();
+        Imports {
+            generated: texts.map(|g| (g.address.clone(), g.text.clone())).collect(),
+            ..Imports::default()
+        }
+    }
+
+    /// How an object came to be managed, if this plan imports it.
+    pub(super) fn importing(&self, address: &ResourceInstance) -> Option<Importing> {
+        Some(Importing {
+            id: self.done.get(address)?.clone(),
+            generated_config: self.generated.get(address).cloned(),
+        })
+    }
 }
 
 impl Planner<'_, '_> {
@@ -100,11 +125,6 @@ impl Planner<'_, '_> {
                     "Import by identity not supported",
                     "stead does not support the argument \"identity\" of import blocks yet; give the object's \"id\".",
                 ))
-            } else if import.provider.is_some() {
-                Some((
-                    "Invalid import provider argument",
-                    "The provider of an imported object is that of its resource: set it there. (stead does not generate configuration yet.)",
-                ))
             } else {
                 None
             };
@@ -114,10 +134,8 @@ impl Planner<'_, '_> {
                 continue;
             }
             let resource = import_resource(import);
-            let declared = resource.as_ref().is_some_and(|r| {
-                tree.get(&r.module)
-                    .is_some_and(|n| n.module.resources.contains_key(&r.resource))
-            });
+            let declared = self.is_declared_import(import);
+            let keyed = has_key(import);
             match resource {
                 Some(resource) if declared => self
                     .imports
@@ -125,20 +143,37 @@ impl Planner<'_, '_> {
                     .entry(resource)
                     .or_default()
                     .push(index),
-                // A plan may be asked to write the configuration that is missing.
-                Some(_) if self.kind == Kind::Validate => continue,
                 Some(resource) => {
-                    self.diagnostics.push(
-                        Diagnostic::error("Configuration for import target does not exist", format!("The configuration for the given import target {resource} does not exist. All target instances must have an associated configuration to be imported."))
-                            .at(import.to.range()),
-                    );
-                    continue;
+                    let refusal = Self::cannot_generate(import, &resource, keyed);
+                    let refusal = refusal.or_else(|| self.undeclared(import, &resource));
+                    if let Some(diagnostic) = refusal {
+                        self.diagnostics.push(diagnostic);
+                        continue;
+                    }
+                    if self.kind == Kind::Validate {
+                        continue;
+                    }
+                    self.expect_generation();
                 }
                 // The evaluation says what is wrong with the address.
                 None => {}
             }
             self.push(Object::Import(index));
         }
+    }
+
+    /// Without a resource there is nothing to plan; a plan may be asked to write the configuration that is missing.
+    fn undeclared(&self, import: &Import, resource: &ConfigResource) -> Option<Diagnostic> {
+        if self.kind == Kind::Validate || self.generation.is_some() {
+            return None;
+        }
+        let detail = format!(
+            "The configuration for the given import target {resource} does not exist. If you wish to automatically generate config for this resource, use the -generate-config-out option within stead plan. Otherwise, make sure the target resource exists within your configuration. For example:\n\n  stead plan -generate-config-out=generated.tf"
+        );
+        Some(
+            Diagnostic::error("Configuration for import target does not exist", detail)
+                .at(import.to.range()),
+        )
     }
 
     pub(super) fn wants_import(&self, address: &ResourceInstance) -> bool {
@@ -183,18 +218,15 @@ impl Planner<'_, '_> {
             return;
         };
         let (targets, mut diagnostics) = attempt.value;
+        if self.generation.is_some() && !self.is_declared_import(import) {
+            self.diagnostics.extend(diagnostics);
+            for target in targets {
+                self.want_generated(import, target);
+            }
+            return self.publish(id, Value::bool(true));
+        }
         for target in targets {
-            let taken_id = self.imports.wanted.values().any(|other| {
-                other.id == target.id
-                    && other.to.resource.type_name == target.to.resource.type_name
-                    && other.to != target.to
-            });
-            if taken_id {
-                diagnostics.push(
-                    Diagnostic::error("Duplicate import", format!("Two import blocks bring the same object \"{}\" under different addresses; {} is one of them.", target.id, target.to))
-                        .at_place(target.range.clone()),
-                );
-            } else if let Some(other) = self
+            if let Some(other) = self
                 .imports
                 .wanted
                 .insert(target.to.clone(), target.clone())
@@ -214,6 +246,14 @@ impl Planner<'_, '_> {
         }
     }
 
+    fn is_declared_import(&self, import: &Import) -> bool {
+        let tree = self.evaluator.tree();
+        import_resource(import).is_some_and(|resource| {
+            tree.get(&resource.module)
+                .is_some_and(|node| node.module.resources.contains_key(&resource.resource))
+        })
+    }
+
     /// After the walk: every target must be an instance that is wanted.
     pub(super) fn check_imports(&mut self) {
         let missing = self
@@ -223,8 +263,7 @@ impl Planner<'_, '_> {
             .filter(|target| !self.desired.contains(&target.to));
         let mut found: Vec<Diagnostic> = missing
             .map(|target| {
-                Diagnostic::error("Configuration for import target does not exist", format!("The configuration for the given import target {} does not exist: the resource has no such instance.", target.to))
-                    .at_place(target.range.clone())
+                Diagnostic::error("Configuration for import target does not exist", format!("The configuration for the given import {} does not exist. All target instances must have an associated configuration to be imported.", target.to))
             })
             .collect();
         found.sort_by(|a, b| a.detail.cmp(&b.detail));
@@ -241,10 +280,8 @@ impl Planner<'_, '_> {
             return None;
         };
         if opened.is_late() {
-            self.diagnostics.push(
-                Diagnostic::error("Provider configuration not known", format!("{} cannot be imported, because the configuration of {} depends on values that are only known after an apply.", target.to, prepared.provider))
-                    .at_place(target.range),
-            );
+            self.diagnostics
+                .push(provider_not_known(&target, &prepared.provider));
             self.publish_failed(prepared.id);
             return None;
         }
@@ -253,8 +290,9 @@ impl Planner<'_, '_> {
             address: target.to.clone(),
             id: target.id.clone(),
         });
+        let observer = Arc::clone(&self.observer);
         self.jobs.push_back(Box::pin(async move {
-            let result = import(&**opened.provider(), &target, &context).await;
+            let result = import(&**opened.provider(), &target, &*observer, &context).await;
             Finished::Imported {
                 prepared,
                 target,
@@ -337,15 +375,38 @@ fn place(range: &Option<SourceRange>) -> String {
         .map_or_else(String::new, |r| format!("{}:{}", r.file, r.start.line))
 }
 
+pub(super) fn provider_not_known(
+    target: &ImportTarget,
+    provider: &ProviderConfigRef,
+) -> Diagnostic {
+    Diagnostic::error("Provider configuration not known", format!("{} cannot be imported, because the configuration of {provider} depends on values that are only known after an apply.", target.to))
+        .at_place(target.range.clone())
+}
+
 /// Finds the object and reads it whole.
-async fn import(
+pub(super) async fn import(
     provider: &dyn Provider,
     target: &ImportTarget,
+    observer: &dyn Observer,
     context: &stead_sdk::Context,
 ) -> Result<(Value, Vec<u8>, Diagnostics), Diagnostics> {
     let type_name = &target.to.resource.type_name;
     let imported = provider.import(type_name, &target.id, context).await?;
-    match provider.read(type_name, imported.value, imported.private, context).await? {
+    let started = Instant::now();
+    let address = || target.to.clone();
+    observer.event(Event::RefreshStart {
+        address: address(),
+        id: display_id(&imported.value),
+    });
+    let read = provider
+        .read(type_name, imported.value, imported.private, context)
+        .await?;
+    observer.event(Event::RefreshDone {
+        address: address(),
+        id: read.as_ref().and_then(|found| display_id(&found.value)),
+        elapsed: started.elapsed(),
+    });
+    match read {
         Some(found) => Ok((found.value, found.private, found.warnings)),
         None => Err(Diagnostic::error(
             "Cannot import non-existent remote object",

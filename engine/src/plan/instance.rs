@@ -390,7 +390,7 @@ impl Planner<'_, '_> {
         let change = crate::ResourceChange {
             previous_address: self.moved_from.get(&prepared.address).cloned(),
             deposed: None,
-            importing: self.imports.done.get(&prepared.address).cloned(),
+            importing: self.imports.importing(&prepared.address),
             provider: prepared.provider.clone(),
             action: decision.action,
             reason: decision.reason,

@@ -7,6 +7,7 @@ mod because;
 mod data;
 mod decide;
 pub(crate) mod ephemeral;
+mod generation;
 mod imports;
 mod instance;
 mod moves;
@@ -51,6 +52,7 @@ use crate::{Action, Plan, PlanMode, ResourceChange};
 
 pub(crate) use data::as_warnings;
 pub(crate) use decide::ignore_changes;
+pub use generation::{Generated, generate};
 pub use imports::import_object;
 pub(crate) use instance::display_id;
 pub(crate) use refresh_only::recorded_keys;
@@ -75,6 +77,8 @@ pub struct Options {
     pub in_doubt: Vec<Intent>,
     /// How many provider calls may run at once.
     pub parallelism: usize,
+    /// What was written for imported objects before the plan; it stands in the configuration that is planned.
+    pub generated: Vec<Generated>,
 }
 
 impl Default for Options {
@@ -88,6 +92,7 @@ impl Default for Options {
             excludes: Vec::new(),
             in_doubt: Vec::new(),
             parallelism: 10,
+            generated: Vec::new(),
         }
     }
 }
@@ -195,6 +200,11 @@ enum Finished {
         target: crate::eval::ImportTarget,
         result: Result<(Value, Vec<u8>, Diagnostics), Diagnostics>,
     },
+    Generated {
+        provider: ProviderConfigRef,
+        target: crate::eval::ImportTarget,
+        result: Result<Value, Diagnostics>,
+    },
     Planned {
         prepared: Box<instance::Prepared>,
         result: Result<decide::Decision, Diagnostics>,
@@ -255,6 +265,8 @@ struct Planner<'e, 'c> {
     /// Orphans that are dropped from the state and left alone.
     forgotten: FxHashSet<ResourceInstance>,
     imports: imports::Imports,
+    /// Set when configuration is written for what is imported, and nothing is planned.
+    generation: Option<generation::Generation>,
     selection: targeting::Selection,
     /// The module instances in which a resource has changes, for data sources that wait for it.
     pending: FxHashMap<ConfigResource, Vec<ModuleInstance>>,
@@ -279,6 +291,7 @@ impl<'e, 'c> Planner<'e, 'c> {
         let in_doubt = options.in_doubt.iter();
         let in_doubt = in_doubt.map(|i| (i.address.clone(), i.clone())).collect();
         Planner {
+            imports: imports::Imports::of_generated(&options.generated),
             evaluator,
             registry,
             options,
@@ -304,7 +317,7 @@ impl<'e, 'c> Planner<'e, 'c> {
             moved_from: FxHashMap::default(),
             blocked_moves: Vec::new(),
             forgotten: FxHashSet::default(),
-            imports: imports::Imports::default(),
+            generation: None,
             selection: targeting::Selection::default(),
             pending: FxHashMap::default(),
             by_config: std::cell::OnceCell::new(),
@@ -557,6 +570,11 @@ impl<'e, 'c> Planner<'e, 'c> {
                 target,
                 result,
             } => self.take_imported(prepared, target, result),
+            Finished::Generated {
+                provider,
+                target,
+                result,
+            } => self.take_generated(provider, target, result),
             Finished::Planned { prepared, result } => self.take_planned(*prepared, result),
             Finished::EphemeralOpened { prepared, result } => self.take_opened(&prepared, result),
             Finished::DataRead { prepared, result } => self.take_data(*prepared, result),

@@ -82,5 +82,6 @@ impl Planner<'_, '_> {
         }
         let id = self.evaluator.id(Object::Provider(address.clone()));
         self.publish(id, Value::bool(true));
+        self.generate_with(address);
     }
 }

@@ -123,7 +123,7 @@ impl Module {
     }
 
     /// The local name of a provider in this module, if it has one other than the implied.
-    fn local_name(&self, source: &ProviderSource) -> Arc<str> {
+    pub fn local_name(&self, source: &ProviderSource) -> Arc<str> {
         self.terraform
             .required_providers
             .iter()

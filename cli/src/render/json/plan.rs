@@ -184,8 +184,11 @@ fn change(planned: &ResourceChange) -> Json {
             .collect::<Vec<_>>()
             .into();
     }
-    if let Some(id) = &planned.importing {
-        inner["importing"] = json!({ "id": id });
+    if let Some(importing) = &planned.importing {
+        inner["importing"] = json!({ "id": importing.id });
+        if let Some(text) = &importing.generated_config {
+            inner["generated_config"] = json!(text);
+        }
     }
     out.insert("change".into(), inner);
     if let Some(reason) = planned.reason {
