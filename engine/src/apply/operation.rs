@@ -410,7 +410,7 @@ impl Executor<'_, '_> {
         };
         let (decoded, conditions) = attempt.value;
         if attempt.failed || decoded.failed {
-            return Err(self.cannot_evaluate(&address.to_string()));
+            return Err(self.failed_before(&address.to_string()));
         }
         let mut diagnostics = decoded.diagnostics;
         diagnostics.extend(conditions);
@@ -436,6 +436,15 @@ impl Executor<'_, '_> {
             format!("{what} needs a value that this apply has not produced. Run plan and apply again; if it stays, please report it."),
         )
         .into()
+    }
+
+    /// What this needs has failed; why is said once, whoever asks first.
+    fn failed_before(&self, what: &str) -> Diagnostics {
+        let found = self.evaluator.take_diagnostics();
+        if found.has_errors() || self.diagnostics.has_errors() {
+            return found;
+        }
+        self.cannot_evaluate(what)
     }
 
     pub(super) fn access(&mut self, address: &ProviderConfigRef) -> Result<Access, Diagnostics> {
@@ -467,7 +476,7 @@ impl Executor<'_, '_> {
             return Err(self.cannot_evaluate(&address.to_string()));
         };
         if attempt.failed || attempt.value.failed {
-            return Err(self.cannot_evaluate(&address.to_string()));
+            return Err(self.failed_before(&address.to_string()));
         }
         let decoded = attempt.value;
         decoded.diagnostics.into_result()?;
