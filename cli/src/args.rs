@@ -16,6 +16,7 @@ use crate::commands::providers::ProvidersArgs;
 use crate::commands::state::StateCommand;
 use crate::commands::workspace::WorkspaceCommand;
 use crate::error::CommandError;
+use crate::render::arrange::Layout;
 
 /// Provisions a homelab or a small platform, from bare hypervisor to a cluster that GitOps owns.
 ///
@@ -183,12 +184,36 @@ pub(crate) struct DisplayArgs {
     /// No colours
     #[arg(long)]
     pub(crate) no_color: bool,
-    /// Ask for approval on a terminal
+    /// Ask for the values of variables that nothing gives
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value = "true", default_missing_value = "true")]
     pub(crate) input: Option<bool>,
     /// Show warnings as one line each
     #[arg(long)]
     pub(crate) compact_warnings: bool,
+    /// Tell warnings of one kind together
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value = "true", default_missing_value = "true")]
+    pub(crate) consolidate_warnings: Option<bool>,
+    /// Tell errors of one kind together
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true")]
+    pub(crate) consolidate_errors: Option<bool>,
+}
+
+impl DisplayArgs {
+    /// How diagnostics are laid out.
+    pub(crate) fn layout(&self) -> Layout {
+        Layout {
+            compact: self.compact_warnings,
+            warnings_apart: self.consolidate_warnings == Some(false),
+            errors_together: self.consolidate_errors == Some(true),
+        }
+    }
+
+    /// Whether questions may be asked: not with `-input=false`, nor where `TF_INPUT` says so.
+    pub(crate) fn input(&self) -> bool {
+        let forbidden = std::env::var("TF_INPUT")
+            .is_ok_and(|v| matches!(v.as_str(), "0" | "f" | "F" | "false" | "False" | "FALSE"));
+        self.input.unwrap_or(true) && !forbidden
+    }
 }
 
 /// Flags of every command that shows a plan.

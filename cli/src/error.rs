@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use stead_value::{Diagnostic, Diagnostics};
 
 use crate::render::Style;
+use crate::render::arrange::Layout;
 use crate::render::diagnostics::{Sources, render};
 use crate::session::Session;
 
@@ -15,6 +16,7 @@ pub(crate) struct CommandError {
     pub(crate) diagnostics: Diagnostics,
     pub(crate) sources: Sources,
     pub(crate) no_color: bool,
+    pub(crate) layout: Layout,
     /// Said as it is, instead of diagnostics: what Terraform says so too.
     pub(crate) text: Option<String>,
 }
@@ -108,9 +110,9 @@ pub(crate) fn report(error: &CommandError) -> ExitCode {
         .partition(Diagnostic::is_error);
     let (errors, warnings) = (Diagnostics(errors), Diagnostics(warnings));
     let style = colour(std::io::stdout().is_terminal());
-    crate::commands::print(&render(&warnings, &error.sources, style));
+    crate::commands::print(&render(&warnings, &error.sources, style, error.layout));
     let style = colour(std::io::stderr().is_terminal());
-    eprint!("{}", render(&errors, &error.sources, style));
+    eprint!("{}", render(&errors, &error.sources, style, error.layout));
     ExitCode::FAILURE
 }
 
@@ -119,7 +121,12 @@ pub(crate) fn warn(warning: &Diagnostic, no_color: bool) {
     let style = Style {
         colour: !no_color && colour_wanted(std::io::stdout().is_terminal()),
     };
-    crate::commands::print(&render(&warning.clone().into(), &Sources::default(), style));
+    crate::commands::print(&render(
+        &warning.clone().into(),
+        &Sources::default(),
+        style,
+        Layout::default(),
+    ));
 }
 
 /// Colours on a terminal, unless `NO_COLOR` or `TERM=dumb` say otherwise.

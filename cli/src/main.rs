@@ -6,6 +6,7 @@ mod commands;
 mod error;
 mod modules;
 mod progress;
+mod prompt;
 mod providers;
 mod recorder;
 mod render;

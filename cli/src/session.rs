@@ -8,17 +8,20 @@ use std::time::{Duration, Instant};
 
 use indexmap::IndexMap;
 use stead_engine::Registry;
-use stead_engine::eval::{Evaluator, GivenVariable, Phase, Settings};
+use stead_engine::eval::{Evaluator, GivenVariable, Origin, Phase, Settings};
 use stead_lang::Files;
 use stead_lang::config::{ConfigTree, EarlyValues, Module, Variable};
 use stead_lang::functions::World;
 use stead_state::{LocalState, LockInfo};
 use stead_value::{Diagnostic, Diagnostics, Value};
+use tokio_util::sync::CancellationToken;
 
-use crate::args::{LockArgs, VariableArgs};
+use crate::args::{DisplayArgs, LockArgs, VariableArgs};
 use crate::backend;
 use crate::error::{CommandError, Result, colour_wanted};
+use crate::prompt;
 use crate::render::Style;
+use crate::render::arrange::Layout;
 use crate::render::diagnostics::Sources;
 use crate::render::plan::View;
 use crate::variables;
@@ -56,24 +59,80 @@ impl Session {
         no_color: bool,
     ) -> Result<Session> {
         let mut session = Session::read(files, origin, &given, no_color)?;
-        if session.tree.root.module.files.is_empty() {
-            return Err(CommandError::new(
-                "No configuration files",
-                "Plan requires configuration to be present. Planning without a configuration would mark everything for destruction, which is normally not what is desired. Create a configuration file (a .tf file) and try again.",
-            ));
-        }
-        let diagnostics = session.tree.check(&session.registry);
-        if diagnostics.has_errors() {
-            return Err(session.failure(diagnostics));
-        }
-        session.warn(&diagnostics);
-        backend::in_use(files, &session.tree.root.module, &given)
-            .map_err(|error| error.with_sources(&session))?;
+        session.check_configuration(files, &given)?;
         session.variables = match given {
             Given::Saved(values) => values,
             Given::Gather(arguments) => session.gather(files, arguments)?,
         };
         Ok(session)
+    }
+
+    /// Reads the stack for a command that needs the value of every variable. `asks`: those that nothing gives a value are
+    /// asked for.
+    pub(crate) async fn begin(
+        origin: &Path,
+        variables: &VariableArgs,
+        display: &DisplayArgs,
+        asks: bool,
+        cancel: &CancellationToken,
+    ) -> Result<Session> {
+        let given = Given::Gather(variables);
+        let mut session =
+            Session::read(&Disk, origin, &given, display.no_color)?.with_layout(display.layout());
+        session.not_empty()?;
+        let declared = &session.tree.root.module.variables;
+        let mut found = gather(&Disk, declared, variables);
+        if asks && display.input() {
+            for variable in found.missing(declared) {
+                let question = prompt::Question {
+                    query: &match variable.ephemeral {
+                        true => format!("var.{} (ephemeral)", variable.name),
+                        false => format!("var.{}", variable.name),
+                    },
+                    description: &variable.description,
+                    secret: variable.sensitive,
+                };
+                // That there is no answer is told as what it means: a variable without a value.
+                if let Ok(text) = prompt::ask(&question, session.style, cancel).await {
+                    found.text(variable, &text, Origin::Prompt);
+                }
+            }
+        }
+        found.require(declared);
+        session.variables = session.accept(found)?;
+        session.check_configuration(&Disk, &given)?;
+        Ok(session)
+    }
+
+    /// The same stack with other files: the variables are as they are here.
+    pub(crate) fn of_files(&self, files: &dyn Files) -> Result<Session> {
+        let given = Given::Saved(self.variables.clone());
+        let no_color = !self.style.colour;
+        let session = Session::load_from(files, &self.origin, given, no_color)?;
+        Ok(session.with_layout(self.warnings.layout))
+    }
+
+    fn not_empty(&self) -> Result<()> {
+        if self.tree.root.module.files.is_empty() {
+            return Err(CommandError::new(
+                "No configuration files",
+                "Plan requires configuration to be present. Planning without a configuration would mark everything for destruction, which is normally not what is desired. Create a configuration file (a .tf file) and try again.",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Finds what is wrong whatever the values are.
+    fn check_configuration(&self, files: &dyn Files, given: &Given<'_>) -> Result<()> {
+        self.not_empty()?;
+        let diagnostics = self.tree.check(&self.registry);
+        if diagnostics.has_errors() {
+            return Err(self.failure(diagnostics));
+        }
+        self.warn(&diagnostics);
+        backend::in_use(files, &self.tree.root.module, given)
+            .map_err(|error| error.with_sources(self))?;
+        Ok(())
     }
 
     /// Reads a stack's configuration, and nothing else. Warnings are shown at once.
@@ -149,6 +208,10 @@ impl Session {
     ) -> Result<BTreeMap<Arc<str>, GivenVariable>> {
         let declared = &self.tree.root.module.variables;
         let found = gather(files, declared, arguments);
+        self.accept(found)
+    }
+
+    fn accept(&mut self, found: variables::Gathered) -> Result<BTreeMap<Arc<str>, GivenVariable>> {
         for file in &found.sources {
             self.sources.add(file);
         }
@@ -170,7 +233,7 @@ impl Session {
         for variable in self.tree.root.module.variables.values() {
             let unset = || GivenVariable {
                 value: Value::unknown(variable.constraint.ty.without_optional()),
-                origin: String::new(),
+                origin: Origin::Elsewhere,
                 range: None,
             };
             if variable.default.is_none() {
@@ -210,6 +273,7 @@ impl Session {
             diagnostics: all,
             sources: self.sources.clone(),
             no_color: !self.style.colour,
+            layout: self.warnings.layout,
             text: None,
         }
     }
@@ -230,10 +294,10 @@ impl Session {
         self.warnings.show();
     }
 
-    /// Shows warnings as one line each from now on (`-compact-warnings`).
+    /// Lays out diagnostics like that from now on.
     #[must_use]
-    pub(crate) fn with_compact_warnings(mut self, compact: bool) -> Session {
-        self.warnings.compact = compact;
+    pub(crate) fn with_layout(mut self, layout: Layout) -> Session {
+        self.warnings.layout = layout;
         self
     }
 
@@ -279,15 +343,8 @@ impl Session {
     pub(crate) fn gather_again(
         &mut self,
         arguments: &VariableArgs,
-    ) -> Result<BTreeMap<Arc<str>, (GivenVariable, variables::Source)>> {
-        let found = self.gather(&Disk, arguments)?;
-        Ok(found
-            .into_iter()
-            .map(|(name, given)| {
-                let source = variables::Source::of(&given, arguments);
-                (name, (given, source))
-            })
-            .collect())
+    ) -> Result<BTreeMap<Arc<str>, GivenVariable>> {
+        self.gather(&Disk, arguments)
     }
 
     /// Adds values for root variables.
@@ -365,11 +422,7 @@ fn warn_of_state_flag() {
         "Deprecated flag: -state",
         "Use the \"path\" attribute within the \"local\" backend to specify a file for state storage",
     );
-    crate::commands::print(&crate::render::diagnostics::render(
-        &warning.into(),
-        &Sources::default(),
-        Style { colour: false },
-    ));
+    crate::error::warn(&warning, true);
 }
 
 /// Locks a state, waiting as long as `-lock-timeout` says.

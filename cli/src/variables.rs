@@ -1,18 +1,18 @@
 //! Values for root variables, from every place where people put them.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
-use stead_engine::eval::GivenVariable;
+use stead_engine::eval::{GivenVariable, Origin, no_value};
 use stead_lang::Files;
 use stead_lang::config::Variable;
 use stead_lang::config::vars::{read_tfvars, value_from_text};
 use stead_lang::syntax::SourceFile;
 use stead_value::{Diagnostic, Diagnostics};
 
-use crate::args::{VariableArgs, VariableFlag};
+use crate::args::VariableFlag;
 
 /// The secrets of a stack's lab: read when stead runs in the lab, so that the same commands work there and outside.
 const LAB_FILE: &str = "lab.tfvars";
@@ -27,32 +27,6 @@ pub(crate) struct Gathered {
     undeclared: BTreeMap<Arc<str>, String>,
 }
 
-/// Which kind of place a value comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Source {
-    Environment,
-    /// A file that is read without being named.
-    AutomaticFile,
-    CommandLine,
-}
-
-impl Source {
-    pub(crate) fn of(given: &GivenVariable, arguments: &VariableArgs) -> Source {
-        let named = |file: &PathBuf| file.display().to_string() == given.origin;
-        if given.origin == FLAG || arguments.files().any(named) {
-            Source::CommandLine
-        } else if given.origin.starts_with(ENVIRONMENT) {
-            Source::Environment
-        } else {
-            Source::AutomaticFile
-        }
-    }
-}
-
-/// How messages name where a value comes from.
-const FLAG: &str = "the -var option";
-const ENVIRONMENT: &str = "the environment variable TF_VAR_";
-
 /// Values in the order of precedence, later ones winning: `TF_VAR_…`, `terraform.tfvars`, `terraform.tfvars.json`,
 /// `*.auto.tfvars` and `*.auto.tfvars.json` by name, in the lab `lab.tfvars`, then `-var-file` and `-var` as they stand.
 pub(crate) fn gather(
@@ -66,12 +40,12 @@ pub(crate) fn gather(
     for (name, text) in environment {
         // The environment is shared with other stacks: what is not declared here is not meant for us.
         if let Some(variable) = declared.get(name.as_str()) {
-            gathered.text(variable, text, &format!("{ENVIRONMENT}{name}"));
+            gathered.text(variable, text, Origin::Environment);
         }
     }
     for name in ["terraform.tfvars", "terraform.tfvars.json"] {
         if files.exists(Path::new(name)) {
-            gathered.file(files, declared, Path::new(name));
+            gathered.file(files, declared, Path::new(name), Origin::AutomaticFile);
         }
     }
     let automatic = files.list(Path::new("")).unwrap_or_default();
@@ -79,14 +53,14 @@ pub(crate) fn gather(
         .iter()
         .filter(|n| n.ends_with(".auto.tfvars") || n.ends_with(".auto.tfvars.json"))
     {
-        gathered.file(files, declared, Path::new(name));
+        gathered.file(files, declared, Path::new(name), Origin::AutomaticFile);
     }
     if in_lab && files.exists(Path::new(LAB_FILE)) {
-        gathered.file(files, declared, Path::new(LAB_FILE));
+        gathered.file(files, declared, Path::new(LAB_FILE), Origin::AutomaticFile);
     }
     for flag in flags {
         match flag {
-            VariableFlag::File(path) => gathered.file(files, declared, path),
+            VariableFlag::File(path) => gathered.file(files, declared, path, Origin::NamedFile),
             VariableFlag::Value(text) => gathered.flag(declared, text),
         }
     }
@@ -95,13 +69,14 @@ pub(crate) fn gather(
 }
 
 impl Gathered {
-    fn text(&mut self, variable: &Variable, text: &str, origin: &str) {
-        let (value, diagnostics) = value_from_text(variable, text, origin);
+    /// What the text means depends on the variable's type.
+    pub(crate) fn text(&mut self, variable: &Variable, text: &str, origin: Origin) {
+        let (value, diagnostics) = value_from_text(variable, text);
         self.diagnostics.extend(diagnostics);
         if let Some(given) = value {
             let given = GivenVariable {
                 value: given.value,
-                origin: origin.to_owned(),
+                origin,
                 range: None,
             };
             self.values.insert(Arc::clone(&variable.name), given);
@@ -124,7 +99,7 @@ impl Gathered {
             return;
         }
         match declared.get(name) {
-            Some(variable) => self.text(variable, text, FLAG),
+            Some(variable) => self.text(variable, text, Origin::Flag),
             None => self.diagnostics.push(Diagnostic::error(
                 "Value for undeclared variable",
                 format!("A variable named \"{name}\" was assigned on the command line, but the root module does not declare a variable of that name. To use this value, add a \"variable\" block to the configuration."),
@@ -132,7 +107,13 @@ impl Gathered {
         }
     }
 
-    fn file(&mut self, files: &dyn Files, declared: &IndexMap<Arc<str>, Variable>, path: &Path) {
+    fn file(
+        &mut self,
+        files: &dyn Files,
+        declared: &IndexMap<Arc<str>, Variable>,
+        path: &Path,
+        origin: Origin,
+    ) {
         if !files.exists(path) {
             self.diagnostics.push(Diagnostic::error(
                 "Failed to read variables file",
@@ -143,19 +124,37 @@ impl Gathered {
         let (values, source, diagnostics) = read_tfvars(files, path);
         self.diagnostics.extend(diagnostics);
         self.sources.extend(source);
-        let origin = path.display().to_string();
         for (name, given) in values {
             if declared.contains_key(&name) {
                 let given = GivenVariable {
                     value: given.value,
-                    origin: origin.clone(),
+                    origin,
                     range: given.range,
                 };
                 self.values.insert(name, given);
             } else {
-                self.undeclared.insert(name, origin.clone());
+                self.undeclared.insert(name, path.display().to_string());
             }
         }
+    }
+
+    /// The required variables without a value, by name.
+    pub(crate) fn missing<'a>(
+        &self,
+        declared: &'a IndexMap<Arc<str>, Variable>,
+    ) -> Vec<&'a Variable> {
+        let required = declared.values().filter(|v| v.default.is_none());
+        let mut missing: Vec<_> = required
+            .filter(|v| !self.values.contains_key(&v.name))
+            .collect();
+        missing.sort_by(|a, b| a.name.cmp(&b.name));
+        missing
+    }
+
+    /// Refuses what is still missing.
+    pub(crate) fn require(&mut self, declared: &IndexMap<Arc<str>, Variable>) {
+        let missing = self.missing(declared).into_iter();
+        self.diagnostics.extend(missing.map(no_value));
     }
 
     /// Files are shared between stacks: what they hold too much is told, but not at length.

@@ -6,12 +6,13 @@ use stead_value::{Diagnostic, Diagnostics};
 
 use crate::commands::print;
 use crate::render::Style;
+use crate::render::arrange::Layout;
 use crate::render::diagnostics::{self, Sources};
 
 /// What is held is shown at the latest when this goes.
 pub(crate) struct Warnings {
     held: RefCell<(Diagnostics, Sources)>,
-    pub(crate) compact: bool,
+    pub(crate) layout: Layout,
     style: Style,
 }
 
@@ -19,7 +20,7 @@ impl Warnings {
     pub(crate) fn new(style: Style) -> Warnings {
         Warnings {
             held: RefCell::default(),
-            compact: false,
+            layout: Layout::default(),
             style,
         }
     }
@@ -42,10 +43,10 @@ impl Warnings {
         if warnings.is_empty() {
             return;
         }
-        print(&if self.compact {
-            diagnostics::compact(&warnings, self.style)
+        print(&if self.layout.compact {
+            diagnostics::compact(&warnings, self.style, self.layout)
         } else {
-            diagnostics::render(&warnings, &self.held.borrow().1, self.style)
+            diagnostics::render(&warnings, &self.held.borrow().1, self.style, self.layout)
         });
     }
 }

@@ -294,7 +294,14 @@ pub fn read(path: &Path) -> Result<PlanFile, Diagnostic> {
     if path.is_dir() {
         return Err(unfit("The specified path is a directory, not a plan file. You can use the global -chdir flag to use this directory as the configuration root.".into()));
     }
-    let file = File::open(path).map_err(|e| unfit(format!("Error: {e}.")))?;
+    let file = File::open(path).map_err(|e| {
+        let why = if e.kind() == std::io::ErrorKind::NotFound {
+            "no such file or directory".to_owned()
+        } else {
+            e.to_string()
+        };
+        unfit(format!("Error: stat {}: {why}.", path.display()))
+    })?;
     let mut archive = zip::ZipArchive::new(file)
         .map_err(|_| unfit("Error: the given file is not a valid plan file.".into()))?;
     let names: Vec<String> = archive

@@ -51,7 +51,7 @@ fn unknown_attributes_are_refused_with_a_suggestion() {
 fn missing_variables_say_how_to_set_them() {
     check(
         "variable \"region\" {}\noutput \"r\" { value = var.region }\n",
-        &["No value for required variable", "TF_VAR_region"],
+        &["No value for required variable", "-var"],
     );
 }
 

@@ -112,9 +112,7 @@ fn an_object_is_recorded_before_its_provisioners_run() {
     killed_at_the_gate(&env);
     let planned = env.stead(&["plan"]);
     assert!(
-        planned
-            .stdout
-            .contains("is tainted, so must be replaced"),
+        planned.stdout.contains("is tainted, so must be replaced"),
         "{}{}",
         planned.stdout,
         planned.stderr

@@ -8,6 +8,7 @@ mod env;
 mod imports;
 mod journal;
 mod locking;
+mod prompts;
 mod terraform;
 mod validate;
 mod variables;

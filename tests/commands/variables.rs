@@ -45,13 +45,14 @@ fn wrong_values_are_shown_where_they_stand() {
         ("terraform.tfvars", "\nn = \"x\"\n"),
     ]);
     let error = env.fails(&["plan", "-no-color", "-input=false"]);
+    // All that are missing, in one run.
+    assert_eq!(error.matches("No value for required variable").count(), 2);
+    let error = env.fails(&["plan", "-no-color", "-var=m=1", "-var=o=1"]);
     assert!(
         error.contains("Invalid value for input variable"),
         "{error}"
     );
     assert!(error.contains("on terraform.tfvars line 2"), "{error}");
-    // All that are missing, in one run.
-    assert_eq!(error.matches("No value for required variable").count(), 2);
     for (flags, expected) in [
         ("-var=n", "Invalid -var option"),
         ("-var=n = 1", "trailing space"),

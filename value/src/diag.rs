@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::Path;
 use crate::condition::Condition;
+use crate::{FunctionSignature, Path};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
@@ -58,6 +58,17 @@ pub struct Diagnostic {
     pub values: Vec<(String, String)>,
     /// The condition that does not hold, when that is the problem: tests may expect it.
     pub condition: Option<Box<Condition>>,
+    /// The function call that is wrong or failed.
+    pub call: Option<Box<CalledFunction>>,
+}
+
+/// What is shown of a function whose call went wrong.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CalledFunction {
+    /// The name as written, with its namespace.
+    pub name: String,
+    /// Unless there is no such function.
+    pub signature: Option<FunctionSignature>,
 }
 
 impl Diagnostic {
@@ -72,6 +83,7 @@ impl Diagnostic {
             attribute: None,
             values: Vec::new(),
             condition: None,
+            call: None,
         }
     }
 
@@ -125,6 +137,10 @@ impl Diagnostic {
 pub struct Diagnostics(pub Vec<Diagnostic>);
 
 impl Diagnostics {
+    pub fn iter_mut(&mut self) -> std::slice::IterMut<'_, Diagnostic> {
+        self.0.iter_mut()
+    }
+
     pub fn new() -> Diagnostics {
         Diagnostics::default()
     }

@@ -1,7 +1,6 @@
 //! `stead apply` and `stead destroy`.
 
 use std::collections::HashSet;
-use std::io::{BufRead as _, Write as _};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -13,11 +12,13 @@ use stead_state::{LocalState, State};
 use stead_value::Diagnostic;
 use tokio_util::sync::CancellationToken;
 
-use super::plan::{Prepared, prepare};
-use super::{planning, print};
+use super::plan::{Prepared, begin, prepare};
+use super::planning;
 use crate::args::{ApplyArgs, PlanFormat};
 use crate::error::{CommandError, Result};
+use crate::prompt::{self, Question, Unanswered};
 use crate::recorder::Recorder;
+use crate::render::arrange::is_of_check;
 use crate::report::{Headline, Report};
 use crate::session::{Session, open_state};
 use crate::settled;
@@ -55,12 +56,7 @@ async fn plan_and_apply(
     cancel: CancellationToken,
 ) -> Result<u8> {
     let destroy = is_destroy_command || args.planning.destroy;
-    let session = Session::load(
-        origin,
-        &args.planning.variables,
-        args.planning.display.no_color,
-    )?
-    .with_compact_warnings(args.planning.display.compact_warnings);
+    let session = begin(origin, &args.planning, &cancel).await?;
     let mut state = open_state(&args.planning.locking, "OperationTypeApply").await?;
     let progress = report.observer(session.style);
     let Prepared { mut planned, .. } = prepare(
@@ -77,8 +73,10 @@ async fn plan_and_apply(
         report.plan(&session, &mut planned.plan);
     } else {
         report.plan_alone(&session, &planned.plan);
+        // Nobody decides by them, and the apply checks once more.
+        planned.plan.warnings.0.retain(|w| !is_of_check(w));
     }
-    if asks && !approve(&session, planned.plan.mode)? {
+    if asks && !approve(&session, planned.plan.mode, &cancel).await? {
         report.cancelled(if destroy {
             "Destroy cancelled."
         } else {
@@ -122,12 +120,7 @@ pub(crate) async fn refresh(mut args: ApplyArgs, origin: &Path) -> Result<u8> {
 
 async fn record_what_changed(args: &ApplyArgs, origin: &Path, report: &Report) -> Result<u8> {
     let cancel = super::interrupt::token();
-    let session = Session::load(
-        origin,
-        &args.planning.variables,
-        args.planning.display.no_color,
-    )?
-    .with_compact_warnings(args.planning.display.compact_warnings);
+    let session = begin(origin, &args.planning, &cancel).await?;
     let mut state = open_state(&args.planning.locking, "OperationTypeRefresh").await?;
     if settled::read(&mut state)?.is_none_or(|s| s.is_empty()) {
         session.warn(&Diagnostic::warning("Empty or non-existent state", "There are currently no remote objects tracked in the state, so there is nothing to refresh.").into());
@@ -160,37 +153,52 @@ async fn record_what_changed(args: &ApplyArgs, origin: &Path, report: &Report) -
     conclude(&session, report, applied, 0, Headline::Refresh)
 }
 
-/// Asks whether to go on, whether on a terminal or of whatever stands in for one.
-pub(crate) fn approve(session: &Session, mode: PlanMode) -> Result<bool> {
-    let (question, description) = match mode {
-        PlanMode::Destroy => (
-            "Do you really want to destroy all resources?",
-            "  stead will destroy all your managed infrastructure, as shown above.\n  There is no undo. Only 'yes' will be accepted to confirm.",
-        ),
-        PlanMode::RefreshOnly => (
-            "Would you like to update the stead state to reflect these detected changes?",
-            "  stead will write these changes to the state without modifying any real infrastructure.\n  There is no undo. Only 'yes' will be accepted to confirm.",
-        ),
-        PlanMode::Normal => (
-            "Do you want to perform these actions?",
-            "  stead will perform the actions described above.\n  Only 'yes' will be accepted to approve.",
+/// Asks whether to go on. Whatever is answered but "yes" means no.
+pub(crate) async fn approve(
+    session: &Session,
+    mode: PlanMode,
+    cancel: &CancellationToken,
+) -> Result<bool> {
+    let workspace = crate::workspace::selected().name;
+    let (within, of) = match workspace.as_str() {
+        "default" => (String::new(), String::new()),
+        name => (
+            format!(" in workspace \"{name}\""),
+            format!(" for \"{name}\""),
         ),
     };
-    print(&format!(
-        "\n{}\n{description}\n\n  {} ",
-        session.style.bold(question),
-        session.style.bold("Enter a value:")
-    ));
-    std::io::stdout().flush()?;
-    let mut answer = String::new();
-    if std::io::stdin().lock().read_line(&mut answer)? == 0 {
-        return Err(CommandError::new(
-            "error asking for approval: EOF",
+    let (query, description) = match mode {
+        PlanMode::Destroy => (
+            format!("\nDo you really want to destroy all resources{within}?"),
+            "stead will destroy all your managed infrastructure, as shown above.\nThere is no undo. Only 'yes' will be accepted to confirm.",
+        ),
+        PlanMode::RefreshOnly => (
+            format!(
+                "\nWould you like to update the stead state{of} to reflect these detected changes?"
+            ),
+            "stead will write these changes to the state without modifying any real infrastructure.\nThere is no undo. Only 'yes' will be accepted to confirm.",
+        ),
+        PlanMode::Normal => (
+            format!("\nDo you want to perform these actions{within}?"),
+            "stead will perform the actions described above.\nOnly 'yes' will be accepted to approve.",
+        ),
+    };
+    let question = Question {
+        query: &query,
+        description,
+        secret: false,
+    };
+    match prompt::ask(&question, session.style, cancel).await {
+        Ok(answer) => Ok(answer == "yes"),
+        Err(Unanswered::Interrupted) => Err(CommandError::new(
+            "error asking for approval: interrupted",
+            "Nothing has been changed.",
+        )),
+        Err(unanswered) => Err(CommandError::new(
+            format!("error asking for approval: {unanswered}"),
             "There is no answer to read. Use -auto-approve, or plan with -out and apply the saved plan.",
-        ));
+        )),
     }
-    print("\n");
-    Ok(answer.trim() == "yes")
 }
 
 /// Executes a plan and keeps its state.

@@ -12,7 +12,7 @@ use stead_state::State;
 use stead_value::Value;
 
 use super::lab::Repository;
-use super::plan::{Prepared, prepare};
+use super::plan::{Prepared, begin, prepare};
 use super::print;
 use crate::args::{
     BootstrapArgs, DisplayArgs, LabArgs, LockArgs, PlanFormat, PlanningArgs, ReportArgs,
@@ -22,7 +22,7 @@ use crate::error::{CommandError, Result};
 use crate::progress::Progress;
 use crate::render::Style;
 use crate::report::{Headline, Report};
-use crate::session::{Session, open_state};
+use crate::session::open_state;
 
 pub(crate) async fn run(args: BootstrapArgs, origin: &Path) -> Result<u8> {
     if !args.dir.is_dir() {
@@ -126,7 +126,7 @@ async fn bootstrap(args: &BootstrapArgs, origin: &Path) -> Result<u8> {
         minimal_refresh: false,
     };
     let cancel = super::interrupt::token();
-    let session = Session::load(origin, &planning.variables, args.no_color)?;
+    let session = begin(origin, &planning, &cancel).await?;
     let style = session.style;
     stage(
         style,
@@ -149,7 +149,7 @@ async fn bootstrap(args: &BootstrapArgs, origin: &Path) -> Result<u8> {
     session.warn(&planned.plan.warnings);
     if planned.plan.has_changes() && !args.auto_approve {
         session.show_warnings();
-        if !super::apply::approve(&session, PlanMode::Normal)? {
+        if !super::apply::approve(&session, PlanMode::Normal, &cancel).await? {
             print("Apply cancelled.\n");
             return Ok(1);
         }

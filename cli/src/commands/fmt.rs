@@ -87,7 +87,7 @@ pub(crate) fn run(args: &FmtArgs) -> Result<u8> {
             diagnostics: problems,
             sources,
             no_color: args.no_color,
-            text: None,
+            ..CommandError::default()
         });
     }
     Ok(match held {

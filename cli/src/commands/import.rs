@@ -53,8 +53,7 @@ pub(crate) async fn run(args: ImportArgs, origin: &Path) -> Result<u8> {
     if let Some(folder) = &args.config {
         std::env::set_current_dir(folder)?;
     }
-    let session = Session::load(origin, &args.variables, args.display.no_color)?
-        .with_compact_warnings(args.display.compact_warnings);
+    let session = Session::begin(origin, &args.variables, &args.display, true, &cancel).await?;
     declared(&session.tree, &address)?;
     let mut file = open_state(&args.locking, "OperationTypeImport").await?;
     let prior = settled::read(&mut file)?.unwrap_or_else(State::new);

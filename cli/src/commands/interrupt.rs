@@ -18,11 +18,13 @@ pub(crate) fn token() -> CancellationToken {
     tokio::spawn(async move {
         interrupts.next().await;
         eprintln!(
-            "\nInterrupt received. Finishing what is under way; nothing new will be started.\nInterrupt once more to stop at once: then what is under way may be lost from the state.\n"
+            "\nInterrupt received.\nPlease wait for stead to exit or data loss may occur.\nGracefully shutting down...\n"
         );
         cancel.cancel();
         interrupts.next().await;
-        eprintln!("\nStopped at once. Objects that were being changed may not be recorded.");
+        eprintln!(
+            "\nTwo interrupts received. Exiting immediately. Note that data loss may have occurred."
+        );
         std::process::exit(1);
     });
     token

@@ -12,6 +12,7 @@ use crate::error::{CommandError, Result, warn};
 use crate::render::value::render;
 use crate::session::state_path;
 use crate::settled;
+use crate::world::Disk;
 
 #[derive(Args, Debug)]
 pub(crate) struct OutputArgs {
@@ -42,6 +43,7 @@ pub(crate) fn run(args: OutputArgs) -> Result<u8> {
             "You must give the name of a single output value when using the -raw option.",
         ));
     }
+    crate::backend::in_folder(&Disk)?;
     let state =
         settled::read(&mut LocalState::at(state_path(args.state.as_deref())))?.unwrap_or_default();
     match &args.name {

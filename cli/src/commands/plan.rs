@@ -6,7 +6,6 @@ use std::sync::Arc;
 use stead_engine::Observer;
 use stead_engine::eval::Phase;
 use stead_engine::plan::{Options, Planned};
-use stead_lang::Files;
 use stead_state::{LocalState, State};
 use tokio_util::sync::CancellationToken;
 
@@ -15,9 +14,8 @@ use super::planning;
 use crate::args::{PlanArgs, PlanningArgs};
 use crate::error::Result;
 use crate::report::Report;
-use crate::session::{Given, Session, open_state};
+use crate::session::{Session, open_state};
 use crate::settled;
-use crate::world::Disk;
 
 pub(crate) async fn run(args: PlanArgs, origin: &Path) -> Result<u8> {
     let report = Report::new(&args.planning.report, args.format)?;
@@ -30,12 +28,7 @@ async fn plan(args: &PlanArgs, origin: &Path, report: &Report) -> Result<u8> {
     if let Some(path) = &args.generate_config_out {
         generate::check(path, options.mode)?;
     }
-    let load = |files: &dyn Files| {
-        let given = Given::Gather(&args.planning.variables);
-        Session::load_from(files, origin, given, args.planning.display.no_color)
-            .map(|session| session.with_compact_warnings(args.planning.display.compact_warnings))
-    };
-    let mut session = load(&Disk)?;
+    let mut session = begin(origin, &args.planning, &cancel).await?;
     let mut state = open_state(&args.planning.locking, "OperationTypePlan").await?;
     let writing = match &args.generate_config_out {
         None => None,
@@ -50,7 +43,7 @@ async fn plan(args: &PlanArgs, origin: &Path, report: &Report) -> Result<u8> {
             return Err(session.failure(writing.diagnostics.clone()));
         }
         if !writing.objects.is_empty() {
-            session = load(&writing.files())?;
+            session = session.of_files(&writing.files())?;
             options.generated.clone_from(&writing.objects);
         }
     }
@@ -78,6 +71,16 @@ async fn plan(args: &PlanArgs, origin: &Path, report: &Report) -> Result<u8> {
     } else {
         0
     })
+}
+
+/// Reads the stack, and asks for what is missing unless machines listen.
+pub(crate) async fn begin(
+    origin: &Path,
+    args: &PlanningArgs,
+    cancel: &CancellationToken,
+) -> Result<Session> {
+    let asks = !args.report.json;
+    Session::begin(origin, &args.variables, &args.display, asks, cancel).await
 }
 
 /// A plan with what an apply in the same run needs.

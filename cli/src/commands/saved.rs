@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use stead_engine::Plan;
-use stead_engine::eval::GivenVariable;
+use stead_engine::eval::{GivenVariable, Origin};
 use stead_engine::planfile::{self, PlanFile};
 use stead_engine::providers::Pool;
 use stead_state::State;
@@ -19,7 +19,6 @@ use crate::error::{CommandError, Result};
 use crate::report::{Headline, Report};
 use crate::session::{Given, Session, open_state};
 use crate::settled;
-use crate::variables::Source;
 use crate::world::PlannedFiles;
 use stead_engine::plan::Planned;
 
@@ -33,7 +32,7 @@ pub(crate) fn open(path: &Path, origin: &Path, no_color: bool) -> Result<(Sessio
         .map(|(name, value)| {
             let given = GivenVariable {
                 value: value.clone(),
-                origin: "the saved plan".into(),
+                origin: Origin::Elsewhere,
                 range: None,
             };
             (Arc::clone(name), given)
@@ -129,7 +128,7 @@ fn give_again(session: &mut Session, arguments: &VariableArgs, file: &PlanFile) 
     let found = session.gather_again(arguments)?;
     let mut given: BTreeMap<Arc<str>, GivenVariable> = BTreeMap::new();
     let mut diagnostics = Diagnostics::new();
-    for (name, (value, source)) in found {
+    for (name, value) in found {
         let Some(variable) = session.tree.root.module.variables.get(&name) else {
             continue;
         };
@@ -163,15 +162,15 @@ fn give_again(session: &mut Session, arguments: &VariableArgs, file: &PlanFile) 
             if planned.is_none_or(same) {
                 continue;
             }
-            match source {
-                Source::AutomaticFile => continue,
-                Source::Environment => Diagnostic::warning(
+            match value.origin {
+                Origin::AutomaticFile | Origin::Prompt | Origin::Elsewhere => continue,
+                Origin::Environment => Diagnostic::warning(
                     "Ignoring variable when applying a saved plan",
                     format!(
                         "The variable {name} cannot be overriden when applying a saved plan file, because a saved plan includes the variable values that were set when it was created. To declare an ephemeral variable which is not saved in the plan file, use ephemeral = true."
                     ),
                 ),
-                Source::CommandLine => Diagnostic::error(
+                Origin::Flag | Origin::NamedFile => Diagnostic::error(
                     "Can't change variable when applying a saved plan",
                     format!(
                         "The variable {name} cannot be set using the -var and -var-file options when applying a saved plan file, because a saved plan includes the variable values that were set when it was created. To declare an ephemeral variable which is not saved in the plan file, use ephemeral = true."

@@ -12,6 +12,7 @@ use crate::error::{CommandError, Result, colour_wanted};
 use crate::render::{self, Style};
 use crate::session::state_path;
 use crate::settled;
+use crate::world::Disk;
 
 pub(crate) fn run(args: ShowArgs, origin: &Path) -> Result<u8> {
     let style = Style {
@@ -20,15 +21,24 @@ pub(crate) fn run(args: ShowArgs, origin: &Path) -> Result<u8> {
     if let Some(path) = args.file.as_deref().filter(|p| planfile::is_plan(p)) {
         return plan(path, &args, origin);
     }
+    if args.file.is_none() {
+        crate::backend::in_folder(&Disk)?;
+    }
     let registry = crate::providers::registry()?;
     let path = state_path(args.file.as_deref());
-    let state = settled::read(&mut LocalState::at(&path))?;
-    if state.is_none() && args.file.is_some() {
-        return Err(CommandError::new(
-            "Failed to read the given file",
-            format!("{} is not there.", path.display()),
-        ));
-    }
+    let state = settled::read(&mut LocalState::at(&path));
+    let state = match (&args.file, state) {
+        (Some(_), Ok(None)) => {
+            return Err(CommandError::new(
+                "Failed to read the given file as a state or plan file",
+                format!(
+                    "State read error: Error loading statefile: open {}: no such file or directory.",
+                    path.display()
+                ),
+            ));
+        }
+        (_, state) => state?,
+    };
     if args.json {
         let json = render::json::state(&state.unwrap_or_else(State::new), &registry)?;
         print(&format!("{json}\n"));

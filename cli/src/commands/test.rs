@@ -5,7 +5,7 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use clap::{ArgAction, Args};
-use stead_engine::eval::{GivenVariable, Phase};
+use stead_engine::eval::{GivenVariable, Origin, Phase};
 use stead_engine::test::{Environment, GlobalValue, Status, TestObserver};
 use stead_lang::Files;
 use stead_lang::config::test_file::{TEST_DIRECTORY, TestSuite};
@@ -172,21 +172,21 @@ impl Globals {
         for (name, value) in std::env::vars_os() {
             let name = name.to_str().and_then(|n| n.strip_prefix("TF_VAR_"));
             if let (Some(name), Ok(text)) = (name, value.into_string()) {
-                let origin = format!("the environment variable TF_VAR_{name}");
+                let origin = Origin::Environment;
                 values.insert(name.into(), GlobalValue::Text { text, origin });
             }
         }
         for path in automatic(Path::new("")) {
-            self.file(&path, &mut values, diagnostics);
+            self.file(&path, Origin::AutomaticFile, &mut values, diagnostics);
         }
         for path in args.variables.files() {
-            self.file(path, &mut values, diagnostics);
+            self.file(path, Origin::NamedFile, &mut values, diagnostics);
         }
         for var in args.variables.values() {
             match var.split_once('=') {
                 Some((name, text)) => {
                     let text = text.to_owned();
-                    let origin = "the -var option".to_owned();
+                    let origin = Origin::Flag;
                     values.insert(name.trim().into(), GlobalValue::Text { text, origin });
                 }
                 None => diagnostics.push(Diagnostic::error(
@@ -198,7 +198,7 @@ impl Globals {
         self.in_tests.clone_from(&values);
         for path in automatic(Path::new(&args.test_directory)) {
             let mut own = BTreeMap::new();
-            self.file(&path, &mut own, diagnostics);
+            self.file(&path, Origin::AutomaticFile, &mut own, diagnostics);
             self.in_tests.append(&mut own);
         }
         self.everywhere = values;
@@ -207,6 +207,7 @@ impl Globals {
     fn file(
         &mut self,
         path: &Path,
+        origin: Origin,
         values: &mut BTreeMap<Arc<str>, GlobalValue>,
         diagnostics: &mut Diagnostics,
     ) {
@@ -215,11 +216,10 @@ impl Globals {
         if let Some(source) = &source {
             self.sources.add(source);
         }
-        let origin = path.display().to_string();
         values.extend(found.into_iter().map(|(name, given)| {
             let value = GivenVariable {
                 value: given.value,
-                origin: origin.clone(),
+                origin,
                 range: given.range,
             };
             (name, GlobalValue::Value(value))

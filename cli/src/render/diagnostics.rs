@@ -8,6 +8,7 @@ use stead_lang::syntax::SourceFile;
 use stead_value::{Diagnostic, Diagnostics, Severity};
 
 use super::Style;
+use super::arrange::{Layout, grouped};
 use super::snippet::Snippet;
 use super::text::{self, wrap};
 
@@ -32,31 +33,39 @@ impl Sources {
 }
 
 /// All diagnostics, errors last, so that they stand where the eye is.
-pub(crate) fn render(diagnostics: &Diagnostics, sources: &Sources, style: Style) -> String {
+pub(crate) fn render(
+    diagnostics: &Diagnostics,
+    sources: &Sources,
+    style: Style,
+    layout: Layout,
+) -> String {
     let mut out = String::new();
-    for severity in [Severity::Warning, Severity::Error] {
-        // The same problem of several instances of one object is told once.
-        let mut told = HashSet::new();
-        for diagnostic in diagnostics.iter().filter(|d| d.severity == severity) {
-            let place = diagnostic
-                .subject
-                .as_ref()
-                .map(|r| (&*r.file, r.start.byte, r.end.byte));
-            if place.is_none() || told.insert((&diagnostic.summary, &diagnostic.detail, place)) {
-                out.push_str(&render_one(diagnostic, sources, style));
-            }
+    // The same problem at the same place is told once, however often an expression there was evaluated.
+    let mut told = HashSet::new();
+    for group in grouped(diagnostics, layout) {
+        let one = group.first;
+        let place = one
+            .subject
+            .as_ref()
+            .map(|r| (&*r.file, r.start.byte, r.end.byte));
+        if place.is_none() || told.insert((&one.summary, &one.detail, &one.address, place)) {
+            out.push_str(&render_one(&group.told(), sources, style));
         }
     }
     out
 }
 
 /// Warnings as one line each, with their place (`-compact-warnings`).
-pub(crate) fn compact(warnings: &Diagnostics, style: Style) -> String {
+pub(crate) fn compact(warnings: &Diagnostics, style: Style, layout: Layout) -> String {
     let mut out = format!("\n{}\n\n", style.bold_yellow("Warnings:"));
-    for warning in warnings.iter() {
-        let _ = writeln!(out, "- {}", warning.summary);
-        if let Some(range) = &warning.subject {
-            let _ = writeln!(out, "  on {} line {}", range.file, range.start.line);
+    for group in grouped(warnings, layout) {
+        let _ = writeln!(out, "- {}", group.first.summary);
+        if let Some(range) = &group.first.subject {
+            let more = match group.more {
+                0 => String::new(),
+                n => format!(" (and {n} more)"),
+            };
+            let _ = writeln!(out, "  on {} line {}{more}", range.file, range.start.line);
         }
     }
     out.push_str("\nTo see the full warning notes, run stead without -compact-warnings.\n");
@@ -125,10 +134,27 @@ fn excerpt(text: &mut String, diagnostic: &Diagnostic, sources: &Sources, style:
             underline(text, source, range, style);
         }
     }
-    if diagnostic.values.is_empty() {
+    let called = diagnostic.call.as_deref();
+    let signature = called.and_then(|call| call.signature.as_ref());
+    if diagnostic.values.is_empty() && signature.is_none() {
         return;
     }
     let _ = writeln!(text, "    {}", style.dim("├────────────────"));
+    if let (Some(call), Some(signature)) = (called, signature) {
+        let mut parameters: Vec<String> = signature
+            .parameters
+            .iter()
+            .map(|p| p.name.clone())
+            .collect();
+        parameters.extend(signature.variadic.iter().map(|p| format!("{}...", p.name)));
+        let _ = writeln!(
+            text,
+            "    {} while calling {}({})",
+            style.dim("│"),
+            style.bold(&call.name),
+            parameters.join(", ")
+        );
+    }
     let mut values: Vec<_> = diagnostic.values.iter().collect();
     values.sort();
     for (expression, value) in values {

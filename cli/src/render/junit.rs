@@ -6,6 +6,7 @@ use stead_engine::test::{FileReport, RunReport, Status, SuiteReport};
 use stead_value::{Diagnostic, Diagnostics};
 
 use super::Style;
+use super::arrange::Layout;
 use super::diagnostics::{Sources, render};
 
 /// The report. `stopped`: an interrupt is why the last runs were skipped.
@@ -146,7 +147,10 @@ fn element(out: &mut String, name: &str, message: &str, body: &str) {
 
 fn plain(diagnostics: impl Iterator<Item = Diagnostic>, sources: &Sources) -> String {
     diagnostics
-        .map(|d| render(&Diagnostics::from(d), sources, Style::default()))
+        .map(|d| {
+            let (style, layout) = (Style::default(), Layout::default());
+            render(&Diagnostics::from(d), sources, style, layout)
+        })
         .collect()
 }
 

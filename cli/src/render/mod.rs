@@ -1,5 +1,6 @@
 //! Plain values in, text for people or JSON for machines out.
 
+pub(crate) mod arrange;
 pub(crate) mod console;
 pub(crate) mod diagnostics;
 pub(crate) mod diff;

@@ -7,9 +7,10 @@ use stead_engine::test::{
     FileReport, Left, Progress, RunReport, Status, SuiteReport, TestObserver, Unfinished, Verbose,
 };
 use stead_lang::config::test_file::TestSuite;
-use stead_value::{Diagnostic, Diagnostics, Severity, SourceRange};
+use stead_value::Diagnostics;
 
 use super::Style;
+use super::arrange::{Layout, grouped};
 use super::diagnostics::{Sources, render};
 use crate::commands::test::Output;
 use crate::commands::{print, print_error};
@@ -43,8 +44,15 @@ impl<'s> Human<'s> {
     }
 
     fn show(&self, diagnostics: &Diagnostics) {
-        for diagnostic in consolidated(sorted(diagnostics)) {
-            let text = render(&diagnostic.clone().into(), &self.sources, self.style);
+        let layout = Layout::default();
+        for group in grouped(diagnostics, layout) {
+            let diagnostic = group.told();
+            let text = render(
+                &diagnostic.clone().into(),
+                &self.sources,
+                self.style,
+                layout,
+            );
             if diagnostic.is_error() {
                 print_error(&text);
             } else {
@@ -66,53 +74,6 @@ impl<'s> Human<'s> {
             },
         }
     }
-}
-
-/// Warnings first, then by place, otherwise as they were found.
-pub(super) fn sorted(diagnostics: &Diagnostics) -> Vec<&Diagnostic> {
-    let mut sorted: Vec<_> = diagnostics.iter().collect();
-    let place = |range: &SourceRange| {
-        let depth = range.file.matches('/').count();
-        (
-            depth,
-            range.file.to_string(),
-            range.start.byte,
-            range.end.byte,
-        )
-    };
-    sorted.sort_by_key(|d| {
-        let rank = u8::from(d.severity == Severity::Error);
-        (rank, d.subject.as_ref().map(place))
-    });
-    sorted
-}
-
-/// Warnings that differ in their places alone, taken together; those of conditions stay as they are.
-fn consolidated(diagnostics: Vec<&Diagnostic>) -> Vec<Diagnostic> {
-    let alike = |d: &Diagnostic| !d.is_error() && d.subject.is_some() && d.condition.is_none();
-    let mut found: Vec<(Diagnostic, usize)> = Vec::new();
-    for diagnostic in diagnostics {
-        let first = found
-            .iter_mut()
-            .find(|(d, _)| alike(d) && alike(diagnostic) && d.summary == diagnostic.summary);
-        match first {
-            Some((_, more)) => *more += 1,
-            None => found.push((diagnostic.clone(), 0)),
-        }
-    }
-    let found = found.into_iter().map(|(mut diagnostic, more)| {
-        match more {
-            0 => {}
-            1 => diagnostic
-                .detail
-                .push_str("\n\n(and one more similar warning elsewhere)"),
-            n => diagnostic
-                .detail
-                .push_str(&format!("\n\n(and {n} more similar warnings elsewhere)")),
-        }
-        diagnostic
-    });
-    found.collect()
 }
 
 /// How many runs turned out in which way, as the last line says it.

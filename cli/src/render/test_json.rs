@@ -10,9 +10,10 @@ use stead_engine::test::{
 use stead_lang::config::test_file::TestSuite;
 use stead_value::Diagnostics;
 
+use super::arrange::sorted;
 use super::diagnostics::Sources;
 use super::json::diagnostic;
-use super::test::{sorted, summary};
+use super::test::summary;
 use crate::commands::print;
 use crate::commands::test::Output;
 use crate::session::{Session, TERRAFORM_VERSION};

@@ -515,10 +515,12 @@ impl<'e, 'c> Executor<'e, 'c> {
                 {
                     self.diagnostics.push(diagnostic);
                 }
+                // There is nothing that conditions could be about.
+                flight.value = None;
                 let name = address.to_string();
                 let located = locate(outcome.diagnostics, &flight.ranges, &name);
                 self.diagnostics.extend(crate::plan::as_warnings(located));
-                return self.conclude(id, address, &flight, true);
+                return self.conclude(id, &change, &flight, true);
             }
         }
         self.diagnostics.extend(locate(
@@ -536,8 +538,7 @@ impl<'e, 'c> Executor<'e, 'c> {
         if ok && !flight.provisioners.is_empty() {
             return self.start_provisioning(id, &change, flight);
         }
-        let ok = ok && self.check_afterwards(&change, &flight);
-        self.conclude(id, address, &flight, ok);
+        self.conclude(id, &change, &flight, ok);
     }
 
     /// The check block that a data source belongs to.
@@ -550,7 +551,8 @@ impl<'e, 'c> Executor<'e, 'c> {
     }
 
     /// An operation is over, with all that belongs to it.
-    fn conclude(&mut self, id: OpId, address: ResourceInstance, flight: &Flight, ok: bool) {
+    fn conclude(&mut self, id: OpId, change: &ResourceChange, flight: &Flight, ok: bool) {
+        let address = change.address.clone();
         let (action, elapsed) = (flight.action, flight.started.elapsed());
         if ok {
             self.count(self.plan.graph.op(id));
@@ -568,7 +570,12 @@ impl<'e, 'c> Executor<'e, 'c> {
                 id: flight.shown_id.clone(),
                 elapsed,
             });
-            self.done(id);
+            // The object is done; what goes on with it may not.
+            if self.check_afterwards(change, flight) {
+                self.done(id);
+            } else {
+                self.failed(id);
+            }
         } else {
             self.observer.event(Event::Failed {
                 address,

@@ -142,7 +142,7 @@ impl Executor<'_, '_> {
             self.diagnostics.extend(errors);
             let object = crate::eval::Object::Instance(address.clone());
             self.evaluator.publish_failed(self.evaluator.id(object));
-            return self.conclude(id, address, &flight, false);
+            return self.conclude(id, &change, &flight, false);
         }
         if let Some((object, provider)) = self.state.current(&address) {
             let (mut object, provider) = (object.clone(), provider.clone());
@@ -150,8 +150,7 @@ impl Executor<'_, '_> {
             self.state.set_current(&address, &provider, Some(object));
             self.record(sink, &address, None);
         }
-        let ok = self.check_afterwards(&change, &flight);
-        self.conclude(id, address, &flight, ok);
+        self.conclude(id, &change, &flight, true);
     }
 }
 

@@ -1,7 +1,7 @@
 //! Conditions: validations, pre- and postconditions, assertions.
 
 use stead_lang::config::{CheckRule, Variable};
-use stead_lang::expr::{Scope, Target, evaluate, reference_values};
+use stead_lang::expr::{About, Scope, Target, evaluate, reference_values};
 use stead_value::addr::Module as ModulePath;
 use stead_value::condition::Condition;
 use stead_value::{Diagnostic, Diagnostics, Marks, Severity, SourceRange, Type, Value};
@@ -112,11 +112,10 @@ impl<'c> Evaluator<'c> {
         let (condition, _) = condition.value.unmark_deep();
         if !condition.is_known() {
             if rules.kind == RuleKind::Assertion && self.settings.phase != Phase::Validate {
-                diagnostics.push(
-                    Diagnostic::warning("Check block assertion known after apply", "The condition could not be evaluated at this time, a result will be known when this plan is applied.")
-                        .at(rule.condition.range())
-                        .of_condition(rules.condition()),
-                );
+                let mut later = Diagnostic::warning("Check block assertion known after apply", "The condition could not be evaluated at this time, a result will be known when this plan is applied.")
+                    .at(rule.condition.range());
+                later.values = reference_values(&rule.condition, scope, About::Anything);
+                diagnostics.push(later.of_condition(rules.condition()));
             }
             return status(CheckStatus::Unknown);
         }
@@ -159,7 +158,7 @@ impl<'c> Evaluator<'c> {
         }
         let mut failure = self.failure(rules, rule, message.as_deref());
         failure.severity = rules.severity;
-        failure.values = reference_values(&rule.condition, scope);
+        failure.values = reference_values(&rule.condition, scope, About::Anything);
         diagnostics.push(failure.of_condition(rules.condition()));
         RuleResult {
             status: CheckStatus::Fail,

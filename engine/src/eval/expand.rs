@@ -5,7 +5,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use stead_lang::config;
-use stead_lang::expr::{Evaluation, evaluate};
+use stead_lang::expr::{About, Evaluation, evaluate, reference_values};
+use stead_lang::syntax::Expression;
 use stead_state::ResourceId;
 use stead_value::addr::{InstanceKey, Resource, ResourceMode};
 use stead_value::{Diagnostic, Kind, Marks, SourceRange, Type, Value};
@@ -168,28 +169,22 @@ impl<'c> Evaluator<'c> {
         repetition: &config::Repetition,
     ) -> Evaluation {
         let scope = self.scope(module, Repetition::default());
-        let (evaluation, read): (Evaluation, fn(&Value) -> Result<Expansion, Refusal>) =
-            match repetition {
-                config::Repetition::Single => {
-                    self.expansions
-                        .borrow_mut()
-                        .insert(id, Rc::new(Expansion::Single));
-                    return Evaluation::of(Value::bool(true));
-                }
-                config::Repetition::Count(e) => (evaluate(e, &scope), read_count),
-                config::Repetition::ForEach(e) => (evaluate(e, &scope), read_for_each),
-                config::Repetition::Enabled(e) => (evaluate(e, &scope), read_enabled),
-            };
-        let range = match repetition {
-            config::Repetition::Count(e)
-            | config::Repetition::ForEach(e)
-            | config::Repetition::Enabled(e) => e.range(),
-            config::Repetition::Single => return evaluation,
+        let (expr, read): (&Expression, fn(&Value) -> Result<Expansion, Refusal>) = match repetition
+        {
+            config::Repetition::Single => {
+                self.expansions
+                    .borrow_mut()
+                    .insert(id, Rc::new(Expansion::Single));
+                return Evaluation::of(Value::bool(true));
+            }
+            config::Repetition::Count(e) => (e, read_count),
+            config::Repetition::ForEach(e) => (e, read_for_each),
+            config::Repetition::Enabled(e) => (e, read_enabled),
         };
+        let mut evaluation = evaluate(expr, &scope);
         if !evaluation.is_settled() {
             return evaluation;
         }
-        let mut evaluation = evaluation;
         match read(&evaluation.value) {
             // Validation looks at what one instance says, whichever and however many there will be.
             Ok(_) if self.settings.phase == Phase::Validate => {
@@ -208,8 +203,11 @@ impl<'c> Evaluator<'c> {
                     .insert(id, Rc::new(Expansion::Unknown));
                 evaluation.value = Value::bool(true);
             }
-            Err(Refusal::Unknown(diagnostic) | Refusal::Wrong(diagnostic)) => {
-                evaluation.diagnostics.push(at(diagnostic, range));
+            Err(refusal) => {
+                let about = refusal.about();
+                let mut diagnostic = at(refusal.into_diagnostic(), expr.range());
+                diagnostic.values = reference_values(expr, &scope, about);
+                evaluation.diagnostics.push(diagnostic);
             }
         }
         evaluation
@@ -278,13 +276,24 @@ impl<'c> Evaluator<'c> {
 /// Why a value does not say which instances there are.
 pub(super) enum Refusal {
     Unknown(Diagnostic),
+    Sensitive(Diagnostic),
     Wrong(Diagnostic),
 }
 
 impl Refusal {
     pub(super) fn into_diagnostic(self) -> Diagnostic {
         match self {
-            Refusal::Unknown(diagnostic) | Refusal::Wrong(diagnostic) => diagnostic,
+            Refusal::Unknown(diagnostic)
+            | Refusal::Sensitive(diagnostic)
+            | Refusal::Wrong(diagnostic) => diagnostic,
+        }
+    }
+
+    pub(super) fn about(&self) -> About {
+        match self {
+            Refusal::Unknown(_) => About::Unknown,
+            Refusal::Sensitive(_) => About::Sensitive,
+            Refusal::Wrong(_) => About::Anything,
         }
     }
 }
@@ -320,7 +329,7 @@ fn read_count(value: &Value) -> Result<Expansion, Refusal> {
     if !number.is_known() {
         return Err(Refusal::Unknown(Diagnostic::error(
             "Invalid count argument",
-            "The \"count\" value depends on resource attributes that cannot be determined until apply, so stead cannot predict how many instances will be created. Set it from values that are known now (variables, locals, attributes that are in the configuration).",
+            "The \"count\" value depends on resource attributes that cannot be determined until apply, so stead cannot predict how many instances will be created. To work around this, use the -target argument to first apply only the resources that the count depends on.",
         )));
     }
     match number.as_i64() {
@@ -372,7 +381,10 @@ pub(super) fn read_for_each(value: &Value) -> Result<Expansion, Refusal> {
         |detail: String| Refusal::Wrong(Diagnostic::error("Invalid for_each argument", detail));
     let (value, marks) = value.clone().unmark();
     if marks.contains(Marks::SENSITIVE) {
-        return Err(wrong("Sensitive values, or values derived from sensitive values, cannot be used as for_each arguments. If used, the sensitive value could be exposed as a resource instance key.".into()));
+        return Err(Refusal::Sensitive(Diagnostic::error(
+            "Invalid for_each argument",
+            "Sensitive values, or values derived from sensitive values, cannot be used as for_each arguments. If used, the sensitive value could be exposed as a resource instance key.",
+        )));
     }
     if marks.contains(Marks::EPHEMERAL) {
         return Err(wrong("The given \"for_each\" value is derived from an ephemeral value, which cannot be used as the for_each argument.".into()));

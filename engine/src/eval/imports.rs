@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use stead_lang::config::Import;
-use stead_lang::expr::{Evaluation, evaluate};
+use stead_lang::expr::{Evaluation, evaluate, reference_values};
 use stead_lang::syntax::{ExprKind, Expression, Step, StepKind};
 use stead_value::addr::{
     ConfigResource, InstanceKey, Module, ModuleInstance, Resource, ResourceInstance, ResourceMode,
@@ -123,7 +123,11 @@ impl Evaluator<'_> {
                     }];
                 }
                 Err(refusal) => {
-                    diagnostics.push(refusal.into_diagnostic().at(for_each.range()));
+                    let about = refusal.about();
+                    let mut diagnostic = refusal.into_diagnostic().at(for_each.range());
+                    let scope = self.scope(ROOT, Repetition::default());
+                    diagnostic.values = reference_values(for_each, &scope, about);
+                    diagnostics.push(diagnostic);
                     return (Vec::new(), diagnostics);
                 }
             }

@@ -37,6 +37,7 @@ pub use expand::{Expansion, Repeated};
 pub use imports::{ImportTarget, has_key, import_resource};
 pub use instance::InstanceConfig;
 pub use scope::{EvalScope, Repetition};
+pub use variables::no_value;
 
 /// A module instance within one evaluator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -133,10 +134,26 @@ fn environment(settings: &Settings) -> stead_lang::expr::Environment<'_> {
 #[derive(Clone, Debug)]
 pub struct GivenVariable {
     pub value: Value,
-    /// `-var`, `terraform.tfvars`, …, for messages.
-    pub origin: String,
+    pub origin: Origin,
     /// Where it stands, when it stands in a file.
     pub range: Option<stead_value::SourceRange>,
+}
+
+/// Where a root variable's value comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// `-var`.
+    Flag,
+    /// A file that `-var-file` names.
+    NamedFile,
+    /// A file that is read without being named.
+    AutomaticFile,
+    /// `TF_VAR_…`.
+    Environment,
+    /// An answer to a question.
+    Prompt,
+    /// A saved plan, a test file: nowhere where this command was given it.
+    Elsewhere,
 }
 
 enum Memo {

@@ -6,7 +6,7 @@ use stead_lang::config::Variable;
 use stead_lang::expr::{Evaluation, evaluate};
 use stead_value::{Diagnostic, Marks, Type, Value};
 
-use super::{Evaluator, ModuleId, Phase, Repetition};
+use super::{Evaluator, GivenVariable, ModuleId, Origin, Phase, Repetition};
 
 impl Evaluator<'_> {
     pub(super) fn local(&self, module: ModuleId, name: &Arc<str>) -> Evaluation {
@@ -42,7 +42,7 @@ impl Evaluator<'_> {
             evaluation.diagnostics.push(
                 Diagnostic::error(
                     "Output refers to sensitive values",
-                    "To reduce the risk of accidentally exporting sensitive data that was intended to be only internal, any root module output containing sensitive data must be explicitly marked as sensitive, to confirm your intent.\n\nIf you do intend to export this data, annotate the output value as sensitive by adding the following argument:\n    sensitive = true",
+                    "To reduce the risk of accidentally exporting sensitive data that was intended to be only internal, stead requires that any root module output containing sensitive data be explicitly marked as sensitive, to confirm your intent.\n\nIf you do intend to export this data, annotate the output value as sensitive by adding the following argument:\n    sensitive = true",
                 )
                 .at(output.range.clone()),
             );
@@ -133,16 +133,15 @@ impl Evaluator<'_> {
         let Some(given) = self.settings.variables.get(&variable.name) else {
             return self.default_of(variable);
         };
-        match variable.accept(&given.value) {
+        let accepted = match &given.range {
+            Some(place) => variable.accept_at(&given.value, place),
+            None => variable.accept_from(&given.value, &given.how(&variable.name)),
+        };
+        match accepted {
             Ok(value) => Evaluation::of(value),
-            Err(mut diagnostic) => {
-                let place = given.range.clone().unwrap_or_else(|| {
-                    diagnostic.detail =
-                        format!("{} It comes from {}.", diagnostic.detail, given.origin);
-                    variable.range.clone()
-                });
+            Err(diagnostic) => {
                 let mut evaluation = failed();
-                evaluation.diagnostics.push(diagnostic.at(place));
+                evaluation.diagnostics.push(diagnostic);
                 evaluation
             }
         }
@@ -162,14 +161,34 @@ impl Evaluator<'_> {
             },
             None => {
                 let mut evaluation = failed();
-                evaluation.diagnostics.push(
-                    Diagnostic::error(
-                        "No value for required variable",
-                        format!("The variable \"{}\" is not set, and has no default value. Set it with -var=\"{}=…\", in terraform.tfvars, or in the environment as TF_VAR_{}.", variable.name, variable.name, variable.name),
-                    )
-                    .at(variable.range.clone()),
-                );
+                evaluation.diagnostics.push(no_value(variable));
                 evaluation
+            }
+        }
+    }
+}
+
+/// A required root variable that nothing gives a value.
+pub fn no_value(variable: &Variable) -> Diagnostic {
+    Diagnostic::error(
+        "No value for required variable",
+        format!(
+            "The root module input variable \"{}\" is not set, and has no default value. Use a -var or -var-file command line argument to provide a value for this variable.",
+            variable.name
+        ),
+    )
+    .at(variable.range.clone())
+}
+
+impl GivenVariable {
+    /// How it was set, for messages about a value that stands in no file.
+    fn how(&self, name: &str) -> String {
+        match self.origin {
+            Origin::Flag => format!("set using -var=\"{name}=...\""),
+            Origin::Environment => format!("set using the TF_VAR_{name} environment variable"),
+            Origin::Prompt => "set using an interactive prompt".into(),
+            Origin::NamedFile | Origin::AutomaticFile | Origin::Elsewhere => {
+                "set from outside of the configuration".into()
             }
         }
     }

@@ -113,13 +113,17 @@ impl Planner<'_, '_> {
             false
         });
         failed |= unmet || diagnostics.has_errors();
-        self.diagnostics.extend(diagnostics.into_iter().map(|d| {
-            if d.address.is_none() {
+        // What the text alone shows is wrong for whichever instance: its place says where.
+        let anywhere = |d: &Diagnostic| self.kind == Kind::Validate && d.subject.is_some();
+        let placed = diagnostics.into_iter().map(|d| {
+            if d.address.is_none() && !anywhere(&d) {
                 d.address(address.to_string())
             } else {
                 d
             }
-        }));
+        });
+        let placed: Vec<Diagnostic> = placed.collect();
+        self.diagnostics.extend(placed);
         if failed {
             return self.publish_failed(id);
         }

@@ -669,7 +669,11 @@ impl<'e, 'c> Planner<'e, 'c> {
         let plan = Plan {
             mode: self.options.mode,
             changes,
-            drift: self.drift,
+            // What is destroyed is destroyed whatever has changed.
+            drift: match self.options.mode {
+                PlanMode::Destroy => Vec::new(),
+                PlanMode::Normal | PlanMode::RefreshOnly => self.drift,
+            },
             outputs,
             variables,
             prior_state: self.state,

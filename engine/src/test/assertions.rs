@@ -6,7 +6,7 @@ use std::sync::Arc;
 use stead_lang::config::CheckRule;
 use stead_lang::config::test_file::TestRun;
 use stead_lang::expr::{
-    Environment, Reference, Resolved, Scope, Target, evaluate, reference_values, references,
+    About, Environment, Reference, Resolved, Scope, Target, evaluate, reference_values, references,
 };
 use stead_value::addr::ResourceMode;
 use stead_value::convert::convert;
@@ -82,7 +82,7 @@ fn assert_one(
     }
     let mut report = |summary: &str, detail: String| {
         let mut diagnostic = Diagnostic::error(summary, detail).at(rule.condition.range());
-        diagnostic.values = reference_values(&rule.condition, scope);
+        diagnostic.values = reference_values(&rule.condition, scope, About::Anything);
         diagnostics.push(diagnostic);
     };
     let (value, _) = condition.value.unmark_deep();

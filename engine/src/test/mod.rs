@@ -23,7 +23,7 @@ use stead_lang::config::test_file::TestSuite;
 use stead_lang::functions::World;
 use tokio_util::sync::CancellationToken;
 
-use crate::eval::{GivenVariable, Settings};
+use crate::eval::{GivenVariable, Origin, Settings};
 use crate::providers::Registry;
 
 pub use report::{
@@ -63,6 +63,6 @@ pub enum GlobalValue {
     /// What it means depends on the variable's type.
     Text {
         text: String,
-        origin: String,
+        origin: Origin,
     },
 }

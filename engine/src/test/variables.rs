@@ -14,7 +14,7 @@ use stead_value::{Diagnostic, Diagnostics, SourceRange, Value};
 
 use super::GlobalValue;
 use super::scope::{Outputs, Place, TestScope, at_expression};
-use crate::eval::{GivenVariable, Settings};
+use crate::eval::{GivenVariable, Origin, Settings};
 
 /// The variables around a run: those of its file, and those from outside. Each is evaluated once; what is wrong with it is said once.
 pub(super) struct Surrounding<'a> {
@@ -80,14 +80,14 @@ impl<'a> Surrounding<'a> {
             GlobalValue::Value(value) => Some(value.clone()),
             GlobalValue::Text { text, origin } => {
                 let (value, problems) = match self.module.variables.get(name) {
-                    Some(variable) => value_from_text(variable, text, origin),
-                    None => undeclared_from_text(text, origin),
+                    Some(variable) => value_from_text(variable, text),
+                    None => undeclared_from_text(name, text),
                 };
                 diagnostics.extend(problems);
                 let value = value.map_or_else(Value::dynamic, |v| v.value);
                 Some(GivenVariable {
                     value,
-                    origin: origin.clone(),
+                    origin: *origin,
                     range: None,
                 })
             }
@@ -146,7 +146,7 @@ fn variables_of(expr: &Expression) -> BTreeSet<Arc<str>> {
 fn given(value: Value, range: Option<SourceRange>) -> GivenVariable {
     GivenVariable {
         value,
-        origin: "the test file".into(),
+        origin: Origin::Elsewhere,
         range,
     }
 }

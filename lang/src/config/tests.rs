@@ -327,7 +327,7 @@ variable "p" {
     );
     let variables = &tree.root.module.variables;
     let text = |name: &str, text: &str| {
-        let (value, diagnostics) = value_from_text(&variables[name], text, "<value for var.l>");
+        let (value, diagnostics) = value_from_text(&variables[name], text);
         match value {
             Some(value) => match variables[name].accept(&value.value) {
                 Ok(value) => show(&value),

@@ -84,12 +84,8 @@ fn misplaced(block: &Block) -> Diagnostic {
 }
 
 /// The value of `-var NAME=TEXT` or an environment variable: plain text for strings and untyped variables, an expression
-/// for all else. `origin` says where the text came from, for messages.
-pub fn value_from_text(
-    variable: &Variable,
-    text: &str,
-    origin: &str,
-) -> (Option<GivenValue>, Diagnostics) {
+/// for all else.
+pub fn value_from_text(variable: &Variable, text: &str) -> (Option<GivenValue>, Diagnostics) {
     let literal = matches!(
         variable.constraint.ty,
         Type::String | Type::Number | Type::Bool
@@ -103,11 +99,12 @@ pub fn value_from_text(
             Diagnostics::new(),
         );
     }
-    from_expression(text, origin)
+    from_expression(&variable.name, text)
 }
 
-fn from_expression(text: &str, origin: &str) -> (Option<GivenValue>, Diagnostics) {
-    let source = Arc::new(SourceFile::new(origin, text));
+fn from_expression(name: &str, text: &str) -> (Option<GivenValue>, Diagnostics) {
+    let file = format!("<value for var.{name}>");
+    let source = Arc::new(SourceFile::new(file, text));
     let (expr, diagnostics) = parse_expression(&source);
     if diagnostics.has_errors() {
         return (None, diagnostics);
@@ -127,8 +124,8 @@ fn from_expression(text: &str, origin: &str) -> (Option<GivenValue>, Diagnostics
 }
 
 /// The value of a text for a variable that nothing declares: an expression.
-pub fn undeclared_from_text(text: &str, origin: &str) -> (Option<GivenValue>, Diagnostics) {
-    from_expression(text, origin)
+pub fn undeclared_from_text(name: &str, text: &str) -> (Option<GivenValue>, Diagnostics) {
+    from_expression(name, text)
 }
 
 impl Variable {
@@ -140,39 +137,84 @@ impl Variable {
 
     /// As [`Variable::accept`], for a variable of the module with this address.
     pub fn accept_in(&self, given: &Value, module: &str) -> Result<Value, Diagnostic> {
-        let mut value = given.clone();
-        if value.is_null() && !self.nullable {
-            match &self.default {
-                Some(default) => value = default.clone().with_marks(given.marks()),
-                None => {
-                    return Err(Diagnostic::error(
-                        "Required variable not set",
-                        format!(
-                            "The variable \"{}\" is required, and null is not allowed.",
-                            self.name
-                        ),
-                    ));
-                }
-            }
-        }
-        let converted = convert(&self.constraint.defaults.apply(&value), &self.constraint.ty)
-            .map_err(|error| {
-                let path = super::content::before(&error.path);
+        self.suit(given).map_err(|unsuitable| match unsuitable {
+            Unsuitable::Null => Diagnostic::error(
+                unsuitable.summary(),
+                format!(
+                    "The variable \"{}\" is required, and null is not allowed.",
+                    self.name
+                ),
+            ),
+            Unsuitable::Type(why) => {
                 let within = if module.is_empty() {
                     String::new()
                 } else {
                     format!("{module}.")
                 };
+                let at = super::content::place(&self.range);
                 Diagnostic::error(
-                    "Invalid value for input variable",
+                    INVALID,
                     format!(
-                        "The given value is not suitable for {within}var.{} declared at {}: {path}{error}.",
-                        self.name,
-                        super::content::place(&self.range)
+                        "The given value is not suitable for {within}var.{} declared at {at}: {why}.",
+                        self.name
                     ),
                 )
-            })?;
-        let mut converted = converted;
+            }
+        })
+    }
+
+    /// As [`Variable::accept`], for a root variable whose value stands in a file. Other people may see the diagnostic than the file:
+    /// it shows nothing of a sensitive value.
+    pub fn accept_at(&self, given: &Value, place: &SourceRange) -> Result<Value, Diagnostic> {
+        match self.suit(given) {
+            Err(Unsuitable::Type(why)) if self.sensitive => Err(Diagnostic::error(
+                INVALID,
+                format!(
+                    "The given value is not suitable for var.{}, which is sensitive: {why}. Invalid value defined at {}.",
+                    self.name,
+                    super::content::place(place)
+                ),
+            )
+            .at(self.range.clone())),
+            Err(Unsuitable::Null) => Err(Diagnostic::error(
+                Unsuitable::Null.summary(),
+                format!(
+                    "The given value is not suitable for var.{} defined at {}: required variable may not be set to null.",
+                    self.name,
+                    super::content::place(&self.range)
+                ),
+            )
+            .at(place.clone())),
+            _ => self.accept(given).map_err(|wrong| wrong.at(place.clone())),
+        }
+    }
+
+    /// As [`Variable::accept`], for a root variable whose value stands in no file. `how`: "set using …".
+    pub fn accept_from(&self, given: &Value, how: &str) -> Result<Value, Diagnostic> {
+        self.suit(given).map_err(|unsuitable| {
+            let why = match &unsuitable {
+                Unsuitable::Null => "required variable may not be set to null",
+                Unsuitable::Type(why) => why,
+            };
+            Diagnostic::error(
+                unsuitable.summary(),
+                format!("Unsuitable value for var.{} {how}: {why}.", self.name),
+            )
+            .at(self.range.clone())
+        })
+    }
+
+    fn suit(&self, given: &Value) -> Result<Value, Unsuitable> {
+        let mut value = given.clone();
+        if value.is_null() && !self.nullable {
+            let default = self.default.as_ref().ok_or(Unsuitable::Null)?;
+            value = default.clone().with_marks(given.marks());
+        }
+        let mut converted = convert(&self.constraint.defaults.apply(&value), &self.constraint.ty)
+            .map_err(|error| {
+            let path = super::content::before(&error.path);
+            Unsuitable::Type(format!("{path}{error}"))
+        })?;
         if self.sensitive {
             converted = converted.sensitive();
         }
@@ -180,5 +222,22 @@ impl Variable {
             converted = converted.with_marks(stead_value::Marks::EPHEMERAL);
         }
         Ok(converted)
+    }
+}
+
+/// Why a variable does not take a value.
+enum Unsuitable {
+    Null,
+    Type(String),
+}
+
+const INVALID: &str = "Invalid value for input variable";
+
+impl Unsuitable {
+    fn summary(&self) -> &'static str {
+        match self {
+            Unsuitable::Null => "Required variable not set",
+            Unsuitable::Type(_) => INVALID,
+        }
     }
 }

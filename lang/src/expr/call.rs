@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use stead_value::convert::{convert, convertible};
-use stead_value::{Diagnostics, Kind, Marks, Type, Value};
+use stead_value::{CalledFunction, Diagnostics, Kind, Marks, Type, Value};
 
 use super::eval::Evaluator;
 use super::start::start_span;
 use crate::config::{parse_type, place};
-use crate::functions::count_problem;
+use crate::functions::{self, Function, count_problem};
 use crate::syntax::{Call, Expr, Expression, Span};
 
 /// An argument with the place that messages about it point to.
@@ -26,8 +26,9 @@ impl Evaluator<'_> {
                 "Functions may not be called here.",
             );
         }
-        match call.name.strip_prefix("core::").unwrap_or(&call.name) {
-            "try" if !call.expand => self.try_call(&call.args, call.name_span.to(call.open_paren)),
+        let name = call.name.strip_prefix("core::").unwrap_or(&call.name);
+        match name {
+            "try" if !call.expand => self.try_call(call),
             "can" if !call.expand => self.can_call(call),
             "convert" if !call.expand => self.convert_call(call),
             name => {
@@ -35,7 +36,8 @@ impl Evaluator<'_> {
                 let Some(arguments) = self.arguments(call) else {
                     return Value::dynamic();
                 };
-                match name.split_once("::") {
+                let errors_of_arguments = self.outcome.diagnostics.len();
+                let value = match name.split_once("::") {
                     Some(("provider", rest)) => {
                         let sound = self.outcome.diagnostics.len() == errors_before;
                         self.provider_call(rest, call, &arguments, sound)
@@ -51,14 +53,35 @@ impl Evaluator<'_> {
                         let sound = self.outcome.diagnostics.len() == errors_before;
                         self.builtin_call(name, call, &arguments, sound)
                     }
-                }
+                };
+                self.say_what_was_called(call, errors_of_arguments);
+                value
             }
+        }
+    }
+
+    /// Adds the function's signature to the diagnostics of its call, which are those behind the first so many.
+    fn say_what_was_called(&mut self, call: &Call, before: usize) {
+        if self.outcome.diagnostics.len() == before {
+            return;
+        }
+        let name = call.name.strip_prefix("core::").unwrap_or(&call.name);
+        let called = CalledFunction {
+            name: call.name.to_string(),
+            signature: match name.strip_prefix("provider::") {
+                Some(name) => self.provided_signature(name),
+                None => functions::lookup(name).map(Function::signature),
+            },
+        };
+        for diagnostic in self.outcome.diagnostics.iter_mut().skip(before) {
+            diagnostic.call = Some(Box::new(called.clone()));
         }
     }
 
     /// The first argument that evaluates without an error. What is not wholly known may yet turn out to be an error, so
     /// that nobody can say which argument it will be.
-    fn try_call(&mut self, args: &[Expr], span: Span) -> Value {
+    fn try_call(&mut self, call: &Call) -> Value {
+        let args = &call.args;
         let mut failures = Diagnostics::new();
         for arg in args {
             match self.attempt(arg) {
@@ -80,7 +103,11 @@ impl Evaluator<'_> {
             "Call to function \"try\" failed: at least one argument is required."
                 .clone_into(&mut detail);
         }
-        self.error(span, "Error in function call", detail)
+        let errors_before = self.outcome.diagnostics.len();
+        let span = call.name_span.to(call.open_paren);
+        let value = self.error(span, "Error in function call", detail);
+        self.say_what_was_called(call, errors_before);
+        value
     }
 
     /// Whether the argument evaluates without an error.

@@ -10,17 +10,29 @@ use crate::syntax::{Expr, Expression, Name, Span, Step};
 /// More than a reader takes in.
 const MAX_VALUES: usize = 8;
 
-/// What the references in an expression are, by name: for messages about its result. What is secret or not known yet is left out.
-pub fn reference_values(expr: &Expression, scope: &dyn Scope) -> Vec<(String, String)> {
+/// What a problem is about. Other values that are secret or not known yet are not mentioned beside it: readers would take them
+/// for its cause.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum About {
+    Anything,
+    Unknown,
+    Sensitive,
+}
+
+/// What the references in an expression are, by name: for messages about its result.
+pub fn reference_values(
+    expr: &Expression,
+    scope: &dyn Scope,
+    about: About,
+) -> Vec<(String, String)> {
     let mut evaluator = Evaluator::new(expr.file(), scope);
     let mut values: Vec<(String, String)> = Vec::new();
     for (root, steps, span) in traversals(expr.node()) {
         if let Some((text, value)) = evaluator.part_with_value(root, steps, span)
-            && value.is_known()
-            && value.marks().is_empty()
+            && let Some(statement) = describe(&value, about)
             && !values.iter().any(|(t, _)| *t == text)
         {
-            values.push((text, describe(&value)));
+            values.push((text, statement));
         }
     }
     values.sort();
@@ -70,7 +82,7 @@ impl Evaluator<'_> {
     /// The longest part of a traversal that has a value, and what that is.
     fn describe(&mut self, root: &Name, steps: &[Step], span: Span) -> Option<(String, String)> {
         let (text, value) = self.part_with_value(root, steps, span)?;
-        Some((text, describe(&value)))
+        Some((text, describe(&value, About::Anything)?))
     }
 
     /// The longest part of a traversal that has a value, and the value.
@@ -94,13 +106,13 @@ impl Evaluator<'_> {
 }
 
 /// `is "x"`, `is list of string with 2 elements`, `has a sensitive value`, …
-fn describe(value: &Value) -> String {
+fn describe(value: &Value, about: About) -> Option<String> {
     let marks = value.marks();
-    if marks.contains(Marks::SENSITIVE) {
-        return "has a sensitive value".into();
-    }
     if marks.contains(Marks::EPHEMERAL) {
-        return "has an ephemeral value".into();
+        return None;
+    }
+    if marks.contains(Marks::SENSITIVE) {
+        return (about == About::Sensitive).then(|| "has a sensitive value".into());
     }
     let ty = value.ty();
     let counted = |count: usize, what: &str| match count {
@@ -108,9 +120,11 @@ fn describe(value: &Value) -> String {
         1 => format!("is {} with 1 {what}", ty.friendly_name()),
         n => format!("is {} with {n} {what}s", ty.friendly_name()),
     };
-    match value.kind() {
+    let statement = match value.kind() {
         Kind::Null(_) => "is null".into(),
+        Kind::Unknown(Type::Dynamic, _) if about != About::Unknown => return None,
         Kind::Unknown(Type::Dynamic, _) => "will be known only after apply".into(),
+        Kind::Unknown(ty, _) if about != About::Unknown => format!("is a {}", ty.friendly_name()),
         Kind::Unknown(ty, _) => format!("is a {}, known only after apply", ty.friendly_name()),
         Kind::Bool(b) => format!("is {b}"),
         Kind::Number(n) => format!("is {n}"),
@@ -123,5 +137,6 @@ fn describe(value: &Value) -> String {
             0 => "is object with no attributes".into(),
             _ => counted(entries.len(), "attribute"),
         },
-    }
+    };
+    Some(statement)
 }

@@ -18,7 +18,7 @@ mod tests;
 
 pub(crate) use eval::evaluate_with;
 pub use eval::{evaluate, evaluate_constant};
-pub use explain::reference_values;
+pub use explain::{About, reference_values};
 pub(crate) use reference::first_names;
 pub(crate) use reference::{
     instance_key, literal_key, literal_text, references_except, static_path, static_reference,

@@ -1,7 +1,7 @@
 //! Calls of functions that providers bring: `provider::NAME::FUNCTION(…)`.
 
 use stead_value::convert::convert;
-use stead_value::{Marks, Value};
+use stead_value::{FunctionSignature, Marks, Value};
 
 use super::call::Argument;
 use super::eval::Evaluator;
@@ -34,6 +34,13 @@ impl Evaluator<'_> {
             Ok(found) => self.call_provided(&found, call, arguments, sound),
             Err(detail) => self.error(call.name_span, "Unknown provider function", detail),
         }
+    }
+
+    /// What a provider's function takes and gives, as far as there is one.
+    pub(super) fn provided_signature(&self, name: &str) -> Option<FunctionSignature> {
+        let (provider, function) = name.split_once("::")?;
+        let found = self.scope.provider_function(provider, function).ok()?;
+        Some(found.signature.clone())
     }
 
     fn call_provided(

@@ -106,10 +106,20 @@ pub(super) fn without_details(mut state: Json) -> Json {
             if let Some(fields) = instance.as_object_mut() {
                 // Written by Terraform 1.12 and some 1.11 builds for every object, whether or not it has an identity.
                 fields.remove("identity_schema_version");
+                // Terraform writes them in any order.
+                if let Some(paths) = fields.get_mut("sensitive_attributes") {
+                    sort(paths);
+                }
             }
         }
     }
     state
+}
+
+fn sort(list: &mut Json) {
+    if let Some(list) = list.as_array_mut() {
+        list.sort_by_key(Json::to_string);
+    }
 }
 
 fn items<'a>(value: &'a mut Json, name: &str) -> impl Iterator<Item = &'a mut Json> {

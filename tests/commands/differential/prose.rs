@@ -16,7 +16,9 @@ pub(super) fn lines(text: &str) -> Vec<String> {
         text.lines().partition(|line| PROGRESS.is_match(line));
     progress.sort_unstable();
     let mut lines: Vec<String> = progress.into_iter().map(str::to_owned).collect();
-    for line in rest {
+    // Without colours stead marks what is wrong in an excerpt by a line of its own.
+    let marks = |line: &&str| line.ends_with('^') && !line.contains(|c| c != ' ' && c != '^');
+    for line in rest.into_iter().filter(|line| !marks(line)) {
         match lines.last_mut() {
             Some(last) if flows(last) && flows(line) && !PROGRESS.is_match(last) => {
                 last.push(' ');
