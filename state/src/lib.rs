@@ -4,6 +4,7 @@
 
 mod address;
 mod disk;
+pub mod encryption;
 mod error;
 pub mod journal;
 mod local;

@@ -1,0 +1,310 @@
+//! Encryption of what holds secrets: states and plan files, in OpenTofu's form, so that both tools open what either has sealed.
+//!
+//! ```text
+//! {"serial":3,"lineage":"…","meta":{"key_provider.pbkdf2.main":"…"},"encrypted_data":"…","encryption_version":"v0"}
+//! ```
+//!
+//! `meta` holds what each key provider needs to give the same key again (a salt, say), as JSON in base64. `encrypted_data` is a
+//! 12-byte nonce and what AES-GCM makes of the content. Serial and lineage stand outside as well, and must be those inside.
+
+mod keys;
+mod method;
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use serde::{Deserialize, Serialize};
+
+pub use keys::{
+    Hash, Key, KeyProvider, KeySource, Keys, Passphrase, Pbkdf2, ProviderKind, Secret, Service,
+};
+pub use method::Method;
+
+/// The version of the form.
+const VERSION: &str = "v0";
+
+/// Metadata of key providers by their names, as JSON.
+pub type Metadata = BTreeMap<String, Vec<u8>>;
+
+/// Why something could not be sealed or opened. No text holds a secret.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    #[error("encountered unencrypted payload without unencrypted method configured")]
+    Plain,
+    #[error("the content is encrypted, and no encryption is configured for it")]
+    NotConfigured,
+    #[error("invalid encrypted payload version: {0} != {VERSION}")]
+    Version(String),
+    #[error("unable to determine data structure during decryption: {0}")]
+    Unrecognised(String),
+    #[error("decryption failed for all provided methods: {}", .0.join("; "))]
+    NoMethod(Vec<String>),
+    #[error("{provider} failed with error: {reason}")]
+    Key { provider: String, reason: String },
+    #[error("{0}")]
+    Method(String),
+    #[error("invalid state metadata, {field} field mismatch {outside} vs {inside}")]
+    Mismatch {
+        field: &'static str,
+        outside: String,
+        inside: String,
+    },
+    #[error(
+        "The metadata key {0} is duplicated across multiple key providers for the same method; use the encrypted_metadata_alias option to specify unique metadata keys for each key provider in an encryption method"
+    )]
+    DuplicateMetadata(String),
+}
+
+/// How one kind of content is encrypted: the first method seals, each opens.
+#[derive(Debug)]
+pub struct Encryption {
+    /// `state`, `plan`: for messages.
+    name: String,
+    methods: Vec<Method>,
+    /// The first method's keys, made once a run: deriving them takes a while, and sealing must not need the outside at the end.
+    sealing: Mutex<Option<(Keys, Metadata)>>,
+}
+
+/// What was opened.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Opened {
+    pub content: Vec<u8>,
+    /// It is not as the first method would have it: the next write changes that.
+    pub outdated: bool,
+    /// It was in the clear.
+    pub plain: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Payload {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    serial: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    lineage: Option<String>,
+    #[serde(default)]
+    meta: BTreeMap<String, String>,
+    #[serde(default)]
+    encrypted_data: String,
+    encryption_version: String,
+}
+
+/// What a state says of itself.
+#[derive(Deserialize)]
+struct About {
+    serial: Option<u64>,
+    lineage: Option<String>,
+}
+
+/// Whether something has been sealed.
+pub fn is_sealed(bytes: &[u8]) -> bool {
+    payload(bytes).is_some()
+}
+
+fn payload(bytes: &[u8]) -> Option<Payload> {
+    // A large state in the clear is not read whole for this: its own beginning says that it is one.
+    if !contains(bytes.get(..4096).unwrap_or(bytes), b"\"encrypted_data\"")
+        && !contains(tail(bytes, 256), b"\"encryption_version\"")
+    {
+        return None;
+    }
+    let payload: Payload = serde_json::from_slice(bytes).ok()?;
+    (!payload.encryption_version.is_empty()).then_some(payload)
+}
+
+fn tail(bytes: &[u8], length: usize) -> &[u8] {
+    bytes
+        .get(bytes.len().saturating_sub(length)..)
+        .unwrap_or(bytes)
+}
+
+fn contains(bytes: &[u8], word: &[u8]) -> bool {
+    bytes.windows(word.len()).any(|w| w == word)
+}
+
+impl Encryption {
+    /// `methods` must not be empty; without one, everything stays in the clear.
+    pub fn new(name: impl Into<String>, methods: Vec<Method>) -> Encryption {
+        Encryption {
+            name: name.into(),
+            methods,
+            sealing: Mutex::new(None),
+        }
+    }
+
+    /// Whether what is written will be readable by anyone.
+    pub fn is_plain(&self) -> bool {
+        !matches!(self.methods.first(), Some(Method::AesGcm { .. }))
+    }
+
+    /// Gets the keys for sealing, so that what is wrong with them shows before there is anything to seal.
+    pub fn prepare(&self) -> Result<(), Error> {
+        self.with_sealing(|_, _| Ok(()))
+    }
+
+    /// Seals a state; its serial and lineage stay readable.
+    pub fn seal_state(&self, state: &[u8]) -> Result<Vec<u8>, Error> {
+        if self.is_plain() {
+            return Ok(state.to_vec());
+        }
+        let about: About =
+            serde_json::from_slice(state).map_err(|e| Error::Unrecognised(e.to_string()))?;
+        self.seal(state, Some(about))
+    }
+
+    /// Seals anything else.
+    pub fn seal_other(&self, content: &[u8]) -> Result<Vec<u8>, Error> {
+        if self.is_plain() {
+            return Ok(content.to_vec());
+        }
+        self.seal(content, None)
+    }
+
+    fn seal(&self, content: &[u8], about: Option<About>) -> Result<Vec<u8>, Error> {
+        self.with_sealing(|keys, metadata| {
+            let method = self.methods.first().ok_or(Error::NotConfigured)?;
+            let sealed = method.seal(keys, content)?;
+            let (serial, lineage) = about.map_or((None, None), |a| (a.serial, a.lineage));
+            let payload = Payload {
+                serial,
+                lineage,
+                meta: metadata
+                    .iter()
+                    .map(|(name, json)| (name.clone(), BASE64.encode(json)))
+                    .collect(),
+                encrypted_data: BASE64.encode(sealed),
+                encryption_version: VERSION.into(),
+            };
+            serde_json::to_vec(&payload).map_err(|e| Error::Method(e.to_string()))
+        })
+    }
+
+    fn with_sealing<T>(
+        &self,
+        act: impl FnOnce(&Keys, &Metadata) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let mut sealing = self
+            .sealing
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let (keys, metadata) = match sealing.take() {
+            Some(ready) => ready,
+            None => {
+                let mut made = Metadata::new();
+                let keys = match self.methods.first() {
+                    Some(Method::AesGcm { keys, .. }) => {
+                        keys.provide(&Metadata::new(), &mut made)?
+                    }
+                    Some(Method::Unencrypted) | None => return Err(Error::NotConfigured),
+                };
+                (keys, made)
+            }
+        };
+        let done = act(&keys, &metadata);
+        *sealing = Some((keys, metadata));
+        done
+    }
+
+    /// Opens a state, sealed or not.
+    pub fn open_state(&self, bytes: &[u8]) -> Result<Opened, Error> {
+        let opened = self.open(bytes, |plain| {
+            #[derive(Deserialize)]
+            struct Version {
+                #[serde(default)]
+                terraform_version: String,
+            }
+            match serde_json::from_slice::<Version>(plain) {
+                Ok(state) if !state.terraform_version.is_empty() => Ok(()),
+                Ok(_) => Err("the given payload is not a state file".into()),
+                Err(e) => Err(e.to_string()),
+            }
+        })?;
+        if opened.plain {
+            return Ok(opened);
+        }
+        let about = |bytes: &[u8]| {
+            serde_json::from_slice::<About>(bytes).map_err(|e| Error::Unrecognised(e.to_string()))
+        };
+        let (outside, inside) = (about(bytes)?, about(&opened.content)?);
+        let mismatch = |field, outside: String, inside: String| Error::Mismatch {
+            field,
+            outside,
+            inside,
+        };
+        match (outside.serial, inside.serial) {
+            (Some(a), Some(b)) if a != b => {
+                return Err(mismatch("serial", a.to_string(), b.to_string()));
+            }
+            _ => {}
+        }
+        match (outside.lineage, inside.lineage) {
+            (Some(a), b) if !a.is_empty() && Some(&a) != b.as_ref() => {
+                Err(mismatch("lineage", a, b.unwrap_or_default()))
+            }
+            _ => Ok(opened),
+        }
+    }
+
+    /// Opens a plan file, sealed or not.
+    pub fn open_plan(&self, bytes: &[u8]) -> Result<Opened, Error> {
+        self.open(bytes, |plain| match plain.starts_with(b"PK") {
+            true => Ok(()),
+            false => Err("the given payload is not a plan file".into()),
+        })
+    }
+
+    fn open(
+        &self,
+        bytes: &[u8],
+        is_plain: impl Fn(&[u8]) -> Result<(), String>,
+    ) -> Result<Opened, Error> {
+        let Some(payload) = payload(bytes) else {
+            is_plain(bytes).map_err(Error::Unrecognised)?;
+            if !self
+                .methods
+                .iter()
+                .any(|m| matches!(m, Method::Unencrypted))
+            {
+                return Err(Error::Plain);
+            }
+            return Ok(Opened {
+                content: bytes.to_vec(),
+                outdated: !self.is_plain(),
+                plain: true,
+            });
+        };
+        if payload.encryption_version != VERSION {
+            return Err(Error::Version(payload.encryption_version));
+        }
+        let unreadable = |e: base64::DecodeError| Error::Unrecognised(e.to_string());
+        let data = BASE64.decode(&payload.encrypted_data).map_err(unreadable)?;
+        let metadata = payload
+            .meta
+            .iter()
+            .map(|(name, text)| Ok((name.clone(), BASE64.decode(text)?)))
+            .collect::<Result<Metadata, _>>()
+            .map_err(unreadable)?;
+        let mut failures = Vec::new();
+        for (position, method) in self.methods.iter().enumerate() {
+            let Method::AesGcm { keys, .. } = method else {
+                continue;
+            };
+            let keys = keys.provide(&metadata, &mut Metadata::new())?;
+            match method.open(&keys, &data) {
+                Ok(content) => {
+                    return Ok(Opened {
+                        content,
+                        outdated: position > 0,
+                        plain: false,
+                    });
+                }
+                Err(e) => failures.push(format!("{}: {e}", self.name)),
+            }
+        }
+        Err(Error::NoMethod(failures))
+    }
+}
+
+#[cfg(test)]
+mod tests;
