@@ -38,7 +38,10 @@ def pairs(n):
 
 def modules(n):
     """N/10 module instances of 10 resources."""
-    call = f'module "m" {{\n  source   = "./m"\n  for_each = toset([for i in range({n // 10}) : "k${{i}}"])\n  name     = each.key\n}}\n'
+    keys = f'[for i in range({n // 10}) : "k${{i}}"]'
+    if n // 10 > 1024:  # `range` gives at most 1,024 elements
+        keys = f'flatten([for h in range({-(-n // 10000)}) : [for i in range(1000) : "k${{h * 1000 + i}}" if h * 1000 + i < {n // 10}]])'
+    call = f'module "m" {{\n  source   = "./m"\n  for_each = toset({keys})\n  name     = each.key\n}}\n'
     inner = 'variable "name" { type = string }\n' + "".join(
         f'resource "terraform_data" "r{i}" {{\n  input = "${{var.name}}-{i}"\n}}\n' for i in range(10)
     )

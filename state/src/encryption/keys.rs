@@ -37,18 +37,12 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// A key to seal with, and one to open what the metadata are of. They differ where each sealing has its own salt.
-#[derive(Clone)]
-pub struct Keys {
-    pub encryption: Key,
-    /// `None` when there was nothing to open.
-    pub decryption: Option<Key>,
-}
-
-impl fmt::Debug for Keys {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Keys(secret)")
-    }
+/// What a key is for.
+pub enum Purpose<'a> {
+    /// To open what these metadata were written with.
+    Open(&'a Metadata),
+    /// To seal; what is needed to have the key again goes in here.
+    Seal(&'a mut Metadata),
 }
 
 /// What the `keys` of a method, or the `chain` of a provider, name.
@@ -63,17 +57,17 @@ pub enum KeySource {
 }
 
 impl KeySource {
-    /// The keys; what is needed to have them again goes to `made`.
-    pub(super) fn provide(&self, found: &Metadata, made: &mut Metadata) -> Result<Keys, Error> {
+    pub(super) fn key(&self, purpose: Purpose<'_>) -> Result<Key, Error> {
         match self {
-            KeySource::Provider(provider) => provider.provide(found, made),
+            KeySource::Provider(provider) => provider.key(purpose),
             KeySource::Literal {
                 encryption,
                 decryption,
-            } => Ok(Keys {
-                encryption: encryption.0.clone(),
-                decryption: decryption.as_ref().map(|s| s.0.clone()),
-            }),
+            } => match (purpose, decryption) {
+                (Purpose::Seal(_), _) => Ok(encryption.0.clone()),
+                (Purpose::Open(_), Some(key)) => Ok(key.0.clone()),
+                (Purpose::Open(_), None) => Err(Error::NoDecryptionKey),
+            },
         }
     }
 }
@@ -98,9 +92,11 @@ pub enum ProviderKind {
 
 /// A key provider that lives elsewhere: it wraps and unwraps keys.
 pub trait Service: fmt::Debug + Send + Sync {
-    /// Keys for `metadata` (JSON; `None` when nothing is to be opened), and the metadata of what is sealed next. An error's text
-    /// holds no secret.
-    fn keys(&self, metadata: Option<&[u8]>) -> Result<(Keys, Vec<u8>), String>;
+    /// The key that goes with metadata (JSON). An error's text holds no secret.
+    fn open(&self, metadata: &[u8]) -> Result<Key, String>;
+
+    /// A key to seal with, and its metadata.
+    fn seal(&self) -> Result<(Key, Vec<u8>), String>;
 }
 
 /// Keys from a passphrase.
@@ -190,80 +186,100 @@ struct StaticMetadata {
 const STATIC_MAGIC: &str = "Hello world!";
 
 impl KeyProvider {
-    fn provide(&self, found: &Metadata, made: &mut Metadata) -> Result<Keys, Error> {
+    fn key(&self, purpose: Purpose<'_>) -> Result<Key, Error> {
         let failed = |reason: String| Error::Key {
             provider: self.metadata_key.clone(),
             reason,
         };
-        let metadata = found.get(&self.metadata_key).map(Vec::as_slice);
-        let (keys, next) = match &self.kind {
-            ProviderKind::Pbkdf2(settings) => {
-                settings.check().map_err(failed)?;
-                let passphrases = match &settings.passphrase {
-                    Passphrase::Text(text) => Keys {
-                        encryption: text.0.clone(),
-                        decryption: Some(text.0.clone()),
-                    },
-                    Passphrase::Chain(source) => source.provide(found, made)?,
+        match purpose {
+            Purpose::Open(found) => {
+                let metadata = found.get(&self.metadata_key);
+                let metadata = metadata.ok_or(Error::NoDecryptionKey)?;
+                let key = match &self.kind {
+                    ProviderKind::Pbkdf2(settings) => {
+                        let passphrase = match &settings.passphrase {
+                            Passphrase::Text(text) => text.0.clone(),
+                            Passphrase::Chain(source) => source.key(Purpose::Open(found))?,
+                        };
+                        again(&passphrase, metadata)
+                    }
+                    ProviderKind::Static(key) => fixed_again(key, metadata),
+                    ProviderKind::External(command) => {
+                        external(command, metadata).and_then(|(keys, _)| {
+                            keys.decryption
+                                .ok_or("the external command gave no decryption key".into())
+                        })
+                    }
+                    ProviderKind::Service(service) => service.open(metadata),
                 };
-                settings.derive(&passphrases, metadata).map_err(failed)?
+                key.map_err(failed)
             }
-            ProviderKind::Static(key) => fixed(key, metadata).map_err(failed)?,
-            ProviderKind::External(command) => external(command, metadata).map_err(failed)?,
-            ProviderKind::Service(service) => service.keys(metadata).map_err(failed)?,
-        };
-        if made.insert(self.metadata_key.clone(), next).is_some() {
-            return Err(Error::DuplicateMetadata(self.metadata_key.clone()));
+            Purpose::Seal(made) => {
+                let (key, metadata) = match &self.kind {
+                    ProviderKind::Pbkdf2(settings) => {
+                        let passphrase = match &settings.passphrase {
+                            Passphrase::Text(text) => text.0.clone(),
+                            Passphrase::Chain(source) => source.key(Purpose::Seal(made))?,
+                        };
+                        settings.derive(&passphrase)
+                    }
+                    ProviderKind::Static(key) => fixed(key),
+                    ProviderKind::External(command) => {
+                        external(command, b"null").and_then(|(keys, metadata)| {
+                            let key = keys.encryption;
+                            let key = key.ok_or("the external command gave no encryption key")?;
+                            Ok((key, metadata))
+                        })
+                    }
+                    ProviderKind::Service(service) => service.seal(),
+                }
+                .map_err(failed)?;
+                match made.insert(self.metadata_key.clone(), metadata) {
+                    None => Ok(key),
+                    Some(_) => Err(Error::DuplicateMetadata(self.metadata_key.clone())),
+                }
+            }
         }
-        Ok(keys)
     }
 }
 
 impl Pbkdf2 {
-    fn derive(&self, from: &Keys, metadata: Option<&[u8]>) -> Result<(Keys, Vec<u8>), String> {
-        if from.encryption.len() < MINIMUM_PASSPHRASE {
+    fn derive(&self, passphrase: &[u8]) -> Result<(Key, Vec<u8>), String> {
+        if passphrase.len() < MINIMUM_PASSPHRASE {
             return Err(format!(
                 "upstream key provider supplied an encryption key that is too short (minimum {MINIMUM_PASSPHRASE} characters)"
             ));
         }
-        let decryption = match (metadata, &from.decryption) {
-            (Some(metadata), Some(passphrase)) => {
-                let found: Pbkdf2Metadata =
-                    serde_json::from_slice(metadata).map_err(|e| e.to_string())?;
-                let salt = BASE64.decode(&found.salt).map_err(|e| e.to_string())?;
-                Some(derived(
-                    passphrase,
-                    &salt,
-                    found.iterations,
-                    found.hash_function,
-                    found.key_length,
-                )?)
-            }
-            _ => None,
-        };
         let salt: Vec<u8> = (0..self.salt_length).map(|_| rand::random()).collect();
-        let encryption = derived(
-            &from.encryption,
+        let key = derived(
+            passphrase,
             &salt,
             self.iterations,
             self.hash,
             self.key_length,
         )?;
-        let next = Pbkdf2Metadata {
+        let metadata = Pbkdf2Metadata {
             salt: BASE64.encode(&salt),
             iterations: self.iterations,
             hash_function: self.hash,
             key_length: self.key_length,
         };
-        let next = serde_json::to_vec(&next).map_err(|e| e.to_string())?;
-        Ok((
-            Keys {
-                encryption,
-                decryption,
-            },
-            next,
-        ))
+        let metadata = serde_json::to_vec(&metadata).map_err(|e| e.to_string())?;
+        Ok((key, metadata))
     }
+}
+
+/// The key that was derived before.
+fn again(passphrase: &[u8], metadata: &[u8]) -> Result<Key, String> {
+    let found: Pbkdf2Metadata = serde_json::from_slice(metadata).map_err(|e| e.to_string())?;
+    let salt = BASE64.decode(&found.salt).map_err(|e| e.to_string())?;
+    derived(
+        passphrase,
+        &salt,
+        found.iterations,
+        found.hash_function,
+        found.key_length,
+    )
 }
 
 /// More than anybody asks for: a damaged file must not make us count for hours.
@@ -291,32 +307,29 @@ fn derived(
     Ok(key)
 }
 
-fn fixed(key: &Secret, metadata: Option<&[u8]>) -> Result<(Keys, Vec<u8>), String> {
-    let decryption = match metadata {
-        Some(metadata) => {
-            let found: StaticMetadata =
-                serde_json::from_slice(metadata).map_err(|e| e.to_string())?;
-            if found.magic != STATIC_MAGIC {
-                return Err(format!(
-                    "corrupted data received, no or invalid magic string: {}",
-                    found.magic
-                ));
-            }
-            Some(key.0.clone())
-        }
-        None => None,
-    };
-    let next = StaticMetadata {
+fn fixed(key: &Secret) -> Result<(Key, Vec<u8>), String> {
+    let metadata = StaticMetadata {
         magic: STATIC_MAGIC.into(),
     };
-    let next = serde_json::to_vec(&next).map_err(|e| e.to_string())?;
-    Ok((
-        Keys {
-            encryption: key.0.clone(),
-            decryption,
-        },
-        next,
-    ))
+    let metadata = serde_json::to_vec(&metadata).map_err(|e| e.to_string())?;
+    Ok((key.0.clone(), metadata))
+}
+
+fn fixed_again(key: &Secret, metadata: &[u8]) -> Result<Key, String> {
+    let found: StaticMetadata = serde_json::from_slice(metadata).map_err(|e| e.to_string())?;
+    if found.magic != STATIC_MAGIC {
+        return Err(format!(
+            "corrupted data received, no or invalid magic string: {}",
+            found.magic
+        ));
+    }
+    Ok(key.0.clone())
+}
+
+/// What an external command gave.
+struct ExternalPair {
+    encryption: Option<Key>,
+    decryption: Option<Key>,
 }
 
 #[derive(Deserialize)]
@@ -345,11 +358,11 @@ const EXTERNAL_MAGIC: &str = "OpenTofu-External-Key-Provider";
 const EXTERNAL_PATIENCE: Duration = Duration::from_secs(60);
 
 /// Asks a command: the metadata go in, a header line and the keys come out.
-fn external(command: &[String], metadata: Option<&[u8]>) -> Result<(Keys, Vec<u8>), String> {
+fn external(command: &[String], metadata: &[u8]) -> Result<(ExternalPair, Vec<u8>), String> {
     let Some((program, arguments)) = command.split_first() else {
         return Err("the command option is required".into());
     };
-    let output = answer_of(program, arguments, metadata.unwrap_or(b"null"))?;
+    let output = answer_of(program, arguments, metadata)?;
     let (header, answer) = output.split_at(
         output
             .iter()
@@ -385,12 +398,8 @@ fn external(command: &[String], metadata: Option<&[u8]>) -> Result<(Keys, Vec<u8
             .map(Zeroizing::new)
             .map_err(|_| "the external command gave a key that is not base64".to_owned())
     };
-    let encryption = answer
-        .keys
-        .encryption_key
-        .ok_or("the external command gave no encryption key")?;
-    let keys = Keys {
-        encryption: decoded(encryption)?,
+    let keys = ExternalPair {
+        encryption: answer.keys.encryption_key.map(decoded).transpose()?,
         decryption: answer.keys.decryption_key.map(decoded).transpose()?,
     };
     let next = serde_json::to_vec(&answer.meta).map_err(|e| e.to_string())?;

@@ -6,7 +6,7 @@ use aes_gcm::aead::consts::U12;
 use aes_gcm::aead::{Aead as _, KeyInit as _, Payload};
 use aes_gcm::{Aes128Gcm, Aes256Gcm, AesGcm, aes::Aes192};
 
-use super::{Error, Key, KeySource, Keys};
+use super::{Error, Key, KeySource};
 
 type Aes192Gcm = AesGcm<Aes192, U12>;
 
@@ -24,26 +24,21 @@ pub enum Method {
 }
 
 impl Method {
-    pub(super) fn seal(&self, keys: &Keys, content: &[u8]) -> Result<Vec<u8>, Error> {
+    pub(super) fn seal(&self, key: &Key, content: &[u8]) -> Result<Vec<u8>, Error> {
         let Method::AesGcm { aad, .. } = self else {
             return Ok(content.to_vec());
         };
         let mut sealed = rand::random::<[u8; NONCE]>().to_vec();
-        let encrypted = with_cipher(&keys.encryption, "encryption", |cipher| {
+        let encrypted = with_cipher(key, "encryption", |cipher| {
             cipher.seal(&sealed, content, aad)
         })?;
         sealed.extend(encrypted);
         Ok(sealed)
     }
 
-    pub(super) fn open(&self, keys: &Keys, sealed: &[u8]) -> Result<Vec<u8>, Error> {
+    pub(super) fn open(&self, key: &Key, sealed: &[u8]) -> Result<Vec<u8>, Error> {
         let Method::AesGcm { aad, .. } = self else {
             return Ok(sealed.to_vec());
-        };
-        let Some(key) = &keys.decryption else {
-            return Err(Error::Method(
-                "the key provider gave no key for decryption".into(),
-            ));
         };
         let Some((nonce, encrypted)) = sealed.split_at_checked(NONCE) else {
             return Err(Error::Method(

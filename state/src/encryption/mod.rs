@@ -18,7 +18,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Serialize};
 
 pub use keys::{
-    Hash, Key, KeyProvider, KeySource, Keys, Passphrase, Pbkdf2, ProviderKind, Secret, Service,
+    Hash, Key, KeyProvider, KeySource, Passphrase, Pbkdf2, ProviderKind, Purpose, Secret, Service,
 };
 pub use method::Method;
 
@@ -43,6 +43,8 @@ pub enum Error {
     NoMethod(Vec<String>),
     #[error("{provider} failed with error: {reason}")]
     Key { provider: String, reason: String },
+    #[error("the key provider gave no key for decryption")]
+    NoDecryptionKey,
     #[error("{0}")]
     Method(String),
     #[error("invalid state metadata, {field} field mismatch {outside} vs {inside}")]
@@ -63,8 +65,8 @@ pub struct Encryption {
     /// `state`, `plan`: for messages.
     name: String,
     methods: Vec<Method>,
-    /// The first method's keys, made once a run: deriving them takes a while, and sealing must not need the outside at the end.
-    sealing: Mutex<Option<(Keys, Metadata)>>,
+    /// The first method's key, made once a run: deriving them takes a while, and sealing must not need the outside at the end.
+    sealing: Mutex<Option<(Key, Metadata)>>,
 }
 
 /// What was opened.
@@ -138,7 +140,7 @@ impl Encryption {
         !matches!(self.methods.first(), Some(Method::AesGcm { .. }))
     }
 
-    /// Gets the keys for sealing, so that what is wrong with them shows before there is anything to seal.
+    /// Gets the key for sealing, so that what is wrong with them shows before there is anything to seal.
     pub fn prepare(&self) -> Result<(), Error> {
         self.with_sealing(|_, _| Ok(()))
     }
@@ -162,9 +164,9 @@ impl Encryption {
     }
 
     fn seal(&self, content: &[u8], about: Option<About>) -> Result<Vec<u8>, Error> {
-        self.with_sealing(|keys, metadata| {
+        self.with_sealing(|key, metadata| {
             let method = self.methods.first().ok_or(Error::NotConfigured)?;
-            let sealed = method.seal(keys, content)?;
+            let sealed = method.seal(key, content)?;
             let (serial, lineage) = about.map_or((None, None), |a| (a.serial, a.lineage));
             let payload = Payload {
                 serial,
@@ -182,27 +184,25 @@ impl Encryption {
 
     fn with_sealing<T>(
         &self,
-        act: impl FnOnce(&Keys, &Metadata) -> Result<T, Error>,
+        act: impl FnOnce(&Key, &Metadata) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let mut sealing = self
             .sealing
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
-        let (keys, metadata) = match sealing.take() {
+        let (key, metadata) = match sealing.take() {
             Some(ready) => ready,
             None => {
                 let mut made = Metadata::new();
-                let keys = match self.methods.first() {
-                    Some(Method::AesGcm { keys, .. }) => {
-                        keys.provide(&Metadata::new(), &mut made)?
-                    }
+                let key = match self.methods.first() {
+                    Some(Method::AesGcm { keys, .. }) => keys.key(Purpose::Seal(&mut made))?,
                     Some(Method::Unencrypted) | None => return Err(Error::NotConfigured),
                 };
-                (keys, made)
+                (key, made)
             }
         };
-        let done = act(&keys, &metadata);
-        *sealing = Some((keys, metadata));
+        let done = act(&key, &metadata);
+        *sealing = Some((key, metadata));
         done
     }
 
@@ -290,8 +290,13 @@ impl Encryption {
             let Method::AesGcm { keys, .. } = method else {
                 continue;
             };
-            let keys = keys.provide(&metadata, &mut Metadata::new())?;
-            match method.open(&keys, &data) {
+            let opened = match keys.key(Purpose::Open(&metadata)) {
+                Ok(key) => method.open(&key, &data),
+                // Another method's provider may know these metadata.
+                Err(e @ Error::NoDecryptionKey) => Err(e),
+                Err(e) => return Err(e),
+            };
+            match opened {
                 Ok(content) => {
                     return Ok(Opened {
                         content,

@@ -25,7 +25,7 @@ fn provider(name: &str, kind: ProviderKind) -> Arc<KeySource> {
 
 fn passphrase(text: &str) -> Arc<KeySource> {
     let settings = Pbkdf2 {
-        iterations: 200_000,
+        iterations: 1000,
         ..Pbkdf2::new(Passphrase::Text(Secret::new(text)))
     };
     provider("key_provider.pbkdf2.main", ProviderKind::Pbkdf2(settings))
@@ -47,17 +47,54 @@ fn only(keys: Arc<KeySource>) -> Encryption {
     Encryption::new("state", vec![aes(keys)])
 }
 
+/// What PBKDF2 makes of that passphrase with the salt and the rounds above, by Python's `hashlib`: the rounds take too long here.
+const TOFU_KEY: &str = "78c877b6ee069c1b7af764bbb45433860b3f6600bfd5aec75870fa081a273e45";
+
+fn bytes(hex: &str) -> Vec<u8> {
+    (0..hex.len())
+        .step_by(2)
+        .map(|at| u8::from_str_radix(&hex[at..at + 2], 16).expect("hexadecimal"))
+        .collect()
+}
+
 #[test]
 fn a_state_that_opentofu_sealed_opens() {
-    let opened = only(passphrase("correct horse battery"))
-        .open_state(FROM_TOFU.as_bytes())
-        .expect("the state");
+    let with = |key: Vec<u8>| {
+        only(Arc::new(KeySource::Literal {
+            encryption: Secret::new(key.clone()),
+            decryption: Some(Secret::new(key)),
+        }))
+    };
+    let opened = with(bytes(TOFU_KEY)).open_state(FROM_TOFU.as_bytes());
+    let opened = opened.expect("the state");
     let state = crate::from_bytes(&opened.content, std::path::Path::new("s")).expect("a state");
     assert_eq!(state.serial, 1);
     assert_eq!(state.resources.len(), 1);
     assert!(!opened.outdated);
-    let wrong = only(passphrase("another passphrase")).open_state(FROM_TOFU.as_bytes());
+    let wrong = with(vec![1; 32]).open_state(FROM_TOFU.as_bytes());
     assert!(matches!(wrong, Err(Error::NoMethod(_))), "{wrong:?}");
+}
+
+#[test]
+fn a_passphrase_gives_the_key_that_others_derive_from_it() {
+    let salt = "woZjekvL3mjtXgIIFDl9QScDM4j9fXLDmtHojBDs7YM=";
+    for (hash, expected) in [
+        (
+            "sha512",
+            "289bebd911c6b4045b2008cdc87de25c109a4f5449fe20e40f14024f657bb510",
+        ),
+        (
+            "sha256",
+            "1e30ef622f90a5f027685d45c5103d76d867d7c41ea9fcbddd635f1784312e32",
+        ),
+    ] {
+        let metadata = format!(
+            r#"{{"salt":"{salt}","iterations":1000,"hash_function":"{hash}","key_length":32}}"#
+        );
+        let metadata = Metadata::from([("key_provider.pbkdf2.main".into(), metadata.into())]);
+        let key = passphrase("correct horse battery").key(Purpose::Open(&metadata));
+        assert_eq!(*key.expect("a key"), bytes(expected), "{hash}");
+    }
 }
 
 #[test]
@@ -161,7 +198,7 @@ fn a_fallback_opens_what_the_first_method_cannot() {
 fn a_chain_makes_a_key_from_anothers_key() {
     let chained = |byte| {
         let settings = Pbkdf2 {
-            iterations: 200_000,
+            iterations: 1000,
             ..Pbkdf2::new(Passphrase::Chain(fixed(byte, 32)))
         };
         only(provider(
