@@ -156,6 +156,19 @@ pub struct ResourceChange {
     pub dependencies: Vec<String>,
 }
 
+impl ResourceChange {
+    /// Whether `destroy = false` keeps the object from being destroyed.
+    pub fn is_spared(&self) -> bool {
+        matches!(
+            self.reason,
+            Some(
+                ActionReason::ForgotBecauseLifecycleDestroyInConfig
+                    | ActionReason::ForgotBecauseLifecycleDestroyInState
+            )
+        )
+    }
+}
+
 /// How an object comes to be managed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Importing {
@@ -230,8 +243,12 @@ pub struct Plan {
 impl Plan {
     /// Whether an apply would do anything, the state's outputs and moves included.
     pub fn has_changes(&self) -> bool {
-        if self.mode == PlanMode::RefreshOnly && !self.drift.is_empty() {
-            return true;
+        if self.mode == PlanMode::RefreshOnly {
+            // Outputs count that the state would get: neither those that are not known nor those that are gone.
+            let known = |o: &OutputChange| {
+                !matches!(o.action, Action::NoOp | Action::Delete) && o.after.is_wholly_known()
+            };
+            return !self.drift.is_empty() || self.outputs.values().any(known);
         }
         self.changes.iter().any(|c| {
             c.action != Action::NoOp || c.previous_address.is_some() || c.importing.is_some()

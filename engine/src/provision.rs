@@ -74,17 +74,31 @@ pub(crate) fn check(
         let runner = match registry.provisioner(&block.kind) {
             Ok(runner) => runner,
             Err(diagnostic) => {
-                found.push(diagnostic.at(block.range.clone()));
-                continue;
+                found.push(diagnostic.address(address));
+                break;
             }
         };
         let Said { config, connection } = read(registry, &**runner, base, block, scope);
         if config.is_settled() {
             let (plain, _) = config.value.unmark_deep();
-            found.extend(locate(runner.validate(&plain), &config.ranges, address));
+            // What the provisioner says without an attribute has no place, as in Terraform.
+            let (placed, whole): (Vec<_>, Vec<_>) = runner
+                .validate(&plain)
+                .into_iter()
+                .partition(|d| d.attribute.is_some());
+            found.extend(locate(
+                placed.into_iter().collect(),
+                &config.ranges,
+                address,
+            ));
+            found.extend(whole.into_iter().map(|d| d.address(address)));
         }
         found.extend(config.diagnostics);
         found.extend(connection.into_iter().flat_map(|c| c.diagnostics));
+        // One that is wrong stops the others from being looked at.
+        if found.has_errors() {
+            break;
+        }
     }
     found
 }

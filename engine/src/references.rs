@@ -521,7 +521,7 @@ fn resource_references(resource: &Resource) -> Vec<StaticReference> {
     found
 }
 
-fn repetition(repetition: &Repetition) -> Vec<StaticReference> {
+pub(crate) fn repetition(repetition: &Repetition) -> Vec<StaticReference> {
     match repetition {
         Repetition::Single => Vec::new(),
         Repetition::Count(e) | Repetition::ForEach(e) | Repetition::Enabled(e) => references(e).0,

@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 use stead_value::{Diagnostic, Severity};
 
 use super::Executor;
-use crate::checks::{CheckObject, RuleKind};
+use crate::checks::{CheckObject, Checkable, RuleKind};
 use crate::eval::{Object, Outcome, ROOT, Rules};
 use crate::{Action, PlanMode};
 
@@ -17,12 +17,24 @@ impl Executor<'_, '_> {
             self.state.check_results = None;
             return;
         }
-        let results = if self.plan.mode == PlanMode::Normal {
-            self.check_unchanged();
-            self.check_modules();
-            self.evaluator.check_results_like(&self.plan.checks)
-        } else {
-            self.plan.checks.clone()
+        let results = match self.plan.mode {
+            PlanMode::Normal => {
+                self.check_unchanged();
+                self.check_modules();
+                self.evaluator.check_results_like(&self.plan.checks)
+            }
+            // Of objects it holds what the plan found.
+            PlanMode::RefreshOnly => {
+                self.check_modules();
+                let mut results = self.evaluator.check_results_like(&self.plan.checks);
+                for (checkable, planned) in &self.plan.checks.0 {
+                    if matches!(checkable, Checkable::Resource(_)) {
+                        results.0.insert(checkable.clone(), planned.clone());
+                    }
+                }
+                results
+            }
+            PlanMode::Destroy => self.plan.checks.clone(),
         };
         match serde_json::value::to_raw_value(&results.to_state()) {
             Ok(raw) => self.state.check_results = Some(Arc::<RawValue>::from(raw)),

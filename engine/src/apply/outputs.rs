@@ -6,6 +6,7 @@ use stead_value::Severity;
 use stead_value::addr::ModuleInstance;
 
 use super::Executor;
+use crate::PlanMode;
 use crate::checks::{CheckObject, RuleKind};
 use crate::eval::{Object, Outcome, ROOT, Repetition, Rules};
 use crate::outputs::encode;
@@ -37,7 +38,8 @@ impl Executor<'_, '_> {
             );
             let scope = self.evaluator.scope(ROOT, Repetition::default());
             let checked = self.evaluator.check(&rules, &scope);
-            if checked.has_errors() {
+            // Only what is found out is recorded whatever conditions say of it.
+            if checked.has_errors() && self.plan.mode != PlanMode::RefreshOnly {
                 continue;
             }
             if value.is_null() {

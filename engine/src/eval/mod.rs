@@ -22,14 +22,15 @@ use std::sync::Arc;
 use indexmap::IndexSet;
 use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
 use stead_lang::config::{ConfigNode, ConfigTree, Module};
-use stead_lang::expr::Evaluation;
+use stead_lang::decode::body_references;
+use stead_lang::expr::{Evaluation, StaticReference, Target};
 use stead_state::{ProviderConfigRef, ResourceId};
 use stead_value::addr::{InstanceKey, ModuleInstance, Resource, ResourceInstance};
 use stead_value::{Diagnostic, Diagnostics, Value};
 
 use crate::Registry;
 use crate::checks::Recorded;
-use crate::references::References;
+use crate::references::{References, repetition};
 
 pub use checks::Rules;
 pub use destroy::{DestroyScope, Provisioners};
@@ -246,6 +247,15 @@ impl<'c> Evaluator<'c> {
     /// From now on resources have the instances that are recorded, not those that the configuration wants.
     pub(crate) fn see_only(&self, recorded: FxHashMap<ResourceId, BTreeSet<InstanceKey>>) {
         *self.recorded.borrow_mut() = Some(recorded);
+    }
+
+    pub(crate) fn sees_only_recorded(&self) -> bool {
+        self.recorded.borrow().is_some()
+    }
+
+    /// Whether an instance's value says that the recorded object is not there any more.
+    pub(crate) fn is_gone(&self, value: &Value) -> bool {
+        value.is_null() && self.sees_only_recorded()
     }
 
     /// The configuration tree that is evaluated.
@@ -565,9 +575,56 @@ impl<'c> Evaluator<'c> {
             .iter()
             .all(|m| self.reported.borrow_mut().insert(*m));
         if fresh {
-            self.report([self.cycle_diagnostic(&members)]);
+            let alone = match members.as_slice() {
+                [one] => self.object(*one).and_then(|o| self.self_reference(&o)),
+                _ => None,
+            };
+            self.report([alone.unwrap_or_else(|| self.cycle_diagnostic(&members))]);
         }
         Outcome::Failed
+    }
+
+    fn is_validated(&self, module: ModuleId, variable: &str) -> bool {
+        let declared = self.config(module).variables.get(variable);
+        declared.is_some_and(|v| !v.validations.is_empty())
+    }
+
+    /// A resource that names itself, and where.
+    fn self_reference(&self, object: &Object) -> Option<Diagnostic> {
+        let (module, resource, key) = match object {
+            Object::Instance(a) => (self.module(&a.module)?, &a.resource, Some(&a.key)),
+            Object::ResourceKeys(module, resource) => (*module, resource, None),
+            _ => return None,
+        };
+        let config = self.config(module).resources.get(resource)?;
+        let names_itself = |found: &StaticReference| match (&found.target, key) {
+            (
+                Target::Resource {
+                    resource: named,
+                    key: index,
+                },
+                Some(key),
+            ) => named == resource && index.as_ref().is_none_or(|index| index == key),
+            (
+                Target::Resource {
+                    resource: named, ..
+                },
+                None,
+            ) => named == resource,
+            _ => false,
+        };
+        let said = match key {
+            Some(_) => body_references(&config.body).0,
+            None => repetition(&config.repetition),
+        };
+        let reference = said.into_iter().find(names_itself)?;
+        Some(
+            Diagnostic::error(
+                "Self-referential block",
+                format!("Configuration for {resource} may not refer to itself."),
+            )
+            .at(reference.range),
+        )
     }
 
     /// "Cycle: a, b, c" in words.
@@ -591,6 +648,11 @@ impl<'c> Evaluator<'c> {
             .zip(&names)
             .map(|(id, name)| match self.object(*id) {
                 Some(Object::Local(..) | Object::Output(..)) => format!("{name} (expand)"),
+                Some(Object::Variable(module, variable))
+                    if self.is_validated(module, &variable) =>
+                {
+                    format!("{name} (validation)")
+                }
                 _ => name.clone(),
             });
         let shown: Vec<String> = shown.collect();

@@ -6,9 +6,9 @@ use stead_lang::config::{ProviderConfig, ProviderName};
 use stead_lang::decode::{Decoded, decode};
 use stead_lang::syntax::Body;
 use stead_state::ProviderConfigRef;
+use stead_value::Diagnostic;
 use stead_value::addr::{InstanceKey, ModuleInstance};
 use stead_value::schema::Block;
-use stead_value::{Diagnostic, SourceRange};
 
 use super::{Evaluator, ModuleId, Repetition};
 
@@ -25,18 +25,21 @@ impl<'c> Evaluator<'c> {
         &self,
         module: ModuleId,
         name: &ProviderName,
-        used_at: &SourceRange,
+        used_by: &str,
     ) -> Result<ProviderConfigRef, Diagnostic> {
         let path = self.module_address(module).module();
         match self.tree().resolve_provider(&path, name) {
-            Some(found) => {
-                Ok(ProviderConfigRef { module: found.module, source: found.source, alias: found.alias })
-            }
+            Some(found) => Ok(ProviderConfigRef {
+                module: found.module,
+                source: found.source,
+                alias: found.alias,
+            }),
             None => Err(Diagnostic::error(
                 "Provider configuration not present",
-                format!("There is no provider configuration \"{name}\" here, and the caller of this module passes none."),
-            )
-            .at(used_at.clone())),
+                format!(
+                    "{used_by} needs the provider configuration \"{name}\", which is not there: neither is it declared beside it, nor does the caller of its module pass one. Declare it, with its alias, or name another one."
+                ),
+            )),
         }
     }
 

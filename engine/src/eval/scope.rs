@@ -208,9 +208,10 @@ impl EvalScope<'_, '_> {
             (Expansion::Unknown, _) => Resolved::Value(Value::dynamic()),
             (_, Some(key)) => {
                 if expansion.contains(key) {
-                    evaluator
-                        .demand(Object::Instance(address(key.clone())))
-                        .into()
+                    match evaluator.demand(Object::Instance(address(key.clone()))) {
+                        Outcome::Value(value) if evaluator.is_gone(&value) => Resolved::NoInstance,
+                        outcome => outcome.into(),
+                    }
                 } else if expansion.is_single() {
                     // `a[0]` of a resource without count: an index into its object.
                     Resolved::Whole
@@ -218,6 +219,9 @@ impl EvalScope<'_, '_> {
                     Resolved::NoInstance
                 }
             }
+            (_, None) if evaluator.sees_only_recorded() => self.collect_found(&expansion, |key| {
+                evaluator.demand(Object::Instance(address(key)))
+            }),
             (_, None) => self.collect(&expansion, |key| {
                 evaluator.demand(Object::Instance(address(key)))
             }),
@@ -299,6 +303,45 @@ impl EvalScope<'_, '_> {
             Outcome::Value(_) => self.evaluator.expansion(id).ok_or(Resolved::Failed),
             Outcome::Pending => Err(Resolved::Pending),
             Outcome::Failed => Err(Resolved::Failed),
+        }
+    }
+
+    /// Like [`Self::collect`] for instances of which a refresh may have found that they are gone: these are left out; in front
+    /// of others that are there, they are unknown.
+    fn collect_found(
+        &self,
+        expansion: &Expansion,
+        get: impl Fn(InstanceKey) -> Outcome,
+    ) -> Resolved {
+        let mut state = Gathered::default();
+        match expansion {
+            Expansion::Count(n) => {
+                let mut items: Vec<Value> = (0..*n)
+                    .filter_map(|i| state.take(get(InstanceKey::Int(i))))
+                    .collect();
+                while items.last().is_some_and(|v| self.evaluator.is_gone(v)) {
+                    items.pop();
+                }
+                let shown = |v: Value| match self.evaluator.is_gone(&v) {
+                    true => Value::dynamic(),
+                    false => v,
+                };
+                state
+                    .finish(|| Value::tuple(items.into_iter().map(shown).collect::<Vec<_>>()))
+                    .into()
+            }
+            Expansion::ForEach(entries) => {
+                let found = entries
+                    .keys()
+                    .filter_map(|k| {
+                        let value = state.take(get(InstanceKey::String(Arc::clone(k))))?;
+                        Some((Arc::clone(k), value))
+                    })
+                    .filter(|(_, value)| !self.evaluator.is_gone(value))
+                    .collect();
+                state.finish(|| Value::object(found)).into()
+            }
+            _ => self.collect(expansion, get),
         }
     }
 

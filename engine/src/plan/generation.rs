@@ -89,7 +89,7 @@ impl Planner<'_, '_> {
         };
         let found = self
             .evaluator
-            .provider_address(ROOT, &name, &import.to.range());
+            .provider_address(ROOT, &name, &target.to.to_string());
         let provider = match found {
             Ok(provider) => provider,
             Err(diagnostic) => return self.diagnostics.push(diagnostic),

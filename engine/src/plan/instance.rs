@@ -51,7 +51,7 @@ impl Planner<'_, '_> {
         let provider = match self.evaluator.provider_address(
             config.module,
             &config.resource.provider_name(),
-            &config.resource.range,
+            &address.to_string(),
         ) {
             Ok(provider) => provider,
             Err(diagnostic) => return self.fail(id, &address, diagnostic.into()),

@@ -136,6 +136,9 @@ pub async fn plan(
     }
     planner.walk().await;
     planner.check_moves();
+    if !planner.diagnostics.has_errors() {
+        planner.warn_of_blocked_moves();
+    }
     planner.check_imports();
     planner.retire_orphans().await;
     planner.report_doubts();
@@ -692,8 +695,16 @@ impl<'e, 'c> Planner<'e, 'c> {
     }
 
     fn warn_of_forgotten(&mut self, changes: &[ResourceChange]) {
-        let forgotten = changes.iter().filter(|c| c.action == Action::Forget);
-        let names: String = forgotten.map(|c| format!("\n - {}", c.address)).collect();
+        let forgotten = || changes.iter().filter(|c| c.action == Action::Forget);
+        // Said as OpenTofu says it, whose option that is.
+        for change in forgotten().filter(|c| c.is_spared()) {
+            self.diagnostics.push(Diagnostic::warning(
+                "Resource will be removed from the state",
+                format!("After this plan is applied, the resource {} will not be managed anymore by stead.\n\nIn case you want to manage the resource again, you will have to import it.", change.address),
+            ));
+        }
+        let removed = forgotten().filter(|c| !c.is_spared());
+        let names: String = removed.map(|c| format!("\n - {}", c.address)).collect();
         if !names.is_empty() {
             self.diagnostics.push(Diagnostic::warning(
                 "Some objects will no longer be managed by stead",

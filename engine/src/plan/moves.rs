@@ -28,16 +28,9 @@ impl Planner<'_, '_> {
         if !self.statements_are_sound(&moves) {
             return;
         }
+        // What leads in a circle moves nothing; whatever else is wrong is said first.
         let Some(order) = in_order(&moves) else {
-            let range = moves.first().map(|m| m.range.clone());
-            let diagnostic = Diagnostic::error(
-                "Cyclic dependency in move statements",
-                "The \"moved\" blocks lead in a circle: what one of them moves comes back to where it began. Take one of them out, or move by way of a third address in an apply of its own.",
-            );
-            return self.diagnostics.push(match range {
-                Some(range) => diagnostic.at(range),
-                None => diagnostic,
-            });
+            return;
         };
         let implied = self.implied(&moves);
         if !order.is_empty() {
@@ -58,10 +51,9 @@ impl Planner<'_, '_> {
                 self.move_object(&from, &to, None);
             }
         }
-        self.warn_of_blocked_moves();
     }
 
-    fn warn_of_blocked_moves(&mut self) {
+    pub(super) fn warn_of_blocked_moves(&mut self) {
         if self.blocked_moves.is_empty() {
             return;
         }
@@ -184,6 +176,9 @@ impl Planner<'_, '_> {
                     .at(step.range.clone()),
                 );
             }
+        }
+        if found.is_empty() && in_order(&moves).is_none() {
+            found.push(circle(&moves));
         }
         self.diagnostics.extend(found);
     }
@@ -316,6 +311,25 @@ fn describe(module: &Module, address: &ObjectAddress) -> String {
         parts.push(format!("{resource}{}", key(k)));
     }
     parts.join(".")
+}
+
+fn circle(moves: &[Move]) -> Diagnostic {
+    let mut list: Vec<String> = moves
+        .iter()
+        .map(|m| {
+            let (from, to) = (describe(&m.module, &m.from), describe(&m.module, &m.to));
+            let place = format!("{}:{}", m.range.file, m.range.start.line);
+            format!("\n  - {place}: {from} → {to}")
+        })
+        .collect();
+    list.sort();
+    Diagnostic::error(
+        "Cyclic dependency in move statements",
+        format!(
+            "The following chained move statements form a cycle, and so there is no final location to move objects to:{}\n\nA chain of move statements must end with an address that doesn't appear in any other statements, and which typically also refers to an object still declared in the configuration.",
+            list.concat()
+        ),
+    )
 }
 
 /// Where the objects of a state are, so that a statement looks only at those that it can mean.

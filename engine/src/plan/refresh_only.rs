@@ -105,12 +105,18 @@ impl Planner<'_, '_> {
     /// The refresh is done.
     pub(super) fn take_refreshed_instance(&mut self, prepared: &Prepared) {
         let found = self.refreshed.get(&prepared.address);
-        let value = found
-            .map(|prior| prior.value.clone())
-            .filter(|v| !v.is_null())
-            .unwrap_or_else(Value::dynamic);
-        self.postconditions(&prepared.address, &value);
-        self.publish(prepared.id, value);
+        let value = found.map(|prior| prior.value.clone());
+        match value.filter(|v| !v.is_null()) {
+            Some(value) => {
+                self.postconditions(&prepared.address, &value);
+                self.publish(prepared.id, value);
+            }
+            // An instance among others is left out; what is alone is not known.
+            None if prepared.address.key == InstanceKey::None => {
+                self.publish(prepared.id, Value::dynamic());
+            }
+            None => self.publish(prepared.id, Value::null(Type::Dynamic)),
+        }
     }
 
     /// Evaluates an instance's postconditions; says whether planning may go on.

@@ -31,25 +31,34 @@ impl Planner<'_, '_> {
                 path.0
                     .extend(removed.from.module.iter().map(|(name, _)| name.clone()));
                 let there = self.evaluator.tree().get(&path);
-                let (declared, what) = match &removed.from.resource {
+                // The place is that of the declaration, as in Terraform.
+                let (what, name, declaration) = match &removed.from.resource {
                     Some((resource, _)) => (
-                        there.is_some_and(|n| n.module.resources.contains_key(resource)),
                         "resource",
+                        resource.to_string(),
+                        there.and_then(|n| Some(n.module.resources.get(resource)?.range.clone())),
                     ),
-                    None => (there.is_some(), "module"),
+                    None => ("module", path.to_string(), self.call_range(&path)),
                 };
-                if declared {
+                if let Some(declaration) = declaration {
+                    let (file, line) = (&removed.from_range.file, removed.from_range.start.line);
                     found.push(
                         Diagnostic::error(
                             format!("Removed {what} still exists"),
-                            format!("This statement declares that this {what} was removed, but it is still declared in the configuration. Take out one of the two."),
+                            format!("The statement at {file}:{line} declares that {name} was removed, but it is still declared in configuration. Take out one of the two."),
                         )
-                        .at(removed.from_range.clone()),
+                        .at(declaration),
                     );
                 }
             }
         }
         self.diagnostics.extend(found);
+    }
+
+    fn call_range(&self, module: &Module) -> Option<stead_value::SourceRange> {
+        let (name, parent) = module.0.split_last()?;
+        let parent = self.evaluator.tree().get(&Module(parent.to_vec()))?;
+        Some(parent.module.calls.get(name)?.range.clone())
     }
 
     /// Whether an object that nothing declares is to be left alone: the nearest statement about it decides.
