@@ -10,6 +10,7 @@ mod limits;
 mod operation;
 mod outputs;
 mod provision;
+mod refresh_only;
 
 use std::collections::{BinaryHeap, HashMap};
 use std::sync::Arc;
@@ -110,7 +111,7 @@ pub async fn apply(
         cancel,
     );
     if executor.plan.mode == PlanMode::RefreshOnly {
-        evaluator.see_only(crate::plan::recorded_keys(&executor.state));
+        executor.see_only_recorded();
     }
     executor.prime();
     executor.begin(sink);

@@ -6,10 +6,10 @@ use stead_value::Severity;
 use stead_value::addr::ModuleInstance;
 
 use super::Executor;
-use crate::PlanMode;
 use crate::checks::{CheckObject, RuleKind};
 use crate::eval::{Object, Outcome, ROOT, Repetition, Rules};
 use crate::outputs::encode;
+use crate::{PlanMode, object};
 
 impl Executor<'_, '_> {
     /// Evaluates the root outputs; one that cannot be computed keeps its recorded value.
@@ -42,13 +42,16 @@ impl Executor<'_, '_> {
             if checked.has_errors() && self.plan.mode != PlanMode::RefreshOnly {
                 continue;
             }
-            if value.is_null() {
-                self.state.outputs.remove(&**name);
-                continue;
-            }
-            if !value.is_wholly_known() {
-                continue;
-            }
+            let value = match value.is_wholly_known() {
+                true if value.is_null() => {
+                    self.state.outputs.remove(&**name);
+                    continue;
+                }
+                true => value,
+                // What depends on objects that are not there is null for now.
+                false if self.plan.mode == PlanMode::RefreshOnly => object::unknown_as_null(&value),
+                false => continue,
+            };
             match encode(&value, output.sensitive) {
                 Ok(recorded) => {
                     self.state.outputs.insert(name.to_string(), recorded);
