@@ -4,10 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use serde_json::{Map, json};
+use serde_json::json;
 use stead_lang::config::ConfigNode;
 use stead_state::State;
-use stead_value::Diagnostics;
 use stead_value::addr::ProviderSource;
 
 use super::print;
@@ -122,59 +121,28 @@ fn branch(node: &ConfigNode, text: String) -> Branch {
 
 /// The providers that a module itself needs, with the version constraints that it names.
 pub(crate) fn required(node: &ConfigNode) -> BTreeMap<ProviderSource, Vec<String>> {
-    let module = &node.module;
-    let mut all: BTreeMap<ProviderSource, Vec<String>> = BTreeMap::new();
     let constraints = |text: &str| -> Vec<String> {
         match stead_lang::config::Constraints::parse(text) {
             Some(constraints) => constraints.display(),
             None => vec![text.to_owned()],
         }
     };
-    for required in module.terraform.required_providers.values() {
-        let versions = all.entry(required.source.clone()).or_default();
-        if let Some(version) = &required.version {
-            versions.extend(constraints(&version.text));
-        }
-    }
-    for config in module.providers.values() {
-        let source = module.provider_source(&config.name.local);
-        let versions = all.entry(source).or_default();
-        if let Some(version) = &config.version {
-            versions.extend(constraints(&version.text));
-        }
-    }
-    for resource in module.resources.values() {
-        let source = module.provider_source(&resource.provider_name().local);
-        all.entry(source).or_default();
-    }
-    for import in &module.imports {
-        if let Some(provider) = &import.provider {
-            let source = module.provider_source(&provider.name.local);
-            all.entry(source).or_default();
-        }
-    }
-    all
+    let needed = node.module.needed_providers().into_iter();
+    needed
+        .map(|(source, versions)| {
+            let texts = versions.iter().flat_map(|v| constraints(&v.text));
+            (source, texts.collect())
+        })
+        .collect()
 }
 
 fn print_schemas(variables: &VariableArgs, origin: &Path, no_color: bool) -> Result<u8> {
     let session = Session::read(&Disk, origin, &Given::Gather(variables), no_color)?;
     let mut wanted = recorded_providers(&read_state()?);
     for node in session.tree.nodes() {
-        wanted.extend(required(node).into_keys());
+        wanted.extend(node.module.needed_providers().into_keys());
     }
-    let mut schemas = Map::new();
-    let mut problems = Diagnostics::new();
-    for source in wanted {
-        match session.registry.factory(&source) {
-            Ok(factory) => {
-                schemas.insert(source.to_string(), schema::provider(factory.schema()));
-            }
-            Err(problem) => problems.push(problem),
-        }
-    }
-    if problems.has_errors() {
-        return Err(session.failure(problems));
-    }
+    let schemas = schema::providers(&wanted, &session.registry).map_err(|e| session.failure(e))?;
     let mut out = json!({"format_version": "1.0"});
     if !schemas.is_empty() {
         out["provider_schemas"] = schemas.into();

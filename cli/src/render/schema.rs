@@ -4,12 +4,34 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::{Map, Value as Json, json};
+use stead_engine::Registry;
+use stead_value::Diagnostics;
+use stead_value::addr::ProviderSource;
 use stead_value::json::type_to_json;
 use stead_value::schema::{
     Attribute, AttributeType, Block, NestedBlock, Nesting, ProviderSchema, Schema,
 };
 
-pub(crate) fn provider(provider: &ProviderSchema) -> Json {
+/// Those of several providers, by their sources.
+pub(crate) fn providers<'s>(
+    wanted: impl IntoIterator<Item = &'s ProviderSource>,
+    registry: &Registry,
+) -> Result<Map<String, Json>, Diagnostics> {
+    let mut schemas = Map::new();
+    let mut problems = Diagnostics::new();
+    for source in wanted {
+        match registry.factory(source) {
+            Ok(factory) => {
+                schemas.insert(source.to_string(), provider(factory.schema()));
+            }
+            Err(problem) => problems.push(problem),
+        }
+    }
+    problems.into_result()?;
+    Ok(schemas)
+}
+
+fn provider(provider: &ProviderSchema) -> Json {
     let mut out = Map::new();
     out.insert("provider".into(), schema(&provider.provider));
     for (name, schemas) in [

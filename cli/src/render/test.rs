@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use stead_engine::Registry;
 use stead_engine::test::{
-    FileReport, Left, Progress, RunReport, Status, SuiteReport, TestObserver, Unfinished, Verbose,
+    FileReport, Left, Outcome, Progress, RunReport, Status, SuiteReport, TestObserver, Unfinished,
+    Verbose,
 };
 use stead_lang::config::test_file::TestSuite;
 use stead_value::Diagnostics;
@@ -62,13 +63,13 @@ impl<'s> Human<'s> {
     }
 
     fn verbose(&self, verbose: &Verbose) {
-        match verbose {
-            Verbose::Plan(plan) => {
+        match &verbose.outcome {
+            Outcome::Plan(plan) => {
                 let text =
                     super::plan::render(plan, self.registry, super::plan::View::new(self.style));
                 print(&format!("{text}\n"));
             }
-            Verbose::State(state) => match super::state::whole(state, self.registry, self.style) {
+            Outcome::State(state) => match super::state::whole(state, self.registry, self.style) {
                 Ok(text) => print(&format!("\n{text}\n")),
                 Err(errors) => self.show(&errors),
             },
@@ -211,28 +212,29 @@ impl TestObserver for Human<'_> {
     }
 
     fn abandoned(&mut self, file: &str, run: &RunReport, unfinished: &Unfinished) {
-        let mut text = format!(
+        let mut text = wrap(&format!(
             "\nstead was interrupted while executing {file}, and may not have performed the expected cleanup operations.\n"
-        );
+        ));
         if !unfinished.main.is_empty() {
-            text.push_str(&format!(
-                "\nstead has already created the following resources from the module under test:\n{}",
-                list(&unfinished.main)
+            text.push_str(&wrap(
+                "\nstead has already created the following resources from the module under test:\n",
             ));
+            text.push_str(&list(&unfinished.main));
         }
         for (name, module, objects) in &unfinished.others {
             let module = module.as_deref().unwrap_or("the module under test");
-            text.push_str(&format!(
-                "\nstead has already created the following resources for \"{name}\" from \"{module}\":\n{}",
-                list(objects)
-            ));
+            text.push_str(&wrap(&format!(
+                "\nstead has already created the following resources for \"{name}\" from \"{module}\":\n"
+            )));
+            text.push_str(&list(objects));
         }
         if !unfinished.planned.is_empty() {
             let module = run.module.as_ref();
             let module = module.map_or("the module under test".into(), |m| format!("\"{m}\""));
             let objects = unfinished.planned.iter();
             let objects: String = objects.map(|a| format!("  - {a}\n")).collect();
-            text.push_str(&format!("\nstead was in the process of creating the following resources for \"{}\" from {module}, and they may not have been destroyed:\n{objects}", run.name));
+            text.push_str(&wrap(&format!("\nstead was in the process of creating the following resources for \"{}\" from {module}, and they may not have been destroyed:\n", run.name)));
+            text.push_str(&objects);
         }
         print_error(&text);
     }

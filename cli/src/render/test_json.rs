@@ -5,7 +5,8 @@ use std::time::Duration;
 use serde_json::{Map, Value as Json, json};
 use stead_engine::Registry;
 use stead_engine::test::{
-    FileReport, Left, Progress, RunReport, Status, SuiteReport, TestObserver, Unfinished, Verbose,
+    FileReport, Left, Outcome, Progress, RunReport, Status, SuiteReport, TestObserver, Unfinished,
+    Verbose,
 };
 use stead_lang::config::test_file::TestSuite;
 use stead_value::Diagnostics;
@@ -13,6 +14,7 @@ use stead_value::Diagnostics;
 use super::arrange::sorted;
 use super::diagnostics::Sources;
 use super::json::diagnostic;
+use super::schema;
 use super::test::summary;
 use crate::commands::print;
 use crate::commands::test::Output;
@@ -101,19 +103,27 @@ impl<'s> Machine<'s> {
     }
 
     fn verbose(&self, verbose: &Verbose, about: About<'_>) {
-        let (message, kind, shown) = match verbose {
-            Verbose::Plan(plan) => (
+        let (message, kind, shown) = match &verbose.outcome {
+            Outcome::Plan(plan) => (
                 "-verbose flag enabled, printing plan",
                 "test_plan",
                 super::json::test_plan(plan, self.registry),
             ),
-            Verbose::State(state) => (
+            Outcome::State(state) => (
                 "-verbose flag enabled, printing state",
                 "test_state",
                 super::json::test_state(state, self.registry),
             ),
         };
-        match shown {
+        let whole = shown.and_then(|mut shown| {
+            let schemas = schema::providers(&verbose.providers, self.registry)?;
+            shown["provider_format_version"] = json!("1.0");
+            if !schemas.is_empty() {
+                shown["provider_schemas"] = schemas.into();
+            }
+            Ok(shown)
+        });
+        match whole {
             Ok(shown) => info(message, kind, about, shown),
             Err(errors) => self.show(&errors, about),
         }

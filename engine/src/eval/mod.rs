@@ -38,6 +38,7 @@ pub use expand::{Expansion, Repeated};
 pub use imports::{ImportTarget, has_key, import_resource};
 pub use instance::InstanceConfig;
 pub use scope::{EvalScope, Repetition};
+pub(crate) use variables::accept_given;
 pub use variables::no_value;
 
 /// A module instance within one evaluator.

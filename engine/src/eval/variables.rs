@@ -133,17 +133,12 @@ impl Evaluator<'_> {
         let Some(given) = self.settings.variables.get(&variable.name) else {
             return self.default_of(variable);
         };
-        let accepted = match &given.range {
-            Some(place) => variable.accept_at(&given.value, place),
-            None => variable.accept_from(&given.value, &given.how(&variable.name)),
-        };
-        match accepted {
+        match accept_given(variable, given) {
             Ok(value) => Evaluation::of(value),
-            Err(diagnostic) => {
-                let mut evaluation = failed();
-                evaluation.diagnostics.push(diagnostic);
-                evaluation
-            }
+            Err(diagnostic) => Evaluation {
+                diagnostics: diagnostic.into(),
+                ..failed()
+            },
         }
     }
 
@@ -191,6 +186,17 @@ impl GivenVariable {
                 "set from outside of the configuration".into()
             }
         }
+    }
+}
+
+/// What a value from outside is for the variable that it is meant for.
+pub(crate) fn accept_given(
+    variable: &Variable,
+    given: &GivenVariable,
+) -> Result<Value, Diagnostic> {
+    match &given.range {
+        Some(place) => variable.accept_at(&given.value, place),
+        None => variable.accept_from(&given.value, &given.how(&variable.name)),
     }
 }
 

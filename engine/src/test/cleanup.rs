@@ -6,47 +6,49 @@ use stead_value::addr::ResourceMode;
 
 use super::report::{Progress, Status, left};
 use super::run::{Ready, silent};
-use super::suite::{FileRunner, TestState};
+use super::suite::FileRunner;
 use super::variables::collect;
 use crate::PlanMode;
 use crate::eval::{Evaluator, Phase};
 use crate::plan::{Options, plan};
 
 impl FileRunner<'_> {
-    pub(super) async fn clean_up(&mut self) {
+    pub(super) async fn clean_up(&self) {
         if self.env.cancel.is_cancelled() {
             return;
         }
-        let states = std::mem::take(&mut self.states);
-        let mut states: Vec<TestState> = states
-            .into_values()
-            .filter(|state| has_managed(&state.state))
+        // Only an apply puts objects into a state.
+        let mut states: Vec<(usize, String)> = (self.states.borrow().iter())
+            .filter(|(_, state)| has_managed(&state.state))
+            .filter_map(|(key, state)| Some((state.changed_by?, key.clone())))
             .collect();
-        states.sort_by_key(|state| std::cmp::Reverse(state.changed_by));
-        for state in states {
+        states.sort_by_key(|(changed_by, _)| std::cmp::Reverse(*changed_by));
+        for (index, key) in states {
             if self.env.cancel.is_cancelled() {
                 return;
             }
-            // Only an apply puts objects into a state.
-            if let Some(index) = state.changed_by {
-                self.destroy_and_tell(index, state.state).await;
-            }
+            self.destroy_and_tell(index, key).await;
         }
     }
 
-    async fn destroy_and_tell(&mut self, index: usize, state: State) {
-        let (updated, diagnostics) = self.destroy(index, state).await;
+    async fn destroy_and_tell(&self, index: usize, key: String) {
+        let state = self.states.borrow().get(&key).map(|s| s.state.clone());
+        let (updated, diagnostics) = self.destroy(index, state.unwrap_or_default()).await;
         if !updated.resources.is_empty() {
-            self.report.status = Status::Error;
+            self.merge_status(Status::Error);
         }
-        if let Some(run) = self.report.runs.get(index) {
-            self.observer
-                .cleanup(&self.report.name, run, &diagnostics, &left(&updated));
+        let report = self.report.borrow();
+        if let Some(run) = report.runs.get(index) {
+            let mut observer = self.observer.borrow_mut();
+            observer.cleanup(&report.name, run, &diagnostics, &left(&updated));
+        }
+        if let Some(state) = self.states.borrow_mut().get_mut(&key) {
+            state.state = updated;
         }
     }
 
     /// Destroys what a state holds; gives what is left of it.
-    async fn destroy(&mut self, index: usize, state: State) -> (State, Diagnostics) {
+    async fn destroy(&self, index: usize, state: State) -> (State, Diagnostics) {
         let (Some(run), Some(config)) = (self.file.runs.get(index), self.config_of(index)) else {
             return (state, Diagnostics::new());
         };
@@ -55,7 +57,7 @@ impl FileRunner<'_> {
             Ok(prepared) => prepared,
             Err(errors) => return (state, errors),
         };
-        let (variables, found) = collect(&surrounding, run, &self.outputs, false);
+        let (variables, found) = collect(&surrounding, run, &self.outputs.borrow(), false);
         if found.has_errors() {
             return (state, found);
         }

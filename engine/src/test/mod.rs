@@ -8,6 +8,7 @@ mod assertions;
 mod cleanup;
 mod expectations;
 mod mock;
+mod order;
 mod providers;
 mod report;
 mod run;
@@ -27,7 +28,8 @@ use crate::eval::{GivenVariable, Origin, Settings};
 use crate::providers::Registry;
 
 pub use report::{
-    FileReport, Left, Progress, RunReport, Status, SuiteReport, TestObserver, Unfinished, Verbose,
+    FileReport, Left, Outcome, Progress, RunReport, Status, SuiteReport, TestObserver, Unfinished,
+    Verbose,
 };
 pub use suite::{check, test};
 

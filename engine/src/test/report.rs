@@ -1,11 +1,12 @@
 //! What became of tests, and how it is told while they run.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use stead_lang::config::test_file::TestCommand;
 use stead_state::State;
 use stead_value::Diagnostics;
-use stead_value::addr::ResourceInstance;
+use stead_value::addr::{ProviderSource, ResourceInstance};
 
 use crate::Plan;
 
@@ -88,7 +89,14 @@ pub struct RunReport {
 
 /// What a run planned or left, for those who want to see it.
 #[derive(Debug)]
-pub enum Verbose {
+pub struct Verbose {
+    pub outcome: Outcome,
+    /// The providers of the configuration and the state.
+    pub providers: BTreeSet<ProviderSource>,
+}
+
+#[derive(Debug)]
+pub enum Outcome {
     Plan(Box<Plan>),
     State(Box<State>),
 }

@@ -1,5 +1,6 @@
 //! One run: what it plans or applies, and what comes of it.
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,15 +10,15 @@ use stead_lang::config::test_file::{PlanOptions, TestCommand, TestRun};
 use stead_lang::expr::references;
 use stead_state::State;
 use stead_state::journal::JournalHandle;
-use stead_value::addr::{ResourceInstance, ResourceMode};
+use stead_value::addr::{ProviderSource, ResourceInstance, ResourceMode};
 use stead_value::condition::CheckObject;
 use stead_value::{Diagnostic, Diagnostics};
 
 use super::assertions::{Asserted, assert};
 use super::expectations;
 use super::providers::{Prepared, prepare};
-use super::report::{Progress, Status, Unfinished, Verbose, left};
-use super::suite::{FileRunner, MAIN, TestState, declares, no_such_target};
+use super::report::{Outcome, Progress, Status, Unfinished, Verbose, left};
+use super::suite::{FileRunner, MAIN, TestState, declares, globals, no_such_target};
 use super::variables::{Surrounding, Variables, collect};
 use crate::apply::{Applied, Changed, StateSink, apply};
 use crate::eval::{Evaluator, Phase, Settings};
@@ -50,20 +51,22 @@ pub(super) struct Ready {
     pub(super) variables: Variables,
 }
 
-impl<'r> FileRunner<'r> {
-    pub(super) async fn execute_run(&mut self, index: usize) {
+impl FileRunner<'_> {
+    pub(super) async fn execute_run(&self, index: usize) {
         let (Some(run), Some(config)) = (self.file.runs.get(index), self.config_of(index)) else {
             return;
         };
         let key = state_key(run);
-        let state = self.states.entry(key.clone()).or_default().state.clone();
+        let state = self.states.borrow().get(&key).map(|s| s.state.clone());
+        let state = state.unwrap_or_default();
         let began = Instant::now();
         let at = self.env.world.now();
         self.tell(index, Progress::Starting);
         let changed = self.steps(index, run, config, state).await;
         if let Some(state) = changed {
             let changed_by = Some(index);
-            self.states.insert(key, TestState { state, changed_by });
+            let state = TestState { state, changed_by };
+            self.states.borrow_mut().insert(key, state);
         }
         self.with_report(index, |report| {
             report.executed = Some((at, began.elapsed()));
@@ -72,7 +75,7 @@ impl<'r> FileRunner<'r> {
 
     /// Goes through a run's steps. Gives the state when it may have changed.
     async fn steps(
-        &mut self,
+        &self,
         index: usize,
         run: &TestRun,
         config: &ConfigTree,
@@ -127,11 +130,14 @@ impl<'r> FileRunner<'r> {
                     registry,
                     run,
                     &ready.variables.extra,
-                    &self.outputs,
+                    &self.outputs.borrow(),
                 );
                 if let Some(planned) = planned.filter(|_| self.env.verbose) {
-                    let plan = Verbose::Plan(Box::new(planned.plan));
-                    self.with_report(index, |report| report.verbose = Some(plan));
+                    let providers = providers(&ready, &planned.plan.prior_state);
+                    let outcome = Outcome::Plan(Box::new(planned.plan));
+                    self.with_report(index, |report| {
+                        report.verbose = Some(Verbose { outcome, providers });
+                    });
                 }
                 self.conclude(index, run, asserted);
                 None
@@ -154,7 +160,7 @@ impl<'r> FileRunner<'r> {
     }
 
     async fn apply_run(
-        &mut self,
+        &self,
         index: usize,
         run: &TestRun,
         ready: &Ready,
@@ -179,11 +185,14 @@ impl<'r> FileRunner<'r> {
             registry,
             run,
             &ready.variables.extra,
-            &self.outputs,
+            &self.outputs.borrow(),
         );
         if self.env.verbose {
-            let state = Verbose::State(Box::new(applied.state.clone()));
-            self.with_report(index, |report| report.verbose = Some(state));
+            let providers = providers(ready, &applied.state);
+            let outcome = Outcome::State(Box::new(applied.state.clone()));
+            self.with_report(index, |report| {
+                report.verbose = Some(Verbose { outcome, providers });
+            });
         }
         self.conclude(index, run, asserted);
         applied.state
@@ -191,7 +200,7 @@ impl<'r> FileRunner<'r> {
 
     /// Applies a plan, and says what was being created when it is given up.
     pub(super) async fn carry_out(
-        &mut self,
+        &self,
         index: usize,
         progress: Progress,
         evaluator: &Evaluator<'_>,
@@ -215,7 +224,7 @@ impl<'r> FileRunner<'r> {
 
     /// Checks a run, evaluates its variables and puts its providers in place.
     async fn get_ready(
-        &mut self,
+        &self,
         index: usize,
         run: &TestRun,
         config: &ConfigTree,
@@ -238,7 +247,7 @@ impl<'r> FileRunner<'r> {
             .flat_map(|expr| references(expr).1)
             .collect();
         malformed.into_result()?;
-        let (variables, found) = collect(&surrounding, run, &self.outputs, true);
+        let (variables, found) = collect(&surrounding, run, &self.outputs.borrow(), true);
         self.add(index, found.into_result()?);
         ready.variables = variables;
         Ok(ready)
@@ -255,22 +264,20 @@ impl<'r> FileRunner<'r> {
             self.file,
             run,
             surrounding,
-            &self.outputs,
+            &self.outputs.borrow(),
             self.env.registry,
             &self.env.world,
         )
     }
 
-    pub(super) fn surrounding<'s>(&self, config: &'s ConfigTree) -> Surrounding<'s>
-    where
-        'r: 's,
-    {
-        let globals = match self.file.directory() == self.env.test_directory {
-            true => &self.env.test_globals,
-            false => &self.env.globals,
-        };
-        let module = &config.root.module;
-        Surrounding::new(&self.env.settings, globals, self.file, module)
+    pub(super) fn surrounding<'s>(&'s self, config: &'s ConfigTree) -> Surrounding<'s> {
+        Surrounding::new(
+            &self.env.settings,
+            globals(self.env, self.file),
+            &self.declared,
+            self.file,
+            &config.root.module,
+        )
     }
 
     async fn validate(&self, ready: &Ready) -> Result<Diagnostics, Diagnostics> {
@@ -301,7 +308,7 @@ impl<'r> FileRunner<'r> {
 
     /// Waits for work. Meanwhile says from time to time that the run goes on, and at an interrupt that means "now" what exists.
     pub(super) async fn watch<T>(
-        &mut self,
+        &self,
         index: usize,
         progress: Progress,
         created: Vec<ResourceInstance>,
@@ -324,14 +331,15 @@ impl<'r> FileRunner<'r> {
         }
     }
 
-    fn abandon(&mut self, index: usize, planned: Vec<ResourceInstance>) {
+    fn abandon(&self, index: usize, planned: Vec<ResourceInstance>) {
         let mut unfinished = Unfinished {
             planned,
             ..Unfinished::default()
         };
-        for (key, state) in &self.states {
+        let report = self.report.borrow();
+        for (key, state) in self.states.borrow().iter() {
             let objects = left(&state.state);
-            let run = state.changed_by.and_then(|i| self.report.runs.get(i));
+            let run = state.changed_by.and_then(|i| report.runs.get(i));
             match run {
                 _ if objects.is_empty() => {}
                 Some(run) if key != MAIN => {
@@ -341,25 +349,28 @@ impl<'r> FileRunner<'r> {
                 _ => unfinished.main = objects,
             }
         }
-        if let Some(run) = self.report.runs.get(index) {
-            self.observer.abandoned(&self.report.name, run, &unfinished);
+        if let Some(run) = report.runs.get(index) {
+            let mut observer = self.observer.borrow_mut();
+            observer.abandoned(&report.name, run, &unfinished);
         }
     }
 
-    fn add(&mut self, index: usize, diagnostics: Diagnostics) {
+    fn add(&self, index: usize, diagnostics: Diagnostics) {
         self.with_report(index, |report| report.diagnostics.extend(diagnostics));
     }
 
-    fn report_errors(&mut self, index: usize, diagnostics: Diagnostics) {
+    fn report_errors(&self, index: usize, diagnostics: Diagnostics) {
         self.with_report(index, |report| {
             report.diagnostics.extend(diagnostics);
             report.status = Status::Error;
         });
     }
 
-    fn conclude(&mut self, index: usize, run: &TestRun, asserted: Asserted) {
+    fn conclude(&self, index: usize, run: &TestRun, asserted: Asserted) {
+        let outputs = Some(asserted.outputs);
         self.outputs
-            .insert(Arc::clone(&run.name), Some(asserted.outputs));
+            .borrow_mut()
+            .insert(Arc::clone(&run.name), outputs);
         self.with_report(index, |report| {
             report.status.merge(asserted.status);
             report.diagnostics.extend(asserted.diagnostics);
@@ -368,10 +379,18 @@ impl<'r> FileRunner<'r> {
 }
 
 /// The runs with this key share a state.
-fn state_key(run: &TestRun) -> String {
+pub(super) fn state_key(run: &TestRun) -> String {
     let module = run.module.as_ref().map(|m| m.source.to_string());
     let key = run.state_key.clone().filter(|key| !key.is_empty());
     key.or(module).unwrap_or_else(|| MAIN.to_owned())
+}
+
+/// The providers of a configuration and a state.
+fn providers(ready: &Ready, state: &State) -> BTreeSet<ProviderSource> {
+    let recorded = (state.resources.values()).map(|resource| resource.provider.source.clone());
+    let nodes = ready.prepared.config.nodes();
+    let needed = (nodes.iter()).flat_map(|node| node.module.needed_providers().into_keys());
+    recorded.chain(needed).collect()
 }
 
 pub(super) fn silent() -> Arc<dyn Observer> {

@@ -142,21 +142,21 @@ impl TestScope<'_> {
         let error = |summary: &str, detail: String| {
             Some(Diagnostic::error(summary, detail).at(reference.range.clone()))
         };
-        let which = match self.place {
-            Place::FileVariables => {
+        let before = match self.place {
+            Place::Provider => "the provider is required",
+            Place::RunVariables | Place::FileVariables => "the current run block",
+        };
+        let which = format!(
+            "You can only reference run blocks that are in the same test file and will execute before {before}."
+        );
+        let value = match self.outputs.get(name) {
+            Some(Some(value)) => value,
+            _ if self.place == Place::FileVariables => {
                 return error(
                     "Invalid reference",
                     "You can not reference run blocks from within the file variables block.".into(),
                 );
             }
-            Place::RunVariables => {
-                "You can only reference run blocks that are in the same test file and will execute before the current run block."
-            }
-            Place::Provider => {
-                "You can only reference run blocks that are in the same test file and will execute before the provider is required."
-            }
-        };
-        let value = match self.outputs.get(name) {
             None => {
                 return error(
                     "Reference to unknown run block",
@@ -171,7 +171,6 @@ impl TestScope<'_> {
                     format!("The run block \"{name}\" has not executed yet. {which}"),
                 );
             }
-            Some(Some(value)) => value,
         };
         // What is wrong with the steps is said when they are taken.
         let used = value.at(&reference.rest)?;

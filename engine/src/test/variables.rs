@@ -14,12 +14,81 @@ use stead_value::{Diagnostic, Diagnostics, SourceRange, Value};
 
 use super::GlobalValue;
 use super::scope::{Outputs, Place, TestScope, at_expression};
-use crate::eval::{GivenVariable, Origin, Settings};
+use crate::eval::{GivenVariable, Origin, Settings, accept_given};
+
+/// The values of the variables that a file declares; `None` where there is none although there must be.
+pub(super) type Declared = BTreeMap<Arc<str>, Option<GivenVariable>>;
+
+/// Takes the values of a file's variables from outside, or their defaults.
+pub(super) fn declared(
+    file: &TestFile,
+    globals: &BTreeMap<Arc<str>, GlobalValue>,
+) -> (Declared, Diagnostics) {
+    let mut diagnostics = Diagnostics::new();
+    let values = file.declared.values().map(|variable| {
+        let value = declared_value(variable, globals.get(&variable.name), &mut diagnostics);
+        (Arc::clone(&variable.name), value)
+    });
+    (values.collect(), diagnostics)
+}
+
+fn declared_value(
+    variable: &Variable,
+    global: Option<&GlobalValue>,
+    diagnostics: &mut Diagnostics,
+) -> Option<GivenVariable> {
+    let given = match global {
+        Some(global) => read(global, &variable.name, Some(variable), diagnostics)?,
+        None => match &variable.default {
+            Some(default) => given(default.clone(), Some(variable.range.clone())),
+            None => {
+                let detail = format!(
+                    "The variable \"{}\" is required, but is not set.",
+                    variable.name
+                );
+                let missing = Diagnostic::error("Required variable not set", detail);
+                diagnostics.push(missing.at(variable.range.clone()));
+                return None;
+            }
+        },
+    };
+    match accept_given(variable, &given) {
+        Ok(value) => Some(GivenVariable { value, ..given }),
+        Err(diagnostic) => {
+            diagnostics.push(diagnostic);
+            None
+        }
+    }
+}
+
+/// The value that a global has for a variable; an expression where nothing declares it. `None` when it cannot be read.
+fn read(
+    global: &GlobalValue,
+    name: &str,
+    variable: Option<&Variable>,
+    diagnostics: &mut Diagnostics,
+) -> Option<GivenVariable> {
+    let (text, origin) = match global {
+        GlobalValue::Value(value) => return Some(value.clone()),
+        GlobalValue::Text { text, origin } => (text, origin),
+    };
+    let (value, problems) = match variable {
+        Some(variable) => value_from_text(variable, text),
+        None => undeclared_from_text(name, text),
+    };
+    diagnostics.extend(problems);
+    Some(GivenVariable {
+        value: value?.value,
+        origin: *origin,
+        range: None,
+    })
+}
 
 /// The variables around a run: those of its file, and those from outside. Each is evaluated once; what is wrong with it is said once.
 pub(super) struct Surrounding<'a> {
     settings: &'a Settings,
     globals: &'a BTreeMap<Arc<str>, GlobalValue>,
+    declared: &'a Declared,
     file: &'a IndexMap<Arc<str>, Expression>,
     /// Says how texts are read.
     module: &'a Module,
@@ -30,12 +99,14 @@ impl<'a> Surrounding<'a> {
     pub(super) fn new(
         settings: &'a Settings,
         globals: &'a BTreeMap<Arc<str>, GlobalValue>,
+        declared: &'a Declared,
         file: &'a TestFile,
         module: &'a Module,
     ) -> Surrounding<'a> {
         Surrounding {
             settings,
             globals,
+            declared,
             file: &file.variables,
             module,
             known: RefCell::default(),
@@ -43,67 +114,80 @@ impl<'a> Surrounding<'a> {
     }
 
     /// The value of a variable; `None` when nothing gives it one.
-    fn get(&self, name: &Arc<str>, diagnostics: &mut Diagnostics) -> Option<GivenVariable> {
+    fn get(
+        &self,
+        name: &Arc<str>,
+        outputs: &Outputs,
+        diagnostics: &mut Diagnostics,
+    ) -> Option<GivenVariable> {
         if let Some(known) = self.known.borrow().get(name) {
             return known.clone();
         }
         let found = match self.file.get(name) {
-            Some(expr) => Some(self.file_variable(expr, diagnostics)),
-            None => self.global(name, diagnostics),
+            Some(expr) => {
+                // While it is evaluated there is no such variable: it can't be made of itself.
+                self.know(name, None);
+                Some(self.file_variable(expr, outputs, diagnostics))
+            }
+            None => self.from_outside(name, diagnostics),
         };
-        self.known
-            .borrow_mut()
-            .insert(Arc::clone(name), found.clone());
+        self.know(name, found.clone());
         found
     }
 
-    fn file_variable(&self, expr: &Expression, diagnostics: &mut Diagnostics) -> GivenVariable {
-        let mut globals = BTreeMap::new();
+    fn know(&self, name: &Arc<str>, value: Option<GivenVariable>) {
+        self.known.borrow_mut().insert(Arc::clone(name), value);
+    }
+
+    fn file_variable(
+        &self,
+        expr: &Expression,
+        outputs: &Outputs,
+        diagnostics: &mut Diagnostics,
+    ) -> GivenVariable {
+        let mut variables = BTreeMap::new();
         for name in variables_of(expr) {
-            if let Some(given) = self.global(&name, diagnostics) {
-                globals.insert(name, given.value);
+            let found = self.from_outside(&name, diagnostics);
+            if let Some(given) = found.or_else(|| self.get(&name, outputs, diagnostics)) {
+                variables.insert(name, given.value);
             }
         }
         let scope = TestScope {
             place: Place::FileVariables,
             settings: self.settings,
-            variables: &globals,
-            outputs: &Outputs::new(),
+            variables: &variables,
+            outputs,
         };
         let evaluation = scope.evaluate(expr);
         diagnostics.extend(at_expression(evaluation.diagnostics, expr));
         given(evaluation.value, Some(expr.range()))
     }
 
-    fn global(&self, name: &Arc<str>, diagnostics: &mut Diagnostics) -> Option<GivenVariable> {
-        match self.globals.get(name)? {
-            GlobalValue::Value(value) => Some(value.clone()),
-            GlobalValue::Text { text, origin } => {
-                let (value, problems) = match self.module.variables.get(name) {
-                    Some(variable) => value_from_text(variable, text),
-                    None => undeclared_from_text(name, text),
-                };
-                diagnostics.extend(problems);
-                let value = value.map_or_else(Value::dynamic, |v| v.value);
-                Some(GivenVariable {
-                    value,
-                    origin: *origin,
-                    range: None,
-                })
-            }
+    fn from_outside(
+        &self,
+        name: &Arc<str>,
+        diagnostics: &mut Diagnostics,
+    ) -> Option<GivenVariable> {
+        if let Some(declared) = self.declared.get(name) {
+            return declared.clone();
         }
+        let global = self.globals.get(name)?;
+        let found = read(global, name, self.module.variables.get(name), diagnostics);
+        // One that cannot be read is there all the same.
+        Some(found.unwrap_or_else(|| given(Value::dynamic(), None)))
     }
 
     /// The values of those variables that an expression names and that there are.
     pub(super) fn named_in(
         &self,
         expr: &Expression,
+        outputs: &Outputs,
         diagnostics: &mut Diagnostics,
     ) -> BTreeMap<Arc<str>, Value> {
         let names = variables_of(expr).into_iter();
         names
             .filter_map(|name| {
-                let value = self.get(&name, diagnostics)?.value;
+                let value = self.get(&name, outputs, diagnostics)?.value;
                 Some((name, value))
             })
             .collect()
@@ -117,7 +201,7 @@ impl<'a> Surrounding<'a> {
         outputs: &Outputs,
         diagnostics: &mut Diagnostics,
     ) -> Option<Value> {
-        let variables = self.named_in(expr, diagnostics);
+        let variables = self.named_in(expr, outputs, diagnostics);
         let scope = TestScope {
             place,
             settings: self.settings,
@@ -170,11 +254,7 @@ pub(super) fn collect(
     let declared = &surrounding.module.variables;
     let mut diagnostics = Diagnostics::new();
     let mut found = Variables::default();
-    let conditions = run.asserts.iter();
-    let asserted: BTreeSet<Arc<str>> = conditions
-        .flat_map(|rule| [&rule.condition, &rule.error_message])
-        .flat_map(variables_of)
-        .collect();
+    let asserted = asserted(run);
     for (name, expr) in &run.variables {
         let value = surrounding.evaluate(expr, Place::RunVariables, outputs, &mut diagnostics);
         let value = value.unwrap_or_else(Value::dynamic);
@@ -195,7 +275,7 @@ pub(super) fn collect(
     }
     for name in asserted.iter().filter(|name| !declared.contains_key(*name)) {
         if !found.extra.contains_key(name)
-            && let Some(given) = surrounding.get(name, &mut diagnostics)
+            && let Some(given) = surrounding.get(name, outputs, &mut diagnostics)
         {
             found.extra.insert(Arc::clone(name), given.value);
         }
@@ -204,13 +284,33 @@ pub(super) fn collect(
         if found.module.contains_key(name) {
             continue;
         }
-        match surrounding.get(name, &mut diagnostics) {
+        match surrounding.get(name, outputs, &mut diagnostics) {
             Some(given) => drop(found.module.insert(Arc::clone(name), given)),
             None if variable.default.is_none() => diagnostics.push(missing(variable, run)),
             None => {}
         }
     }
     (found, diagnostics)
+}
+
+/// The variables that assertions name.
+fn asserted(run: &TestRun) -> BTreeSet<Arc<str>> {
+    let rules = run.asserts.iter();
+    let conditions = rules.flat_map(|rule| [&rule.condition, &rule.error_message]);
+    conditions.flat_map(variables_of).collect()
+}
+
+/// The variables around a run that it makes use of: those it names, and those of the module that it does not set itself.
+pub(super) fn used(run: &TestRun, module: &Module) -> BTreeSet<Arc<str>> {
+    let mut used = asserted(run);
+    used.extend(run.variables.values().flat_map(variables_of));
+    let of_module = module.variables.keys();
+    used.extend(
+        of_module
+            .filter(|name| !run.variables.contains_key(*name))
+            .cloned(),
+    );
+    used
 }
 
 fn missing(variable: &Variable, run: &TestRun) -> Diagnostic {

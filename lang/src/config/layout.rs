@@ -32,6 +32,7 @@ pub static TESTS: Layout = Layout {
     blocks: &[
         block("test", &[], &Layout::CONSTANTS),
         block("run", &["name"], &RUN),
+        block("variable", &["name"], &VARIABLE),
         block("variables", &[], &Layout::ARGUMENTS),
         block("provider", &["name"], &PROVIDER),
         block("mock_provider", &["name"], &MOCK_PROVIDER),

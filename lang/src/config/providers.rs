@@ -1,12 +1,13 @@
 //! `provider` blocks, and which configuration a resource's provider is.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use stead_value::addr::{self, ProviderSource};
 use stead_value::{Diagnostic, Diagnostics, Type};
 
 use super::content::{BAD_NAME, check_labels, constant, is_identifier};
-use super::model::{Module, ProviderConfig, ProviderName};
+use super::model::{Module, ProviderConfig, ProviderName, VersionRequirement};
 use super::references::check_local_name;
 use super::required_providers::implied_source;
 use super::resource::{merge_escape, take_escape};
@@ -120,6 +121,27 @@ impl Module {
             .required_providers
             .get(local)
             .map_or_else(|| implied_source(local), |p| p.source.clone())
+    }
+
+    /// The providers that the module itself needs, with the versions that it asks for.
+    pub fn needed_providers(&self) -> BTreeMap<ProviderSource, Vec<&VersionRequirement>> {
+        let mut all: BTreeMap<ProviderSource, Vec<&VersionRequirement>> = BTreeMap::new();
+        for required in self.terraform.required_providers.values() {
+            let versions = all.entry(required.source.clone()).or_default();
+            versions.extend(&required.version);
+        }
+        for config in self.providers.values() {
+            let versions = all
+                .entry(self.provider_source(&config.name.local))
+                .or_default();
+            versions.extend(&config.version);
+        }
+        let of_resources = (self.resources.values()).map(|r| r.provider_name().local);
+        let of_imports = self.imports.iter().filter_map(|i| i.provider.as_ref());
+        for local in of_resources.chain(of_imports.map(|p| Arc::clone(&p.name.local))) {
+            all.entry(self.provider_source(&local)).or_default();
+        }
+        all
     }
 
     /// The local name of a provider in this module, if it has one other than the implied.

@@ -47,6 +47,25 @@ fn is_random_number(text: &str) -> bool {
     text.len() > 9 && text.bytes().all(|b| b.is_ascii_digit())
 }
 
+/// The types of providers in place of their schemas, which may say it in other words.
+fn types(providers: &serde_json::Map<String, Json>) -> Json {
+    const KINDS: [&str; 3] = [
+        "resource_schemas",
+        "data_source_schemas",
+        "ephemeral_resource_schemas",
+    ];
+    let of_kind = |schemas: &Json, kind: &str| -> Vec<String> {
+        let named = schemas[kind].as_object().into_iter().flatten();
+        named.map(|(name, _)| format!("{kind}.{name}")).collect()
+    };
+    let types = providers.iter().map(|(source, schemas)| {
+        let mut types: Vec<String> = KINDS.iter().flat_map(|k| of_kind(schemas, k)).collect();
+        types.sort();
+        (source.clone(), Json::from(types))
+    });
+    types.collect::<serde_json::Map<_, _>>().into()
+}
+
 impl Normaliser {
     pub(super) fn new(dir: &Path) -> Normaliser {
         let mut folders = vec![dir.display().to_string()];
@@ -83,6 +102,7 @@ impl Normaliser {
                             (name.clone(), "NUMBER".into())
                         }
                         ("elapsed_seconds", _) => (name.clone(), "DURATION".into()),
+                        ("provider_schemas", Json::Object(all)) => (name.clone(), types(all)),
                         ("terraform_version" | "terraform" | "tofu", Json::String(_)) => {
                             (name.clone(), "VERSION".into())
                         }

@@ -9,11 +9,16 @@ use super::value::{ModuleTree, head, known, path, sensitive, unknown};
 use crate::render::in_order;
 use crate::session::{Session, TERRAFORM_VERSION};
 
-/// A run's plan, as `test -json -verbose` shows it.
+/// A run's plan, as `test -json -verbose` shows it beside the schemas.
 pub(crate) fn test_plan(planned: &Plan, registry: &Registry) -> Result<Json, Diagnostics> {
     let whole = changes(planned, registry)?;
-    let mut out = json!({ "plan_format_version": "1.2", "provider_format_version": "1.0" });
-    for name in ["output_changes", "resource_changes", "resource_drift"] {
+    let mut out = json!({ "plan_format_version": "1.2" });
+    for name in [
+        "output_changes",
+        "resource_changes",
+        "resource_drift",
+        "relevant_attributes",
+    ] {
         let is_empty = |v: &Json| v.as_array().is_some_and(Vec::is_empty) || v == &json!({});
         if let Some(value) = whole.get(name).filter(|v| !is_empty(v)) {
             out[name] = value.clone();

@@ -10,12 +10,11 @@ use stead_value::{Diagnostic, Diagnostics};
 use super::value::{ModuleTree, head, known, sensitive};
 use crate::render::in_module_order;
 
-/// A run's state, as `test -json -verbose` shows it.
+/// A run's state, as `test -json -verbose` shows it beside the schemas.
 pub(crate) fn test_state(state: &State, registry: &Registry) -> Result<Json, Diagnostics> {
     let values = state_values(state, registry)?;
     let mut out = json!({
         "state_format_version": "1.0",
-        "provider_format_version": "1.0",
         "root_module": values.get("root_module"),
     });
     if let Some(outputs) = values.get("outputs") {

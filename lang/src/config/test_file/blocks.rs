@@ -9,12 +9,14 @@ use super::{TestFile, TestProvider, mock, run};
 use crate::config::content::{
     Shape, bool_argument, check_labels, check_shape, place, unsupported_argument, unsupported_block,
 };
-use crate::config::model::ProviderName;
-use crate::config::providers;
+use crate::config::model::{ProviderName, Variable};
+use crate::config::overrides::Overridden;
+use crate::config::{providers, values};
 use crate::syntax::{Block, Body, Expression};
 
-const BLOCKS: [&str; 8] = [
+const BLOCKS: [&str; 9] = [
     "run",
+    "variable",
     "variables",
     "provider",
     "mock_provider",
@@ -27,6 +29,7 @@ const BLOCKS: [&str; 8] = [
 pub(super) fn file(name: Arc<str>, body: Body, diagnostics: &mut Diagnostics) -> TestFile {
     let mut file = TestFile {
         name,
+        declared: IndexMap::new(),
         variables: IndexMap::new(),
         providers: IndexMap::new(),
         overrides: Vec::new(),
@@ -66,11 +69,23 @@ pub(super) fn file(name: Arc<str>, body: Body, diagnostics: &mut Diagnostics) ->
                 }
                 file.runs.push(run);
             }
+            "variable" => {
+                let before = diagnostics.len();
+                let found = values::variable(&block, &Overridden::default(), diagnostics);
+                if let Some(found) = found.filter(|_| diagnostics.len() == before) {
+                    declare(&mut file, found, diagnostics);
+                }
+            }
             "variables" => {
                 if let Some(found) =
                     variables(block, &mut variables_at, "This test file", diagnostics)
                 {
                     file.variables = found;
+                    for (name, expr) in &file.variables {
+                        if let Some(declared) = file.declared.get(name) {
+                            diagnostics.push(declared_twice(declared, &expr.range()));
+                        }
+                    }
                 }
             }
             "provider" => {
@@ -114,6 +129,30 @@ pub(super) fn file(name: Arc<str>, body: Body, diagnostics: &mut Diagnostics) ->
         }
     }
     file
+}
+
+/// A value that is assigned in the file is not given from outside: a variable has one or the other.
+fn declare(file: &mut TestFile, variable: Variable, diagnostics: &mut Diagnostics) {
+    if let Some(first) = file.declared.get(&variable.name) {
+        diagnostics.push(declared_twice(&variable, &first.range));
+        return;
+    }
+    if let Some(assigned) = file.variables.get(&variable.name) {
+        diagnostics.push(declared_twice(&variable, &assigned.range()));
+    }
+    file.declared.insert(Arc::clone(&variable.name), variable);
+}
+
+fn declared_twice(variable: &Variable, elsewhere: &SourceRange) -> Diagnostic {
+    Diagnostic::error(
+        "Duplicate \"variable\" block names",
+        format!(
+            "This test file already has a variable named {} defined at {}.",
+            variable.name,
+            place(elsewhere)
+        ),
+    )
+    .at(variable.range.clone())
 }
 
 const SETTINGS: Shape = Shape {

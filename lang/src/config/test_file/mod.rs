@@ -16,7 +16,8 @@ use stead_value::addr::{self, InstanceKey, ResourceMode};
 use stead_value::{Diagnostic, Diagnostics, SourceRange};
 
 use super::model::{
-    CheckRule, ObjectAddress, PassedProvider, ProviderConfig, ProviderName, VersionRequirement,
+    CheckRule, ObjectAddress, PassedProvider, ProviderConfig, ProviderName, Variable,
+    VersionRequirement,
 };
 use super::source::ModuleSource;
 use super::tree::{ConfigTree, InstalledModules};
@@ -39,6 +40,8 @@ pub struct TestSuite {
 pub struct TestFile {
     /// The path from the root module: `main.tftest.hcl`, `tests/main.tftest.hcl`.
     pub name: Arc<str>,
+    /// `variable` blocks: what may be given from outside, and as what.
+    pub declared: IndexMap<Arc<str>, Variable>,
     pub variables: IndexMap<Arc<str>, Expression>,
     /// By the name under which run blocks know them.
     pub providers: IndexMap<ProviderName, TestProvider>,
