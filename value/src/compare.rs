@@ -211,7 +211,8 @@ fn equality(a: &Value, b: &Value) -> Option<bool> {
         _ => return Some(false),
     }
     let (ta, tb) = (a.ty(), b.ty());
-    if ta.has_dynamic() || tb.has_dynamic() {
+    let open = |ty: &Type, value: &Value| ty.has_dynamic() && !is_type_known(value);
+    if open(&ta, a) || open(&tb, b) {
         return if !ta.conforms_to(&tb) && !tb.conforms_to(&ta) {
             Some(false)
         } else {
@@ -222,6 +223,18 @@ fn equality(a: &Value, b: &Value) -> Option<bool> {
         return Some(false);
     }
     known_equality(a, b)
+}
+
+/// Whether no part of a value may turn out to be of another type. A null is what it is.
+fn is_type_known(value: &Value) -> bool {
+    match value.kind() {
+        Kind::Unknown(ty, _) => !ty.has_dynamic(),
+        Kind::List(_, items) | Kind::Set(_, items) | Kind::Tuple(items) => {
+            items.iter().all(is_type_known)
+        }
+        Kind::Map(_, entries) | Kind::Object(entries) => entries.values().all(is_type_known),
+        Kind::Null(_) | Kind::Bool(_) | Kind::Number(_) | Kind::String(_) => true,
+    }
 }
 
 fn known_equality(a: &Value, b: &Value) -> Option<bool> {
@@ -464,6 +477,12 @@ mod tests {
             Some(true)
         );
         assert_eq!(equal(&Value::string("1"), &Value::number(1)), Some(false));
+        let of = |value| Value::object_from([("a", value)]);
+        let untyped = of(Value::null(Type::Dynamic));
+        assert_eq!(equal(&untyped, &untyped), Some(true));
+        assert_eq!(equal(&untyped, &of(Value::string("x"))), Some(false));
+        assert_eq!(equal(&untyped, &of(Value::null(Type::Number))), Some(false));
+        assert_eq!(equal(&untyped, &of(Value::dynamic())), None);
         assert!(Value::equal(&Value::string("1").sensitive(), &Value::number(1)).is_sensitive());
     }
 
