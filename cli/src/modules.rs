@@ -38,12 +38,13 @@ pub(crate) async fn install(
     observe: &mut (dyn FnMut(Event) + Send),
 ) -> Result<Installation> {
     let network = network()?;
+    let workspace = crate::workspace::selected()?.name;
     let installer = Installer {
         files: &Disk,
         remote: &network,
         root: PathBuf::new(),
         upgrade,
-        early: &|root| given.early(&Disk, root),
+        early: &|root| given.early(&Disk, root, &workspace),
     };
     let installation = installer.install(installed(&Disk)?, observe).await;
     // Terraform leaves no trace of a stack without modules either.

@@ -32,6 +32,18 @@ struct Running {
     bar: Option<ProgressBar>,
 }
 
+/// Calls on something twice a second for as long as it is there.
+pub(crate) fn beat<T: Send + Sync + 'static>(of: &Arc<T>, still: fn(&T)) {
+    let weak = Arc::downgrade(of);
+    std::thread::spawn(move || {
+        while let Some(strong) = weak.upgrade() {
+            still(&strong);
+            drop(strong);
+            std::thread::sleep(Duration::from_millis(500));
+        }
+    });
+}
+
 impl Progress {
     pub(crate) fn new(style: Style) -> Arc<Progress> {
         let live = std::io::stdout().is_terminal() && style.colour;
@@ -42,14 +54,7 @@ impl Progress {
             verbose: true,
         });
         if !live {
-            let weak = Arc::downgrade(&progress);
-            std::thread::spawn(move || {
-                while let Some(progress) = weak.upgrade() {
-                    progress.still_running();
-                    drop(progress);
-                    std::thread::sleep(Duration::from_millis(500));
-                }
-            });
+            beat(&progress, Progress::still_running);
         }
         progress
     }

@@ -41,6 +41,7 @@ pub(crate) struct Session {
     warnings: Warnings,
     variables: BTreeMap<Arc<str>, GivenVariable>,
     origin: PathBuf,
+    workspace: String,
     /// When this command began, in RFC 3339 with whole seconds.
     started: String,
 }
@@ -158,9 +159,10 @@ impl Session {
         no_color: bool,
     ) -> Result<(Session, Diagnostics)> {
         let installed = crate::modules::installed(files)?;
+        let workspace = workspace::selected()?.name;
         let (tree, diagnostics) =
             ConfigTree::load_with(files, Path::new(""), &installed, &|root| {
-                given.early(files, root)
+                given.early(files, root, &workspace)
             });
         let session = Session::of_tree(tree, origin, no_color)?;
         Ok((session, diagnostics))
@@ -196,6 +198,7 @@ impl Session {
             warnings: Warnings::new(style),
             variables: BTreeMap::new(),
             origin: origin.to_owned(),
+            workspace: workspace::selected()?.name,
             started: crate::world::now(),
         })
     }
@@ -248,7 +251,7 @@ impl Session {
         Settings {
             phase,
             variables: self.variables.clone(),
-            workspace: workspace::selected().name,
+            workspace: self.workspace.clone(),
             root_directory: PathBuf::from("."),
             working_directory: self.origin.clone(),
             files: Arc::new(Disk),
@@ -302,7 +305,7 @@ impl Session {
     }
 
     /// The configuration's files, for a plan file.
-    pub(crate) fn files(&self) -> BTreeMap<String, String> {
+    pub(crate) fn files(&self) -> Result<BTreeMap<String, String>> {
         let nodes = self.tree.nodes();
         let files = nodes.iter().flat_map(|node| node.module.files.iter());
         let mut files: BTreeMap<String, String> = files
@@ -310,10 +313,17 @@ impl Session {
             .collect();
         // Where the modules lie whose files these are.
         let manifest = stead_modules::Manifest::path(Path::new(""));
-        if let Ok(text) = std::fs::read_to_string(&manifest) {
-            files.insert(manifest.display().to_string(), text);
+        match std::fs::read_to_string(&manifest) {
+            Ok(text) => drop(files.insert(manifest.display().to_string(), text)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => {
+                return Err(CommandError::new(
+                    "Failed to read modules manifest file",
+                    format!("{}: {error}.", manifest.display()),
+                ));
+            }
         }
-        files
+        Ok(files)
     }
 
     /// When this command began, or the plan that it applies was made.
@@ -361,14 +371,14 @@ pub(crate) enum Given<'a> {
 
 impl Given<'_> {
     /// The values as far as they are needed to find modules. What is wrong with them is said when they are gathered.
-    pub(crate) fn early(&self, files: &dyn Files, root: &Module) -> EarlyValues {
+    pub(crate) fn early(&self, files: &dyn Files, root: &Module, workspace: &str) -> EarlyValues {
         let values = match self {
             Given::Saved(values) => values.clone(),
             Given::Gather(arguments) => gather(files, &root.variables, arguments).values,
         };
         EarlyValues {
             variables: values.into_iter().map(|(k, v)| (k, v.value)).collect(),
-            workspace: workspace::selected().name,
+            workspace: workspace.to_owned(),
         }
     }
 }
@@ -393,13 +403,13 @@ fn gather(
 }
 
 /// Where the state lies.
-pub(crate) fn state_path(given: Option<&Path>) -> PathBuf {
-    given.map_or_else(backend::state_path, Path::to_owned)
+pub(crate) fn state_path(given: Option<&Path>) -> Result<PathBuf> {
+    given.map_or_else(backend::state_path, |path| Ok(path.to_owned()))
 }
 
 /// Opens the state and locks it, waiting as long as `-lock-timeout` says.
 pub(crate) async fn open_state(locking: &LockArgs, operation: &str) -> Result<LocalState> {
-    let source = state_path(locking.state.as_deref());
+    let source = state_path(locking.state.as_deref())?;
     let path = locking.state_out.clone().unwrap_or_else(|| source.clone());
     if locking.state.is_some() {
         warn_of_state_flag();

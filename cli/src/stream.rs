@@ -13,6 +13,7 @@ use stead_state::State;
 use stead_value::addr::{InstanceKey, ResourceInstance};
 use stead_value::{Diagnostic, Diagnostics, Severity};
 
+use crate::progress::beat;
 use crate::progress::{STILL, seconds};
 use crate::render::diagnostics::Sources;
 use crate::render::json;
@@ -88,14 +89,7 @@ impl Stream {
             "version",
             version,
         );
-        let weak = Arc::downgrade(&stream);
-        std::thread::spawn(move || {
-            while let Some(stream) = weak.upgrade() {
-                stream.still_running();
-                drop(stream);
-                std::thread::sleep(Duration::from_millis(500));
-            }
-        });
+        beat(&stream, Stream::still_running);
         stream
     }
 

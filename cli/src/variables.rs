@@ -1,7 +1,7 @@
 //! Values for root variables, from every place where people put them.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use indexmap::IndexMap;
@@ -43,17 +43,13 @@ pub(crate) fn gather(
             gathered.text(variable, text, Origin::Environment);
         }
     }
-    for name in ["terraform.tfvars", "terraform.tfvars.json"] {
-        if files.exists(Path::new(name)) {
-            gathered.file(files, declared, Path::new(name), Origin::AutomaticFile);
+    match automatic(files, Path::new("")) {
+        Ok(found) => {
+            for path in found {
+                gathered.file(files, declared, &path, Origin::AutomaticFile);
+            }
         }
-    }
-    let automatic = files.list(Path::new("")).unwrap_or_default();
-    for name in automatic
-        .iter()
-        .filter(|n| n.ends_with(".auto.tfvars") || n.ends_with(".auto.tfvars.json"))
-    {
-        gathered.file(files, declared, Path::new(name), Origin::AutomaticFile);
+        Err(problem) => gathered.diagnostics.push(problem),
     }
     if in_lab && files.exists(Path::new(LAB_FILE)) {
         gathered.file(files, declared, Path::new(LAB_FILE), Origin::AutomaticFile);
@@ -66,6 +62,33 @@ pub(crate) fn gather(
     }
     gathered.undeclared_in_files();
     gathered
+}
+
+/// The files of a folder that give variables their values unasked, in the order in which they count. None where there is no folder.
+pub(crate) fn automatic(files: &dyn Files, directory: &Path) -> Result<Vec<PathBuf>, Diagnostic> {
+    let names = match files.list(directory) {
+        Ok(names) => names,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+        Err(error) => {
+            return Err(Diagnostic::error(
+                "Failed to read directory",
+                format!(
+                    "The folder {} may hold variables files, and it could not be read: {error}.",
+                    match directory.as_os_str().is_empty() {
+                        true => Path::new("."),
+                        false => directory,
+                    }
+                    .display()
+                ),
+            ));
+        }
+    };
+    let first =
+        |name: &&String| matches!(name.as_str(), "terraform.tfvars" | "terraform.tfvars.json");
+    let auto =
+        |name: &&String| name.ends_with(".auto.tfvars") || name.ends_with(".auto.tfvars.json");
+    let found = names.iter().filter(first).chain(names.iter().filter(auto));
+    Ok(found.map(|name| directory.join(name)).collect())
 }
 
 impl Gathered {

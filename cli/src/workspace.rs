@@ -14,29 +14,42 @@ pub(crate) struct Selected {
 }
 
 /// What `TF_WORKSPACE` or the last `workspace select` says.
-pub(crate) fn selected() -> Selected {
+pub(crate) fn selected() -> Result<Selected> {
     if let Ok(name) = std::env::var("TF_WORKSPACE")
         && !name.is_empty()
     {
-        return Selected {
+        return Ok(Selected {
             name,
             by_environment: true,
-        };
+        });
     }
-    let noted = std::fs::read_to_string(note()).unwrap_or_default();
+    let noted = match std::fs::read_to_string(note()) {
+        Ok(noted) => noted,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+        // Another workspace than the selected one would be worked on.
+        Err(error) => {
+            return Err(CommandError::new(
+                "Selected workspace can't be read",
+                format!(
+                    "The file {} says which workspace is selected, and reading it failed: {error}. Make it readable, or select the workspace again with `stead workspace select`.",
+                    note().display()
+                ),
+            ));
+        }
+    };
     let name = match noted.trim() {
         "" => DEFAULT,
         name => name,
     };
-    Selected {
+    Ok(Selected {
         name: name.to_owned(),
         by_environment: false,
-    }
+    })
 }
 
 /// The name of the selected workspace, refused where it cannot be one.
 pub(crate) fn current() -> Result<String> {
-    let selected = selected();
+    let selected = selected()?;
     if selected.by_environment && !is_valid(&selected.name) {
         return Err(CommandError::new(
             "Invalid workspace name",

@@ -10,5 +10,6 @@ mod journal;
 mod locking;
 mod prompts;
 mod terraform;
+mod unreadable;
 mod validate;
 mod variables;

@@ -1,4 +1,4 @@
-//! Terraform itself, where it is installed: it must read what stead writes, and agree.
+//! Terraform itself: it must read what stead writes, and stead what it writes, and agree.
 
 use std::process::{Command, Output};
 
@@ -21,19 +21,14 @@ output "machines" {
 }
 "#;
 
-fn terraform(env: &TestEnv, arguments: &[&str]) -> Option<Output> {
-    let output = Command::new("terraform")
+fn terraform(env: &TestEnv, arguments: &[&str]) -> Output {
+    Command::new("terraform")
         .args(arguments)
         .current_dir(env.path())
         .env("CHECKPOINT_DISABLE", "1")
         .env("TF_IN_AUTOMATION", "1")
-        .output();
-    match output {
-        Ok(output) => Some(output),
-        // Not installed here: the comparison is made where it is.
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => None,
-        Err(e) => panic!("terraform: {e}"),
-    }
+        .output()
+        .expect("terraform runs")
 }
 
 fn text(output: &Output) -> String {
@@ -45,36 +40,39 @@ fn text(output: &Output) -> String {
 }
 
 #[test]
+#[ignore = "needs terraform on the PATH: .ci/run asks for it where there is one"]
 fn terraform_reads_the_state_and_plans_no_changes() {
     let env = TestEnv::new(&[("main.tf", STACK)]);
     env.ok(&["apply", "-auto-approve"]);
-    let Some(init) = terraform(&env, &["init", "-no-color"]) else {
-        return;
-    };
+    let init = terraform(&env, &["init", "-no-color"]);
     assert!(init.status.success(), "{}", text(&init));
-    let list = terraform(&env, &["state", "list"]).expect("terraform is there");
+    let list = terraform(&env, &["state", "list"]);
     assert_eq!(
         String::from_utf8_lossy(&list.stdout),
         env.ok(&["state", "list"])
     );
-    let show = terraform(&env, &["show", "-no-color"]).expect("terraform is there");
+    let show = terraform(&env, &["show", "-no-color"]);
     assert!(text(&show).contains("w2-4096-1"), "{}", text(&show));
-    let plan =
-        terraform(&env, &["plan", "-no-color", "-detailed-exitcode"]).expect("terraform is there");
+    let plan = terraform(&env, &["plan", "-no-color", "-detailed-exitcode"]);
     assert_eq!(plan.status.code(), Some(0), "{}", text(&plan));
 }
 
+/// The state was written by Terraform 1.11.4, from the same stack.
 #[test]
 fn a_state_of_terraform_goes_on_without_changes() {
-    let env = TestEnv::new(&[("main.tf", STACK)]);
-    let Some(init) = terraform(&env, &["init", "-no-color"]) else {
-        return;
-    };
-    assert!(init.status.success(), "{}", text(&init));
-    let apply =
-        terraform(&env, &["apply", "-no-color", "-auto-approve"]).expect("terraform is there");
-    assert!(apply.status.success(), "{}", text(&apply));
+    let env = TestEnv::new(&[
+        ("main.tf", STACK),
+        (
+            "terraform.tfstate",
+            include_str!("fixtures/terraform-1.11.tfstate"),
+        ),
+    ]);
     let plan = env.stead(&["plan", "-detailed-exitcode"]);
     assert_eq!(plan.code, 0, "{}{}", plan.stdout, plan.stderr);
+    let before = env.state();
+    env.ok(&["apply", "-auto-approve"]);
+    for part in ["lineage", "serial", "resources", "outputs"] {
+        assert_eq!(env.state()[part], before[part]);
+    }
     env.ok(&["destroy", "-auto-approve"]);
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use stead_lang::Files;
-use stead_lang::config::{Backend, Module, early_arguments, load_module};
+use stead_lang::config::{Backend, EarlyValues, Module, early_arguments, load_module};
 use stead_lang::syntax::{Body, SourceFile, parse_file};
 use stead_value::{Diagnostic, Diagnostics};
 
@@ -89,9 +89,9 @@ impl Declared {
 }
 
 /// Where the selected workspace keeps its state, by the last `init`.
-pub(crate) fn state_path() -> PathBuf {
-    let backend = Record::read().local().unwrap_or_default();
-    backend.state_path(&workspace::selected().name)
+pub(crate) fn state_path() -> Result<PathBuf> {
+    let backend = Record::read()?.local().unwrap_or_default();
+    Ok(backend.state_path(&workspace::selected()?.name))
 }
 
 /// The backend in use, for commands that need no more of the configuration than its backend block.
@@ -107,7 +107,7 @@ pub(crate) fn in_folder(files: &dyn Files) -> Result<LocalBackend> {
 pub(crate) fn in_use(files: &dyn Files, root: &Module, given: &Given<'_>) -> Result<LocalBackend> {
     workspace::current()?;
     let declared = declared(files, root, given, &[])?;
-    let record = Record::read();
+    let record = Record::read()?;
     match record.compare(declared.as_ref()) {
         Compared::Same => Ok(record.local().unwrap_or_default()),
         Compared::Different(reason) => Err(CommandError::new(
@@ -131,10 +131,11 @@ pub(crate) fn declared(
     };
     local_only(block)?;
     let mut diagnostics = Diagnostics::new();
-    let in_block = arguments(files, root, &block.body, given, &mut diagnostics);
+    let values = given.early(files, root, &workspace::selected()?.name);
+    let in_block = arguments(files, root, &block.body, &values, &mut diagnostics);
     let mut whole = in_block.clone();
     for text in besides {
-        whole = whole.with(added(files, root, text, given, &mut diagnostics));
+        whole = whole.with(added(files, root, text, &values, &mut diagnostics));
     }
     diagnostics.into_result()?;
     Ok(Some(Declared {
@@ -148,7 +149,7 @@ fn added(
     files: &dyn Files,
     root: &Module,
     text: &str,
-    given: &Given<'_>,
+    values: &EarlyValues,
     diagnostics: &mut Diagnostics,
 ) -> LocalBackend {
     let unknown = |name: &str| {
@@ -169,7 +170,7 @@ fn added(
                 let source = SourceFile::new(text, String::from_utf8_lossy(&bytes));
                 let (body, problems) = parse_file(&Arc::new(source));
                 diagnostics.extend(problems);
-                return arguments(files, root, &body, given, diagnostics);
+                return arguments(files, root, &body, values, diagnostics);
             }
             Err(e) => diagnostics.push(Diagnostic::error(
                 "Failed to read file",
@@ -185,11 +186,10 @@ fn arguments(
     files: &dyn Files,
     root: &Module,
     body: &Body,
-    given: &Given<'_>,
+    values: &EarlyValues,
     diagnostics: &mut Diagnostics,
 ) -> LocalBackend {
-    let values = given.early(files, root);
-    let (arguments, problems) = early_arguments(files, root, body, &values);
+    let (arguments, problems) = early_arguments(files, root, body, values);
     diagnostics.extend(problems);
     let mut backend = LocalBackend::default();
     for (name, value) in arguments {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json, json};
 
 use super::{Declared, LocalBackend};
-use crate::error::Result;
+use crate::error::{CommandError, Result};
 use crate::session::TERRAFORM_VERSION;
 use crate::workspace::data_folder;
 
@@ -75,12 +75,23 @@ impl fmt::Display for Reason {
 }
 
 impl Record {
-    /// The record, or an empty one where there is none or it cannot be read: then `init` is asked for.
-    pub(crate) fn read() -> Record {
-        std::fs::read(path())
-            .ok()
-            .and_then(|bytes| serde_json::from_slice(&bytes).ok())
-            .unwrap_or_default()
+    /// The record, or an empty one where there is none.
+    pub(crate) fn read() -> Result<Record> {
+        let unreadable = |why: String| {
+            CommandError::new(
+                "Backend record can't be read",
+                format!(
+                    "The file {} says where the last `stead init` put the state, and it can't be read: {why}. Restore the file, or remove it and run `stead init` again.",
+                    path().display()
+                ),
+            )
+        };
+        match std::fs::read(path()) {
+            Ok(bytes) if bytes.is_empty() => Ok(Record::default()),
+            Ok(bytes) => serde_json::from_slice(&bytes).map_err(|e| unreadable(e.to_string())),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Record::default()),
+            Err(error) => Err(unreadable(error.to_string())),
+        }
     }
 
     /// The local backend that was set up; `None` where none was.

@@ -27,7 +27,7 @@ pub(crate) fn initialise(
     declared: Option<Declared>,
     wanted: Initialise,
 ) -> Result<Vec<&'static str>> {
-    let record = Record::read();
+    let record = Record::read()?;
     if let Compared::Same = record.compare(declared.as_ref()) {
         return Ok(Vec::new());
     }

@@ -159,7 +159,7 @@ pub(crate) async fn approve(
     mode: PlanMode,
     cancel: &CancellationToken,
 ) -> Result<bool> {
-    let workspace = crate::workspace::selected().name;
+    let workspace = crate::workspace::selected()?.name;
     let (within, of) = match workspace.as_str() {
         "default" => (String::new(), String::new()),
         name => (

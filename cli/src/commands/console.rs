@@ -18,7 +18,8 @@ use super::print;
 use crate::args::VariableArgs;
 use crate::error::{CommandError, Result, report};
 use crate::progress::Progress;
-use crate::render::console::{ty, value};
+use crate::render::console::ty;
+use crate::render::value::render;
 use crate::session::{Session, state_path};
 use crate::settled;
 
@@ -46,7 +47,7 @@ To leave, type \"exit\", or press Control-C or Control-D.";
 
 pub(crate) async fn run(args: ConsoleArgs, origin: &Path) -> Result<u8> {
     let session = Session::load(origin, &args.variables, args.no_color)?;
-    let state = settled::read(&mut LocalState::at(state_path(args.state.as_deref())))?
+    let state = settled::read(&mut LocalState::at(state_path(args.state.as_deref())?))?
         .unwrap_or_else(State::new);
     if args.plan {
         let evaluator = session.console_evaluator();
@@ -102,7 +103,7 @@ fn answer(console: &Console<'_, '_>, line: &str) -> Said {
         "exit" => Said::Exit,
         "help" => Said::Text(HELP.into()),
         _ => match console.evaluate(line) {
-            Ok(Answer::Value(found)) => Said::Text(value(&found, 0)),
+            Ok(Answer::Value(found)) => Said::Text(render(&found, 0)),
             Ok(Answer::Type(found)) => Said::Text(ty(&found)),
             Err(diagnostics) => Said::Wrong(diagnostics),
         },

@@ -144,18 +144,9 @@ impl Run {
     }
 
     fn folder(&mut self, path: &Path) {
-        let Ok(entries) = std::fs::read_dir(path) else {
+        let Ok(mut entries) = entries(path) else {
             return self.error(format!("Cannot read directory {}", path.display()));
         };
-        let mut entries: Vec<(String, bool)> = entries
-            .filter_map(|entry| {
-                let entry = entry.ok()?;
-                Some((
-                    entry.file_name().into_string().ok()?,
-                    entry.file_type().ok()?.is_dir(),
-                ))
-            })
-            .collect();
         entries.sort();
         for (name, is_folder) in entries {
             let ignored = name.starts_with('.')
@@ -232,6 +223,18 @@ fn say(text: &str) {
 
 fn is_formatted(name: &str) -> bool {
     ENDINGS.iter().any(|end| name.ends_with(end))
+}
+
+/// What lies in a folder, and whether it is a folder itself. Names that are no text are nothing that is formatted.
+fn entries(folder: &Path) -> std::io::Result<Vec<(String, bool)>> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        if let Ok(name) = entry.file_name().into_string() {
+            found.push((name, entry.file_type()?.is_dir()));
+        }
+    }
+    Ok(found)
 }
 
 /// The path as seen from the current folder, without detours.

@@ -78,7 +78,7 @@ pub(crate) fn run(args: GraphArgs, origin: &Path) -> Result<u8> {
         None => graph::resources(&relations, args.format),
         Some(Kind::Plan | Kind::PlanRefreshOnly) => graph::whole(&relations, args.format),
         Some(Kind::PlanDestroy) => {
-            let state = settled::read(&mut LocalState::at(state_path(None)))?;
+            let state = settled::read(&mut LocalState::at(state_path(None)?))?;
             graph::destruction(&state.unwrap_or_else(State::new), args.format)
         }
         // Nothing is planned, so nothing is applied.

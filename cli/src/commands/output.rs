@@ -45,7 +45,7 @@ pub(crate) fn run(args: OutputArgs) -> Result<u8> {
     }
     crate::backend::in_folder(&Disk)?;
     let state =
-        settled::read(&mut LocalState::at(state_path(args.state.as_deref())))?.unwrap_or_default();
+        settled::read(&mut LocalState::at(state_path(args.state.as_deref())?))?.unwrap_or_default();
     match &args.name {
         None if args.json => print(&all_json(&state)?),
         _ if state.outputs.is_empty() && !args.json => return Ok(no_outputs(args.no_color)),

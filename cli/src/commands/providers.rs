@@ -83,7 +83,7 @@ pub(crate) fn run(args: ProvidersArgs, origin: &Path) -> Result<u8> {
 }
 
 fn read_state() -> Result<State> {
-    let state = settled::read(&mut stead_state::LocalState::at(state_path(None)))?;
+    let state = settled::read(&mut stead_state::LocalState::at(state_path(None)?))?;
     Ok(state.unwrap_or_default())
 }
 

@@ -56,7 +56,7 @@ pub(crate) fn save(
         plan: plan.clone(),
         serial,
         lineage,
-        files: session.files(),
+        files: session.files()?,
         workspace: std::env::current_dir()?.display().to_string(),
         created: session.started().to_owned(),
         apply_time_variables: session.ephemeral_variables(),

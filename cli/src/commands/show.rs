@@ -25,7 +25,7 @@ pub(crate) fn run(args: ShowArgs, origin: &Path) -> Result<u8> {
         crate::backend::in_folder(&Disk)?;
     }
     let registry = crate::providers::registry()?;
-    let path = state_path(args.file.as_deref());
+    let path = state_path(args.file.as_deref())?;
     let state = settled::read(&mut LocalState::at(&path));
     let state = match (&args.file, state) {
         (Some(_), Ok(None)) => {

@@ -5,9 +5,8 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use clap::{ArgAction, Args};
-use stead_engine::eval::{GivenVariable, Origin, Phase};
+use stead_engine::eval::{GivenVariable, Origin, Phase, Settings};
 use stead_engine::test::{Environment, GlobalValue, Status, TestObserver};
-use stead_lang::Files;
 use stead_lang::config::test_file::{TEST_DIRECTORY, TestSuite};
 use stead_lang::config::vars::read_tfvars;
 use stead_value::{Diagnostic, Diagnostics};
@@ -19,6 +18,7 @@ use crate::render::diagnostics::Sources;
 use crate::render::junit;
 use crate::render::test::{Human, Machine};
 use crate::session::{Given, Session};
+use crate::variables;
 use crate::world::{Disk, Here};
 
 #[derive(Args, Debug)]
@@ -75,7 +75,10 @@ pub(crate) async fn run(args: TestArgs, origin: &Path) -> Result<u8> {
         config: &session.tree,
         suite: &suite,
         registry: &session.registry,
-        settings: session.settings(Phase::Plan),
+        settings: Settings {
+            world: Some(Arc::new(Here)),
+            ..session.settings(Phase::Plan)
+        },
         world: Arc::new(Here),
         test_globals: globals.in_tests,
         globals: globals.everywhere,
@@ -87,7 +90,7 @@ pub(crate) async fn run(args: TestArgs, origin: &Path) -> Result<u8> {
         cancel: cancel.clone(),
     };
     let report = stead_engine::test::test(&env, output.observer()).await;
-    if let (Some(path), false) = (&args.junit_xml, cancel.is_cancelled()) {
+    if let Some(path) = &args.junit_xml {
         let text = junit::report(&report, stop.is_cancelled(), output.sources());
         std::fs::write(path, text).map_err(|e| {
             let summary = format!(
@@ -108,9 +111,7 @@ pub(crate) trait Output {
     fn problems(&mut self, diagnostics: &Diagnostics);
 
     /// Files that problems may point into.
-    fn add_sources(&mut self, suite: &TestSuite, more: &Sources);
-
-    fn sources(&self) -> &Sources;
+    fn sources(&mut self) -> &mut Sources;
 
     /// Says that an interrupt came: the first, or the second.
     fn interrupts(&self) -> fn(bool);
@@ -143,7 +144,11 @@ fn prepare(
     if !diagnostics.has_errors() {
         globals.gather(args, &mut diagnostics);
     }
-    output.add_sources(&suite, &globals.sources);
+    let sources = output.sources();
+    sources.extend(&globals.sources);
+    for source in &suite.sources {
+        sources.add(source);
+    }
     for name in &args.filter {
         if !suite.files.contains_key(name.as_str()) {
             diagnostics.push(Diagnostic::warning(
@@ -176,7 +181,7 @@ impl Globals {
                 values.insert(name.into(), GlobalValue::Text { text, origin });
             }
         }
-        for path in automatic(Path::new("")) {
+        for path in automatic(Path::new(""), diagnostics) {
             self.file(&path, Origin::AutomaticFile, &mut values, diagnostics);
         }
         for path in args.variables.files() {
@@ -196,7 +201,7 @@ impl Globals {
             }
         }
         self.in_tests.clone_from(&values);
-        for path in automatic(Path::new(&args.test_directory)) {
+        for path in automatic(Path::new(&args.test_directory), diagnostics) {
             let mut own = BTreeMap::new();
             self.file(&path, Origin::AutomaticFile, &mut own, diagnostics);
             self.in_tests.append(&mut own);
@@ -227,16 +232,11 @@ impl Globals {
     }
 }
 
-/// The files of a folder that give variables their values unasked, in order.
-fn automatic(directory: &Path) -> Vec<PathBuf> {
-    let names = Disk.list(directory).unwrap_or_default();
-    let named = names.iter();
-    let named =
-        named.filter(|n| matches!(n.as_str(), "terraform.tfvars" | "terraform.tfvars.json"));
-    let auto = names
-        .iter()
-        .filter(|n| n.ends_with(".auto.tfvars") || n.ends_with(".auto.tfvars.json"));
-    named.chain(auto).map(|name| directory.join(name)).collect()
+fn automatic(directory: &Path, diagnostics: &mut Diagnostics) -> Vec<PathBuf> {
+    variables::automatic(&Disk, directory).unwrap_or_else(|problem| {
+        diagnostics.push(problem);
+        Vec::new()
+    })
 }
 
 /// Tokens for the first interrupt, which lets the run under way finish and cleans up, and for the second, which gives up.

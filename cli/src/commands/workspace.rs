@@ -107,7 +107,7 @@ pub(crate) async fn run_as_env(command: WorkspaceCommand) -> Result<u8> {
 
 fn list() -> Result<u8> {
     let backend = backend::in_folder(&Disk)?;
-    let selected = workspace::selected();
+    let selected = workspace::selected()?;
     let mut text = String::new();
     for name in backend.workspaces()? {
         let mark = if name == selected.name { '*' } else { ' ' };
@@ -124,7 +124,7 @@ fn list() -> Result<u8> {
 async fn new(args: &NewArgs) -> Result<u8> {
     let name = &args.name;
     check_name(name)?;
-    let selected = workspace::selected();
+    let selected = workspace::selected()?;
     if selected.by_environment && selected.name != *name {
         return Err(CommandError::text(
             "\nThe workspace is currently overridden using the TF_WORKSPACE environment\nvariable. You cannot create a new workspace when using this setting.\n\nTo create a new workspace, either unset this environment variable or update it\nto match the workspace name you are trying to create, and then run this command\nagain.\n",
@@ -161,7 +161,7 @@ async fn new(args: &NewArgs) -> Result<u8> {
 
 fn select(args: &SelectArgs) -> Result<u8> {
     let name = &args.name;
-    let selected = workspace::selected();
+    let selected = workspace::selected()?;
     if selected.by_environment {
         return Err(CommandError::text(
             "\nThe selected workspace is currently overridden using the TF_WORKSPACE\nenvironment variable.\n\nTo select a new workspace, either update this environment variable or unset\nit and then run this command again.\n",

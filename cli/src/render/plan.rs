@@ -84,14 +84,7 @@ pub(crate) fn render(plan: &Plan, registry: &Registry, view: View) -> String {
         });
         for change in &shown {
             out.push('\n');
-            resource(
-                &mut out,
-                change,
-                header::Cause::Planned,
-                None,
-                registry,
-                view,
-            );
+            out.push_str(&change_text(change, registry, view));
         }
         summary(&mut out, plan, &shown, view);
     }

@@ -7,12 +7,12 @@ use stead_engine::test::{
     FileReport, Left, Outcome, Progress, RunReport, Status, SuiteReport, TestObserver, Unfinished,
     Verbose,
 };
-use stead_lang::config::test_file::TestSuite;
 use stead_value::Diagnostics;
 
 use super::Style;
 use super::arrange::{Layout, grouped};
 use super::diagnostics::{Sources, render};
+use super::text::{WIDTH, wrap};
 use crate::commands::test::Output;
 use crate::commands::{print, print_error};
 use crate::session::Session;
@@ -77,6 +77,15 @@ impl<'s> Human<'s> {
     }
 }
 
+/// What is said of an interrupt: of the first, or of the second.
+pub(super) fn interrupted(again: bool) -> &'static str {
+    if again {
+        "\nTwo interrupts received. Exiting immediately. Note that data loss may have occurred.\n"
+    } else {
+        "\nInterrupt received.\nPlease wait for stead to exit or data loss may occur.\nGracefully shutting down...\n"
+    }
+}
+
 /// How many runs turned out in which way, as the last line says it.
 pub(super) fn summary(suite: &SuiteReport, headline: impl Fn(Status) -> String) -> String {
     let count = |wanted: &[Status]| {
@@ -100,28 +109,6 @@ pub(super) fn summary(suite: &SuiteReport, headline: impl Fn(Status) -> String) 
     text
 }
 
-/// The width of a line where no terminal says another.
-const COLUMNS: usize = 78;
-
-/// Breaks lines between words.
-fn wrap(text: &str) -> String {
-    let mut out = String::new();
-    for line in text.split_inclusive('\n') {
-        let mut column = 0;
-        for word in line.split_inclusive(' ') {
-            let width = word.trim_end().chars().count();
-            if column > 0 && column + width > COLUMNS {
-                out.truncate(out.trim_end_matches(' ').len());
-                out.push('\n');
-                column = 0;
-            }
-            out.push_str(word);
-            column += word.chars().count();
-        }
-    }
-    out
-}
-
 fn list(objects: &[Left]) -> String {
     let line = |object: &Left| match &object.deposed {
         Some(key) => format!("  - {} ({key})\n", object.address),
@@ -139,24 +126,13 @@ impl Output for Human<'_> {
         self.show(diagnostics);
     }
 
-    fn add_sources(&mut self, suite: &TestSuite, more: &Sources) {
-        self.sources.extend(more);
-        for source in &suite.sources {
-            self.sources.add(source);
-        }
-    }
-
-    fn sources(&self) -> &Sources {
-        &self.sources
+    fn sources(&mut self) -> &mut Sources {
+        &mut self.sources
     }
 
     fn interrupts(&self) -> fn(bool) {
         |again| {
-            print_error(if again {
-                "\nTwo interrupts received. Exiting immediately. Note that data loss may have occurred.\n\n"
-            } else {
-                "\nInterrupt received.\nPlease wait for stead to exit or data loss may occur.\nGracefully shutting down...\n\n"
-            });
+            print_error(&format!("{}\n", wrap(interrupted(again), WIDTH)));
         }
     }
 }
@@ -200,24 +176,28 @@ impl TestObserver for Human<'_> {
             let text = format!(
                 "stead encountered an error destroying resources created while executing {name}.\n"
             );
-            print_error(&wrap(&text));
+            print_error(&wrap(&text, WIDTH));
         }
         self.show(diagnostics);
         if !left.is_empty() {
             let text = format!(
                 "\nstead left the following resources in state after executing {name}, and they need to be cleaned up manually:\n"
             );
-            print_error(&format!("{}{}", wrap(&text), list(left)));
+            print_error(&format!("{}{}", wrap(&text, WIDTH), list(left)));
         }
     }
 
     fn abandoned(&mut self, file: &str, run: &RunReport, unfinished: &Unfinished) {
-        let mut text = wrap(&format!(
-            "\nstead was interrupted while executing {file}, and may not have performed the expected cleanup operations.\n"
-        ));
+        let mut text = wrap(
+            &format!(
+                "\nstead was interrupted while executing {file}, and may not have performed the expected cleanup operations.\n"
+            ),
+            WIDTH,
+        );
         if !unfinished.main.is_empty() {
             text.push_str(&wrap(
                 "\nstead has already created the following resources from the module under test:\n",
+                WIDTH,
             ));
             text.push_str(&list(&unfinished.main));
         }
@@ -225,7 +205,7 @@ impl TestObserver for Human<'_> {
             let module = module.as_deref().unwrap_or("the module under test");
             text.push_str(&wrap(&format!(
                 "\nstead has already created the following resources for \"{name}\" from \"{module}\":\n"
-            )));
+            ), WIDTH));
             text.push_str(&list(objects));
         }
         if !unfinished.planned.is_empty() {
@@ -233,7 +213,7 @@ impl TestObserver for Human<'_> {
             let module = module.map_or("the module under test".into(), |m| format!("\"{m}\""));
             let objects = unfinished.planned.iter();
             let objects: String = objects.map(|a| format!("  - {a}\n")).collect();
-            text.push_str(&wrap(&format!("\nstead was in the process of creating the following resources for \"{}\" from {module}, and they may not have been destroyed:\n", run.name)));
+            text.push_str(&wrap(&format!("\nstead was in the process of creating the following resources for \"{}\" from {module}, and they may not have been destroyed:\n", run.name), WIDTH));
             text.push_str(&objects);
         }
         print_error(&text);

@@ -8,14 +8,13 @@ use stead_engine::test::{
     FileReport, Left, Outcome, Progress, RunReport, Status, SuiteReport, TestObserver, Unfinished,
     Verbose,
 };
-use stead_lang::config::test_file::TestSuite;
 use stead_value::Diagnostics;
 
 use super::arrange::sorted;
 use super::diagnostics::Sources;
 use super::json::diagnostic;
 use super::schema;
-use super::test::summary;
+use super::test::{interrupted, summary};
 use crate::commands::print;
 use crate::commands::test::Output;
 use crate::session::{Session, TERRAFORM_VERSION};
@@ -148,24 +147,13 @@ impl Output for Machine<'_> {
         self.show(diagnostics, About::default());
     }
 
-    fn add_sources(&mut self, suite: &TestSuite, more: &Sources) {
-        self.sources.extend(more);
-        for source in &suite.sources {
-            self.sources.add(source);
-        }
-    }
-
-    fn sources(&self) -> &Sources {
-        &self.sources
+    fn sources(&mut self) -> &mut Sources {
+        &mut self.sources
     }
 
     fn interrupts(&self) -> fn(bool) {
         |again| {
-            let message = if again {
-                "Two interrupts received. Exiting immediately. Note that data loss may have occurred."
-            } else {
-                "Interrupt received.\nPlease wait for stead to exit or data loss may occur.\nGracefully shutting down..."
-            };
+            let message = interrupted(again);
             emit("info", message, "log", About::default(), Json::Null);
         }
     }

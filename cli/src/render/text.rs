@@ -1,43 +1,10 @@
 //! Text as Terraform lays it out: quoted strings, wrapped lines.
 
-use std::fmt::Write as _;
-
 /// How wide text for people is when no terminal says otherwise.
 pub(crate) const WIDTH: usize = 78;
 
 /// A string in double quotes, with everything that would not show escaped.
-pub(crate) fn quote(text: &str) -> String {
-    let mut out = String::with_capacity(text.len() + 2);
-    out.push('"');
-    for c in text.chars() {
-        match c {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\t' => out.push_str("\\t"),
-            '\r' => out.push_str("\\r"),
-            '\u{7}' => out.push_str("\\a"),
-            '\u{8}' => out.push_str("\\b"),
-            '\u{b}' => out.push_str("\\v"),
-            '\u{c}' => out.push_str("\\f"),
-            ' '..='~' => out.push(c),
-            '\0'..='\u{7f}' => drop(write!(out, "\\x{:02x}", c as u32)),
-            _ if shows(c) => out.push(c),
-            _ if (c as u32) < 0x1_0000 => drop(write!(out, "\\u{:04x}", c as u32)),
-            _ => drop(write!(out, "\\U{:08x}", c as u32)),
-        }
-    }
-    out.push('"');
-    out
-}
-
-/// Whether a character beyond ASCII is one that people see.
-fn shows(c: char) -> bool {
-    // The standard library escapes marks that combine with the letter before; those are shown.
-    let combining =
-        matches!(c, '\u{300}'..='\u{36f}' | '\u{fe00}'..='\u{fe0f}' | '\u{20d0}'..='\u{20ff}');
-    combining || !c.is_whitespace() && !c.is_control() && c.escape_debug().len() == 1
-}
+pub(crate) use stead_value::quoted as quote;
 
 /// Breaks lines longer than `width - 1` between words. Lines that begin with a space stay as they are.
 pub(crate) fn wrap(text: &str, width: usize) -> String {

@@ -4,14 +4,13 @@ use std::sync::Arc;
 
 use stead_lang::decode::SourceMap;
 use stead_value::addr::ResourceInstance;
-use stead_value::{Diagnostics, Marks, Path, Severity, Value};
+use stead_value::{Diagnostics, Marks, Path, Value};
 use tokio::task::JoinSet;
 
 use super::operation::Started;
 use super::{Executor, Finished};
-use crate::checks::{CheckObject, RuleKind};
 use crate::ephemeral::{Held, Subject};
-use crate::eval::{Object, Rules};
+use crate::eval::Object;
 use crate::graph::OpId;
 use crate::plan::ephemeral::of_mode;
 use crate::plan::locate;
@@ -95,35 +94,13 @@ impl Executor<'_, '_> {
         // All of it is ephemeral; what the schema calls sensitive needs no second mark.
         let value = value.apply_marks(&sensitive, Marks::SENSITIVE);
         let value = of_mode(&address, value);
-        if !self.ephemeral_postconditions(&address, &value) {
+        if !self.postconditions(&address, value.clone()) {
             self.not_open(&address);
             return self.failed(id);
         }
         let object = self.evaluator.id(Object::Instance(address));
         self.evaluator.publish(object, value);
         self.done(id);
-    }
-
-    fn ephemeral_postconditions(&mut self, address: &ResourceInstance, value: &Value) -> bool {
-        let Some(config) = self.enter(address) else {
-            return true;
-        };
-        let object = CheckObject::Instance(address.clone());
-        let rules = Rules::new(
-            &object,
-            RuleKind::Postcondition,
-            &config.resource.lifecycle.postconditions,
-            Severity::Error,
-        );
-        let scope =
-            self.evaluator
-                .condition_scope(config.module, &config.repetition, Some(value.clone()));
-        let checked = self.evaluator.check(&rules, &scope);
-        let holds = !checked.has_errors();
-        let found = checked.into_iter();
-        self.diagnostics
-            .extend(found.map(|d| d.address(address.to_string())));
-        holds
     }
 
     fn not_open(&self, address: &ResourceInstance) {

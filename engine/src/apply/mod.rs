@@ -26,9 +26,9 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::changes::{Plan, ResourceChange};
-use crate::checks::{CheckObject, RuleKind};
+use crate::checks::CheckObject;
 use crate::ephemeral::Held;
-use crate::eval::{Evaluator, InstanceConfig, Object, Rules};
+use crate::eval::{Evaluator, InstanceConfig, Object};
 use crate::event::{Event, Observer};
 use crate::graph::{Op, OpId};
 use crate::object;
@@ -520,7 +520,8 @@ impl<'e, 'c> Executor<'e, 'c> {
                 flight.value = None;
                 let name = address.to_string();
                 let located = locate(outcome.diagnostics, &flight.ranges, &name);
-                self.diagnostics.extend(crate::plan::as_warnings(located));
+                self.diagnostics
+                    .extend(crate::plan::of_check_data(&check, located));
                 return self.conclude(id, &change, &flight, true);
             }
         }
@@ -711,7 +712,7 @@ impl<'e, 'c> Executor<'e, 'c> {
         let Some(value) = &flight.value else {
             return true;
         };
-        let holds = self.postconditions(change, value.clone());
+        let holds = self.postconditions(&change.address, value.clone());
         if !holds {
             // What refers to it must not go on with it.
             let object = Object::Instance(change.address.clone());
@@ -755,21 +756,11 @@ impl<'e, 'c> Executor<'e, 'c> {
             .set_current(&change.address, &change.provider, Some(object));
     }
 
-    fn postconditions(&mut self, change: &ResourceChange, value: Value) -> bool {
-        let Some(config) = self.enter(&change.address) else {
+    fn postconditions(&mut self, address: &ResourceInstance, value: Value) -> bool {
+        let Some(config) = self.enter(address) else {
             return true;
         };
-        let object = CheckObject::Instance(change.address.clone());
-        let rules = Rules::new(
-            &object,
-            RuleKind::Postcondition,
-            &config.resource.lifecycle.postconditions,
-            Severity::Error,
-        );
-        let scope = self
-            .evaluator
-            .condition_scope(config.module, &config.repetition, Some(value));
-        let checked = self.evaluator.check(&rules, &scope);
+        let checked = (self.evaluator).postconditions(address, &config, value, Severity::Error);
         let holds = !checked.has_errors();
         self.diagnostics.extend(checked);
         holds

@@ -2,11 +2,11 @@
 
 use stead_lang::config::{CheckRule, Variable};
 use stead_lang::expr::{About, Scope, Target, evaluate, reference_values};
-use stead_value::addr::Module as ModulePath;
+use stead_value::addr::{Module as ModulePath, ResourceInstance};
 use stead_value::condition::Condition;
 use stead_value::{Diagnostic, Diagnostics, Marks, Severity, SourceRange, Type, Value};
 
-use super::{EvalScope, Evaluator, ModuleId, Object, Phase, Repetition};
+use super::{EvalScope, Evaluator, InstanceConfig, ModuleId, Object, Phase, Repetition};
 use crate::checks::{
     CheckObject, CheckResults, CheckStatus, Checkable, ObjectResult, RuleKind, RuleResult,
 };
@@ -391,6 +391,21 @@ impl<'c> Evaluator<'c> {
         }
     }
 
+    /// Evaluates an instance's postconditions on what became of it.
+    pub(crate) fn postconditions(
+        &self,
+        address: &ResourceInstance,
+        config: &InstanceConfig<'_>,
+        value: Value,
+        severity: Severity,
+    ) -> Diagnostics {
+        let object = CheckObject::Instance(address.clone());
+        let rules = &config.resource.lifecycle.postconditions;
+        let rules = Rules::new(&object, RuleKind::Postcondition, rules, severity);
+        let scope = self.condition_scope(config.module, &config.repetition, Some(value));
+        self.check(&rules, &scope)
+    }
+
     /// Everything in the configuration that has conditions, with how many of each kind.
     pub fn checkables(&self) -> Vec<(Checkable, Vec<(RuleKind, usize)>)> {
         let mut found = Vec::new();
@@ -496,7 +511,7 @@ impl<'c> Evaluator<'c> {
                 Checkable::Resource(resource) => {
                     let keys = self.id(Object::ResourceKeys(*module, resource.resource.clone()));
                     for (key, _) in self.expansion(keys)?.instances() {
-                        objects.push(CheckObject::Instance(stead_value::addr::ResourceInstance {
+                        objects.push(CheckObject::Instance(ResourceInstance {
                             module: address.clone(),
                             resource: resource.resource.clone(),
                             key,

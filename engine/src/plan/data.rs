@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use stead_state::ObjectStatus;
 use stead_value::addr::{ConfigResource, ModuleInstance, ResourceInstance, ResourceMode};
+use stead_value::condition::{Condition, RuleKind};
 use stead_value::{Diagnostic, Diagnostics, Severity, Value};
 
 use super::instance::{Prepared, display_id, unknown_where_computed};
@@ -153,7 +154,7 @@ impl Planner<'_, '_> {
             .collect();
         self.evaluator
             .record_check_data(check, Some(texts.join("\n")));
-        self.diagnostics.extend(as_warnings(errors));
+        self.diagnostics.extend(of_check_data(check, errors));
         let Ok(schema) = self.schema_of(&prepared) else {
             return self.publish_failed(prepared.id);
         };
@@ -258,11 +259,17 @@ impl Planner<'_, '_> {
     }
 }
 
-pub(crate) fn as_warnings(
+/// Problems of a data source that only a check needs: that it cannot be read is one of the check's conditions.
+pub(crate) fn of_check_data(
+    check: &CheckObject,
     diagnostics: impl IntoIterator<Item = Diagnostic>,
 ) -> impl Iterator<Item = Diagnostic> {
-    diagnostics.into_iter().map(|mut diagnostic| {
+    let condition = Condition {
+        object: check.clone(),
+        kind: RuleKind::CheckData,
+    };
+    diagnostics.into_iter().map(move |mut diagnostic| {
         diagnostic.severity = Severity::Warning;
-        diagnostic
+        diagnostic.of_condition(condition.clone())
     })
 }

@@ -5,16 +5,15 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use stead_value::addr::{ResourceInstance, ResourceMode};
-use stead_value::{Diagnostics, Marks, Severity, Value};
+use stead_value::{Diagnostics, Marks, Value};
 use tokio::task::JoinSet;
 
 use super::instance::{Prepared, unknown_where_computed};
 use super::{Finished, Kind, Planner, locate};
 use crate::ResourceChange;
 use crate::changes::EphemeralInstance;
-use crate::checks::{CheckObject, RuleKind};
 use crate::ephemeral::{Held, Subject};
-use crate::eval::{Evaluator, InstanceConfig, Object, ObjectId, ROOT, Rules};
+use crate::eval::{Evaluator, InstanceConfig, Object, ObjectId, ROOT};
 use crate::event::Event;
 use crate::graph::{ExecutionGraph, Op, OpId};
 use crate::provision;
@@ -114,34 +113,12 @@ impl Planner<'_, '_> {
         self.diagnostics
             .extend(locate(warnings, &prepared.ranges, &address));
         let value = as_configured(prepared, value);
-        let holds = self.ephemeral_postconditions(prepared, &value);
+        let holds = self.postconditions(&prepared.address, &value);
         if holds {
             self.publish(prepared.id, value);
         } else {
             self.publish_failed(prepared.id);
         }
-    }
-
-    fn ephemeral_postconditions(&mut self, prepared: &Prepared, value: &Value) -> bool {
-        let Some(config) = self.evaluator.instance_config(&prepared.address) else {
-            return true;
-        };
-        let object = CheckObject::Instance(prepared.address.clone());
-        let rules = Rules::new(
-            &object,
-            RuleKind::Postcondition,
-            &config.resource.lifecycle.postconditions,
-            Severity::Error,
-        );
-        let scope =
-            self.evaluator
-                .condition_scope(config.module, &config.repetition, Some(value.clone()));
-        let checked = self.evaluator.check(&rules, &scope);
-        let holds = !checked.has_errors();
-        let address = prepared.address.to_string();
-        self.diagnostics
-            .extend(checked.into_iter().map(|d| d.address(address.clone())));
-        holds
     }
 
     /// Gives back everything that was opened for the plan.

@@ -26,6 +26,24 @@ pub(super) struct Prepared {
     pub(super) triggered: bool,
 }
 
+impl Prepared {
+    /// An instance of which only what was recorded counts.
+    pub(super) fn recorded(
+        id: ObjectId,
+        address: ResourceInstance,
+        provider: ProviderConfigRef,
+    ) -> Prepared {
+        Prepared {
+            id,
+            address,
+            provider,
+            config: Value::null(Type::Dynamic),
+            ranges: SourceMap::default(),
+            triggered: false,
+        }
+    }
+}
+
 /// What an evaluation of an instance gives.
 struct Evaluated {
     decoded: stead_lang::decode::Decoded,
@@ -227,14 +245,7 @@ impl Planner<'_, '_> {
         self.want_refresh(&address, &provider);
         // Until the refresh is done the instance stays pending for those who ask (the provider configurations).
         self.evaluator.run(id, || ());
-        let prepared = Prepared {
-            id,
-            config: Value::null(Type::Dynamic),
-            ranges: SourceMap::default(),
-            triggered: false,
-            address,
-            provider,
-        };
+        let prepared = Prepared::recorded(id, address, provider);
         self.plan_prepared(Box::new(prepared));
     }
 
@@ -441,10 +452,9 @@ pub(super) fn prevented(
 ) -> Diagnostic {
     Diagnostic::error(
         "Instance cannot be destroyed",
-        format!("Resource {address} has lifecycle.prevent_destroy set, but the plan calls for this resource to be destroyed. To avoid this error and continue with the plan, either disable lifecycle.prevent_destroy or reduce the scope of the plan."),
+        format!("Resource {address} has lifecycle.prevent_destroy set, but the plan calls for this resource to be destroyed. To avoid this error and continue with the plan, either disable lifecycle.prevent_destroy or reduce the scope of the plan using the -target option."),
     )
     .at(range.clone())
-    .address(address.to_string())
 }
 
 /// Ephemeral values may only go to write-only attributes.

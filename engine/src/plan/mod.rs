@@ -50,7 +50,7 @@ use crate::event::{Event, Observer};
 use crate::providers::{Opened, Pool, Registry};
 use crate::{Action, Plan, PlanMode, ResourceChange};
 
-pub(crate) use data::as_warnings;
+pub(crate) use data::of_check_data;
 pub(crate) use decide::ignore_changes;
 pub use generation::{Generated, generate};
 pub use imports::import_object;

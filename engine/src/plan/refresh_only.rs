@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use rustc_hash::FxHashMap;
-use stead_lang::decode::SourceMap;
 use stead_state::{ProviderConfigRef, ResourceId, State};
 use stead_value::addr::{InstanceKey, ResourceInstance};
 use stead_value::{Severity, Type, Value};
@@ -91,14 +90,7 @@ impl Planner<'_, '_> {
             return;
         };
         self.diagnostics.extend(attempt.value);
-        let prepared = Prepared {
-            id,
-            config: Value::null(Type::Dynamic),
-            ranges: SourceMap::default(),
-            triggered: false,
-            address,
-            provider,
-        };
+        let prepared = Prepared::recorded(id, address, provider);
         self.plan_prepared(Box::new(prepared));
     }
 
@@ -124,17 +116,8 @@ impl Planner<'_, '_> {
         let Some(config) = self.evaluator.instance_config(address) else {
             return true;
         };
-        let object = CheckObject::Instance(address.clone());
-        let rules = Rules::new(
-            &object,
-            RuleKind::Postcondition,
-            &config.resource.lifecycle.postconditions,
-            self.condition_severity(),
-        );
-        let scope =
-            self.evaluator
-                .condition_scope(config.module, &config.repetition, Some(value.clone()));
-        let checked = self.evaluator.check(&rules, &scope);
+        let severity = self.condition_severity();
+        let checked = (self.evaluator).postconditions(address, &config, value.clone(), severity);
         let holds = !checked.has_errors();
         self.diagnostics.extend(checked);
         holds

@@ -64,6 +64,8 @@ pub(super) fn assert(
     }
 }
 
+const FAILED: &str = "Test assertion failed";
+
 fn assert_one(
     evaluator: &Evaluator<'_>,
     rule: &CheckRule,
@@ -81,8 +83,12 @@ fn assert_one(
         return Status::Error;
     }
     let mut report = |summary: &str, detail: String| {
+        let about = match summary {
+            FAILED => About::Ephemeral,
+            _ => About::Anything,
+        };
         let mut diagnostic = Diagnostic::error(summary, detail).at(rule.condition.range());
-        diagnostic.values = reference_values(&rule.condition, scope, About::Anything);
+        diagnostic.values = reference_values(&rule.condition, scope, about);
         diagnostics.push(diagnostic);
     };
     let (value, _) = condition.value.unmark_deep();
@@ -106,7 +112,7 @@ fn assert_one(
             Status::Error
         }
         Ok(value) if value.as_bool() == Some(false) => {
-            report("Test assertion failed", message.unwrap_or_default());
+            report(FAILED, message.unwrap_or_default());
             Status::Fail
         }
         Ok(_) => Status::Pass,

@@ -39,7 +39,7 @@ pub struct Environment<'a> {
     pub config: &'a ConfigTree,
     pub suite: &'a TestSuite,
     pub registry: &'a Registry,
-    /// For every evaluation; its phase, variables and clock are set for each.
+    /// For expressions of test files; for every evaluation of a configuration its phase, variables and clock are set.
     pub settings: Settings,
     pub world: Arc<dyn World>,
     /// Values for variables from the command line, files and the process's environment.

@@ -14,7 +14,7 @@ use stead_value::addr::{ProviderSource, ResourceInstance, ResourceMode};
 use stead_value::condition::CheckObject;
 use stead_value::{Diagnostic, Diagnostics};
 
-use super::assertions::{Asserted, assert};
+use super::assertions::assert;
 use super::expectations;
 use super::providers::{Prepared, prepare};
 use super::report::{Outcome, Progress, Status, Unfinished, Verbose, left};
@@ -124,14 +124,6 @@ impl FileRunner<'_> {
                     return None;
                 }
                 self.add(index, found);
-                let registry = &ready.prepared.registry;
-                let asserted = assert(
-                    &evaluator,
-                    registry,
-                    run,
-                    &ready.variables.extra,
-                    &self.outputs.borrow(),
-                );
                 if let Some(planned) = planned.filter(|_| self.env.verbose) {
                     let providers = providers(&ready, &planned.plan.prior_state);
                     let outcome = Outcome::Plan(Box::new(planned.plan));
@@ -139,7 +131,7 @@ impl FileRunner<'_> {
                         report.verbose = Some(Verbose { outcome, providers });
                     });
                 }
-                self.conclude(index, run, asserted);
+                self.conclude(index, run, &evaluator, &ready);
                 None
             }
             TestCommand::Apply => {
@@ -179,14 +171,6 @@ impl FileRunner<'_> {
             return applied.state;
         }
         self.add(index, found);
-        let registry = &ready.prepared.registry;
-        let asserted = assert(
-            &evaluator,
-            registry,
-            run,
-            &ready.variables.extra,
-            &self.outputs.borrow(),
-        );
         if self.env.verbose {
             let providers = providers(ready, &applied.state);
             let outcome = Outcome::State(Box::new(applied.state.clone()));
@@ -194,7 +178,7 @@ impl FileRunner<'_> {
                 report.verbose = Some(Verbose { outcome, providers });
             });
         }
-        self.conclude(index, run, asserted);
+        self.conclude(index, run, &evaluator, ready);
         applied.state
     }
 
@@ -366,7 +350,15 @@ impl FileRunner<'_> {
         });
     }
 
-    fn conclude(&self, index: usize, run: &TestRun, asserted: Asserted) {
+    /// Evaluates a run's assertions in the scope of what it planned or applied.
+    fn conclude(&self, index: usize, run: &TestRun, evaluator: &Evaluator<'_>, ready: &Ready) {
+        let asserted = assert(
+            evaluator,
+            &ready.prepared.registry,
+            run,
+            &ready.variables.extra,
+            &self.outputs.borrow(),
+        );
         let outputs = Some(asserted.outputs);
         self.outputs
             .borrow_mut()

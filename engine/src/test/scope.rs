@@ -57,7 +57,7 @@ impl Scope for TestScope<'_> {
             working_directory: self.settings.working_directory.to_str(),
             home_directory: self.settings.home_directory.as_deref(),
             plan_timestamp: self.settings.plan_timestamp.as_deref(),
-            world: None,
+            world: self.settings.world.as_deref(),
         }
     }
 

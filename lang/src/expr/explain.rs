@@ -17,6 +17,8 @@ pub enum About {
     Anything,
     Unknown,
     Sensitive,
+    /// That of an assertion in a test: ephemeral values are named as such.
+    Ephemeral,
 }
 
 /// What the references in an expression are, by name: for messages about its result.
@@ -109,7 +111,8 @@ impl Evaluator<'_> {
 fn describe(value: &Value, about: About) -> Option<String> {
     let marks = value.marks();
     if marks.contains(Marks::EPHEMERAL) {
-        return None;
+        let alone = about == About::Ephemeral && !marks.contains(Marks::SENSITIVE);
+        return alone.then(|| "has an ephemeral value".into());
     }
     if marks.contains(Marks::SENSITIVE) {
         return (about == About::Sensitive).then(|| "has a sensitive value".into());

@@ -13,6 +13,27 @@ use super::{sequence, untyped};
 
 type Attributes = BTreeMap<Arc<str>, Attribute>;
 
+/// What happens to a value that is not shown, and to it as a whole when whether it is shown changes.
+pub(super) fn hidden_edits<'a>(
+    change: &Change<'a>,
+    modern: bool,
+    compare: impl Fn(&Change<'a>) -> Node,
+) -> (Edit, Edit) {
+    let seen = Change {
+        before_sensitive: false,
+        after_sensitive: false,
+        modern,
+        ..change.clone()
+    };
+    let inner = compare(&seen).edit;
+    let nothing = change.before.is_none() && change.after.is_none();
+    let differs = change.before_sensitive != change.after_sensitive;
+    match inner {
+        Edit::Same if differs && !nothing => (inner, Edit::Change),
+        _ => (inner, inner),
+    }
+}
+
 /// What an unseen value is compared as, before it is hidden.
 fn sensitive<'a>(
     change: &Change<'a>,
@@ -23,19 +44,7 @@ fn sensitive<'a>(
     if !before && !after {
         return None;
     }
-    let seen = Change {
-        before_sensitive: false,
-        after_sensitive: false,
-        modern: false,
-        ..change.clone()
-    };
-    let inner = compare(&seen).edit;
-    let nothing = change.before.is_none() && change.after.is_none();
-    let edit = if inner == Edit::Same && before != after && !nothing {
-        Edit::Change
-    } else {
-        inner
-    };
+    let (inner, edit) = hidden_edits(change, false, compare);
     Some(change.node(hide(inner, before, after), edit))
 }
 
@@ -82,16 +91,7 @@ pub(super) fn block(change: &Change<'_>, schema: &Block) -> Node {
     let mut change = change.clone();
     change.modern = change.modern || is_modern(schema);
     let mut edit = change.whole();
-    let mut attributes = BTreeMap::new();
-    for (name, schema) in schema.attributes.iter().filter(|(_, a)| !a.write_only) {
-        let child = change.attribute(name).if_relevant();
-        let node = attribute(&child, schema);
-        if node.edit == Edit::Same && child.is_nothing() {
-            continue;
-        }
-        edit = edit.and(node.edit);
-        attributes.insert(name.to_string(), node);
-    }
+    let mut attributes = stored(&change, &schema.attributes, &mut edit);
     let mut blocks = BTreeMap::new();
     for (name, nested) in &schema.blocks {
         let child = change.attribute(name).if_relevant();
@@ -210,8 +210,8 @@ fn nested(change: &Change<'_>, nesting: Nesting, attributes: &Attributes) -> Nod
     }
 }
 
-fn nested_object(change: &Change<'_>, schema: &Attributes) -> Node {
-    let mut edit = change.whole();
+/// The attributes that are kept somewhere, and what their edits make of the whole.
+fn stored(change: &Change<'_>, schema: &Attributes, whole: &mut Edit) -> BTreeMap<String, Node> {
     let mut attributes = BTreeMap::new();
     for (name, schema) in schema.iter().filter(|(_, a)| !a.write_only) {
         let child = change.attribute(name).if_relevant();
@@ -219,9 +219,15 @@ fn nested_object(change: &Change<'_>, schema: &Attributes) -> Node {
         if node.edit == Edit::Same && child.is_nothing() {
             continue;
         }
-        edit = edit.and(node.edit);
+        *whole = whole.and(node.edit);
         attributes.insert(name.to_string(), node);
     }
+    attributes
+}
+
+fn nested_object(change: &Change<'_>, schema: &Attributes) -> Node {
+    let mut edit = change.whole();
+    let mut attributes = stored(change, schema, &mut edit);
     for (name, _) in schema.iter().filter(|(_, a)| a.write_only) {
         let child = change.attribute(name).if_relevant();
         attributes.insert(name.to_string(), write_only(&child, edit));

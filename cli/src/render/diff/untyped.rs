@@ -1,7 +1,7 @@
 //! Compares two pieces of data that no schema describes: values of any type, and JSON in texts.
 
 use super::change::{Change, Paths};
-use super::compare::{by_key, in_order};
+use super::compare::{by_key, hidden_edits, in_order};
 use super::datum::{Datum, Item};
 use super::node::{Edit, Node, NodeKind, Primitive};
 
@@ -61,18 +61,7 @@ fn node(kind: NodeKind, edit: Edit) -> Node {
 
 fn sensitive(change: &Change<'_>) -> Node {
     let (before, after) = (change.before_sensitive, change.after_sensitive);
-    let seen = Change {
-        before_sensitive: false,
-        after_sensitive: false,
-        ..change.clone()
-    };
-    let inner = compare(&seen).edit;
-    let nothing = change.before.is_none() && change.after.is_none();
-    let edit = if inner == Edit::Same && before != after && !nothing {
-        Edit::Change
-    } else {
-        inner
-    };
+    let (inner, edit) = hidden_edits(change, change.modern, compare);
     let kind = NodeKind::Sensitive {
         inner,
         before,

@@ -1,5 +1,6 @@
 //! Stand-ins: providers that make values up, and values that take the place of what a provider would give.
 
+mod answers;
 mod fill;
 mod generate;
 mod overrides;

@@ -13,8 +13,8 @@ use stead_value::addr::{InstanceKey, ModuleInstance, Resource, ResourceInstance}
 use stead_value::schema::{Block, Nesting, ProviderSchema};
 use stead_value::{Diagnostics, Value};
 
-use super::fill::{Open, With, computed, without_write_only};
-use super::{Chance, Given};
+use super::fill::{Open, With, computed};
+use super::{Chance, Given, answers};
 
 type Keyed = (Arc<str>, InstanceKey);
 
@@ -178,26 +178,11 @@ impl Provider for OverridingProvider {
         let Some((given, block)) = self.found(type_name, false, cx) else {
             return self.inner.plan(type_name, request, cx).await;
         };
-        let created = request.prior.is_null() && !request.proposed.is_null();
-        let (planned, diagnostics) = if created {
-            let with = match given.during_plan {
-                true => self.known(given),
-                false => With::Unknown,
-            };
-            computed(&request.proposed, block, Open::Null, with)
-        } else {
-            (
-                without_write_only(&request.proposed, block),
-                Diagnostics::new(),
-            )
+        let with = match given.during_plan {
+            true => self.known(given),
+            false => With::Unknown,
         };
-        Ok(PlanResponse {
-            planned,
-            requires_replace: Vec::new(),
-            private: request.prior_private,
-            warnings: diagnostics.into_result()?,
-            notes: Vec::new(),
-        })
+        answers::plan(request, block, with)
     }
 
     async fn read(
@@ -210,28 +195,14 @@ impl Provider for OverridingProvider {
         if self.found(type_name, false, cx).is_none() {
             return self.inner.read(type_name, prior, private, cx).await;
         }
-        Ok(Some(ReadResponse {
-            value: prior,
-            private,
-            warnings: Diagnostics::new(),
-        }))
+        Ok(Some(answers::unchanged(prior, private)))
     }
 
     async fn apply(&self, type_name: &str, request: ApplyRequest, cx: &Context) -> ApplyResponse {
         let Some((given, block)) = self.found(type_name, false, cx) else {
             return self.inner.apply(type_name, request, cx).await;
         };
-        let (value, diagnostics) = if request.prior.is_null() {
-            computed(&request.planned, block, Open::Unknown, self.known(given))
-        } else {
-            (request.planned, Diagnostics::new())
-        };
-        ApplyResponse {
-            value,
-            usable: true,
-            private: request.private,
-            diagnostics,
-        }
+        answers::apply(request, block, self.known(given))
     }
 
     async fn import(

@@ -11,8 +11,8 @@ use stead_value::addr::ResourceMode;
 use stead_value::schema::{Block, ProviderSchema, Schema};
 use stead_value::{Diagnostic, Diagnostics, Value};
 
-use super::fill::{Open, With, computed, without_write_only};
-use super::{Chance, Defaults};
+use super::fill::{Open, With, computed};
+use super::{Chance, Defaults, answers};
 
 /// Makes mocks of one provider. They have nothing to configure.
 pub(crate) struct Mock {
@@ -130,26 +130,11 @@ impl Provider for MockProvider {
         _cx: &Context,
     ) -> Result<PlanResponse, Diagnostics> {
         let block = self.block(ResourceMode::Managed, type_name)?;
-        let created = request.prior.is_null() && !request.proposed.is_null();
-        let (planned, diagnostics) = if created {
-            let with = match self.during_plan(type_name) {
-                true => self.known(ResourceMode::Managed, type_name),
-                false => With::Unknown,
-            };
-            computed(&request.proposed, block, Open::Null, with)
-        } else {
-            (
-                without_write_only(&request.proposed, block),
-                Diagnostics::new(),
-            )
+        let with = match self.during_plan(type_name) {
+            true => self.known(ResourceMode::Managed, type_name),
+            false => With::Unknown,
         };
-        Ok(PlanResponse {
-            planned,
-            requires_replace: Vec::new(),
-            private: request.prior_private,
-            warnings: diagnostics.into_result()?,
-            notes: Vec::new(),
-        })
+        answers::plan(request, block, with)
     }
 
     async fn read(
@@ -159,27 +144,21 @@ impl Provider for MockProvider {
         private: Vec<u8>,
         _cx: &Context,
     ) -> Result<Option<ReadResponse>, Diagnostics> {
-        Ok(Some(ReadResponse {
-            value: prior,
-            private,
-            warnings: Diagnostics::new(),
-        }))
+        Ok(Some(answers::unchanged(prior, private)))
     }
 
     async fn apply(&self, type_name: &str, request: ApplyRequest, _cx: &Context) -> ApplyResponse {
-        let (value, diagnostics) = match self.block(ResourceMode::Managed, type_name) {
-            Ok(block) if request.prior.is_null() => {
+        match self.block(ResourceMode::Managed, type_name) {
+            Ok(block) => {
                 let with = self.known(ResourceMode::Managed, type_name);
-                computed(&request.planned, block, Open::Unknown, with)
+                answers::apply(request, block, with)
             }
-            Ok(_) => (request.planned, Diagnostics::new()),
-            Err(diagnostic) => (request.prior, diagnostic.into()),
-        };
-        ApplyResponse {
-            value,
-            usable: true,
-            private: request.private,
-            diagnostics,
+            Err(diagnostic) => ApplyResponse {
+                value: request.prior,
+                usable: true,
+                private: request.private,
+                diagnostics: diagnostic.into(),
+            },
         }
     }
 
