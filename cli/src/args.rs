@@ -1,11 +1,12 @@
 //! The command line: Terraform's commands and flags, with one dash or two.
 
+#[cfg(feature = "homelab")]
 use std::ffi::OsString;
-use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
 use clap::{Arg, ArgAction, ArgMatches, Args, FromArgMatches, Parser, Subcommand};
 
+use crate::command_line::boolean;
 use crate::commands::console::ConsoleArgs;
 use crate::commands::force_unlock::ForceUnlockArgs;
 use crate::commands::get::GetArgs;
@@ -15,7 +16,6 @@ use crate::commands::modules::ModulesArgs;
 use crate::commands::providers::ProvidersArgs;
 use crate::commands::state::StateCommand;
 use crate::commands::workspace::WorkspaceCommand;
-use crate::error::CommandError;
 use crate::render::arrange::Layout;
 
 /// Provisions a homelab or a small platform, from bare hypervisor to a cluster that GitOps owns.
@@ -210,8 +210,8 @@ impl DisplayArgs {
 
     /// Whether questions may be asked: not with `-input=false`, nor where `TF_INPUT` says so.
     pub(crate) fn input(&self) -> bool {
-        let forbidden = std::env::var("TF_INPUT")
-            .is_ok_and(|v| matches!(v.as_str(), "0" | "f" | "F" | "false" | "False" | "FALSE"));
+        let environment = std::env::var("TF_INPUT").ok();
+        let forbidden = environment.is_some_and(|v| boolean(&v) == Some(false));
         self.input.unwrap_or(true) && !forbidden
     }
 }
@@ -436,132 +436,4 @@ pub(crate) struct VersionArgs {
     /// Print as JSON
     #[arg(long)]
     pub(crate) json: bool,
-}
-
-/// Why there is nothing to run.
-pub(crate) enum Refused {
-    /// Help was asked for.
-    Help(String),
-    Usage(CommandError),
-}
-
-/// Terraform's commands that stead does not have yet: named, rather than taken for a misspelling.
-const NOT_YET: &[&str] = &["login", "logout", "query"];
-
-/// Reads a command line.
-pub(crate) fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Cli, Refused> {
-    let arguments = with_two_dashes(arguments);
-    let command = arguments
-        .iter()
-        .skip(1)
-        .filter_map(|a| a.to_str())
-        .find(|a| !a.starts_with('-'));
-    if let Some(command) = command.filter(|c| NOT_YET.contains(c)) {
-        return Err(Refused::Usage(CommandError::new(
-            "Command not supported yet",
-            format!(
-                "Terraform's command \"{command}\" is not in stead yet. `stead --help` lists what is."
-            ),
-        )));
-    }
-    Cli::try_parse_from(arguments).map_err(|error| {
-        if error.use_stderr() {
-            let text = error.render().to_string();
-            let (summary, rest) = text
-                .trim_start_matches("error: ")
-                .split_once('\n')
-                .unwrap_or((&text, ""));
-            Refused::Usage(CommandError::new(summary.trim(), rest.trim()))
-        } else {
-            let help = error.render();
-            let colour = crate::error::colour_wanted(std::io::stdout().is_terminal());
-            Refused::Help(if colour {
-                help.ansi().to_string()
-            } else {
-                help.to_string()
-            })
-        }
-    })
-}
-
-/// Gives `-flag` its second dash. What stands behind `--`, negative numbers and short flags of one letter stay.
-pub(crate) fn with_two_dashes(arguments: impl Iterator<Item = OsString>) -> Vec<OsString> {
-    let mut verbatim = false;
-    arguments
-        .enumerate()
-        .map(|(i, argument)| {
-            let Some(text) = argument.to_str() else {
-                return argument;
-            };
-            if text == "--" {
-                verbatim = true;
-            }
-            if i == 1 && matches!(text, "-v" | "-version" | "--version") {
-                return "version".into();
-            }
-            let mut chars = text.chars();
-            let single =
-                chars.next() == Some('-') && chars.next().is_some_and(|c| c.is_ascii_alphabetic());
-            if single
-                && !verbatim
-                && text
-                    .chars()
-                    .nth(2)
-                    .is_some_and(|c| c.is_ascii_alphanumeric() || c == '-')
-            {
-                return format!("-{text}").into();
-            }
-            argument
-        })
-        .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn two_dashes(arguments: &[&str]) -> Vec<String> {
-        let arguments = std::iter::once("stead")
-            .chain(arguments.iter().copied())
-            .map(OsString::from);
-        with_two_dashes(arguments)
-            .into_iter()
-            .skip(1)
-            .map(|a| a.to_string_lossy().into_owned())
-            .collect()
-    }
-
-    #[test]
-    fn single_dashes_become_double() {
-        assert_eq!(
-            two_dashes(&["plan", "-out=x", "-var", "a=-b"]),
-            ["plan", "--out=x", "--var", "a=-b"]
-        );
-        assert_eq!(
-            two_dashes(&["-chdir=a", "plan", "-h"]),
-            ["--chdir=a", "plan", "-h"]
-        );
-        assert_eq!(two_dashes(&["-version"]), ["version"]);
-        assert_eq!(
-            two_dashes(&["lab", "exec", "--", "ls", "-la"]),
-            ["lab", "exec", "--", "ls", "-la"]
-        );
-    }
-
-    #[test]
-    fn the_command_line_is_sound() {
-        use clap::CommandFactory as _;
-        Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn booleans_take_a_value_or_none() {
-        let cli =
-            Cli::try_parse_from(["stead", "plan", "--refresh=false", "--lock"]).expect("parses");
-        let Command::Plan(plan) = cli.command else {
-            panic!("plan")
-        };
-        assert!(!plan.planning.refresh);
-        assert!(plan.planning.locking.lock);
-    }
 }

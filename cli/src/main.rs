@@ -2,8 +2,10 @@
 
 mod args;
 mod backend;
+mod command_line;
 mod commands;
 mod error;
+mod logging;
 mod modules;
 mod progress;
 mod prompt;
@@ -21,17 +23,22 @@ mod world;
 
 use std::process::ExitCode;
 
+use command_line::Refused;
+
 fn main() -> ExitCode {
     stead_sdk::init_crypto();
-    init_logging();
-    let cli = match args::parse(std::env::args_os()) {
+    logging::init();
+    let cli = match command_line::parse(std::env::args_os(), |name| std::env::var(name).ok()) {
         Ok(cli) => cli,
-        Err(args::Refused::Help(help)) => {
+        Err(Refused::Help(help, code)) => {
             commands::print(&help);
-            return ExitCode::SUCCESS;
+            return ExitCode::from(code);
         }
         // Not clap's 2: `plan -detailed-exitcode` means changes by that.
-        Err(args::Refused::Usage(error)) => return error::report(&error),
+        Err(Refused::Usage(mut error)) => {
+            error.no_color = std::env::args_os().any(|a| command_line::refuses_colour(&a));
+            return error::report(&error);
+        }
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -47,18 +54,5 @@ fn main() -> ExitCode {
     match result {
         Ok(code) => ExitCode::from(code),
         Err(error) => error::report(&error),
-    }
-}
-
-/// `STEAD_LOG` (or `TF_LOG`) turns on the log of requests and decisions, on standard error. Secrets are not in it.
-fn init_logging() {
-    let level = std::env::var("STEAD_LOG").or_else(|_| std::env::var("TF_LOG"));
-    if let Ok(level) = level {
-        let filter =
-            tracing_subscriber::EnvFilter::try_new(level.to_lowercase()).unwrap_or_default();
-        tracing_subscriber::fmt()
-            .with_env_filter(filter)
-            .with_writer(std::io::stderr)
-            .init();
     }
 }
