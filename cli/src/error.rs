@@ -21,6 +21,9 @@ pub(crate) struct CommandError {
     pub(crate) text: Option<String>,
 }
 
+/// What the lock is for.
+pub(crate) const LOCKS: &str = "stead acquires a state lock to protect the state from being written\nby multiple users at the same time. Please resolve the issue above and try\nagain. For most commands, you can disable locking with the \"-lock=false\"\nflag, but this is not recommended.";
+
 pub(crate) type Result<T, E = CommandError> = std::result::Result<T, E>;
 
 impl CommandError {
@@ -71,20 +74,25 @@ impl From<stead_state::Error> for CommandError {
     fn from(error: stead_state::Error) -> Self {
         let summary = match &error {
             stead_state::Error::Locked { .. } => "Error acquiring the state lock",
-            stead_state::Error::Malformed { .. } | stead_state::Error::Version { .. } => {
-                "Error loading state"
+            stead_state::Error::Unusable { problems } => {
+                let told = problems.iter();
+                let told = told.map(|p| Diagnostic::error(p.summary, p.detail.clone()));
+                return told.collect::<Diagnostics>().into();
             }
+            stead_state::Error::Malformed { .. } => "Error loading state",
             _ => "Error saving state",
         };
         let mut detail = format!("{error}.");
         if let stead_state::Error::Locked { holder, path } = &error {
+            // What the operating system says, as Terraform shows it.
+            detail = "Error message: resource temporarily unavailable".into();
             if let Some(info) = holder {
                 detail.push_str(&format!(
-                    "\n\nLock Info:\n  ID:        {}\n  Path:      {}\n  Operation: {}\n  Who:       {}\n  Version:   {}\n  Created:   {}\n  Info:      {}",
+                    "\nLock Info:\n  ID:        {}\n  Path:      {}\n  Operation: {}\n  Who:       {}\n  Version:   {}\n  Created:   {}\n  Info:      {}\n\n",
                     info.id, path.display(), info.operation, info.who, info.version, info.created, info.info
                 ));
             }
-            detail.push_str("\n\nThe lock protects the state from being written by two commands at once. Wait for the other one, or give -lock-timeout to wait here.");
+            detail.push_str(&format!("\n\n{LOCKS}"));
         }
         CommandError::new(summary, detail)
     }

@@ -1,17 +1,42 @@
 //! Reading a state, and saying what a run that was cut off had left.
 
 use stead_state::journal::{Intent, Settlement};
-use stead_state::{LocalState, State};
+use stead_state::{Error, LocalState, State};
 
-use crate::error::Result;
+use crate::error::{CommandError, LOCKS, Result};
 
 /// The state; what its journal says that it did not hold is told on stderr, where it disturbs no output.
 pub(crate) fn read(file: &mut LocalState) -> Result<Option<State>> {
-    let state = file.read()?;
+    let state = file.read().map_err(|error| match error {
+        // Terraform reads the state as it locks it.
+        unusable @ Error::Unusable { .. } if file.holds_lock() => CommandError::new(
+            "Error acquiring the state lock",
+            format!("Error message: {unusable}\n\n{LOCKS}"),
+        ),
+        other => other.into(),
+    })?;
     if let Some(settlement) = file.take_settlement().filter(|s| !s.is_silent()) {
         eprintln!("{}", tell(&settlement));
     }
     Ok(state)
+}
+
+/// The same for the commands about states, which Terraform lets say it in one line.
+pub(crate) fn read_for_states(file: &mut LocalState) -> Result<Option<State>> {
+    match read(file) {
+        Err(error) if error.text.is_none() => {
+            let told = error.diagnostics.iter();
+            let told: Vec<String> = told
+                .map(|d| format!("{}: {}", d.summary, d.detail))
+                .collect();
+            let told = match told.as_slice() {
+                [one] => one.clone(),
+                several => format!("{} problems:\n\n- {}", several.len(), several.join("\n- ")),
+            };
+            Err(CommandError::text(format!("Failed to load state: {told}")))
+        }
+        other => other,
+    }
 }
 
 fn tell(settlement: &Settlement) -> String {

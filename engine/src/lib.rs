@@ -10,6 +10,7 @@ pub mod console;
 mod ephemeral;
 pub mod eval;
 pub mod event;
+mod flatmap;
 pub mod graph;
 mod object;
 pub mod outputs;

@@ -49,16 +49,20 @@ pub(crate) fn decode(
     object: &Object,
 ) -> Result<Value, Diagnostics> {
     let type_name = &resource.type_name;
-    let json: serde_json::Value = serde_json::from_str(object.attributes.get()).map_err(|e| {
-        Diagnostic::error(
-            "Malformed state",
-            format!("The attributes of a {type_name}: {e}."),
-        )
-    })?;
+    let mut json: serde_json::Value =
+        serde_json::from_str(object.attributes.get()).map_err(|e| {
+            Diagnostic::error(
+                "Malformed state",
+                format!("The attributes of a {type_name}: {e}."),
+            )
+        })?;
+    if object.is_flat {
+        json = crate::flatmap::expand(&json, &schema.block);
+    }
     if object.schema_version > schema.version {
         return Err(Diagnostic::error(
             "Resource instance managed by newer provider version",
-            format!("The state of this {type_name} has schema version {}, newer than {} that this stead has. Use a newer stead.", object.schema_version, schema.version),
+            format!("The current state of a {type_name} was created by a newer provider version than is currently selected: it has schema version {}, and {} is the newest that this stead knows. Use a newer stead to work with this state.", object.schema_version, schema.version),
         )
         .into());
     }
@@ -124,6 +128,7 @@ pub(crate) fn encode(
         status,
         schema_version: schema.version,
         attributes,
+        is_flat: false,
         sensitive_attributes,
         private,
         dependencies,

@@ -107,6 +107,15 @@ impl Registry {
                 .flatten()
         });
         found.ok_or_else(|| {
+            if &*source.namespace == "-" {
+                return Diagnostic::error(
+                    "Invalid legacy provider address",
+                    format!(
+                        "This configuration or its associated state refers to the unqualified provider \"{0}\".\n\nYou must complete the Terraform 0.13 upgrade process before upgrading to later versions: say whose provider it is, such as with `stead state replace-provider -- -/{0} hashicorp/{0}`.",
+                        source.name
+                    ),
+                );
+            }
             Diagnostic::error(
                 "Provider not available",
                 format!(

@@ -37,11 +37,21 @@ pub fn parse_provider(text: &str) -> Option<ProviderConfigRef> {
         // Instance keys occur in states that OpenTofu wrote for provider for_each; they are not ours to read yet.
         cursor.word(".").then_some(())?;
     }
-    cursor.word("provider[").then_some(())?;
-    let InstanceKey::String(source) = cursor.quoted()? else {
-        return None;
+    // Before Terraform 0.13 only a provider's name was known.
+    let source = if cursor.word("provider.") {
+        let name = cursor.identifier()?;
+        match &*name {
+            "terraform" => ProviderSource::parse("terraform.io/builtin/terraform")?,
+            name => ProviderSource::parse(&format!("-/{name}"))?,
+        }
+    } else {
+        cursor.word("provider[").then_some(())?;
+        let InstanceKey::String(source) = cursor.quoted()? else {
+            return None;
+        };
+        cursor.word("]").then_some(())?;
+        ProviderSource::parse(&source)?
     };
-    cursor.word("]").then_some(())?;
     let alias = if cursor.word(".") {
         Some(cursor.identifier()?)
     } else {
@@ -52,7 +62,7 @@ pub fn parse_provider(text: &str) -> Option<ProviderConfigRef> {
     }
     Some(ProviderConfigRef {
         module: Module(module),
-        source: ProviderSource::parse(&source)?,
+        source,
         alias,
     })
 }
@@ -205,6 +215,23 @@ mod tests {
                 Some(text)
             );
         }
-        assert_eq!(parse_provider("provider.null"), None);
+        for (text, written) in [
+            (
+                "provider.null",
+                "provider[\"registry.terraform.io/-/null\"]",
+            ),
+            (
+                "module.a.provider.null.x",
+                "module.a.provider[\"registry.terraform.io/-/null\"].x",
+            ),
+            (
+                "provider.terraform",
+                "provider[\"terraform.io/builtin/terraform\"]",
+            ),
+        ] {
+            let parsed = parse_provider(text).map(|a| a.to_string());
+            assert_eq!(parsed.as_deref(), Some(written));
+        }
+        assert_eq!(parse_provider("provider"), None);
     }
 }

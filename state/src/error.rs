@@ -18,8 +18,8 @@ pub enum Error {
     },
     #[error("{} is not a state file that stead can read: {reason}", path.display())]
     Malformed { path: PathBuf, reason: String },
-    #[error("{} has state format version {version}; stead reads version 4 (write it once with Terraform 0.14 or later to upgrade it)", path.display())]
-    Version { path: PathBuf, version: u64 },
+    #[error("{}", told(problems))]
+    Unusable { problems: Vec<Problem> },
     #[error("writing the journal {}: {source}", path.display())]
     Journal {
         path: PathBuf,
@@ -50,6 +50,58 @@ pub enum Error {
         "cannot overwrite existing state with serial {0} with a different state that has the same serial"
     )]
     ImportSameSerial(u64),
+}
+
+/// Why a file is no state, or not one that can be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    pub summary: &'static str,
+    pub detail: String,
+}
+
+const UNSUPPORTED: &str = "Unsupported state file format";
+const INVALID: &str = "Invalid state file format";
+
+impl Problem {
+    pub(crate) fn unsupported(detail: impl Into<String>) -> Problem {
+        Problem {
+            summary: UNSUPPORTED,
+            detail: detail.into(),
+        }
+    }
+
+    pub(crate) fn invalid(detail: impl Into<String>) -> Problem {
+        Problem {
+            summary: INVALID,
+            detail: detail.into(),
+        }
+    }
+
+    /// JSON, but not that of a state.
+    pub(crate) fn structure(error: &serde_json::Error) -> Problem {
+        Problem::invalid(format!(
+            "The state file does not conform to the expected JSON data structure: {error}."
+        ))
+    }
+}
+
+impl From<Problem> for Error {
+    fn from(problem: Problem) -> Error {
+        Error::Unusable {
+            problems: vec![problem],
+        }
+    }
+}
+
+fn told(problems: &[Problem]) -> String {
+    let each = |p: &Problem| format!("{}: {}", p.summary, p.detail);
+    match problems {
+        [one] => each(one),
+        several => {
+            let lines: Vec<String> = several.iter().map(|p| format!("- {}", each(p))).collect();
+            format!("{} problems:\n\n{}", several.len(), lines.join("\n"))
+        }
+    }
 }
 
 impl Error {

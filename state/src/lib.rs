@@ -10,13 +10,14 @@ pub mod journal;
 mod local;
 mod lock;
 mod model;
+mod upgrade;
 mod v4;
 
 pub use address::{
     ProviderConfigRef, parse_module_instance, parse_provider, parse_resource_instance,
 };
 pub use disk::{Disk, DiskFile, RealDisk};
-pub use error::{Error, Result};
+pub use error::{Error, Problem, Result};
 pub use local::LocalState;
 pub use lock::{LockInfo, StateLock};
 pub use model::{

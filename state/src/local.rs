@@ -96,6 +96,10 @@ impl LocalState {
         Ok(())
     }
 
+    pub fn holds_lock(&self) -> bool {
+        self.lock.is_some()
+    }
+
     pub fn unlock(&mut self) {
         self.lock = None;
     }

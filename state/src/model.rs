@@ -72,6 +72,8 @@ pub struct Object {
     pub schema_version: u64,
     /// A JSON object, verbatim.
     pub attributes: Arc<RawValue>,
+    /// The attributes are texts with dotted names, as before Terraform 0.12: the schema says what they mean.
+    pub is_flat: bool,
     pub sensitive_attributes: Vec<Path>,
     /// What the provider remembers; opaque.
     pub private: Vec<u8>,

@@ -13,10 +13,11 @@ use stead_value::addr::{InstanceKey, ModuleInstance, Resource, ResourceInstance,
 use stead_value::{Path, Step, Value};
 
 use crate::address::{ProviderConfigRef, parse_module_instance, parse_provider};
+use crate::error::Problem;
 use crate::model::{
     InstanceObjects, Object, ObjectStatus, OutputValue, ResourceId, ResourceObjects, State,
 };
-use crate::{Error, Result};
+use crate::{Error, Result, upgrade};
 
 #[derive(Serialize, Deserialize)]
 struct FileV4 {
@@ -86,7 +87,11 @@ pub(crate) struct InstanceV4 {
     deposed: Option<String>,
     #[serde(default)]
     schema_version: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     attributes: Option<Box<RawValue>>,
+    /// Attributes whose meaning a schema tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    attributes_flat: Option<Box<RawValue>>,
     #[serde(default, deserialize_with = "or_nothing")]
     sensitive_attributes: Vec<Vec<Json>>,
     #[serde(flatten)]
@@ -110,26 +115,22 @@ fn or_nothing<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
     Option::deserialize(deserializer).map(Option::unwrap_or_default)
 }
 
-#[derive(Deserialize)]
-struct Version {
-    version: u64,
-}
-
 /// Reads a state file's bytes. `origin` is only for messages.
 pub(crate) fn parse(bytes: &[u8], origin: &FilePath) -> Result<State> {
     let malformed = |reason: String| Error::Malformed {
         path: origin.to_owned(),
         reason,
     };
-    let Version { version } =
-        serde_json::from_slice(bytes).map_err(|e| malformed(e.to_string()))?;
-    if version != 4 {
-        return Err(Error::Version {
-            path: origin.to_owned(),
-            version,
-        });
-    }
-    let file: FileV4 = serde_json::from_slice(bytes).map_err(|e| malformed(e.to_string()))?;
+    let file: FileV4 = match version_of(bytes)? {
+        4 => serde_json::from_slice(bytes).map_err(|e| Problem::structure(&e))?,
+        old => {
+            let upgraded = upgrade::to_v4(bytes, old)?;
+            // From bytes: raw values cannot be taken out of a document.
+            let upgraded = upgraded.to_string();
+            serde_json::from_str(&upgraded).map_err(|e| Problem::structure(&e))?
+        }
+    };
+    check_version(&file.terraform_version)?;
     let mut state = State {
         terraform_version: file.terraform_version,
         serial: file.serial,
@@ -154,6 +155,102 @@ pub(crate) fn parse(bytes: &[u8], origin: &FilePath) -> Result<State> {
         }
     }
     Ok(state)
+}
+
+/// The version of a state's format, if it is one that can be read.
+fn version_of(bytes: &[u8]) -> Result<u64> {
+    #[derive(Deserialize)]
+    struct Sniffed {
+        version: Option<Json>,
+        terraform_version: Option<Json>,
+    }
+    const MISSING: &str = "The state file does not have a \"version\" attribute, which is required to identify the format version.";
+    if bytes.starts_with(b"tfstate") {
+        return Err(Problem::unsupported("The state is stored in a legacy binary format that is not supported since Terraform v0.7. To continue, first upgrade the state using Terraform 0.6.16 or earlier.").into());
+    }
+    let sniffed: Sniffed = serde_json::from_slice(bytes).map_err(|error| Error::Unusable {
+        problems: vec![
+            Problem::unsupported(if error.is_data() {
+                let first = bytes.iter().find(|b| !b.is_ascii_whitespace());
+                let kind = match first {
+                    Some(b'[') => "array",
+                    Some(b'"') => "string",
+                    Some(b't' | b'f') => "bool",
+                    _ => "number",
+                };
+                format!(
+                    "The version in the state file is {kind}. A positive whole number is required."
+                )
+            } else {
+                format!(
+                    "The state file could not be parsed as JSON: syntax error at byte offset {}.",
+                    offset(bytes, &error)
+                )
+            }),
+            Problem::unsupported(MISSING),
+        ],
+    })?;
+    let version = match sniffed.version {
+        None | Some(Json::Null) => return Err(Problem::unsupported(MISSING).into()),
+        Some(version) => version,
+    };
+    let creator = sniffed.terraform_version.as_ref().and_then(Json::as_str);
+    match version.as_u64() {
+        Some(0) => Err(Problem::unsupported("The state file uses JSON syntax but has a version number of zero. There was never a JSON-based state format zero, so this state file is invalid and cannot be processed.").into()),
+        Some(version @ 1..=4) => Ok(version),
+        Some(version) => {
+            let by = match creator.filter(|v| is_version(v)) {
+                Some(creator) => format!("This state file was created by Terraform {creator}."),
+                None => "This state file may have been created by a newer version of Terraform.".into(),
+            };
+            Err(Problem::unsupported(format!(
+                "The state file uses format version {version}, which is not supported by stead. {by}"
+            ))
+            .into())
+        }
+        None => {
+            let kind = match &version {
+                Json::Number(number) => format!("number {number}"),
+                Json::String(_) => "string".into(),
+                Json::Bool(_) => "bool".into(),
+                Json::Array(_) => "array".into(),
+                Json::Object(_) | Json::Null => "object".into(),
+            };
+            Err(Problem::unsupported(format!(
+                "The version in the state file is {kind}. A positive whole number is required."
+            ))
+            .into())
+        }
+    }
+}
+
+/// How many bytes were read before a syntax error was seen.
+fn offset(bytes: &[u8], error: &serde_json::Error) -> usize {
+    let before: usize = bytes
+        .split_inclusive(|b| *b == b'\n')
+        .take(error.line().saturating_sub(1))
+        .map(<[u8]>::len)
+        .sum();
+    before + error.column()
+}
+
+fn check_version(version: &str) -> Result<()> {
+    if version.is_empty() || is_version(version) {
+        return Ok(());
+    }
+    Err(Problem {
+        summary: "Invalid Terraform version string",
+        detail: format!("State file claims to have been written by Terraform version {version:?}, which is not a valid version string."),
+    }
+    .into())
+}
+
+/// Numbers and dots, with `-beta1` or `+build` behind them.
+fn is_version(text: &str) -> bool {
+    let text = text.strip_prefix('v').unwrap_or(text);
+    let numbers = text.split(['-', '+']).next().unwrap_or_default();
+    let numeric = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+    numbers.split('.').all(numeric)
 }
 
 pub(crate) fn read_resource(
@@ -214,14 +311,9 @@ pub(crate) fn read_resource(
 }
 
 fn read_object(instance: InstanceV4) -> std::result::Result<Object, String> {
-    let attributes = match instance.attributes {
+    let is_flat = instance.attributes.is_none() && instance.attributes_flat.is_some();
+    let attributes = match instance.attributes.or(instance.attributes_flat) {
         Some(raw) => Arc::from(raw),
-        None if instance.unknown_fields.contains_key("attributes_flat") => {
-            return Err(
-                "it was last written by Terraform 0.11; let a newer Terraform write the state once"
-                    .into(),
-            );
-        }
         None => empty_attributes()?,
     };
     let private = match instance.private {
@@ -236,6 +328,7 @@ fn read_object(instance: InstanceV4) -> std::result::Result<Object, String> {
         },
         schema_version: instance.schema_version,
         attributes,
+        is_flat,
         sensitive_attributes: instance
             .sensitive_attributes
             .iter()
@@ -390,6 +483,12 @@ fn write_keyed(key: &InstanceKey, objects: &InstanceObjects) -> impl Iterator<It
 }
 
 fn write_object(key: &InstanceKey, deposed: Option<&String>, object: &Object) -> InstanceV4 {
+    let attributes = own(&object.attributes);
+    let (attributes, attributes_flat) = if object.is_flat {
+        (None, Some(attributes))
+    } else {
+        (Some(attributes), None)
+    };
     InstanceV4 {
         index_key: match key {
             InstanceKey::None => None,
@@ -399,7 +498,8 @@ fn write_object(key: &InstanceKey, deposed: Option<&String>, object: &Object) ->
         status: (object.status == ObjectStatus::Tainted).then(|| "tainted".to_owned()),
         deposed: deposed.cloned(),
         schema_version: object.schema_version,
-        attributes: Some(own(&object.attributes)),
+        attributes,
+        attributes_flat,
         sensitive_attributes: object.sensitive_attributes.iter().map(write_path).collect(),
         private: (!object.private.is_empty()).then(|| BASE64.encode(&object.private)),
         dependencies: object.dependencies.clone(),

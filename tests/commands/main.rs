@@ -11,5 +11,6 @@ mod locking;
 mod prompts;
 mod terraform;
 mod unreadable;
+mod upgrades;
 mod validate;
 mod variables;

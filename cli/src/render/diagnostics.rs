@@ -48,7 +48,7 @@ pub(crate) fn render(
             .subject
             .as_ref()
             .map(|r| (&*r.file, r.start.byte, r.end.byte));
-        if place.is_none() || told.insert((&one.summary, &one.detail, &one.address, place)) {
+        if told.insert((&one.summary, &one.detail, &one.address, place)) {
             out.push_str(&render_one(&group.told(), sources, style));
         }
     }

@@ -212,7 +212,9 @@ impl Planner<'_, '_> {
         self.state.edit_object(address, None, |object| {
             object.unknown_fields.remove(IN_DOUBT);
         });
-        if recorded.raw_equals(&value) && prior.private == private {
+        // What is as old as its flat attributes is written anew, in today's form.
+        let flat = self.state.current(address).is_some_and(|(o, _)| o.is_flat);
+        if recorded.raw_equals(&value) && prior.private == private && !flat {
             return;
         }
         prior.value = value.clone();

@@ -38,6 +38,7 @@ fn object(number: u64, holds: Option<u64>) -> Object {
         status: ObjectStatus::Ready,
         schema_version: 0,
         attributes: attributes.expect("JSON").into(),
+        is_flat: false,
         sensitive_attributes: Vec::new(),
         private: Vec::new(),
         dependencies: Vec::new(),

@@ -14,6 +14,8 @@ pub(super) struct Normaliser {
 /// What is replaced, and by what. The order matters.
 static REPLACED: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
     [
+        // Terraform colours what some commands say whoever reads it.
+        (r"\x1b\[[0-9;]*m", ""),
         (
             r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}",
             "UUID",

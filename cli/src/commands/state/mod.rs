@@ -99,7 +99,8 @@ fn place(given: Option<&PathBuf>) -> Result<PathBuf> {
 
 /// The state, for looking at it.
 fn read(given: Option<&PathBuf>) -> Result<State> {
-    settled::read(&mut LocalState::at(place(given)?))?.ok_or_else(|| CommandError::text(NOT_FOUND))
+    let mut file = LocalState::at(place(given)?);
+    settled::read_for_states(&mut file)?.ok_or_else(|| CommandError::text(NOT_FOUND))
 }
 
 /// The state's file, locked, and the state in it.

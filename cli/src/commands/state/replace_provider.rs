@@ -97,8 +97,9 @@ fn parse(text: &str) -> Option<ProviderSource> {
                 .chars()
                 .all(|c| c.is_alphanumeric() || "-_.:".contains(c))
     };
+    // `-` stands for a provider of which only the name was known, before Terraform 0.13.
     text.split('/')
-        .all(sound)
+        .all(|part| part == "-" || sound(part))
         .then(|| ProviderSource::parse(text))
         .flatten()
 }
