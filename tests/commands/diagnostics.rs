@@ -126,7 +126,7 @@ fn a_state_of_something_else_is_not_overwritten() {
         ("terraform.tfstate", "{\"version\": 4, \"broken\""),
     ]);
     let error = env.fails(&["plan"]);
-    assert!(error.contains("Error loading state"), "{error}");
+    assert!(error.contains("Unsupported state file format"), "{error}");
     assert_eq!(env.read("terraform.tfstate"), "{\"version\": 4, \"broken\"");
 }
 
