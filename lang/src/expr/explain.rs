@@ -9,6 +9,8 @@ use crate::syntax::{Expr, Expression, Name, Span, Step};
 
 /// More than a reader takes in.
 const MAX_VALUES: usize = 8;
+/// Every part of a reference is tried; a longer one than this is not worth it.
+const MAX_STEPS: usize = 64;
 
 /// What a problem is about. Other values that are secret or not known yet are not mentioned beside it: readers would take them
 /// for its cause.
@@ -94,6 +96,9 @@ impl Evaluator<'_> {
         steps: &[Step],
         span: Span,
     ) -> Option<(String, Value)> {
+        if steps.len() > MAX_STEPS {
+            return None;
+        }
         for length in (0..=steps.len()).rev() {
             let (taken, _) = steps.split_at_checked(length)?;
             let end = taken.last().map_or(root.span, |step| step.span);

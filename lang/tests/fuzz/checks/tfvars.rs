@@ -1,0 +1,44 @@
+//! Files of values for variables, in both forms.
+
+use std::path::Path;
+
+use stead_lang::config::vars::read_tfvars;
+use stead_lang::functions::builtin_provider_function;
+use stead_value::json::{from_json, to_json};
+use stead_value::{Type, Value};
+
+use super::{OneFile, check_place};
+
+/// Values are whole, stand in the file, and survive being written as JSON and as a variables file.
+pub fn tfvars(content: &[u8]) {
+    for name in ["fuzz.tfvars", "fuzz.auto.tfvars.json"] {
+        let (values, source, diagnostics) =
+            read_tfvars(&OneFile { name, content }, Path::new(name));
+        if diagnostics.has_errors() {
+            continue;
+        }
+        for given in values.values() {
+            assert!(given.value.is_wholly_known());
+            if let (Some(source), Some(range)) = (&source, &given.range) {
+                check_place(range, source.text());
+            }
+            let ty = given.value.ty();
+            let json = to_json(&given.value, &ty).expect("a known value");
+            let back = from_json(&json, &ty).expect("its own JSON");
+            assert_eq!(given.value, back);
+        }
+        let named = values.into_iter().map(|(name, given)| (name, given.value));
+        check_written(&Value::object_from(named));
+    }
+}
+
+/// Written as a variables file and read again, the values are the same.
+fn check_written(values: &Value) {
+    let run = |name: &str, argument: Value| {
+        let function = builtin_provider_function(name).expect("a function of the provider");
+        (function.run)(&[argument]).unwrap_or_else(|error| panic!("{name}: {error:?}"))
+    };
+    let text = run("encode_tfvars", values.clone());
+    assert_eq!(text.ty(), Type::String);
+    assert_eq!(*values, run("decode_tfvars", text));
+}
