@@ -1,7 +1,7 @@
 //! Decimal text of numbers, in both directions.
 
 use num_bigint::BigUint;
-use num_traits::{Pow, Zero};
+use num_traits::{One, Pow, Zero};
 
 use super::{Number, Repr};
 
@@ -15,7 +15,9 @@ pub struct Decimal {
 }
 
 /// Decimal exponents beyond this are no numbers that anyone means; reading them exactly would only take time.
-const MAX_DECIMAL_EXPONENT: i64 = 1_000_000;
+const MAX_DECIMAL_EXPONENT: i64 = 100_000;
+/// Powers of two up to this are expanded in full without much ado.
+const SMALL_EXPONENT: u64 = 2048;
 
 pub(super) fn parse(text: &str) -> Option<Number> {
     let (negative, body) = match text.as_bytes().first()? {
@@ -85,7 +87,7 @@ fn scaled(negative: bool, digits: BigUint, ten: i64, two: i64) -> Number {
     if digits.is_zero() {
         return Number::rounded(negative, digits, 0, precision, false);
     }
-    let five = Pow::pow(BigUint::from(5u32), ten.unsigned_abs());
+    let five = power_of_five(ten);
     if ten >= 0 {
         return Number::rounded(negative, digits * five, ten + two, precision, false);
     }
@@ -106,21 +108,20 @@ impl Decimal {
     /// The exact decimal expansion; `None` for infinities.
     pub fn exact(n: &Number) -> Option<Decimal> {
         let parts = n.parts()?;
-        let (digits, point) = expand(&parts.mantissa, parts.exponent);
-        Some(Decimal::new(
-            parts.negative,
-            &digits,
-            digits.len() as i64 - point,
-        ))
+        let (digits, exponent) = expand(&parts.mantissa, parts.exponent);
+        Some(Decimal::new(parts.negative, &digits, exponent))
     }
 
     /// The fewest digits that no other number of the same precision rounds to; `None` for infinities.
     pub fn shortest(n: &Number) -> Option<Decimal> {
-        let mut decimal = Decimal::exact(n)?;
         let parts = n.parts()?;
         if parts.mantissa.is_zero() {
-            return Some(decimal);
+            return Some(Decimal::new(parts.negative, &[], 0));
         }
+        // More digits than the shortest form can have.
+        let enough = i64::from(n.precision) / 3 + 8;
+        let (digits, exponent) = leading(&parts.mantissa, parts.exponent, enough);
+        let mut decimal = Decimal::new(parts.negative, &digits, exponent);
         // In units of half the last place at this precision, the neighbours' borders are one unit away.
         let unit = parts.top() - i64::from(n.precision) - 1;
         let middle = if parts.exponent >= unit {
@@ -130,8 +131,8 @@ impl Decimal {
             parts.mantissa >> (unit - parts.exponent)
         };
         let inclusive = !middle.bit(1);
-        let lower = trimmed(&expand(&(&middle - 1u32), unit).0);
-        let upper = trimmed(&expand(&(&middle + 1u32), unit).0);
+        let lower = trimmed(&leading(&(&middle - 1u32), unit, enough).0);
+        let upper = trimmed(&leading(&(&middle + 1u32), unit, enough).0);
         let at = |d: &[u8], i: usize| d.get(i).copied().unwrap_or(0);
         for i in 0..decimal.digits.len() {
             let (l, m, u) = (at(&lower, i), at(&decimal.digits, i), at(&upper, i));
@@ -266,15 +267,50 @@ impl Decimal {
     }
 }
 
-/// Decimal digits of `mantissa` × 2^`exponent`, and how many of them stand after the point.
+/// All decimal digits of `mantissa` × 2^`exponent`, and its decimal exponent.
 fn expand(mantissa: &BigUint, exponent: i64) -> (Vec<u8>, i64) {
-    if exponent >= 0 {
+    let (digits, places) = if exponent >= 0 {
         ((mantissa << exponent).to_radix_be(10), 0)
     } else {
-        let places = exponent.unsigned_abs();
-        let digits = mantissa * Pow::pow(BigUint::from(5u32), places);
-        (digits.to_radix_be(10), -exponent)
+        (
+            (mantissa * power_of_five(-exponent)).to_radix_be(10),
+            -exponent,
+        )
+    };
+    let whole = digits.len() as i64 - places;
+    (digits, whole)
+}
+
+/// As [`expand`], but only the first digits, `count` or one more. What is cut off shows as a digit 1 behind them. The number
+/// is not zero.
+fn leading(mantissa: &BigUint, exponent: i64, count: i64) -> (Vec<u8>, i64) {
+    if exponent.unsigned_abs() <= SMALL_EXPONENT {
+        return expand(mantissa, exponent);
     }
+    let magnitude = (mantissa.bits() as i64 + exponent) as f64 * std::f64::consts::LOG10_2;
+    let places = count - magnitude as i64;
+    // × 10^places
+    let (two, five) = (exponent + places, power_of_five(places));
+    let (mut dividend, mut divisor) = match places {
+        0.. => (mantissa * five, BigUint::one()),
+        _ => (mantissa.clone(), five),
+    };
+    match two {
+        0.. => dividend <<= two,
+        _ => divisor <<= -two,
+    }
+    let quotient = &dividend / &divisor;
+    let mut digits = quotient.to_radix_be(10);
+    let whole = digits.len() as i64 - places;
+    if dividend != quotient * divisor {
+        digits.push(1);
+    }
+    (digits, whole)
+}
+
+/// 5^|`power`|
+fn power_of_five(power: i64) -> BigUint {
+    Pow::pow(BigUint::from(5u32), power.unsigned_abs())
 }
 
 /// Digits without zeros at either end.

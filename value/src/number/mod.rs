@@ -41,9 +41,9 @@ struct Big {
     exponent: i64,
 }
 
-/// Beyond this power of two a number counts as infinite (below its inverse: as zero). Some 1.2 million decimal digits: more
+/// Beyond this power of two a number counts as infinite (below its inverse: as zero). Some 300,000 decimal digits: more
 /// than anyone means, and little enough that printing one does no harm.
-const MAX_EXPONENT: i64 = 1 << 22;
+const MAX_EXPONENT: i64 = 1 << 20;
 
 impl Number {
     /// Precision of numbers that come from text, in bits.

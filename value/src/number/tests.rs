@@ -149,3 +149,32 @@ proptest! {
         prop_assert_eq!(y.checked_add(&x).unwrap(), sum);
     }
 }
+
+/// Reading and printing costs what the digits cost that are shown, not what the exact value's would.
+#[test]
+fn far_exponents_are_short() {
+    for text in [
+        "1e99999",
+        "1e-99999",
+        "-123456789e50000",
+        "7.000000000000000000000001e-9000",
+    ] {
+        let number = Number::parse(text).unwrap();
+        let shortest = Decimal::shortest(&number).unwrap();
+        let digits: String = shortest
+            .digits
+            .iter()
+            .map(|d| char::from(b'0' + d))
+            .collect();
+        let given: String = text
+            .split('e')
+            .next()
+            .unwrap()
+            .chars()
+            .filter(char::is_ascii_digit)
+            .collect();
+        assert_eq!(digits, given.trim_end_matches('0'), "{text}");
+        assert_eq!(Number::parse(&number.to_string()), Some(number), "{text}");
+    }
+    assert!(Number::parse("1e100001").is_none());
+}

@@ -407,13 +407,11 @@ impl Parser<'_> {
                 span,
             }),
             Err(offset) => {
-                let at = span.start + offset as u32;
-                let end = self
-                    .file
-                    .text()
-                    .get(at as usize..)
-                    .and_then(|t| t.chars().next());
-                let bad = Span::new(at, at + end.map_or(0, |c| c.len_utf8() as u32));
+                // The byte that is wrong may be inside of a character.
+                let text = self.file.text();
+                let at = text.floor_char_boundary(span.start as usize + offset);
+                let end = text.ceil_char_boundary(at + 1);
+                let bad = Span::new(at as u32, end as u32);
                 Err(self.error(
                     bad,
                     "Invalid JSON string",

@@ -22,6 +22,8 @@ pub(super) struct Odd {
 impl Odd {
     /// How many sets of values there are for what is unknown.
     pub(super) const KNOWN: usize = 4;
+    /// The set in which everything is null that may be.
+    pub(super) const NULLS: usize = 3;
 
     pub(super) fn unknown() -> Odd {
         Odd {
@@ -118,7 +120,7 @@ fn known(name: &str, ty: Type, set: usize) -> Value {
         "rs" => pick(["abc", "ab", "ab\u{301}1"]),
         "rn" => Value::number([1, 5, 8][set % 3]),
         "rl" => Value::list(Type::String, vec![pick(["x", "", "7"]); 1 + set % 2]),
-        _ if set == 3 => Value::null(ty),
+        _ if set == Odd::NULLS => Value::null(ty),
         "ud" => match set {
             0 => Value::number(3),
             1 => Value::tuple(vec![Value::string("a"), Value::bool(true)]),
