@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use stead_lang::config::Import;
 use stead_lang::expr::{Evaluation, evaluate, reference_values};
-use stead_lang::syntax::{ExprKind, Expression, Step, StepKind};
+use stead_lang::syntax::{Expr, ExprKind, Expression, Step, StepKind};
 use stead_value::addr::{
     ConfigResource, InstanceKey, Module, ModuleInstance, Resource, ResourceInstance, ResourceMode,
 };
@@ -227,9 +227,9 @@ fn instance_key(
 ) -> Option<InstanceKey> {
     let value = match step.map(|s| &s.kind) {
         None => return Some(InstanceKey::None),
-        Some(StepKind::LegacyIndex(value)) => value.clone(),
+        Some(StepKind::LegacyIndex(value)) => Value::clone(value),
         Some(StepKind::Index(expr)) => {
-            let expr = Expression::new(Arc::clone(import.to.file()), expr.clone());
+            let expr = Expression::new(Arc::clone(import.to.file()), Expr::clone(expr));
             settle(evaluate(&expr, scope), diagnostics)?
         }
         Some(_) => return None,

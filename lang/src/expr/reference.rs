@@ -207,7 +207,7 @@ pub(crate) fn instance_key(value: &Value) -> Option<InstanceKey> {
 /// The value of a step's key when it stands there literally.
 pub(crate) fn literal_key(step: &Step) -> Option<Value> {
     match &step.kind {
-        StepKind::LegacyIndex(value) => Some(value.clone()),
+        StepKind::LegacyIndex(value) => Some(Value::clone(value)),
         StepKind::Index(expr) => literal(expr),
         _ => None,
     }
@@ -458,32 +458,17 @@ fn walk_parts<'a>(parts: &'a [TemplatePart], bound: &mut Vec<Arc<str>>, visit: &
         match part {
             TemplatePart::Literal { .. } => {}
             TemplatePart::Interpolation(e) => walk(e, bound, visit),
-            TemplatePart::If {
-                condition,
-                then,
-                otherwise,
-                ..
-            } => {
-                walk(condition, bound, visit);
-                walk_parts(then, bound, visit);
-                walk_parts(otherwise, bound, visit);
+            TemplatePart::If(section) => {
+                walk(&section.condition, bound, visit);
+                walk_parts(&section.then, bound, visit);
+                walk_parts(&section.otherwise, bound, visit);
             }
-            TemplatePart::For {
-                key_name,
-                value_name,
-                collection,
-                body,
-                ..
-            } => {
-                walk(collection, bound, visit);
+            TemplatePart::For(section) => {
+                walk(&section.collection, bound, visit);
                 let depth = bound.len();
-                bound.extend(
-                    key_name
-                        .iter()
-                        .chain([value_name])
-                        .map(|n| Arc::clone(&n.text)),
-                );
-                walk_parts(body, bound, visit);
+                let names = section.key_name.iter().chain([&section.value_name]);
+                bound.extend(names.map(|n| Arc::clone(&n.text)));
+                walk_parts(&section.body, bound, visit);
                 bound.truncate(depth);
             }
         }

@@ -40,7 +40,7 @@ fn part_span(part: &TemplatePart) -> Span {
     match part {
         TemplatePart::Literal { span, .. } => *span,
         TemplatePart::Interpolation(expr) => start_span(expr),
-        TemplatePart::If { condition, .. } => start_span(condition),
-        TemplatePart::For { span, .. } => *span,
+        TemplatePart::If(section) => start_span(&section.condition),
+        TemplatePart::For(section) => section.span,
     }
 }

@@ -56,35 +56,31 @@ impl Evaluator<'_> {
             match part {
                 TemplatePart::Literal { text, .. } => out.push(text),
                 TemplatePart::Interpolation(expr) => self.interpolation(expr, out),
-                TemplatePart::If {
-                    condition,
-                    then,
-                    otherwise,
-                    ..
-                } => match self.directive_condition(condition, out) {
-                    Some(true) => self.parts(then, out),
-                    Some(false) => self.parts(otherwise, out),
-                    None => {
-                        out.unknown = true;
-                        // Both are evaluated for their marks; their text and errors count only for the chosen one.
-                        self.aside(|e| {
-                            e.parts(then, out);
-                            e.parts(otherwise, out);
-                        });
+                TemplatePart::If(section) => {
+                    match self.directive_condition(&section.condition, out) {
+                        Some(true) => self.parts(&section.then, out),
+                        Some(false) => self.parts(&section.otherwise, out),
+                        None => {
+                            out.unknown = true;
+                            // Both are evaluated for their marks; their text and errors count only for the chosen one.
+                            self.aside(|e| {
+                                e.parts(&section.then, out);
+                                e.parts(&section.otherwise, out);
+                            });
+                        }
                     }
-                },
-                TemplatePart::For {
-                    key_name,
-                    value_name,
-                    collection,
-                    body,
-                    ..
-                } => match self.iteration(collection) {
+                }
+                TemplatePart::For(section) => match self.iteration(&section.collection) {
                     Iteration::Over(value, marks) => {
                         out.marks = out.marks.union(marks);
-                        self.each(&value, key_name.as_ref(), value_name, |e| {
-                            e.parts(body, out);
-                        });
+                        self.each(
+                            &value,
+                            section.key_name.as_ref(),
+                            &section.value_name,
+                            |e| {
+                                e.parts(&section.body, out);
+                            },
+                        );
                     }
                     Iteration::Unknown(marks) | Iteration::Open(marks) => {
                         out.marks = out.marks.union(marks);

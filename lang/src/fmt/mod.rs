@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use stead_value::Diagnostics;
 
-use crate::syntax::{SourceFile, Start, TokenKind, lex, parse_file};
+use crate::syntax::{Comments, SourceFile, Start, TokenKind, lex, parse_file};
 
 /// The file in the canonical layout. A file with errors has none.
 pub fn format(file: &Arc<SourceFile>) -> Result<String, Diagnostics> {
@@ -72,7 +72,7 @@ impl<'a> Token<'a> {
 /// The file's tokens, and how many blanks are behind the last one.
 fn tokens(file: &SourceFile) -> (Vec<Token<'_>>, usize) {
     let all = crate::syntax::Span::new(0, file.text().len() as u32);
-    let (lexed, _) = lex(file, all, Start::Config);
+    let (lexed, _) = lex(file, all, Start::Config, Comments::Keep);
     let mut tokens: Vec<Token<'_>> = Vec::with_capacity(lexed.len());
     let mut end = 0;
     for token in lexed {

@@ -206,9 +206,9 @@ pub enum StepKind {
     /// `.name`
     Attr(Arc<str>),
     /// `[expression]`
-    Index(Expr),
+    Index(Box<Expr>),
     /// `.0`, the form of old
-    LegacyIndex(Value),
+    LegacyIndex(Box<Value>),
     /// `.*` and the attributes that are taken of each element
     AttrSplat(Vec<Step>),
     /// `[*]` and all that follows, taken of each element
@@ -272,24 +272,29 @@ impl ObjectKey {
 
 #[derive(Clone, Debug)]
 pub enum TemplatePart {
-    Literal {
-        text: Arc<str>,
-        span: Span,
-    },
+    Literal { text: Arc<str>, span: Span },
     Interpolation(Expr),
-    If {
-        condition: Expr,
-        then: Vec<TemplatePart>,
-        otherwise: Vec<TemplatePart>,
-        span: Span,
-    },
-    For {
-        key_name: Option<Name>,
-        value_name: Name,
-        collection: Expr,
-        body: Vec<TemplatePart>,
-        span: Span,
-    },
+    If(Box<TemplateIf>),
+    For(Box<TemplateFor>),
+}
+
+/// `%{ if … }…%{ else }…%{ endif }`
+#[derive(Clone, Debug)]
+pub struct TemplateIf {
+    pub condition: Expr,
+    pub then: Vec<TemplatePart>,
+    pub otherwise: Vec<TemplatePart>,
+    pub span: Span,
+}
+
+/// `%{ for … }…%{ endfor }`
+#[derive(Clone, Debug)]
+pub struct TemplateFor {
+    pub key_name: Option<Name>,
+    pub value_name: Name,
+    pub collection: Expr,
+    pub body: Vec<TemplatePart>,
+    pub span: Span,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -398,29 +403,18 @@ fn move_parts(parts: &mut [TemplatePart], to: &dyn Fn(Span) -> Span) {
         match part {
             TemplatePart::Literal { span, .. } => *span = to(*span),
             TemplatePart::Interpolation(expr) => expr.move_spans(to),
-            TemplatePart::If {
-                condition,
-                then,
-                otherwise,
-                span,
-            } => {
-                *span = to(*span);
-                condition.move_spans(to);
-                move_parts(then, to);
-                move_parts(otherwise, to);
+            TemplatePart::If(section) => {
+                section.span = to(section.span);
+                section.condition.move_spans(to);
+                move_parts(&mut section.then, to);
+                move_parts(&mut section.otherwise, to);
             }
-            TemplatePart::For {
-                key_name,
-                value_name,
-                collection,
-                body,
-                span,
-            } => {
-                *span = to(*span);
-                key_name.iter_mut().for_each(|n| move_name(n, to));
-                move_name(value_name, to);
-                collection.move_spans(to);
-                move_parts(body, to);
+            TemplatePart::For(section) => {
+                section.span = to(section.span);
+                section.key_name.iter_mut().for_each(|n| move_name(n, to));
+                move_name(&mut section.value_name, to);
+                section.collection.move_spans(to);
+                move_parts(&mut section.body, to);
             }
         }
     }

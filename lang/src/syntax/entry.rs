@@ -1,6 +1,6 @@
 //! Whether an expression that is being typed wants more lines.
 
-use super::lexer::{Start, lex};
+use super::lexer::{Comments, Start, lex};
 use super::token::TokenKind;
 use super::{SourceFile, Span};
 
@@ -8,7 +8,7 @@ use super::{SourceFile, Span};
 pub fn could_continue(text: &str) -> bool {
     let file = SourceFile::new("", text);
     let length = u32::try_from(text.len()).unwrap_or(u32::MAX);
-    let (tokens, diagnostics) = lex(&file, Span::new(0, length), Start::Config);
+    let (tokens, diagnostics) = lex(&file, Span::new(0, length), Start::Config, Comments::Drop);
     if diagnostics.has_errors() && !tokens.iter().any(|t| t.kind == TokenKind::OpenHeredoc) {
         return false;
     }

@@ -15,8 +15,22 @@ pub(crate) enum Start {
     Template,
 }
 
+/// What becomes of comments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Comments {
+    /// They are tokens.
+    Keep,
+    /// One that ends its line is a part of the newline; any other one is nothing.
+    Drop,
+}
+
 /// Reads all tokens; the last is always `Eof`. What is no token is reported and becomes `Invalid`.
-pub(crate) fn lex(file: &SourceFile, part: Span, start: Start) -> (Vec<Token>, Diagnostics) {
+pub(crate) fn lex(
+    file: &SourceFile,
+    part: Span,
+    start: Start,
+    comments: Comments,
+) -> (Vec<Token>, Diagnostics) {
     let text = file.text().get(..part.end as usize).unwrap_or("");
     let mut lexer = Lexer {
         file,
@@ -29,6 +43,8 @@ pub(crate) fn lex(file: &SourceFile, part: Span, start: Start) -> (Vec<Token>, D
         diagnostics: Diagnostics::new(),
         told: Told::default(),
         endless_comment: false,
+        comments,
+        line_comment: None,
         modes: vec![match start {
             Start::Config => Mode::Expression { braces: 0 },
             Start::Template => Mode::Template,
@@ -97,6 +113,9 @@ struct Lexer<'a> {
     told: Told,
     /// A comment does not end before the text does; so no later one does.
     endless_comment: bool,
+    comments: Comments,
+    /// Where the dropped comment began that ends with this line.
+    line_comment: Option<u32>,
 }
 
 impl<'a> Lexer<'a> {
@@ -126,11 +145,25 @@ impl<'a> Lexer<'a> {
 
     /// Ends a token that began at the current place.
     fn push(&mut self, kind: TokenKind, end: usize) {
+        let start = match (kind, self.line_comment.take()) {
+            (TokenKind::Newline, Some(comment)) => comment,
+            _ => self.at as u32,
+        };
         self.tokens.push(Token {
             kind,
-            span: Span::new(self.at as u32, end as u32),
+            span: Span::new(start, end as u32),
         });
         self.at = end;
+    }
+
+    fn comment(&mut self, length: usize, to_line_end: bool) {
+        match self.comments {
+            Comments::Keep => self.take(TokenKind::Comment, length),
+            Comments::Drop => {
+                self.line_comment = to_line_end.then_some(self.at as u32);
+                self.at += length;
+            }
+        }
     }
 
     fn take(&mut self, kind: TokenKind, length: usize) {
@@ -161,7 +194,7 @@ impl<'a> Lexer<'a> {
             (b'\r', b'\n', _) => self.take(Newline, 2),
             (b'#', ..) | (b'/', b'/', _) => {
                 let line = self.rest().split('\n').next().unwrap_or("");
-                self.take(Comment, line.strip_suffix('\r').unwrap_or(line).len());
+                self.comment(line.strip_suffix('\r').unwrap_or(line).len(), true);
             }
             (b'/', b'*', _) => self.block_comment(),
             (b'"', ..) => {
@@ -282,7 +315,7 @@ impl<'a> Lexer<'a> {
             false => self.rest().get(2..).and_then(|r| r.find("*/")),
         };
         match end {
-            Some(length) => self.take(TokenKind::Comment, length + 4),
+            Some(length) => self.comment(length + 4, false),
             None => {
                 self.endless_comment = true;
                 self.take(TokenKind::Slash, 1);

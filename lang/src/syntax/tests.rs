@@ -106,33 +106,23 @@ fn dump_parts(parts: &[TemplatePart]) -> String {
         match part {
             TemplatePart::Literal { text, .. } => out.push_str(&text.escape_debug().to_string()),
             TemplatePart::Interpolation(expr) => write!(out, "${{{}}}", dump(expr)).unwrap(),
-            TemplatePart::If {
-                condition,
-                then,
-                otherwise,
-                ..
-            } => {
+            TemplatePart::If(section) => {
                 write!(
                     out,
                     "%{{if {}|{}|{}}}",
-                    dump(condition),
-                    dump_parts(then),
-                    dump_parts(otherwise)
+                    dump(&section.condition),
+                    dump_parts(&section.then),
+                    dump_parts(&section.otherwise)
                 )
                 .unwrap();
             }
-            TemplatePart::For {
-                value_name,
-                collection,
-                body,
-                ..
-            } => {
+            TemplatePart::For(section) => {
                 write!(
                     out,
                     "%{{for {} in {}|{}}}",
-                    value_name.text,
-                    dump(collection),
-                    dump_parts(body)
+                    section.value_name.text,
+                    dump(&section.collection),
+                    dump_parts(&section.body)
                 )
                 .unwrap();
             }

@@ -120,7 +120,7 @@ impl Parser<'_> {
             }
         }
         Attribute {
-            name: self.text(name).into(),
+            name: self.shared(name),
             name_span: name,
             span: name.to(end),
             expr: Expression::new(Arc::clone(self.file), expr),
@@ -156,14 +156,14 @@ impl Parser<'_> {
                 TokenKind::Ident => {
                     self.read();
                     labels.push(Label {
-                        text: self.text(next.span).into(),
+                        text: self.shared(next.span),
                         span: next.span,
                     });
                 }
                 _ => {
                     self.no_block(kind, next);
                     return Block {
-                        kind: self.text(kind).into(),
+                        kind: self.shared(kind),
                         kind_span: kind,
                         labels,
                         body: self.empty_body(kind),
@@ -196,7 +196,7 @@ impl Parser<'_> {
         }
         body.span = open_brace.to(close_brace);
         Block {
-            kind: self.text(kind).into(),
+            kind: self.shared(kind),
             kind_span: kind,
             labels,
             body,
@@ -313,6 +313,12 @@ impl Parser<'_> {
     /// A quoted string without templates.
     fn quoted_label(&mut self) -> Label {
         let open = self.read().span;
+        if let Some((text, close)) = self.plain_text() {
+            return Label {
+                text: self.shared(text),
+                span: open.to(close),
+            };
+        }
         let mut text = String::new();
         let summary = "Invalid string literal";
         let end = loop {

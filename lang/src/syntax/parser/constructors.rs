@@ -2,7 +2,6 @@
 
 use super::super::token::{Token, TokenKind};
 use super::super::{Expr, ExprKind, ForExpr, Name, ObjectItem, ObjectKey, Span};
-use super::template::name;
 use super::{Parser, invalid};
 
 const FOR: &str = "Invalid 'for' expression";
@@ -169,7 +168,7 @@ impl Parser<'_> {
             )
         {
             self.read();
-            return ObjectKey::Name(name(self.text(token.span), token.span));
+            return ObjectKey::Name(self.name(token.span));
         }
         let key = self.expression();
         match key.kind {
@@ -292,7 +291,7 @@ impl Parser<'_> {
             return self.no_for(open, missing);
         }
         self.read();
-        Some(name(self.text(token.span), token.span))
+        Some(self.name(token.span))
     }
 
     fn no_for<T>(&mut self, open: Span, detail: &str) -> Option<T> {

@@ -4,7 +4,6 @@ use stead_value::{Type, Value};
 
 use super::super::token::TokenKind;
 use super::super::{BinaryOp, Conditional, Expr, ExprKind, Span, UnaryOp};
-use super::template::name;
 use super::{Parser, invalid};
 
 /// A binary operator, and how tightly it binds.
@@ -218,7 +217,7 @@ impl Parser<'_> {
             "null" => literal(Value::null(Type::Dynamic), span),
             _ => Expr {
                 kind: ExprKind::Traversal {
-                    root: name(text, span),
+                    root: self.name(span),
                     steps: Vec::new(),
                 },
                 span,

@@ -10,11 +10,12 @@ mod template;
 
 use std::sync::Arc;
 
+use rustc_hash::FxHashMap;
 use stead_value::{Diagnostic, Diagnostics};
 
-use super::lexer::{self, Start};
+use super::lexer::{self, Comments, Start};
 use super::token::{Token, TokenKind};
-use super::{Body, Expr, ExprKind, Expression, SourceFile, Span};
+use super::{Body, Expr, ExprKind, Expression, Name, SourceFile, Span};
 
 /// How deep expressions and blocks may nest: far beyond what people write, far below what a thread's stack holds.
 const MAX_DEPTH: u32 = 250;
@@ -81,6 +82,8 @@ struct Parser<'a> {
     /// The rest of the file is not read.
     stopped: bool,
     diagnostics: Diagnostics,
+    /// The names so far: a file has many, but few different ones.
+    names: FxHashMap<&'a str, Arc<str>>,
 }
 
 /// How many diagnostics there were.
@@ -88,16 +91,17 @@ type Mark = usize;
 
 impl<'a> Parser<'a> {
     fn new(file: &'a Arc<SourceFile>, part: Span, start: Start) -> Parser<'a> {
-        let (tokens, diagnostics) = lexer::lex(file, part, start);
+        let (tokens, diagnostics) = lexer::lex(file, part, start, Comments::Drop);
         Parser {
             file,
-            tokens: without_comments(file, tokens),
+            tokens,
             next: 0,
             newlines: Vec::new(),
             depth: 0,
             recovery: false,
             stopped: false,
             diagnostics,
+            names: FxHashMap::default(),
         }
     }
 
@@ -172,6 +176,19 @@ impl<'a> Parser<'a> {
 
     fn text(&self, span: Span) -> &'a str {
         self.file.slice(span)
+    }
+
+    /// The text of a span, one copy for all places where it stands.
+    fn shared(&mut self, span: Span) -> Arc<str> {
+        let text = self.text(span);
+        Arc::clone(self.names.entry(text).or_insert_with(|| text.into()))
+    }
+
+    fn name(&mut self, span: Span) -> Name {
+        Name {
+            text: self.shared(span),
+            span,
+        }
     }
 
     fn is_word(&self, token: Token, word: &str) -> bool {
@@ -291,24 +308,4 @@ impl<'a> Parser<'a> {
             }
         }
     }
-}
-
-/// A comment that ends its line is the line's end; any other one is nothing.
-fn without_comments(file: &SourceFile, tokens: Vec<Token>) -> Vec<Token> {
-    let mut kept: Vec<Token> = Vec::with_capacity(tokens.len());
-    let mut before: Option<Token> = None;
-    for token in tokens {
-        let comment = before
-            .filter(|b| b.kind == TokenKind::Comment && !file.slice(b.span).starts_with("/*"));
-        match (token.kind, comment) {
-            (TokenKind::Comment, _) => {}
-            (TokenKind::Newline, Some(comment)) => kept.push(Token {
-                kind: TokenKind::Newline,
-                span: comment.span.to(token.span),
-            }),
-            _ => kept.push(token),
-        }
-        before = Some(token);
-    }
-    kept
 }

@@ -9,7 +9,7 @@ use super::{Parser, invalid};
 
 impl Parser<'_> {
     pub(super) fn steps(&mut self) -> Vec<Step> {
-        let mut steps = Vec::new();
+        let mut steps = Vec::with_capacity(self.count_names());
         loop {
             match self.peek() {
                 TokenKind::Dot => {
@@ -50,6 +50,13 @@ impl Parser<'_> {
         }
     }
 
+    /// How many attributes come first. Most traversals have no other steps.
+    fn count_names(&self) -> usize {
+        let rest = self.tokens.get(self.position()..).unwrap_or_default();
+        let is_name = |pair: &&[Token]| matches!(pair, [dot, name] if dot.kind == TokenKind::Dot && name.kind == TokenKind::Ident);
+        rest.chunks_exact(2).take_while(is_name).count()
+    }
+
     fn no_name(&mut self, at: Span) {
         self.error(
             at,
@@ -58,9 +65,9 @@ impl Parser<'_> {
         );
     }
 
-    fn attribute_step(&self, dot: Span, name: Token) -> Step {
+    fn attribute_step(&mut self, dot: Span, name: Token) -> Step {
         Step {
-            kind: StepKind::Attr(self.text(name.span).into()),
+            kind: StepKind::Attr(self.shared(name.span)),
             span: dot.to(name.span),
         }
     }
@@ -78,7 +85,7 @@ impl Parser<'_> {
         }
         let index = self.number(number.span)?;
         Some(Step {
-            kind: StepKind::LegacyIndex(Value::number(index)),
+            kind: StepKind::LegacyIndex(Box::new(Value::number(index))),
             span: dot.to(number.span),
         })
     }
@@ -161,7 +168,7 @@ impl Parser<'_> {
                 )
             };
             Step {
-                kind: StepKind::Index(key),
+                kind: StepKind::Index(Box::new(key)),
                 span: open.to(close),
             }
         })

@@ -1,20 +1,19 @@
 //! Templates: quoted strings, heredocs and template files. Indentation and `~` act on tokens, before those are joined.
 
-use std::iter::Peekable;
-use std::sync::Arc;
+use std::borrow::Cow;
 
 use unicode_segmentation::UnicodeSegmentation;
 
 use super::super::token::{Token, TokenKind};
-use super::super::{Expr, ExprKind, Name, Span, TemplatePart};
+use super::super::{Expr, ExprKind, Name, Span, TemplateFor, TemplateIf, TemplatePart};
 use super::Parser;
 use crate::config::place;
 use crate::suggest::did_you_mean;
 
 /// One token of a template, before sections are matched.
-enum Piece {
+enum Piece<'a> {
     Text {
-        text: String,
+        text: Cow<'a, str>,
         span: Span,
     },
     Interpolation(Expr),
@@ -30,7 +29,7 @@ enum Piece {
     EndFor(Span),
 }
 
-impl Piece {
+impl Piece<'_> {
     /// The word of a directive that continues or ends a section.
     fn word(&self) -> &'static str {
         match self {
@@ -42,16 +41,40 @@ impl Piece {
     }
 }
 
-impl Parser<'_> {
+impl<'a> Parser<'a> {
     /// A quoted string or a heredoc.
     pub(super) fn quoted(&mut self, end: TokenKind) -> Expr {
         let open = self.read().span;
+        if let Some((text, close)) = self.plain_text() {
+            return Expr {
+                kind: ExprKind::Template(vec![TemplatePart::Literal {
+                    text: self.text(text).into(),
+                    span: text,
+                }]),
+                span: open.to(close),
+            };
+        }
         let dedent = self.text(open).starts_with("<<-");
         let parts = self.template(end, dedent);
         Expr {
             kind: ExprKind::Template(parts),
             span: open.to(self.previous().span),
         }
+    }
+
+    /// Behind an opening quote: reads a text that stands for itself and the closing quote, if that is all there is.
+    pub(super) fn plain_text(&mut self) -> Option<(Span, Span)> {
+        let [text, close] = self.tokens.get(self.next..self.next + 2)? else {
+            return None;
+        };
+        let (text, close) = (*text, *close);
+        let plain = text.kind == TokenKind::QuotedText
+            && close.kind == TokenKind::CloseQuote
+            && stands_for_itself(self.text(text.span));
+        plain.then(|| {
+            self.next += 2;
+            (text.span, close.span)
+        })
     }
 
     /// Reads the parts up to and including the token that ends the template.
@@ -61,7 +84,7 @@ impl Parser<'_> {
             remove_indentation(&mut pieces);
         }
         Sections {
-            pieces: join_texts(pieces).into_iter().peekable(),
+            pieces: join_texts(pieces).into_iter(),
             end,
             parser: self,
         }
@@ -69,9 +92,9 @@ impl Parser<'_> {
     }
 
     /// The template's pieces, and where it ends.
-    fn pieces(&mut self, end: TokenKind) -> (Vec<Piece>, Span) {
+    fn pieces(&mut self, end: TokenKind) -> (Vec<Piece<'a>>, Span) {
         let start = self.peek_token().span;
-        let mut pieces: Vec<Piece> = Vec::new();
+        let mut pieces: Vec<Piece<'a>> = Vec::new();
         let mut trim_next = false;
         // A text that is no longer the piece before is not trimmed.
         let mut after_text = false;
@@ -89,7 +112,10 @@ impl Parser<'_> {
                         without_doubles(self.text(token.span))
                     };
                     if trim {
-                        text = text.trim_start().to_owned();
+                        text = match text {
+                            Cow::Borrowed(text) => text.trim_start().into(),
+                            Cow::Owned(text) => text.trim_start().to_owned().into(),
+                        };
                     }
                     pieces.push(Piece::Text {
                         text,
@@ -102,7 +128,7 @@ impl Parser<'_> {
                         && after_text_before
                         && let Some(Piece::Text { text, .. }) = pieces.last_mut()
                     {
-                        text.truncate(text.trim_end().len());
+                        shorten(text, ..text.trim_end().len());
                     }
                     self.newlines.push(false);
                     if token.kind == TokenKind::OpenInterpolation {
@@ -205,7 +231,7 @@ impl Parser<'_> {
     }
 
     /// What is in `%{ }`, with its first word; `None` when that is broken.
-    fn directive(&mut self, open: Token) -> Option<(Piece, Span)> {
+    fn directive(&mut self, open: Token) -> Option<(Piece<'a>, Span)> {
         let word = self.peek_token();
         if word.kind != TokenKind::Ident {
             if !self.recovery {
@@ -277,7 +303,7 @@ impl Parser<'_> {
             return self.no_directive(missing);
         }
         self.read();
-        Some(name(self.text(token.span), token.span))
+        Some(self.name(token.span))
     }
 
     fn no_directive<T>(&mut self, detail: &str) -> Option<T> {
@@ -289,10 +315,10 @@ impl Parser<'_> {
     }
 
     /// Resolves the escapes of a quoted string's text.
-    pub(super) fn unescape_quoted(&mut self, span: Span) -> String {
+    pub(super) fn unescape_quoted(&mut self, span: Span) -> Cow<'a, str> {
         let text = self.text(span);
-        if !text.contains(['\\', '$', '%']) {
-            return text.to_owned();
+        if stands_for_itself(text) {
+            return text.into();
         }
         let mut out = String::with_capacity(text.len());
         let mut at = 0;
@@ -322,17 +348,33 @@ impl Parser<'_> {
             }
             at += length;
         }
-        out
+        out.into()
     }
 }
 
 /// `$${` and `%%{` stand for themselves with one sign less; they are tokens of their own.
-fn without_doubles(text: &str) -> String {
+fn without_doubles(text: &str) -> Cow<'_, str> {
     if text.starts_with("$${") || text.starts_with("%%{") {
-        text.get(1..).unwrap_or("").to_owned()
+        text.get(1..).unwrap_or("").into()
     } else {
-        text.to_owned()
+        text.into()
     }
+}
+
+/// Whether nothing in a quoted text is escaped.
+fn stands_for_itself(text: &str) -> bool {
+    !text.bytes().any(|b| matches!(b, b'\\' | b'$' | b'%'))
+}
+
+/// Keeps a part of a text.
+fn shorten<R>(text: &mut Cow<'_, str>, kept: R)
+where
+    R: std::slice::SliceIndex<str, Output = str>,
+{
+    *text = match text {
+        Cow::Borrowed(text) => text.get(kept).unwrap_or("").into(),
+        Cow::Owned(text) => text.get(kept).unwrap_or("").to_owned().into(),
+    };
 }
 
 /// The escape that a text begins with: how long it is, and what it stands for or why it is wrong.
@@ -379,7 +421,7 @@ fn escape(text: &str) -> (usize, Result<char, String>) {
 
 /// Pieces to parts: each section with what is in it.
 struct Sections<'p, 'a> {
-    pieces: Peekable<std::vec::IntoIter<Piece>>,
+    pieces: std::vec::IntoIter<Piece<'a>>,
     /// Where the template ends.
     end: Span,
     parser: &'p mut Parser<'a>,
@@ -387,7 +429,7 @@ struct Sections<'p, 'a> {
 
 impl Sections<'_, '_> {
     fn root(mut self) -> Vec<TemplatePart> {
-        let mut parts = Vec::new();
+        let mut parts = Vec::with_capacity(self.pieces.len());
         while let Some(piece) = self.pieces.next() {
             parts.extend(self.part(piece));
         }
@@ -399,7 +441,7 @@ impl Sections<'_, '_> {
     }
 
     /// `None` for what is broken; it was reported.
-    fn part(&mut self, piece: Piece) -> Option<TemplatePart> {
+    fn part(&mut self, piece: Piece<'_>) -> Option<TemplatePart> {
         match piece {
             Piece::Text { text, span } => Some(TemplatePart::Literal {
                 text: text.into(),
@@ -414,13 +456,13 @@ impl Sections<'_, '_> {
                 span,
             } => {
                 let (body, end) = self.deeper(|s| s.for_section(span))?;
-                Some(TemplatePart::For {
+                Some(TemplatePart::For(Box::new(TemplateFor {
                     key_name,
                     value_name,
                     collection,
                     body,
                     span: span.to(end),
-                })
+                })))
             }
             Piece::Else(span) | Piece::EndIf(span) | Piece::EndFor(span) => {
                 let summary = format!("Unexpected {} directive", piece.word());
@@ -436,7 +478,7 @@ impl Sections<'_, '_> {
 
     fn deeper<T>(&mut self, read: impl FnOnce(&mut Self) -> Option<T>) -> Option<T> {
         if !self.parser.enter() {
-            self.pieces = Vec::new().into_iter().peekable();
+            self.pieces = Vec::new().into_iter();
             return None;
         }
         let result = read(self);
@@ -467,12 +509,12 @@ impl Sections<'_, '_> {
                     continue;
                 }
                 Piece::EndIf(end) => {
-                    return Some(TemplatePart::If {
+                    return Some(TemplatePart::If(Box::new(TemplateIf {
                         condition,
                         then,
                         otherwise: otherwise.unwrap_or_default(),
                         span: open.to(end),
-                    });
+                    })));
                 }
                 Piece::Else(at) => (
                     format!(
@@ -535,13 +577,13 @@ impl Sections<'_, '_> {
 
 /// `<<-`: takes the smallest indentation, in characters, from every line. Blank lines don't count and stay as they are; a
 /// line that begins with a sequence has none.
-fn remove_indentation(pieces: &mut [Piece]) {
+fn remove_indentation(pieces: &mut [Piece<'_>]) {
     let mut smallest = usize::MAX;
     let mut indented = Vec::new();
     let mut line_start = true;
     for (i, piece) in pieces.iter().enumerate() {
         let text = match piece {
-            Piece::Text { text, .. } => Some(text.as_str()),
+            Piece::Text { text, .. } => Some(&**text),
             _ => None,
         };
         if line_start {
@@ -563,14 +605,18 @@ fn remove_indentation(pieces: &mut [Piece]) {
     for i in indented {
         if let Some(Piece::Text { text, .. }) = pieces.get_mut(i) {
             let cut: usize = text.graphemes(true).take(smallest).map(str::len).sum();
-            text.drain(..cut);
+            shorten(text, cut..);
         }
     }
 }
 
 /// Joins neighbouring texts.
-fn join_texts(pieces: Vec<Piece>) -> Vec<Piece> {
-    let mut joined: Vec<Piece> = Vec::with_capacity(pieces.len());
+fn join_texts(pieces: Vec<Piece<'_>>) -> Vec<Piece<'_>> {
+    let both = |pair: &[Piece<'_>]| matches!(pair, [Piece::Text { .. }, Piece::Text { .. }]);
+    if !pieces.windows(2).any(both) {
+        return pieces;
+    }
+    let mut joined: Vec<Piece<'_>> = Vec::with_capacity(pieces.len());
     for piece in pieces {
         match (joined.last_mut(), piece) {
             (
@@ -580,19 +626,11 @@ fn join_texts(pieces: Vec<Piece>) -> Vec<Piece> {
                     span: end,
                 },
             ) => {
-                text.push_str(&more);
+                text.to_mut().push_str(&more);
                 *span = span.to(end);
             }
             (_, piece) => joined.push(piece),
         }
     }
     joined
-}
-
-/// A name token as a tree name.
-pub(super) fn name(text: &str, span: Span) -> Name {
-    Name {
-        text: Arc::from(text),
-        span,
-    }
 }
