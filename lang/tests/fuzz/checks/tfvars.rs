@@ -25,7 +25,10 @@ pub fn tfvars(content: &[u8]) {
                 check_place(range, source.text());
             }
             let ty = given.value.ty();
-            let json = to_json(&given.value, &ty).expect("a known value");
+            // Infinity has no JSON, nor a literal.
+            let Ok(json) = to_json(&given.value, &ty) else {
+                return;
+            };
             let back = from_json(&json, &ty).expect("its own JSON");
             assert_eq!(given.value, back);
         }
