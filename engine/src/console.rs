@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use stead_lang::expr::{
-    Environment, NoFunction, ProviderFunction, Reference, Resolved, Scope, Target, evaluate,
+    Deprecation, Environment, NoFunction, ProviderFunction, Reference, Resolved, Scope, Target,
+    evaluate,
 };
 use stead_lang::syntax::{Call, ExprKind, Expression, SourceFile, parse_expression};
 use stead_state::{ResourceId, State};
@@ -224,6 +225,10 @@ impl Scope for ConsoleScope<'_, '_, '_> {
 
     fn environment(&self) -> Environment<'_> {
         self.inner.environment()
+    }
+
+    fn deprecation(&self, number: usize) -> Option<Deprecation> {
+        self.inner.deprecation(number)
     }
 
     fn provider_function(

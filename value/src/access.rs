@@ -238,6 +238,15 @@ impl Value {
         (self.unmark_deep().0, found)
     }
 
+    /// The value without the marks of what is deprecated, at any depth.
+    #[must_use]
+    pub fn without_deprecation(self) -> Value {
+        let (plain, marks) = self.unmark_deep_with_paths();
+        let kept = |(path, marks): (Path, Marks)| (path, marks.without(Marks::DEPRECATED));
+        let kept: Vec<(Path, Marks)> = marks.into_iter().map(kept).collect();
+        plain.mark_with_paths(&kept)
+    }
+
     /// The paths of the values that bear all of these marks themselves, outermost first.
     pub fn marked_paths(&self, marks: Marks) -> Vec<Path> {
         let mut found = Vec::new();

@@ -7,7 +7,7 @@ use crate::{Number, Type};
 
 /// What rides along with a value through every operation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Marks(u8);
+pub struct Marks(u64);
 
 impl Marks {
     pub const NONE: Marks = Marks(0);
@@ -15,6 +15,23 @@ impl Marks {
     pub const SENSITIVE: Marks = Marks(1);
     /// Never stored in state or plan.
     pub const EPHEMERAL: Marks = Marks(2);
+    /// All that [`Marks::deprecated`] makes.
+    pub const DEPRECATED: Marks = Marks(u64::MAX << Marks::FIRST_DEPRECATED);
+    const FIRST_DEPRECATED: u32 = 8;
+
+    /// On its way out, as the author of a module says. Who makes values knows by the number what is deprecated; the numbers
+    /// from 55 on are taken for one.
+    pub fn deprecated(number: usize) -> Marks {
+        let last = u64::BITS - 1 - Marks::FIRST_DEPRECATED;
+        let number = u32::try_from(number).map_or(last, |n| n.min(last));
+        Marks(1 << (Marks::FIRST_DEPRECATED + number))
+    }
+
+    /// The numbers of what is deprecated.
+    pub fn deprecations(self) -> impl Iterator<Item = usize> {
+        let bits = self.0 >> Marks::FIRST_DEPRECATED;
+        (0..u64::BITS as usize).filter(move |n| bits >> n & 1 == 1)
+    }
 
     pub fn is_empty(self) -> bool {
         self.0 == 0

@@ -83,6 +83,9 @@ fn render_one(diagnostic: &Diagnostic, sources: &Sources, style: Style) -> Strin
     }
     if diagnostic.subject.is_some() {
         excerpt(&mut text, diagnostic, sources, style);
+        if let Some(origin) = &diagnostic.origin {
+            let _ = writeln!(text, "\n  The deprecation originates from {origin}");
+        }
         text.push('\n');
     }
     // In a frame, two columns are the frame's.

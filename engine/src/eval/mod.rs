@@ -23,7 +23,7 @@ use indexmap::IndexSet;
 use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
 use stead_lang::config::{ConfigNode, ConfigTree, Module};
 use stead_lang::decode::body_references;
-use stead_lang::expr::{Evaluation, StaticReference, Target};
+use stead_lang::expr::{Deprecation, Evaluation, StaticReference, Target};
 use stead_state::{ProviderConfigRef, ResourceId};
 use stead_value::addr::{InstanceKey, ModuleInstance, Resource, ResourceInstance};
 use stead_value::{Diagnostic, Diagnostics, Value};
@@ -203,6 +203,8 @@ pub struct Evaluator<'c> {
     depth: Cell<u32>,
     references: References<'c>,
     checks: RefCell<Recorded>,
+    /// By the numbers that values carry.
+    deprecations: RefCell<Vec<Deprecation>>,
     /// When only what is recorded is looked at: the instances that there are.
     recorded: RefCell<Option<FxHashMap<ResourceId, BTreeSet<InstanceKey>>>>,
 }
@@ -236,6 +238,7 @@ impl<'c> Evaluator<'c> {
             depth: Cell::new(0),
             references: References::new(tree),
             checks: RefCell::default(),
+            deprecations: RefCell::default(),
             recorded: RefCell::default(),
         }
     }

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use stead_lang::expr::{
-    Environment, NoFunction, PathKind, ProviderFunction, Reference, Resolved, Scope, Target,
+    Deprecation, Environment, NoFunction, PathKind, ProviderFunction, Reference, Resolved, Scope,
+    Target,
 };
 use stead_value::addr::{InstanceKey, Resource, ResourceInstance, ResourceMode};
 use stead_value::{Diagnostic, Marks, Type, Value};
@@ -99,6 +100,10 @@ impl Scope for EvalScope<'_, '_> {
             }
             Target::Other(name) => undeclared("object", &format!("object with the name \"{name}\""), None, ""),
         }
+    }
+
+    fn deprecation(&self, number: usize) -> Option<Deprecation> {
+        self.evaluator.deprecations.borrow().get(number).cloned()
     }
 
     fn provider_function(

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use stead_lang::config::Variable;
-use stead_lang::expr::{Evaluation, evaluate};
+use stead_lang::config::{Deprecated, Variable};
+use stead_lang::expr::{Deprecation, Evaluation, evaluate, warn_of_parts};
 use stead_value::{Diagnostic, Marks, Type, Value};
 
 use super::{Evaluator, GivenVariable, ModuleId, Origin, Phase, Repetition};
@@ -31,11 +31,27 @@ impl Evaluator<'_> {
         for dependency in &output.depends_on {
             self.demand_all(module, &dependency.target);
         }
-        let mut evaluation = evaluate(&output.value, &self.scope(module, Repetition::default()));
+        let scope = self.scope(module, Repetition::default());
+        let mut evaluation = evaluate(&output.value, &scope);
+        let is_root = self.module_address(module).is_root();
+        match &output.deprecated {
+            None => warn_of_parts(&output.value, &scope, &mut evaluation),
+            // It takes over what its parts said.
+            Some(_) => evaluation.value = evaluation.value.without_deprecation(),
+        }
         if !evaluation.is_settled() {
             return evaluation;
         }
-        let is_root = self.module_address(module).is_root();
+        if let Some(deprecated) = &output.deprecated {
+            if is_root {
+                evaluation
+                    .diagnostics
+                    .push(root_output_deprecated(deprecated));
+            } else {
+                let mark = self.deprecation(module, name, deprecated);
+                evaluation.value = evaluation.value.with_marks(mark);
+            }
+        }
         if output.sensitive {
             evaluation.value = evaluation.value.sensitive();
         } else if is_root && evaluation.value.marks_deep().contains(Marks::SENSITIVE) {
@@ -59,6 +75,20 @@ impl Evaluator<'_> {
             );
         }
         evaluation
+    }
+
+    /// The mark of a deprecated output.
+    fn deprecation(&self, module: ModuleId, output: &str, deprecated: &Deprecated) -> Marks {
+        let deprecation = Deprecation {
+            message: deprecated.message.clone(),
+            origin: format!("{}.{output}", self.module_address(module).module()),
+        };
+        let mut all = self.deprecations.borrow_mut();
+        let known = all.iter().position(|d| *d == deprecation);
+        Marks::deprecated(known.unwrap_or_else(|| {
+            all.push(deprecation);
+            all.len() - 1
+        }))
     }
 
     /// A variable's value, when its validations hold: what uses a wrong one needs no second message.
@@ -92,6 +122,12 @@ impl Evaluator<'_> {
                         let mut given =
                             evaluate(&argument.expr, &self.scope(parent, node.repetition.clone()));
                         if given.is_settled() {
+                            if !given.value.is_null()
+                                && let Some(deprecated) = &variable.deprecated
+                            {
+                                let warning = variable_deprecated(deprecated);
+                                given.diagnostics.push(warning.at(argument.expr.range()));
+                            }
                             match variable
                                 .accept_in(&given.value, &node.address.module().to_string())
                             {
@@ -134,7 +170,17 @@ impl Evaluator<'_> {
             return self.default_of(variable);
         };
         match accept_given(variable, given) {
-            Ok(value) => Evaluation::of(value),
+            Ok(value) => {
+                let mut evaluation = Evaluation::of(value);
+                if !given.value.is_null()
+                    && let Some(deprecated) = &variable.deprecated
+                {
+                    let warning = variable_deprecated(deprecated);
+                    let warning = warning.at(deprecated.range.clone());
+                    evaluation.diagnostics.push(warning);
+                }
+                evaluation
+            }
             Err(diagnostic) => Evaluation {
                 diagnostics: diagnostic.into(),
                 ..failed()
@@ -163,41 +209,22 @@ impl Evaluator<'_> {
     }
 }
 
-/// A required root variable that nothing gives a value.
-pub fn no_value(variable: &Variable) -> Diagnostic {
-    Diagnostic::error(
-        "No value for required variable",
-        format!(
-            "The root module input variable \"{}\" is not set, and has no default value. Use a -var or -var-file command line argument to provide a value for this variable.",
-            variable.name
-        ),
-    )
-    .at(variable.range.clone())
-}
-
-impl GivenVariable {
-    /// How it was set, for messages about a value that stands in no file.
-    fn how(&self, name: &str) -> String {
-        match self.origin {
-            Origin::Flag => format!("set using -var=\"{name}=...\""),
-            Origin::Environment => format!("set using the TF_VAR_{name} environment variable"),
-            Origin::Prompt => "set using an interactive prompt".into(),
-            Origin::NamedFile | Origin::AutomaticFile | Origin::Elsewhere => {
-                "set from outside of the configuration".into()
+        match accept_given(variable, given) {
+            Ok(value) => {
+                let mut evaluation = Evaluation::of(value);
+                if !given.value.is_null()
+                    && let Some(deprecated) = &variable.deprecated
+                {
+                    let warning = variable_deprecated(deprecated);
+                    let warning = warning.at(deprecated.range.clone());
+                    evaluation.diagnostics.push(warning);
+                }
+                evaluation
             }
-        }
-    }
-}
-
-/// What a value from outside is for the variable that it is meant for.
-pub(crate) fn accept_given(
-    variable: &Variable,
-    given: &GivenVariable,
-) -> Result<Value, Diagnostic> {
-    match &given.range {
-        Some(place) => variable.accept_at(&given.value, place),
-        None => variable.accept_from(&given.value, &given.how(&variable.name)),
-    }
+            Err(diagnostic) => Evaluation {
+                diagnostics: diagnostic.into(),
+                ..failed()
+            },
 }
 
 fn failed() -> Evaluation {

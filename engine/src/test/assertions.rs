@@ -6,7 +6,12 @@ use std::sync::Arc;
 use stead_lang::config::CheckRule;
 use stead_lang::config::test_file::TestRun;
 use stead_lang::expr::{
+<<<<<<< HEAD
     About, Environment, Reference, Resolved, Scope, Target, evaluate, reference_values, references,
+=======
+    Deprecation, Environment, NoFunction, ProviderFunction, Reference, Resolved, Scope, Target,
+    evaluate, reference_values, references,
+>>>>>>> 4e89405 (Warn where deprecated outputs and variables are used: the mark travels with the value, as in Terraform 1.15)
 };
 use stead_value::addr::ResourceMode;
 use stead_value::convert::convert;
@@ -209,6 +214,18 @@ impl AssertScope<'_, '_, '_> {
 impl Scope for AssertScope<'_, '_, '_> {
     fn environment(&self) -> Environment<'_> {
         self.inner.environment()
+    }
+
+    fn deprecation(&self, number: usize) -> Option<Deprecation> {
+        self.inner.deprecation(number)
+    }
+
+    fn provider_function(
+        &self,
+        provider: &str,
+        function: &str,
+    ) -> Result<ProviderFunction<'_>, NoFunction> {
+        self.inner.provider_function(provider, function)
     }
 
     fn resolve(&self, reference: &Reference<'_>) -> Resolved {

@@ -110,6 +110,13 @@ pub struct ProviderConfig {
     pub range: SourceRange,
 }
 
+/// What an author says of a variable or output that is on its way out.
+#[derive(Clone, Debug)]
+pub struct Deprecated {
+    pub message: String,
+    pub range: SourceRange,
+}
+
 #[derive(Clone, Debug)]
 pub struct Variable {
     pub name: Arc<str>,
@@ -122,7 +129,7 @@ pub struct Variable {
     /// Known before anything is planned, so that a module's `source` may use it.
     pub constant: bool,
     pub description: String,
-    pub deprecated: Option<String>,
+    pub deprecated: Option<Deprecated>,
     pub validations: Vec<CheckRule>,
     pub range: SourceRange,
 }
@@ -149,7 +156,7 @@ pub struct Output {
     pub sensitive: bool,
     pub ephemeral: bool,
     pub description: String,
-    pub deprecated: Option<String>,
+    pub deprecated: Option<Deprecated>,
     pub depends_on: Vec<DependsOn>,
     pub preconditions: Vec<CheckRule>,
     pub range: SourceRange,

@@ -8,12 +8,12 @@ use stead_value::{Diagnostic, Diagnostics};
 use super::content::{
     Shape, before, bool_argument, check_labels, check_name, check_shape, place, string_argument,
 };
-use super::model::{Check, CheckRule, Output, Resource, Variable};
+use super::model::{Check, CheckRule, Deprecated, Output, Resource, Variable};
 use super::overrides::{Overridden, OverriddenVariable};
 use super::types::{TypeConstraint, parse_type};
 use super::{references as lists, resource};
 use crate::expr::{StaticReference, Target, evaluate_constant, references, root_names};
-use crate::syntax::{Block, Expression};
+use crate::syntax::{Block, Body, Expression};
 
 const VARIABLE: Shape = Shape {
     attributes: &[
@@ -100,7 +100,7 @@ pub(crate) fn variable(
         ephemeral,
         constant,
         description: description.as_deref().unwrap_or("").to_owned(),
-        deprecated: string_argument(body, "deprecated", diagnostics).map(|s| s.to_string()),
+        deprecated: deprecated(body, diagnostics),
         validations: rules(block, "validation", diagnostics),
         constraint,
         range: block.header_range(),
@@ -164,6 +164,14 @@ fn default(
     }
 }
 
+fn deprecated(body: &Body, diagnostics: &mut Diagnostics) -> Option<Deprecated> {
+    let message = string_argument(body, "deprecated", diagnostics)?;
+    Some(Deprecated {
+        message: message.to_string(),
+        range: body.attribute("deprecated")?.range(),
+    })
+}
+
 const OUTPUT: Shape = Shape {
     attributes: &[
         "description",
@@ -192,7 +200,7 @@ pub(crate) fn output(block: Block, diagnostics: &mut Diagnostics) -> Option<Outp
     let description = string_argument(body, "description", diagnostics);
     let sensitive = bool_argument(body, "sensitive", diagnostics).unwrap_or(false);
     let ephemeral = bool_argument(body, "ephemeral", diagnostics).unwrap_or(false);
-    let deprecated = string_argument(body, "deprecated", diagnostics).map(|s| s.to_string());
+    let deprecated = deprecated(body, diagnostics);
     for inner in body.blocks_of("postcondition") {
         diagnostics.push(
             Diagnostic::error(

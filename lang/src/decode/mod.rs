@@ -19,7 +19,7 @@ pub use references::body_references;
 pub use source_map::SourceMap;
 
 use crate::config::{check_labels, missing_argument, unsupported_argument, unsupported_block};
-use crate::expr::{Scope, evaluate_with};
+use crate::expr::{Evaluation, Scope, evaluate_with, warn_of_parts};
 use crate::syntax::{Attribute, Body, Expression, Span};
 
 /// The outcome of decoding a body by a schema.
@@ -88,6 +88,17 @@ struct Decoder<'a> {
 impl Decoder<'_> {
     fn evaluate(&mut self, expr: &Expression) -> Value {
         let outcome = evaluate_with(expr, self.scope, &self.names);
+        self.take(outcome)
+    }
+
+    /// As [`evaluate`](Self::evaluate), for a value that nobody refers to any more.
+    fn evaluate_used(&mut self, expr: &Expression) -> Value {
+        let mut outcome = evaluate_with(expr, self.scope, &self.names);
+        warn_of_parts(expr, self.scope, &mut outcome);
+        self.take(outcome)
+    }
+
+    fn take(&mut self, outcome: Evaluation) -> Value {
         self.diagnostics.extend(outcome.diagnostics);
         self.pending |= outcome.pending;
         self.failed |= outcome.failed;
@@ -134,7 +145,7 @@ impl Decoder<'_> {
             self.diagnostics
                 .push(deprecated(name, message).at(written.name_range()));
         }
-        let value = self.evaluate(&written.expr);
+        let value = self.evaluate_used(&written.expr);
         // What is null is not configured.
         if attribute.unsupported && !value.is_null() {
             self.diagnostics

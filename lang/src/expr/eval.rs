@@ -8,6 +8,7 @@ use stead_value::{Diagnostic, Kind, Marks, Type, Value};
 
 use crate::files::NoFiles;
 
+use super::deprecation;
 use super::reference::{consumed_span, instance_key, literal_key, parse_target, static_path};
 use super::scope::{Environment, Evaluation, Reference, Resolved, Scope, Source, Target};
 use crate::syntax::{
@@ -16,13 +17,7 @@ use crate::syntax::{
 
 /// Evaluates an expression. Whatever the scope can't give yet is an unknown value; see [`Evaluation`].
 pub fn evaluate(expr: &Expression, scope: &dyn Scope) -> Evaluation {
-    let mut evaluator = Evaluator::new(expr.file(), scope);
-    let value = evaluator.expr(expr.node());
-    evaluator.explain(expr.node());
-    Evaluation {
-        value,
-        ..evaluator.outcome
-    }
+    evaluate_with(expr, scope, &[])
 }
 
 /// Evaluates an expression with some names bound beside what the scope gives.
@@ -35,10 +30,12 @@ pub(crate) fn evaluate_with(
     evaluator.names = names.to_vec();
     let value = evaluator.expr(expr.node());
     evaluator.explain(expr.node());
-    Evaluation {
+    let mut evaluation = Evaluation {
         value,
         ..evaluator.outcome
-    }
+    };
+    deprecation::warn(expr, scope, &mut evaluation);
+    evaluation
 }
 
 /// Evaluates an expression that must be constant: it may refer to nothing and call nothing.

@@ -5,6 +5,7 @@ mod builtin;
 mod call;
 mod comprehension;
 mod conditional;
+mod deprecation;
 mod eval;
 mod explain;
 mod operators;
@@ -16,6 +17,7 @@ mod template;
 #[cfg(test)]
 mod tests;
 
+pub use deprecation::{Deprecation, warn_of_parts};
 pub(crate) use eval::evaluate_with;
 pub use eval::{evaluate, evaluate_constant};
 pub use explain::{About, reference_values};

@@ -8,6 +8,7 @@ use stead_value::{
     CallError, Diagnostic, Diagnostics, FunctionSignature, Path, SourceRange, Value,
 };
 
+use super::deprecation::Deprecation;
 use crate::Files;
 use crate::functions::World;
 
@@ -19,6 +20,11 @@ pub trait Scope {
 
     /// What functions get from outside.
     fn environment(&self) -> Environment<'_>;
+
+    /// What the values with the mark [`stead_value::Marks::deprecated`] of this number come with.
+    fn deprecation(&self, _number: usize) -> Option<Deprecation> {
+        None
+    }
 
     /// The function `provider::PROVIDER::FUNCTION`, where `provider` is the module's local name of the provider.
     fn provider_function(

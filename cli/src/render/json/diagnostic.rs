@@ -18,6 +18,9 @@ pub(crate) fn diagnostic(diagnostic: &Diagnostic, sources: &Sources) -> Json {
     if let Some(address) = &diagnostic.address {
         out["address"] = json!(address);
     }
+    if let Some(origin) = &diagnostic.origin {
+        out["deprecation_origin_description"] = json!(origin);
+    }
     if let Some(range) = &diagnostic.subject {
         let range = visible(range);
         let pos = |p: &SourcePos| json!({"line": p.line, "column": p.column, "byte": p.byte});
