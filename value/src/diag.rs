@@ -58,9 +58,10 @@ pub struct Diagnostic {
     pub values: Vec<(String, String)>,
     /// The condition that does not hold, when that is the problem: tests may expect it.
     pub condition: Option<Box<Condition>>,
-<<<<<<< HEAD
     /// The function call that is wrong or failed.
     pub call: Option<Box<CalledFunction>>,
+    /// What is deprecated, when that is what the warning is about.
+    pub origin: Option<String>,
 }
 
 /// What is shown of a function whose call went wrong.
@@ -70,10 +71,6 @@ pub struct CalledFunction {
     pub name: String,
     /// Unless there is no such function.
     pub signature: Option<FunctionSignature>,
-=======
-    /// What is deprecated, when that is what the warning is about.
-    pub origin: Option<String>,
->>>>>>> 4e89405 (Warn where deprecated outputs and variables are used: the mark travels with the value, as in Terraform 1.15)
 }
 
 impl Diagnostic {
@@ -88,11 +85,8 @@ impl Diagnostic {
             attribute: None,
             values: Vec::new(),
             condition: None,
-<<<<<<< HEAD
             call: None,
-=======
             origin: None,
->>>>>>> 4e89405 (Warn where deprecated outputs and variables are used: the mark travels with the value, as in Terraform 1.15)
         }
     }
 

@@ -209,22 +209,53 @@ impl Evaluator<'_> {
     }
 }
 
-        match accept_given(variable, given) {
-            Ok(value) => {
-                let mut evaluation = Evaluation::of(value);
-                if !given.value.is_null()
-                    && let Some(deprecated) = &variable.deprecated
-                {
-                    let warning = variable_deprecated(deprecated);
-                    let warning = warning.at(deprecated.range.clone());
-                    evaluation.diagnostics.push(warning);
-                }
-                evaluation
+/// A required root variable that nothing gives a value.
+pub fn no_value(variable: &Variable) -> Diagnostic {
+    Diagnostic::error(
+        "No value for required variable",
+        format!(
+            "The root module input variable \"{}\" is not set, and has no default value. Use a -var or -var-file command line argument to provide a value for this variable.",
+            variable.name
+        ),
+    )
+    .at(variable.range.clone())
+}
+
+impl GivenVariable {
+    /// How it was set, for messages about a value that stands in no file.
+    fn how(&self, name: &str) -> String {
+        match self.origin {
+            Origin::Flag => format!("set using -var=\"{name}=...\""),
+            Origin::Environment => format!("set using the TF_VAR_{name} environment variable"),
+            Origin::Prompt => "set using an interactive prompt".into(),
+            Origin::NamedFile | Origin::AutomaticFile | Origin::Elsewhere => {
+                "set from outside of the configuration".into()
             }
-            Err(diagnostic) => Evaluation {
-                diagnostics: diagnostic.into(),
-                ..failed()
-            },
+        }
+    }
+}
+
+/// What a value from outside is for the variable that it is meant for.
+pub(crate) fn accept_given(
+    variable: &Variable,
+    given: &GivenVariable,
+) -> Result<Value, Diagnostic> {
+    match &given.range {
+        Some(place) => variable.accept_at(&given.value, place),
+        None => variable.accept_from(&given.value, &given.how(&variable.name)),
+    }
+}
+
+fn variable_deprecated(deprecated: &Deprecated) -> Diagnostic {
+    Diagnostic::warning("Deprecated variable got a value", &deprecated.message)
+}
+
+fn root_output_deprecated(deprecated: &Deprecated) -> Diagnostic {
+    Diagnostic::error(
+        "Root module output deprecated",
+        "Root module outputs cannot be deprecated, as there is no higher-level module to inform of the deprecation.",
+    )
+    .at(deprecated.range.clone())
 }
 
 fn failed() -> Evaluation {

@@ -132,7 +132,9 @@ impl Planner<'_, '_> {
         });
         failed |= unmet || diagnostics.has_errors();
         // What the text alone shows is wrong for whichever instance: its place says where.
-        let anywhere = |d: &Diagnostic| self.kind == Kind::Validate && d.subject.is_some();
+        let anywhere = |d: &Diagnostic| {
+            self.kind == Kind::Validate && d.subject.is_some() && d.origin.is_none()
+        };
         let placed = diagnostics.into_iter().map(|d| {
             if d.address.is_none() && !anywhere(&d) {
                 d.address(address.to_string())

@@ -6,12 +6,8 @@ use std::sync::Arc;
 use stead_lang::config::CheckRule;
 use stead_lang::config::test_file::TestRun;
 use stead_lang::expr::{
-<<<<<<< HEAD
-    About, Environment, Reference, Resolved, Scope, Target, evaluate, reference_values, references,
-=======
-    Deprecation, Environment, NoFunction, ProviderFunction, Reference, Resolved, Scope, Target,
-    evaluate, reference_values, references,
->>>>>>> 4e89405 (Warn where deprecated outputs and variables are used: the mark travels with the value, as in Terraform 1.15)
+    About, Deprecation, Environment, NoFunction, ProviderFunction, Reference, Resolved, Scope,
+    Target, evaluate, reference_values, references,
 };
 use stead_value::addr::ResourceMode;
 use stead_value::convert::convert;

@@ -33,12 +33,7 @@ pub fn reference_values(
     let mut values: Vec<(String, String)> = Vec::new();
     for (root, steps, span) in traversals(expr.node()) {
         if let Some((text, value)) = evaluator.part_with_value(root, steps, span)
-<<<<<<< HEAD
             && let Some(statement) = describe(&value, about)
-=======
-            && value.is_known()
-            && value.marks().without(Marks::DEPRECATED).is_empty()
->>>>>>> 4e89405 (Warn where deprecated outputs and variables are used: the mark travels with the value, as in Terraform 1.15)
             && !values.iter().any(|(t, _)| *t == text)
         {
             values.push((text, statement));

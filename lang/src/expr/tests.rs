@@ -398,8 +398,8 @@ fn errors_tell_the_values_around_them() {
         .collect();
     insta::assert_snapshot!(shown.join("\n"), @r#"
     Invalid index: var.l is list of string with 2 elements, var.s is "str"
-    Invalid index: var.m is map of number with 1 element, var.secret has a sensitive value, var.u is a string, known only after apply, var.objs[0] is object with 1 attribute
-    Unsupported attribute: var.m is map of number with 1 element, var.secret has a sensitive value, var.u is a string, known only after apply, var.objs[0] is object with 1 attribute
-    Invalid function argument: var.m is map of number with 1 element, var.secret has a sensitive value, var.u is a string, known only after apply, var.objs[0] is object with 1 attribute
+    Invalid index: var.m is map of number with 1 element, var.u is a string, var.objs[0] is object with 1 attribute
+    Unsupported attribute: var.m is map of number with 1 element, var.u is a string, var.objs[0] is object with 1 attribute
+    Invalid function argument: var.m is map of number with 1 element, var.u is a string, var.objs[0] is object with 1 attribute
     "#);
 }
