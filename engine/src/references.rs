@@ -122,10 +122,13 @@ impl<'c> References<'c> {
     }
 
     /// The managed resources that are created before their predecessors are destroyed: those that say so, and whatever they
-    /// need, or the two orders would contradict each other.
-    pub(crate) fn created_before_destroyed(&self) -> HashSet<ConfigResource> {
+    /// need, or the two orders would contradict each other. What is not `planned` has no say.
+    pub(crate) fn created_before_destroyed(
+        &self,
+        planned: &dyn Fn(&ConfigResource) -> bool,
+    ) -> HashSet<ConfigResource> {
         let mut found: HashSet<ConfigResource> = HashSet::new();
-        for address in self.explicitly_before_destroy() {
+        for address in self.explicitly_before_destroy(planned) {
             if found.insert(address.clone()) {
                 found.extend(self.resources(Node::Resource(address)));
             }
@@ -134,11 +137,15 @@ impl<'c> References<'c> {
         found
     }
 
-    fn explicitly_before_destroy(&self) -> Vec<ConfigResource> {
+    fn explicitly_before_destroy(
+        &self,
+        planned: &dyn Fn(&ConfigResource) -> bool,
+    ) -> Vec<ConfigResource> {
         let mut found = self.all_resources();
         found.retain(|address| {
             self.declared(address)
                 .is_some_and(|(_, resource)| resource.lifecycle.create_before_destroy == Some(true))
+                && planned(address)
         });
         found
     }
@@ -149,7 +156,7 @@ impl<'c> References<'c> {
         &self,
         changed: &HashSet<(ConfigResource, InstanceKey)>,
     ) -> HashSet<(ConfigResource, Option<InstanceKey>)> {
-        let starts = self.explicitly_before_destroy();
+        let starts = self.explicitly_before_destroy(&|_| true);
         let mut found: HashSet<(ConfigResource, Option<InstanceKey>)> =
             starts.iter().map(|r| (r.clone(), None)).collect();
         let mut queue: Vec<Id> = starts

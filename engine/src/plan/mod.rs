@@ -646,6 +646,7 @@ impl<'e, 'c> Planner<'e, 'c> {
             &self.state,
             &mut changes,
             &ephemerals,
+            &self.selection,
             self.kind == Kind::Destroy,
         );
         if self.kind == Kind::Plan {

@@ -5,9 +5,10 @@ use std::rc::Rc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 use stead_state::State;
-use stead_value::addr::{ConfigResource, ResourceMode};
+use stead_value::addr::{ConfigResource, ResourceInstance, ResourceMode};
 
 use super::ephemeral::{self, Lifetime};
+use super::targeting::Selection;
 use crate::changes::EphemeralInstance;
 use crate::eval::{Evaluator, Object, ObjectId};
 use crate::graph::{ExecutionGraph, Op, OpId};
@@ -29,6 +30,7 @@ pub(super) fn build(
     state: &State,
     changes: &mut [ResourceChange],
     ephemerals: &[EphemeralInstance],
+    selection: &Selection,
     destroy: bool,
 ) -> ExecutionGraph {
     let mut cache = FxHashMap::default();
@@ -43,7 +45,7 @@ pub(super) fn build(
         names.sort();
         change.dependencies = names;
     }
-    spread_create_before_destroy(evaluator, changes);
+    spread_create_before_destroy(evaluator, changes, selection);
 
     let mut graph = ExecutionGraph::default();
     let ops: Vec<Ops> = changes
@@ -102,8 +104,18 @@ fn parse(text: &str) -> Option<ConfigResource> {
 
 /// What a create-before-destroy resource depends on is create-before-destroy too, or the orders would contradict each other.
 /// What is only deleted keeps what state recorded of it.
-fn spread_create_before_destroy(evaluator: &Evaluator<'_>, changes: &mut [ResourceChange]) {
-    let spread = evaluator.references().created_before_destroyed();
+fn spread_create_before_destroy(
+    evaluator: &Evaluator<'_>,
+    changes: &mut [ResourceChange],
+    selection: &Selection,
+) {
+    let references = evaluator.references();
+    let spread = references.created_before_destroyed(&|_| true);
+    // What is left out of a plan does not change the order of what is in it; what is recorded follows the whole configuration.
+    let within = (!selection.is_all()).then(|| {
+        references
+            .created_before_destroyed(&|r| selection.keeps_resource(r.module.clone(), &r.resource))
+    });
     if spread.is_empty() {
         for change in changes {
             change.create_before_destroy &=
@@ -111,9 +123,18 @@ fn spread_create_before_destroy(evaluator: &Evaluator<'_>, changes: &mut [Resour
         }
         return;
     }
+    // What stays as it is counts where its conditions are looked at anew.
+    let has_conditions = |address: &ResourceInstance| {
+        let node = evaluator.tree().get(&address.module.module());
+        let resource = node.and_then(|n| n.module.resources.get(&address.resource));
+        resource.is_some_and(|r| {
+            !(r.lifecycle.preconditions.is_empty() && r.lifecycle.postconditions.is_empty())
+        })
+    };
     let changed = changes
         .iter()
-        .filter(|c| c.action != Action::NoOp && c.deposed.is_none())
+        .filter(|c| c.deposed.is_none())
+        .filter(|c| c.action != Action::NoOp || has_conditions(&c.address))
         .map(|c| (c.address.config(), c.address.key.clone()))
         .collect();
     let by_instance = evaluator.references().changed_before_destroyed(&changed);
@@ -128,7 +149,12 @@ fn spread_create_before_destroy(evaluator: &Evaluator<'_>, changes: &mut [Resour
             }
             _ => spread.contains(&config),
         };
-        if change.create_before_destroy && change.action == Action::DeleteThenCreate {
+        let first = within
+            .as_ref()
+            .map_or(change.create_before_destroy, |within| {
+                within.contains(&change.address.config())
+            });
+        if first && change.action == Action::DeleteThenCreate {
             change.action = Action::CreateThenDelete;
         }
     }
