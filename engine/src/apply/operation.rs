@@ -300,19 +300,8 @@ impl Executor<'_, '_> {
             )?
             .clone();
         let update = matches!(op, Op::Update { .. });
-        // What the plan shows as sensitive is: `ignore_changes` may have kept a mark out.
-        let sensitive = if change.late {
-            config.marked_paths(Marks::SENSITIVE)
-        } else {
-            change.after.marked_paths(Marks::SENSITIVE)
-        };
-        let (config, _) = config.unmark_deep();
         let null = Value::null(schema.block.value_type());
-        let (prior, _) = if update {
-            change.before.clone().unmark_deep()
-        } else {
-            (null, Marks::NONE)
-        };
+        let prior = if update { change.before.clone() } else { null };
         let config = match self.enter(&change.address) {
             Some(found) => ignore_changes(
                 &found.resource.lifecycle.ignore_changes,
@@ -322,6 +311,12 @@ impl Executor<'_, '_> {
             ),
             None => config,
         };
+        // What the plan shows as sensitive is, and what has turned out to be now that it is known.
+        let mut sensitive = config.marked_paths(Marks::SENSITIVE);
+        if !change.late {
+            sensitive.extend(change.after.marked_paths(Marks::SENSITIVE));
+        }
+        let ((config, _), (prior, _)) = (config.unmark_deep(), prior.unmark_deep());
         let (planned, _) = change.after.clone().unmark_deep();
         let note = self.note(change, &schema, None);
         let write = Write {

@@ -140,20 +140,17 @@ fn spread_create_before_destroy(
     let by_instance = evaluator.references().changed_before_destroyed(&changed);
     for change in changes {
         let config = change.address.config();
+        let first = within.as_ref().unwrap_or(&spread).contains(&config);
+        // Recorded is what holds for the instance itself, where the plan does something with it.
         change.create_before_destroy = match change.action {
             Action::Delete | Action::Forget => continue,
-            Action::Create | Action::Update => {
+            Action::NoOp | Action::Read => spread.contains(&config),
+            _ => {
                 spread.contains(&config)
                     && (by_instance.contains(&(config.clone(), None))
                         || by_instance.contains(&(config, Some(change.address.key.clone()))))
             }
-            _ => spread.contains(&config),
         };
-        let first = within
-            .as_ref()
-            .map_or(change.create_before_destroy, |within| {
-                within.contains(&change.address.config())
-            });
         if first && change.action == Action::DeleteThenCreate {
             change.action = Action::CreateThenDelete;
         }

@@ -171,7 +171,7 @@ impl Evaluator<'_> {
         self.outcome.pending |= pending;
         self.outcome.failed |= failed;
         if unsettled {
-            return Attempt::Undecided(value.marks());
+            return Attempt::Undecided(value.marks().without(Marks::SENSITIVE));
         }
         if diagnostics.has_errors() {
             return Attempt::Wrong(diagnostics);
@@ -180,7 +180,7 @@ impl Evaluator<'_> {
         if value.is_wholly_known() {
             Attempt::Value(value)
         } else {
-            Attempt::Undecided(value.marks_deep())
+            Attempt::Undecided(value.marks_deep().without(Marks::SENSITIVE))
         }
     }
 
@@ -234,6 +234,7 @@ impl Evaluator<'_> {
 /// How evaluating an argument of `try` or `can` went.
 enum Attempt {
     Value(Value),
+    /// With the marks that last. As in the reference, it is not sensitive yet: there is nothing to show.
     Undecided(Marks),
     Wrong(Diagnostics),
 }
