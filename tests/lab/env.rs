@@ -59,6 +59,14 @@ impl Stack {
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
+    /// Runs stead on the stack, outside of any lab.
+    pub(crate) fn alone(&self, arguments: &[&str]) -> Output {
+        let chdir = format!("-chdir={}", self.name);
+        let mut all = vec![chdir.as_str()];
+        all.extend(arguments);
+        self.command(&all).output().expect("stead runs")
+    }
+
     /// Runs stead on the stack, in its lab.
     pub(crate) fn in_lab(&self, arguments: &[&str]) -> Output {
         let chdir = format!("-chdir={}", self.name);

@@ -4,3 +4,4 @@ mod bad_input;
 mod env;
 mod interrupted;
 mod stacks;
+mod tests_of_stacks;
