@@ -340,101 +340,65 @@ impl LocalSensitiveFile {
     }
 }
 
-/// A file that was being written is whole or is written again: it has no other name than the one that was planned.
-macro_rules! resume_file {
-    ($cut:expr, $kind:ident) => {{
-        let planned = $cut.planned;
-        let bytes = planned.bytes().await?;
-        if is_as_written(&planned.filename, &sha1_of(&bytes)).await? {
-            Resumed::Complete(with_checksums!(planned, &bytes, $kind {}))
-        } else {
-            Resumed::Absent
+/// The two resources that are files: they differ in what is secret about their content, and in where it may come from.
+macro_rules! file_resource {
+    ($kind:ident, $sources:expr) => {
+        #[async_trait]
+        impl Resource for $kind {
+            type Client = ();
+
+            fn validate(config: &Value) -> Diagnostics {
+                validate(config, &$sources)
+            }
+
+            async fn create(
+                _client: &(),
+                planned: Self,
+                _config: &Value,
+                _cx: &Context,
+            ) -> Result<Self, Failure<Self>> {
+                let bytes = planned.bytes().await?;
+                let (file, directory) = (&planned.file_permission, &planned.directory_permission);
+                write(&planned.filename, &bytes, file, directory).await?;
+                Ok(with_checksums!(planned, &bytes, $kind {}))
+            }
+
+            async fn read(_client: &(), prior: Self, _cx: &Context) -> Result<Option<Self>, Error> {
+                let kept = is_as_written(&prior.filename, &prior.id).await?;
+                Ok(kept.then_some(prior))
+            }
+
+            /// A file that was being written is whole or is written again: it has no other name than the one that was planned.
+            async fn resume(
+                _client: &(),
+                cut: Cut<Self>,
+                _cx: &Context,
+            ) -> Result<Resumed<Self>, Error> {
+                let planned = cut.planned;
+                let bytes = planned.bytes().await?;
+                if is_as_written(&planned.filename, &sha1_of(&bytes)).await? {
+                    Ok(Resumed::Complete(with_checksums!(
+                        planned,
+                        &bytes,
+                        $kind {}
+                    )))
+                } else {
+                    Ok(Resumed::Absent)
+                }
+            }
+
+            async fn delete(_client: &(), prior: Self, _cx: &Context) -> Result<(), Error> {
+                remove(&prior.filename).await
+            }
         }
-    }};
+    };
 }
 
-#[async_trait]
-impl Resource for LocalFile {
-    type Client = ();
-
-    fn validate(config: &Value) -> Diagnostics {
-        validate(
-            config,
-            &["content", "sensitive_content", "content_base64", "source"],
-        )
-    }
-
-    async fn create(
-        _client: &(),
-        planned: Self,
-        _config: &Value,
-        _cx: &Context,
-    ) -> Result<Self, Failure<Self>> {
-        let bytes = planned.bytes().await?;
-        write(
-            &planned.filename,
-            &bytes,
-            &planned.file_permission,
-            &planned.directory_permission,
-        )
-        .await?;
-        Ok(with_checksums!(planned, &bytes, LocalFile {}))
-    }
-
-    async fn read(_client: &(), prior: Self, _cx: &Context) -> Result<Option<Self>, Error> {
-        Ok(is_as_written(&prior.filename, &prior.id)
-            .await?
-            .then_some(prior))
-    }
-
-    async fn resume(_client: &(), cut: Cut<Self>, _cx: &Context) -> Result<Resumed<Self>, Error> {
-        Ok(resume_file!(cut, LocalFile))
-    }
-
-    async fn delete(_client: &(), prior: Self, _cx: &Context) -> Result<(), Error> {
-        remove(&prior.filename).await
-    }
-}
-
-#[async_trait]
-impl Resource for LocalSensitiveFile {
-    type Client = ();
-
-    fn validate(config: &Value) -> Diagnostics {
-        validate(config, &["content", "content_base64", "source"])
-    }
-
-    async fn create(
-        _client: &(),
-        planned: Self,
-        _config: &Value,
-        _cx: &Context,
-    ) -> Result<Self, Failure<Self>> {
-        let bytes = planned.bytes().await?;
-        write(
-            &planned.filename,
-            &bytes,
-            &planned.file_permission,
-            &planned.directory_permission,
-        )
-        .await?;
-        Ok(with_checksums!(planned, &bytes, LocalSensitiveFile {}))
-    }
-
-    async fn read(_client: &(), prior: Self, _cx: &Context) -> Result<Option<Self>, Error> {
-        Ok(is_as_written(&prior.filename, &prior.id)
-            .await?
-            .then_some(prior))
-    }
-
-    async fn resume(_client: &(), cut: Cut<Self>, _cx: &Context) -> Result<Resumed<Self>, Error> {
-        Ok(resume_file!(cut, LocalSensitiveFile))
-    }
-
-    async fn delete(_client: &(), prior: Self, _cx: &Context) -> Result<(), Error> {
-        remove(&prior.filename).await
-    }
-}
+file_resource!(
+    LocalFile,
+    ["content", "sensitive_content", "content_base64", "source"]
+);
+file_resource!(LocalSensitiveFile, ["content", "content_base64", "source"]);
 
 #[async_trait]
 impl DataSource for LocalFileData {

@@ -3,7 +3,7 @@
 use stead_sdk::value::{Diagnostics, Path, Value};
 use stead_sdk::{Context, Error, Failure, PlanDraft, Resource, async_trait};
 
-use super::point::Point;
+use super::point::{Point, not_a_time};
 use crate::generated::{Keepers, invalid};
 
 const OFFSETS: [&str; 6] = [
@@ -76,10 +76,7 @@ impl TimeOffset {
     fn settle(self) -> Result<TimeOffset, Error> {
         let asked = "add the offset";
         let base = match self.base_rfc3339.as_deref().filter(|t| !t.is_empty()) {
-            Some(text) => Point::parse(text).ok_or_else(|| {
-                Error::new(asked, format!("{text:?} is not a time in RFC 3339"))
-                    .attribute("base_rfc3339")
-            })?,
+            Some(text) => Point::of(asked, "base_rfc3339", text)?,
             None => Point::now(),
         };
         let n = |offset: Option<i64>| offset.unwrap_or(0);
@@ -130,8 +127,7 @@ pub(super) fn is_time(config: &Value, name: &str, found: &mut Diagnostics) {
     if let Some(text) = config.get(name).as_ref().and_then(Value::as_str)
         && Point::parse(text).is_none()
     {
-        let detail = format!("{text:?} is not a time in RFC 3339, such as 2026-11-21T06:00:00Z.");
-        found.push(invalid(name, detail));
+        found.push(invalid(name, not_a_time(text)));
     }
 }
 

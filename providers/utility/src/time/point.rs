@@ -3,6 +3,11 @@
 use jiff::civil::{Date, DateTime};
 use jiff::tz::{Offset, TimeZone};
 use jiff::{SignedDuration, Timestamp, ToSpan as _, Unit};
+use stead_sdk::Error;
+
+pub(super) fn not_a_time(text: &str) -> String {
+    format!("{text:?} is not a time in RFC 3339, such as 2026-11-21T06:00:00Z.")
+}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Point {
@@ -33,6 +38,11 @@ impl Point {
             _ => return None,
         };
         Some(Point::at(instant, offset))
+    }
+
+    /// What an argument says.
+    pub(super) fn of(asked: &str, argument: &str, text: &str) -> Result<Point, Error> {
+        Point::parse(text).ok_or_else(|| Error::new(asked, not_a_time(text)).attribute(argument))
     }
 
     pub(super) fn instant(self) -> Timestamp {

@@ -75,13 +75,8 @@ impl TimeRotating {
     /// The largest unit that is set decides, as in the published provider.
     fn settle(self) -> Result<TimeRotating, Error> {
         let asked = "take the time";
-        let time = |name: &str, text: &str| {
-            Point::parse(text).ok_or_else(|| {
-                Error::new(asked, format!("{text:?} is not a time in RFC 3339")).attribute(name)
-            })
-        };
         let base = match self.rfc3339.as_deref().filter(|t| !t.is_empty()) {
-            Some(text) => time("rfc3339", text)?,
+            Some(text) => Point::of(asked, "rfc3339", text)?,
             None => Point::now(),
         };
         let set = |n: Option<i64>| n.filter(|n| *n != 0);
@@ -90,7 +85,7 @@ impl TimeRotating {
         let rotation = if let Some(n) = set(self.rotation_years) {
             base.add_date(n, 0, 0)
         } else if let Some(text) = given {
-            Some(time("rotation_rfc3339", text)?)
+            Some(Point::of(asked, "rotation_rfc3339", text)?)
         } else if let Some(n) = set(self.rotation_months) {
             base.add_date(0, n, 0)
         } else if let Some(n) = set(self.rotation_minutes) {

@@ -3,8 +3,9 @@
 use stead_sdk::value::{Diagnostics, Path, Value};
 use stead_sdk::{Error, Field as _, PlanDraft, Resource};
 
-use super::point::Point;
-use crate::generated::{Generated, Keepers, generated, invalid};
+use super::offset::is_time;
+use super::point::{Point, not_a_time};
+use crate::generated::{Generated, Keepers, generated};
 
 /// A point in time: now, or the one given.
 #[derive(Clone, Debug, Resource)]
@@ -62,18 +63,11 @@ impl TimeStatic {
     }
 }
 
-fn not_a_time(text: &str) -> String {
-    format!("{text:?} is not a time in RFC 3339, such as 2026-11-21T06:00:00Z.")
-}
-
 impl Generated for TimeStatic {
     fn validate(config: &Value) -> Diagnostics {
-        match config.get("rfc3339").as_ref().and_then(Value::as_str) {
-            Some(text) if Point::parse(text).is_none() => {
-                invalid("rfc3339", not_a_time(text)).into()
-            }
-            _ => Diagnostics::new(),
-        }
+        let mut found = Diagnostics::new();
+        is_time(config, "rfc3339", &mut found);
+        found
     }
 
     /// A time that is given is known already while planning.
