@@ -6,6 +6,7 @@ use std::io::IsTerminal as _;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, Command, CommandFactory as _, FromArgMatches as _};
+use stead_value::Diagnostics;
 
 use crate::args::Cli;
 use crate::error::CommandError;
@@ -15,6 +16,8 @@ pub(crate) enum Refused {
     /// Help is what there is to show, with this exit code.
     Help(String, u8),
     Usage(CommandError),
+    /// The same for a command that was asked to tell everything as a stream of JSON.
+    UsageForMachines(Diagnostics),
 }
 
 /// Terraform's commands that stead does not have yet: named, rather than taken for a misspelling.
@@ -25,8 +28,39 @@ pub(crate) fn parse(
     arguments: impl Iterator<Item = OsString>,
     environment: impl Fn(&str) -> Option<String>,
 ) -> Result<Cli, Refused> {
+    let arguments = with_two_dashes(arguments);
+    let streams = streams(&arguments);
+    read(arguments, environment).map_err(|refused| match refused {
+        Refused::Usage(error) if streams && error.text.is_none() => {
+            let told = error.diagnostics.into_iter().map(|mut d| {
+                // What to type is for people.
+                let pointer = d.detail.find("For more help on using");
+                d.detail.truncate(pointer.unwrap_or(d.detail.len()));
+                d.detail.truncate(d.detail.trim_end().len());
+                d
+            });
+            Refused::UsageForMachines(told.collect())
+        }
+        other => other,
+    })
+}
+
+/// Whether the command tells what it does as a stream of JSON.
+fn streams(arguments: &[OsString]) -> bool {
+    let path = Path::of(&Cli::command(), arguments);
+    matches!(
+        path.name().as_str(),
+        "plan" | "apply" | "destroy" | "refresh" | "test"
+    ) && arguments
+        .iter()
+        .any(|a| a == "--json" || a == "--json=true")
+}
+
+fn read(
+    mut arguments: Vec<OsString>,
+    environment: impl Fn(&str) -> Option<String>,
+) -> Result<Cli, Refused> {
     let command = later_flags_win(Cli::command());
-    let mut arguments = with_two_dashes(arguments);
     let path = Path::of(&command, &arguments);
     if let Some(name) = path.names.first().filter(|c| NOT_YET.contains(&c.as_str())) {
         return Err(Refused::Usage(CommandError::new(
@@ -361,13 +395,18 @@ mod tests {
             .collect()
     }
 
-    fn read(arguments: &[&str], environment: &[(&str, &str)]) -> Result<Cli, String> {
+    fn parsed(arguments: &[&str], environment: &[(&str, &str)]) -> Result<Cli, String> {
         let get = |name: &str| {
             let found = environment.iter().find(|(n, _)| *n == name);
             found.map(|(_, value)| (*value).to_owned())
         };
         parse(os(arguments).into_iter(), get).map_err(|refused| match refused {
             Refused::Help(_, code) => format!("help, {code}"),
+            Refused::UsageForMachines(told) => {
+                let told = told.iter();
+                let told = told.map(|d| format!("json {}: {}", d.summary, d.detail));
+                told.collect::<Vec<_>>().join("; ")
+            }
             Refused::Usage(error) => error.text.unwrap_or_else(|| {
                 let told = error.diagnostics.iter();
                 let told = told.map(|d| format!("{}: {}", d.summary, d.detail));
@@ -378,7 +417,7 @@ mod tests {
 
     #[track_caller]
     fn refuses(arguments: &[&str], expected: &str) {
-        match read(arguments, &[]) {
+        match parsed(arguments, &[]) {
             Ok(_) => panic!("{arguments:?} is read"),
             Err(text) => assert!(text.contains(expected), "{text}"),
         }
@@ -415,12 +454,12 @@ mod tests {
             (&["apply", "-auto-approve=F"], false),
             (&["apply", "-auto-approve", "-auto-approve=false"], true),
         ] {
-            let Ok(Chosen::Apply(apply)) = read(arguments, &[]).map(|cli| cli.command) else {
+            let Ok(Chosen::Apply(apply)) = parsed(arguments, &[]).map(|cli| cli.command) else {
                 panic!("{arguments:?}")
             };
             assert_eq!(apply.auto_approve, expected, "{arguments:?}");
         }
-        let cli = read(
+        let cli = parsed(
             &["plan", "-refresh=0", "-lock", "-lock=false", "-lock=T"],
             &[],
         );
@@ -440,6 +479,10 @@ mod tests {
         refuses(
             &["plan", "-foo"],
             "Failed to parse command-line flags: flag provided but not defined: -foo\n\nFor more help on using this command, run:\n  stead plan -help",
+        );
+        refuses(
+            &["plan", "-json", "-foo"],
+            "json Failed to parse command-line flags: flag provided but not defined: -foo",
         );
         refuses(&["plan", "-outt=x"], "Did you mean -out?");
         refuses(&["plan", "-out"], "flag needs an argument: -out");
@@ -474,7 +517,7 @@ mod tests {
             ("TF_CLI_ARGS_plan", "-out=\"a b\" -lock-timeout=5s -var x=1"),
             ("TF_CLI_ARGS_apply", "-auto-approve"),
         ];
-        let cli = read(&["plan", "-var", "x=2", "-out=c"], &environment);
+        let cli = parsed(&["plan", "-var", "x=2", "-out=c"], &environment);
         let Ok(Chosen::Plan(plan)) = cli.map(|cli| cli.command) else {
             panic!("plan")
         };
@@ -485,12 +528,12 @@ mod tests {
         assert_eq!(values, ["x=1", "x=2"]);
 
         let environment = [("TF_CLI_ARGS_state_list", "-id=x")];
-        assert!(read(&["state", "list", "a.b"], &environment).is_ok());
+        assert!(parsed(&["state", "list", "a.b"], &environment).is_ok());
         let environment = [("TF_CLI_ARGS_force_unlock", "-force")];
-        assert!(read(&["force-unlock", "id"], &environment).is_ok());
+        assert!(parsed(&["force-unlock", "id"], &environment).is_ok());
         let open = [("TF_CLI_ARGS", "'open")];
         assert_eq!(
-            read(&["plan"], &open).err().as_deref(),
+            parsed(&["plan"], &open).err().as_deref(),
             Some("Error parsing extra CLI args from TF_CLI_ARGS: invalid command line string")
         );
     }

@@ -39,6 +39,11 @@ fn main() -> ExitCode {
             error.no_color = std::env::args_os().any(|a| command_line::refuses_colour(&a));
             return error::report(&error);
         }
+        Err(Refused::UsageForMachines(found)) => {
+            let stream = stream::Stream::new(Box::new(std::io::stdout()));
+            stream.diagnostics(&found, &render::diagnostics::Sources::default());
+            return ExitCode::FAILURE;
+        }
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use stead_engine::apply::Applied;
-use stead_engine::{Event, Importing, Observer, Plan};
+use stead_engine::{Action, Event, Importing, Observer, Plan};
 use stead_value::Diagnostics;
 
 use crate::args::{PlanFormat, ReportArgs};
@@ -106,7 +106,7 @@ impl Report {
     /// A saved plan that is about to be applied.
     pub(crate) fn saved(&self, plan: &Plan) {
         if let Some(stream) = &self.stream {
-            stream.changes(plan);
+            stream.changes(plan, |change| change.action != Action::NoOp);
         }
     }
 

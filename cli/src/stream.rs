@@ -148,7 +148,7 @@ impl Stream {
                 self.info(&message, "resource_drift", fields);
             }
         }
-        self.changes(plan);
+        self.changes(plan, |_| true);
         let (add, change, remove) = plan.counts();
         self.summary("plan", (plan.imports(), add, change, remove));
         if plan.outputs.is_empty() {
@@ -167,12 +167,10 @@ impl Stream {
     }
 
     /// Each change that is planned.
-    pub(crate) fn changes(&self, plan: &Plan) {
-        for change in plan
-            .changes
-            .iter()
-            .filter(|c| crate::render::plan::is_shown(c))
-        {
+    pub(crate) fn changes(&self, plan: &Plan, told: impl Fn(&ResourceChange) -> bool) {
+        let shown = plan.changes.iter();
+        let shown = shown.filter(|c| crate::render::plan::is_shown(c) && told(c));
+        for change in shown {
             let message = format!("{}: Plan to {}", change.address, planned_action(change));
             let fields = json!({ "change": planned(change) });
             self.info(&message, "planned_change", fields);

@@ -32,6 +32,9 @@ pub(crate) struct ImportArgs {
     /// How many operations may run at once
     #[arg(long, value_name = "N", default_value_t = 10)]
     pub(crate) parallelism: usize,
+    /// Accepted for scripts: it concerns remote backends
+    #[arg(long, hide = true)]
+    pub(crate) ignore_remote_version: bool,
     /// The address of a resource instance that the configuration declares
     #[arg(value_name = "ADDR")]
     pub(crate) address: String,

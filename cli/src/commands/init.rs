@@ -64,6 +64,12 @@ pub(crate) struct InitArgs {
     /// Accepted for scripts: nothing is locked here
     #[arg(long, value_name = "DURATION", default_value = "0s")]
     pub(crate) lock_timeout: String,
+    /// Accepted for scripts: it concerns remote backends
+    #[arg(long, hide = true)]
+    pub(crate) ignore_remote_version: bool,
+    /// Accepted for scripts: native providers are built in, no plugin is looked for
+    #[arg(long, value_name = "DIR", hide = true, action = ArgAction::Append)]
+    pub(crate) plugin_dir: Vec<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

@@ -20,6 +20,9 @@ pub(crate) struct TaintArgs {
     pub(crate) allow_missing: bool,
     #[arg(long)]
     pub(crate) no_color: bool,
+    /// Accepted for scripts: it concerns remote backends
+    #[arg(long, hide = true)]
+    pub(crate) ignore_remote_version: bool,
     /// The instance
     pub(crate) address: String,
 }

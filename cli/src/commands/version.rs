@@ -19,22 +19,33 @@ pub(crate) fn run(args: &VersionArgs) -> Result<u8> {
             "stead_version": version,
             // Tools that ask for Terraform's version get the one whose rules are followed.
             "terraform_version": crate::session::TERRAFORM_VERSION,
-            "platform": format!("{}_{}", std::env::consts::OS, std::env::consts::ARCH),
+            "platform": platform(),
             "provider_selections": builtin,
             "terraform_outdated": false,
         });
         print(&format!("{json:#}\n"));
         return Ok(0);
     }
-    let mut text = format!(
-        "stead v{version}\non {}_{}\n",
-        std::env::consts::OS,
-        std::env::consts::ARCH
-    );
+    let mut text = format!("stead v{version}\non {}\n", platform());
     text.push_str("\nProviders built in:\n");
     for source in sources {
         text.push_str(&format!("  {source}\n"));
     }
     print(&text);
     Ok(0)
+}
+
+/// The platform, in the words that releases of providers are named with.
+fn platform() -> String {
+    let system = match std::env::consts::OS {
+        "macos" => "darwin",
+        other => other,
+    };
+    let machine = match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        "x86" => "386",
+        other => other,
+    };
+    format!("{system}_{machine}")
 }
