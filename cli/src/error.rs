@@ -88,7 +88,7 @@ impl From<stead_state::Error> for CommandError {
             detail = "Error message: resource temporarily unavailable".into();
             if let Some(info) = holder {
                 detail.push_str(&format!(
-                    "\nLock Info:\n  ID:        {}\n  Path:      {}\n  Operation: {}\n  Who:       {}\n  Version:   {}\n  Created:   {}\n  Info:      {}\n\n",
+                    "\nLock Info:\n  ID:        {}\n  Path:      {}\n  Operation: {}\n  Who:       {}\n  Version:   {}\n  Created:   {}\n  Info:      {}\n",
                     info.id, path.display(), info.operation, info.who, info.version, info.created, info.info
                 ));
             }

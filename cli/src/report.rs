@@ -82,10 +82,22 @@ impl Report {
 
     /// A plan whose warnings are told later, with those of its apply.
     pub(crate) fn plan_alone(&self, session: &Session, plan: &Plan) {
+        self.show_plan(session, plan, false);
+    }
+
+    /// What was planned until a problem came up, which is told behind it.
+    pub(crate) fn unfinished(&self, session: &Session, plan: &Plan) {
+        if self.format == PlanFormat::Text {
+            self.show_plan(session, plan, true);
+        }
+    }
+
+    fn show_plan(&self, session: &Session, plan: &Plan, errored: bool) {
         if let Some(args) = &self.human {
             let view = View {
                 concise: args.concise,
                 because: args.because,
+                errored,
                 ..session.view()
             };
             print(&match self.format {

@@ -452,9 +452,15 @@ pub(crate) async fn lock_state(
         path: state.path().display().to_string(),
     };
     let started = Instant::now();
+    let mut told = false;
     loop {
         match state.lock(&info) {
             Err(stead_state::Error::Locked { .. }) if started.elapsed() < patience => {
+                if !std::mem::replace(&mut told, true) {
+                    crate::commands::print_error(
+                        "Acquiring state lock. This may take a few moments...\n",
+                    );
+                }
                 tokio::time::sleep(Duration::from_millis(200)).await;
             }
             outcome => return Ok(outcome?),
@@ -465,7 +471,12 @@ pub(crate) async fn lock_state(
 pub(crate) fn who() -> String {
     let user = std::env::var("USER")
         .or_else(|_| std::env::var("LOGNAME"))
-        .unwrap_or_else(|_| "unknown".into());
+        .ok()
+        .or_else(|| {
+            let user = nix::unistd::User::from_uid(nix::unistd::getuid());
+            user.ok().flatten().map(|user| user.name)
+        })
+        .unwrap_or_else(|| "unknown".into());
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let host = host.trim();
     if host.is_empty() {

@@ -64,7 +64,7 @@ async fn plan_and_apply(
         &mut state,
         &args.planning,
         destroy,
-        Arc::clone(&progress),
+        (report, Arc::clone(&progress)),
         cancel.clone(),
     )
     .await?;
@@ -134,7 +134,7 @@ async fn record_what_changed(args: &ApplyArgs, origin: &Path, report: &Report) -
         &mut state,
         &args.planning,
         false,
-        Arc::clone(&progress),
+        (report, Arc::clone(&progress)),
         cancel.clone(),
     )
     .await?;

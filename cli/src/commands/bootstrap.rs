@@ -135,12 +135,13 @@ async fn bootstrap(args: &BootstrapArgs, origin: &Path) -> Result<u8> {
     );
     let mut state = open_state(&planning.locking, "OperationTypeApply").await?;
     let progress: Arc<dyn Observer> = Progress::new(style);
+    let told = Report::new(&planning.report, PlanFormat::Text)?;
     let Prepared { planned, .. } = prepare(
         &session,
         &mut state,
         &planning,
         false,
-        Arc::clone(&progress),
+        (&told, Arc::clone(&progress)),
         cancel.clone(),
     )
     .await?;
@@ -170,7 +171,6 @@ async fn bootstrap(args: &BootstrapArgs, origin: &Path) -> Result<u8> {
     )
     .await;
     let closing = report(&applied, preflight, started.elapsed(), style);
-    let told = Report::new(&planning.report, PlanFormat::Text)?;
     let code = super::apply::conclude(&session, &told, applied, 0, Headline::Apply)?;
     print(&closing);
     Ok(code)

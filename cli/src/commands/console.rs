@@ -60,7 +60,7 @@ pub(crate) async fn run(args: ConsoleArgs, origin: &Path) -> Result<u8> {
             super::interrupt::token(),
         )
         .await
-        .map_err(|diagnostics| session.failure(diagnostics))?;
+        .map_err(|unplanned| session.failure(unplanned.diagnostics))?;
         session.warn(&planned.plan.warnings);
         let console = Console::new(&evaluator, &session.registry, &state).of_plan();
         return converse(&console, &session);

@@ -48,7 +48,7 @@ async fn plan(args: &PlanArgs, origin: &Path, report: &Report) -> Result<u8> {
         }
     }
     let progress = report.observer(session.style);
-    let prepared = prepare_with(&session, &mut state, options, progress, cancel).await;
+    let prepared = prepare_with(&session, &mut state, options, (report, progress), cancel).await;
     // What was written is of use although its plan fails.
     let saved = writing.as_ref().map(Writing::save).transpose()?.flatten();
     let Prepared {
@@ -96,18 +96,18 @@ pub(crate) async fn prepare(
     state: &mut LocalState,
     args: &PlanningArgs,
     destroy: bool,
-    progress: Arc<dyn Observer>,
+    (report, progress): (&Report, Arc<dyn Observer>),
     cancel: CancellationToken,
 ) -> Result<Prepared> {
     let options = planning::options(args, destroy)?;
-    prepare_with(session, state, options, progress, cancel).await
+    prepare_with(session, state, options, (report, progress), cancel).await
 }
 
 async fn prepare_with(
     session: &Session,
     state: &mut LocalState,
     mut options: Options,
-    progress: Arc<dyn Observer>,
+    (report, progress): (&Report, Arc<dyn Observer>),
     cancel: CancellationToken,
 ) -> Result<Prepared> {
     let prior = settled::read(state)?.unwrap_or_else(State::new);
@@ -126,10 +126,16 @@ async fn prepare_with(
     let planned = match planned {
         Ok(planned) => planned,
         // What is wrong whatever the values are comes first, as if the configuration had been validated before.
-        Err(found) => {
+        Err(unplanned) => {
             let evaluator = session.evaluator(Phase::Validate);
             let valid = stead_engine::plan::validate(&evaluator, &session.registry).await;
-            return Err(session.failure(valid.err().unwrap_or(found)));
+            if let Err(invalid) = valid {
+                return Err(session.failure(invalid));
+            }
+            if let Some(plan) = &unplanned.until_then {
+                report.unfinished(session, plan);
+            }
+            return Err(session.failure(unplanned.diagnostics));
         }
     };
     Ok(Prepared {

@@ -47,8 +47,9 @@ use crate::checks::CheckResults;
 use crate::ephemeral::Held;
 use crate::eval::{Evaluator, ModuleId, Object, ObjectId, Outcome, ROOT, Repetition};
 use crate::event::{Event, Observer};
+use crate::graph::ExecutionGraph;
 use crate::providers::{Opened, Pool, Registry};
-use crate::{Action, Plan, PlanMode, ResourceChange};
+use crate::{Action, OutputChange, Plan, PlanMode, ResourceChange};
 
 pub(crate) use data::of_check_data;
 pub(crate) use decide::ignore_changes;
@@ -114,7 +115,7 @@ pub async fn plan(
     options: Options,
     observer: Arc<dyn Observer>,
     cancel: CancellationToken,
-) -> Result<Planned, Diagnostics> {
+) -> Result<Planned, Unplanned> {
     let kind = if options.mode == PlanMode::Destroy {
         Kind::Destroy
     } else {
@@ -125,7 +126,7 @@ pub async fn plan(
     planner.move_objects();
     planner.check_targeted_moves();
     if planner.diagnostics.has_errors() {
-        return Err(planner.diagnostics);
+        return Err(planner.diagnostics.into());
     }
     if planner.is_refresh_only() {
         planner.see_only_recorded();
@@ -144,6 +145,23 @@ pub async fn plan(
     planner.report_doubts();
     planner.close_ephemerals().await;
     planner.finish()
+}
+
+/// Why there is no plan.
+#[derive(Debug)]
+pub struct Unplanned {
+    pub diagnostics: Diagnostics,
+    /// What was planned until then: for people to look at, not to be applied.
+    pub until_then: Option<Box<Plan>>,
+}
+
+impl From<Diagnostics> for Unplanned {
+    fn from(diagnostics: Diagnostics) -> Unplanned {
+        Unplanned {
+            diagnostics,
+            until_then: None,
+        }
+    }
 }
 
 /// Checks a configuration without state, inputs or network.
@@ -630,11 +648,38 @@ impl<'e, 'c> Planner<'e, 'c> {
         }
     }
 
-    fn finish(mut self) -> Result<Planned, Diagnostics> {
+    /// What was planned until a problem came up, as far as people may look at it.
+    fn unplanned(mut self, outputs: BTreeMap<Arc<str>, OutputChange>) -> Unplanned {
+        let changes: Vec<ResourceChange> =
+            std::mem::take(&mut self.changes).into_values().collect();
+        let computed = self.computed_outputs();
+        let relevant = relevant::find(self.evaluator.tree(), &changes, &outputs, &computed);
+        let plan = Plan {
+            mode: self.options.mode,
+            changes,
+            drift: self.drift,
+            outputs,
+            variables: BTreeMap::new(),
+            prior_state: self.state,
+            output_types: BTreeMap::new(),
+            ephemerals: Vec::new(),
+            graph: ExecutionGraph::default(),
+            checks: CheckResults::default(),
+            relevant,
+            partial: !self.selection.is_all(),
+            warnings: Diagnostics::new(),
+        };
+        Unplanned {
+            diagnostics: self.diagnostics,
+            until_then: Some(Box::new(plan)),
+        }
+    }
+
+    fn finish(mut self) -> Result<Planned, Unplanned> {
         let outputs = self.output_changes();
         self.diagnostics.extend(self.evaluator.take_diagnostics());
         if self.diagnostics.has_errors() {
-            return Err(self.diagnostics);
+            return Err(self.unplanned(outputs));
         }
         let checks = self.check_results();
         let variables = self.root_variables();
@@ -661,7 +706,7 @@ impl<'e, 'c> Planner<'e, 'c> {
                 format!("Cycle: {}", names.join(", ")),
                 "The order in which these objects would have to be destroyed and created is circular.",
             ));
-            return Err(self.diagnostics);
+            return Err(self.diagnostics.into());
         }
         self.warn_of_forgotten(&changes);
         let computed = self.computed_outputs();

@@ -86,8 +86,8 @@ impl FileRunner<'_> {
         let mut diagnostics: Diagnostics = interrupted.into_iter().collect();
         let mut planned = match planned {
             Ok(planned) => planned,
-            Err(errors) => {
-                diagnostics.extend(errors);
+            Err(unplanned) => {
+                diagnostics.extend(unplanned.diagnostics);
                 return (state, diagnostics);
             }
         };

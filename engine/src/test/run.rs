@@ -113,7 +113,7 @@ impl FileRunner<'_> {
                 let warnings = std::mem::take(&mut planned.plan.warnings);
                 (Some(planned), warnings)
             }
-            Err(errors) => (None, errors),
+            Err(unplanned) => (None, unplanned.diagnostics),
         };
         found.extend(interrupted);
         match run.command {
