@@ -75,6 +75,18 @@ impl Stack {
         self.command(&all).output().expect("stead runs")
     }
 
+    /// Starts stead on the stack, in its lab; the lab ends with it.
+    pub(crate) fn start_in_lab(&self, arguments: &[&str]) -> Child {
+        let chdir = format!("-chdir={}", self.name);
+        let mut all = vec!["lab", "exec", "--", env!("CARGO_BIN_EXE_stead"), &chdir];
+        all.extend(arguments);
+        self.command(&all)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("stead starts")
+    }
+
     /// What exists in the lab.
     pub(crate) fn inventory(&self) -> Value {
         let output = self
@@ -103,6 +115,20 @@ pub(crate) fn empty_inventory() -> Value {
         .output()
         .expect("stead runs");
     serde_json::from_slice(&output.stdout).expect("JSON")
+}
+
+/// How much of each kind there is; identities and times differ between two labs.
+pub(crate) fn counts(inventory: &Value) -> Vec<(String, usize)> {
+    let mut all = Vec::new();
+    for (system, parts) in inventory.as_object().into_iter().flatten() {
+        for (part, content) in parts.as_object().into_iter().flatten() {
+            let count = content
+                .as_array()
+                .map_or_else(|| content.as_u64().unwrap_or_default() as usize, Vec::len);
+            all.push((format!("{system}.{part}"), count));
+        }
+    }
+    all
 }
 
 fn copy(from: &Path, to: &Path) {

@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
-use serde_json::Value;
 
-use crate::env::{Stack, empty_inventory, text};
+use crate::env::{Stack, counts, empty_inventory, text};
 
 /// Moments are drawn from here, so that a failure can be repeated.
 const SEED: u64 = 0x5eed;
@@ -43,18 +42,4 @@ fn a_bootstrap_interrupted_ten_times_is_finished_by_the_next() {
     let destroy = stack.in_lab(&["destroy", "-auto-approve"]);
     assert!(destroy.status.success(), "{}", text(&destroy));
     assert_eq!(stack.inventory(), empty_inventory());
-}
-
-/// How much of each kind there is; identities and times differ between two labs.
-fn counts(inventory: &Value) -> Vec<(String, usize)> {
-    let mut all = Vec::new();
-    for (system, parts) in inventory.as_object().into_iter().flatten() {
-        for (part, content) in parts.as_object().into_iter().flatten() {
-            let count = content
-                .as_array()
-                .map_or_else(|| content.as_u64().unwrap_or_default() as usize, Vec::len);
-            all.push((format!("{system}.{part}"), count));
-        }
-    }
-    all
 }

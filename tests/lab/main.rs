@@ -3,5 +3,6 @@
 mod bad_input;
 mod env;
 mod interrupted;
+mod killed;
 mod stacks;
 mod tests_of_stacks;

@@ -176,13 +176,17 @@ impl Resource for Container {
         {
             return Err(common::exists(<Self as ResourceSchema>::NAME, &id).into());
         }
+        let planned = Container {
+            id: id.clone(),
+            ..planned
+        };
+        cx.identified(&planned).await?;
         let body = planned.body();
         let busy = |e: &crate::error::ApiError| e.is(&["ContainerBeingDeleted"]);
         let made = until_accepted(cx, &doing, BEING_DELETED, busy, || {
             client.arm.put(&id, STORAGE, &body, &doing, cx)
         });
         let made = made.await;
-        let planned = Container { id, ..planned };
         match made {
             Ok(body) => Ok(planned.filled(&body, client)),
             Err(error) => Err(error.keeping(planned)),

@@ -446,11 +446,12 @@ impl Resource for KeyVault {
         } else {
             "default"
         };
+        let planned = KeyVault { id, ..planned };
+        cx.identified(&planned).await?;
         let made = client
             .arm
-            .put(&id, KEY_VAULT, &planned.creation(mode), &doing, cx)
+            .put(&planned.id, KEY_VAULT, &planned.creation(mode), &doing, cx)
             .await;
-        let planned = KeyVault { id, ..planned };
         let mut body = match made {
             Ok(body) => body,
             Err(error) if error.is(&["ConflictError"]) => {

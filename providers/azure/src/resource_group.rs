@@ -108,6 +108,7 @@ impl Resource for ResourceGroup {
             return Err(common::exists(<Self as ResourceSchema>::NAME, &id).into());
         }
         let planned = ResourceGroup { id, ..planned };
+        cx.identified(&planned).await?;
         let made = client
             .arm
             .put(&planned.id, GROUPS, &planned.body(), &doing, cx)

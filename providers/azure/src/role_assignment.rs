@@ -242,6 +242,7 @@ impl Resource for RoleAssignment {
             role_definition_id,
             ..planned
         };
+        cx.identified(&planned).await?;
         let kept = planned.clone();
         let body = match planned.put(client, &definition, &doing, cx).await {
             Ok(body) => body,

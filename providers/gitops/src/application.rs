@@ -281,6 +281,8 @@ impl Application {
 impl Resource for Application {
     type Client = Client;
 
+    const REPEATABLE: bool = true;
+
     fn validate(config: &Value) -> Diagnostics {
         let mut found = Diagnostics::new();
         let is_set = |name: &str| config.get(name).is_some_and(|v| !v.is_null());

@@ -388,6 +388,8 @@ async fn planned_manifest(config: &Value, cx: &Context) -> Result<Option<Manifes
 impl Resource for ArgoCd {
     type Client = Client;
 
+    const REPEATABLE: bool = true;
+
     fn validate(config: &Value) -> Diagnostics {
         let part = |name: &str| {
             let value = config.get(name).filter(|v| !v.is_null())?;

@@ -136,6 +136,8 @@ impl Repository {
 impl Resource for Repository {
     type Client = Client;
 
+    const REPEATABLE: bool = true;
+
     fn validate(config: &Value) -> Diagnostics {
         let is_set = |name: &str| config.get(name).is_some_and(|v| !v.is_null());
         let mut found = Diagnostics::new();

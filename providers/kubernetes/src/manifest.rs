@@ -250,6 +250,8 @@ fn part(manifest: Option<&Value>, path: &[&str]) -> Option<String> {
 impl Resource for Manifest {
     type Client = Client;
 
+    const REPEATABLE: bool = true;
+
     fn validate(config: &Value) -> Diagnostics {
         let mut found = Diagnostics::new();
         let Some(manifest) = config.get("manifest").filter(Value::is_known) else {

@@ -116,6 +116,13 @@ impl Resource for Namespace {
         Ok(namespace)
     }
 
+    fn named(&self) -> Option<Self> {
+        Some(Namespace {
+            id: self.metadata.name.clone(),
+            ..self.clone()
+        })
+    }
+
     async fn read(client: &Client, prior: Self, cx: &Context) -> Result<Option<Self>, Error> {
         let found = client.looking().get(&object(&prior.id), cx).await?;
         // One that is on its way out is as good as gone.

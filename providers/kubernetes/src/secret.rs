@@ -291,6 +291,13 @@ impl Resource for Secret {
         Ok(secret)
     }
 
+    fn named(&self) -> Option<Self> {
+        Some(Secret {
+            id: format!("{}/{}", self.metadata.namespace, self.metadata.name),
+            ..self.clone()
+        })
+    }
+
     async fn read(client: &Client, prior: Self, cx: &Context) -> Result<Option<Self>, Error> {
         match client.looking().get(&object(&prior.id)?, cx).await? {
             Some(found) => prior.with(&found, client).map(Some),

@@ -135,6 +135,8 @@ impl Kubeconfig {
 impl Resource for Kubeconfig {
     type Client = Client;
 
+    const REPEATABLE: bool = true;
+
     async fn create(
         client: &Client,
         planned: Self,

@@ -297,12 +297,13 @@ impl Resource for Node {
             ));
             return Err(error.into());
         }
-        planned.install(&shell, cx).await?;
-        // From here on the host has something of ours on it.
         let known = Node {
             id: planned.host.clone(),
             ..planned.clone()
         };
+        cx.identified(&known).await?;
+        planned.install(&shell, cx).await?;
+        // From here on the host has something of ours on it.
         if let Err(error) = planned.finish(&shell, cx).await {
             return Err(Failure::partial(error, known));
         }

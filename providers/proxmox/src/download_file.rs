@@ -242,11 +242,12 @@ impl Resource for DownloadFile {
         );
         let what = format!("download {volume}");
         let path = file.storage_path("download-url");
+        file.id = volume.clone();
+        file.file_name = Some(name);
+        cx.identified(&file).await?;
         let done = client
             .run(cx, Method::POST, &what, &path, &form, file.timeout())
             .await;
-        file.id = volume.clone();
-        file.file_name = Some(name);
         match done {
             Ok(_) => {}
             // Nobody waited for the end, but the download may go on: the next plan looks, and takes the place again.

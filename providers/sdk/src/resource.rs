@@ -123,20 +123,35 @@ pub trait Resource: ResourceSchema + Send + Sync + 'static {
     /// Removes the object; an object that is gone already is a success.
     async fn delete(client: &Self::Client, prior: Self, cx: &Context) -> Result<(), Error>;
 
-    /// What has become of a create that was cut off. Unless a type knows better: an object that had been identified is read, and is
-    /// whole when it is as it was planned; of others nothing can be told.
+    /// Making the object once more does what making it once does: a create that was cut off is simply repeated.
+    const REPEATABLE: bool = false;
+
+    /// The object that this plan will make, by the name that the plan gives it, so that `read` finds it; `None` where the other
+    /// side names it.
+    fn named(&self) -> Option<Self> {
+        None
+    }
+
+    /// What has become of a create that was cut off. Unless a type knows better: an object that had been identified, or that the plan
+    /// names, is read, and is whole when it is as it was planned. One that only has the right name may be somebody else's.
+    /// Of others nothing can be told, which does no harm where the create is repeatable.
     async fn resume(
         client: &Self::Client,
         mut cut: Cut<Self>,
         cx: &Context,
     ) -> Result<Resumed<Self>, Error> {
-        let Some(known) = cut.known.take() else {
+        if Self::REPEATABLE && cut.known.is_none() {
+            return Ok(Resumed::Absent);
+        }
+        let identified = cut.known.is_some();
+        let Some(known) = cut.known.take().or_else(|| cut.planned.named()) else {
             return Ok(Resumed::Unknown);
         };
         Ok(match Self::read(client, known, cx).await? {
             None => Resumed::Absent,
             Some(found) if cut.is_met_by(&found) => Resumed::Complete(found),
-            Some(found) => Resumed::Unfit(found),
+            Some(found) if identified => Resumed::Unfit(found),
+            Some(_) => Resumed::Unknown,
         })
     }
 

@@ -244,6 +244,13 @@ impl Resource for Dataset {
         Ok(planned.read_entry(&entry))
     }
 
+    fn named(&self) -> Option<Self> {
+        Some(Dataset {
+            id: self.name.clone(),
+            ..self.clone()
+        })
+    }
+
     async fn read(client: &Client, prior: Self, _cx: &Context) -> Result<Option<Self>, Error> {
         let entry = client.query("pool.dataset.query", &json!(prior.id)).await?;
         Ok(entry.map(|entry| prior.read_entry(&entry)))

@@ -233,6 +233,7 @@ impl Resource for StorageAccount {
             return Err(common::exists(<Self as ResourceSchema>::NAME, &id).into());
         }
         let planned = StorageAccount { id, ..planned };
+        cx.identified(&planned).await?;
         let made = client
             .arm
             .put(&planned.id, STORAGE, &planned.creation(), &doing, cx)

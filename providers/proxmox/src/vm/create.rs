@@ -2,7 +2,8 @@
 
 use reqwest::Method;
 use serde_json::Value as Json;
-use stead_sdk::{Context, Error, ErrorKind, Failure};
+use stead_sdk::wait::{self, Poll, Polling};
+use stead_sdk::{Context, Cut, Error, ErrorKind, Failure, Resource as _, Resumed};
 
 use crate::client::{Client, Params, params};
 use crate::vm::encode::Settings;
@@ -169,6 +170,7 @@ async fn make(client: &Client, cx: &Context, vm: &Vm) -> Result<i64, Error> {
     let path = format!("/nodes/{}/qemu", vm.node_name);
     let (settings, path) = (&settings, &path);
     with_id(client, cx, vm.vm_id, |id| async move {
+        identified(cx, vm, id).await?;
         let mut form = params([("vmid", id.to_string())]);
         form.extend(settings.iter().map(|(k, v)| (k.clone(), v.clone())));
         client
@@ -183,6 +185,56 @@ async fn make(client: &Client, cx: &Context, vm: &Vm) -> Result<i64, Error> {
             .await
     })
     .await
+}
+
+/// Says under which identifier the machine is about to be made.
+async fn identified(cx: &Context, vm: &Vm, id: i64) -> Result<(), Error> {
+    let known = Vm {
+        id: id.to_string(),
+        vm_id: Some(id),
+        ..vm.clone()
+    };
+    cx.identified(&known).await
+}
+
+/// What has become of a machine whose making was cut off. The task that makes it goes on without us: its end is awaited.
+pub(crate) async fn resume(
+    client: &Client,
+    cut: Cut<Vm>,
+    cx: &Context,
+) -> Result<Resumed<Vm>, Error> {
+    let Some(known) = &cut.known else {
+        return Ok(Resumed::Unknown);
+    };
+    let id = known.identifier()?;
+    client.guests_changed().await;
+    let what = format!("the task that was making VM {id}");
+    let polling = Polling::default().timeout(seconds(known.timeout_create));
+    wait::until(cx, &what, polling, || async {
+        let Some(guest) = client.guest(cx, id).await? else {
+            return Ok(Poll::Ready(()));
+        };
+        let found = config(client, cx, &guest.node, id).await?;
+        let locked = found.is_some_and(|c| c.get("lock").is_some());
+        Ok(if locked {
+            Poll::Pending
+        } else {
+            Poll::Ready(())
+        })
+    })
+    .await?;
+    client.guests_changed().await;
+    let Some(found) = Vm::read(client, known.clone(), cx).await? else {
+        return Ok(Resumed::Absent);
+    };
+    // Somebody else was faster with the identifier: ours was never made.
+    if !cut.planned.name.is_empty() && !found.name.is_empty() && found.name != cut.planned.name {
+        return Ok(Resumed::Absent);
+    }
+    Ok(match cut.is_met_by(&found) {
+        true => Resumed::Complete(found),
+        false => Resumed::Unfit(found),
+    })
 }
 
 /// The disks that are not `disk` blocks.
@@ -287,6 +339,7 @@ async fn copy(client: &Client, cx: &Context, vm: &Vm) -> Result<i64, Error> {
     let _turn = queue.lock().await;
     let (form, path) = (&form, &path);
     with_id(client, cx, vm.vm_id, |id| async move {
+        identified(cx, vm, id).await?;
         let mut form = form.clone();
         form.push(("newid".into(), id.to_string()));
         let what = format!("clone VM {} to {id}", from.vm_id);

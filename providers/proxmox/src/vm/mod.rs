@@ -14,7 +14,7 @@ mod update;
 
 use serde_json::Value as Json;
 use stead_sdk::value::{Diagnostics, Value};
-use stead_sdk::{Context, Error, Failure, PlanDraft, Resource, async_trait};
+use stead_sdk::{Context, Cut, Error, Failure, PlanDraft, Resource, Resumed, async_trait};
 
 use crate::client::{Client, Guest, Params};
 
@@ -76,6 +76,10 @@ impl Resource for Vm {
 
     async fn delete(client: &Client, prior: Self, cx: &Context) -> Result<(), Error> {
         delete::delete(client, prior, cx).await
+    }
+
+    async fn resume(client: &Client, cut: Cut<Self>, cx: &Context) -> Result<Resumed<Self>, Error> {
+        create::resume(client, cut, cx).await
     }
 
     /// `NODE/VMID`, or the identifier alone.

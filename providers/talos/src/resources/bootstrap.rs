@@ -147,6 +147,8 @@ async fn is_healthy(node: &Node, cx: &Context) -> Result<Poll<()>, Error> {
 impl Resource for MachineBootstrap {
     type Client = Client;
 
+    const REPEATABLE: bool = true;
+
     fn validate(config: &Value) -> Diagnostics {
         let mut found = check_timeouts(config);
         found.extend(check_client_configuration(config));

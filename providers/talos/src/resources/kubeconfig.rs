@@ -143,6 +143,8 @@ fn must_renew(draft: &PlanDraft) -> Result<Option<&'static str>, Diagnostics> {
 impl Resource for ClusterKubeconfig {
     type Client = Client;
 
+    const REPEATABLE: bool = true;
+
     fn validate(config: &Value) -> Diagnostics {
         let mut found = check_timeouts(config);
         let duration = config.get("certificate_renewal_duration");

@@ -46,6 +46,8 @@ impl ImageFactorySchematic {
 impl Resource for ImageFactorySchematic {
     type Client = Client;
 
+    const REPEATABLE: bool = true;
+
     fn validate(config: &Value) -> Diagnostics {
         let text = config.get("schematic");
         let checked = text

@@ -82,6 +82,8 @@ fn adopt(bundle: &SecretsBundle) -> Result<MachineSecretsResource, Error> {
 impl Resource for MachineSecretsResource {
     type Client = Client;
 
+    const REPEATABLE: bool = true;
+
     fn validate(config: &Value) -> Diagnostics {
         let version = config.get("talos_version");
         let checked = version.as_ref().and_then(Value::as_str).map(contract);

@@ -162,6 +162,8 @@ impl MachineConfigurationApply {
 impl Resource for MachineConfigurationApply {
     type Client = Client;
 
+    const REPEATABLE: bool = true;
+
     fn validate(config: &Value) -> Diagnostics {
         plan::validate(config)
     }
