@@ -75,16 +75,23 @@ impl Stack {
         self.command(&all).output().expect("stead runs")
     }
 
-    /// Starts stead on the stack, in its lab; the lab ends with it.
+    /// Starts stead on the stack, in its lab, which ends with it. What both say goes to [`Stack::said`]: nobody reads it meanwhile.
     pub(crate) fn start_in_lab(&self, arguments: &[&str]) -> Child {
+        let output = std::fs::File::create(self.dir.path().join("said")).expect("a file");
+        let errors = output.try_clone().expect("a second handle");
         let chdir = format!("-chdir={}", self.name);
         let mut all = vec!["lab", "exec", "--", env!("CARGO_BIN_EXE_stead"), &chdir];
         all.extend(arguments);
         self.command(&all)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
+            .stdout(output)
+            .stderr(errors)
             .spawn()
             .expect("stead starts")
+    }
+
+    pub(crate) fn said(&self) -> String {
+        let bytes = std::fs::read(self.dir.path().join("said")).expect("the file");
+        String::from_utf8_lossy(&bytes).into_owned()
     }
 
     /// What exists in the lab.

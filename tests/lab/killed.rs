@@ -20,7 +20,7 @@ fn an_apply_that_is_killed_again_and_again_is_finished_by_the_next() {
     let mut random = SEED;
     let mut cut_off = 0;
     for round in 0..ROUNDS {
-        let lab = stack.start_in_lab(&["apply", "-auto-approve"]);
+        let mut lab = stack.start_in_lab(&["apply", "-auto-approve"]);
         let apply = child_of(&lab);
         random = random
             .wrapping_mul(6_364_136_223_846_793_005)
@@ -34,12 +34,12 @@ fn an_apply_that_is_killed_again_and_again_is_finished_by_the_next() {
         }
         // It may have ended by itself.
         let _ = kill(apply, Signal::SIGKILL);
-        let output = lab.wait_with_output().expect("the lab ends");
+        lab.wait().expect("the lab ends");
         cut_off += u64::from(journal.exists());
         assert!(
-            !text(&output).contains("Error:"),
+            !stack.said().contains("Error:"),
             "round {round}\n{}",
-            text(&output)
+            stack.said()
         );
     }
     assert!(
