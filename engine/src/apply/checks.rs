@@ -81,7 +81,7 @@ impl Executor<'_, '_> {
             let id = self.evaluator.id(Object::Checks(module));
             let attempt = self.evaluator.run(id, || {
                 let wanted =
-                    |c: &crate::checks::Checkable| planned.0.get(c).is_some_and(Option::is_some);
+                    |c: &Checkable| planned.0.get(c).is_some_and(Option::is_some);
                 self.evaluator
                     .module_checks(module, Severity::Error, &wanted)
             });
