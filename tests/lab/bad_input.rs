@@ -125,7 +125,7 @@ fn mistakes_in_the_text_are_told_with_their_line() {
         "variable \"node\" {{}}\n{}",
         vm("description = var.node")
     ))
-    .refused(&["main.tf line 1", "TF_VAR_node"]);
+    .refused(&["main.tf line 1", "-var-file"]);
 }
 
 #[test]

@@ -75,14 +75,11 @@ impl Stack {
         self.command(&all).output().expect("stead runs")
     }
 
-    /// Starts stead on the stack, in its lab, which ends with it. What both say goes to [`Stack::said`]: nobody reads it meanwhile.
-    pub(crate) fn start_in_lab(&self, arguments: &[&str]) -> Child {
+    /// Starts the README's command. What it says goes to [`Stack::said`]: nobody reads it meanwhile.
+    pub(crate) fn start_unread(&self) -> Child {
         let output = std::fs::File::create(self.dir.path().join("said")).expect("a file");
         let errors = output.try_clone().expect("a second handle");
-        let chdir = format!("-chdir={}", self.name);
-        let mut all = vec!["lab", "exec", "--", env!("CARGO_BIN_EXE_stead"), &chdir];
-        all.extend(arguments);
-        self.command(&all)
+        self.command(&["bootstrap", self.name, "--lab"])
             .stdout(output)
             .stderr(errors)
             .spawn()

@@ -80,8 +80,7 @@ impl Executor<'_, '_> {
             let planned = &self.plan.checks;
             let id = self.evaluator.id(Object::Checks(module));
             let attempt = self.evaluator.run(id, || {
-                let wanted =
-                    |c: &Checkable| planned.0.get(c).is_some_and(Option::is_some);
+                let wanted = |c: &Checkable| planned.0.get(c).is_some_and(Option::is_some);
                 self.evaluator
                     .module_checks(module, Severity::Error, &wanted)
             });

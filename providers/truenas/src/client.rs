@@ -126,7 +126,17 @@ impl Client {
 
     /// A read: repeated once when the connection was lost under it.
     pub(crate) async fn query(&self, method: &str, id: &Json) -> Result<Option<Json>, Error> {
-        let params = json!([[["id", "=", id]], {}]);
+        self.query_by(method, "id", id).await
+    }
+
+    /// The first entry with a field of this value.
+    pub(crate) async fn query_by(
+        &self,
+        method: &str,
+        field: &str,
+        value: &Json,
+    ) -> Result<Option<Json>, Error> {
+        let params = json!([[[field, "=", value]], {}]);
         let found = match self.call(method, &params).await {
             Err(error) if error.is_transient() => self.call(method, &params).await?,
             other => other?,

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value as Json, json};
 use stead_sdk::value::Value;
-use stead_sdk::{Context, Error, Failure, Resource, async_trait};
+use stead_sdk::{Context, Cut, Error, Failure, Resource, Resumed, async_trait};
 
 use crate::client::Client;
 
@@ -145,6 +145,21 @@ impl Resource for NfsShare {
             .into());
         }
         Ok(NfsShare::read_entry(&entry))
+    }
+
+    /// The appliance names a share; what it exports says which one is ours.
+    async fn resume(
+        client: &Client,
+        cut: Cut<Self>,
+        _cx: &Context,
+    ) -> Result<Resumed<Self>, Error> {
+        let path = json!(cut.planned.path);
+        let entry = client.query_by("sharing.nfs.query", "path", &path).await?;
+        Ok(match entry.map(|entry| NfsShare::read_entry(&entry)) {
+            None => Resumed::Absent,
+            Some(found) if cut.is_met_by(&found) => Resumed::Complete(found),
+            Some(_) => Resumed::Unknown,
+        })
     }
 
     async fn read(client: &Client, prior: Self, _cx: &Context) -> Result<Option<Self>, Error> {
