@@ -2,7 +2,9 @@
 
 use jiff::Timestamp;
 use stead_sdk::value::{Diagnostic, Diagnostics, Path, Sensitive, Value};
-use stead_sdk::{Context, Error, Failure, PlanDraft, Resource, ResourceSchema, async_trait, codec};
+use stead_sdk::{
+    Context, Cut, Error, Failure, PlanDraft, Resource, ResourceSchema, Resumed, async_trait, codec,
+};
 
 use crate::common::{self, Phase, Tags, Timeouts, bounded};
 use crate::error::ApiError;
@@ -233,6 +235,19 @@ impl Resource for Secret {
         let value = planned.wanted(config)?;
         let stored = planned.set(client, &vault, &value, cx).await?;
         Ok(planned.filled(stored))
+    }
+
+    /// The vault names a version; the secret is ours when its newest version holds what was to be stored.
+    async fn resume(client: &Client, cut: Cut<Self>, cx: &Context) -> Result<Resumed<Self>, Error> {
+        let cx = &bounded(cx, cut.planned.timeouts.as_ref(), Phase::Read)?;
+        let uri = client.vault_uri(&cut.planned.key_vault_id, cx).await?;
+        let stored = client.vault(&uri, cx)?.get(&cut.planned.name, "").await?;
+        let found = stored.map(|stored| cut.planned.clone().filled(stored));
+        Ok(match found {
+            None => Resumed::Absent,
+            Some(found) if cut.is_met_by(&found) => Resumed::Complete(found),
+            Some(_) => Resumed::Unknown,
+        })
     }
 
     async fn read(client: &Client, prior: Self, cx: &Context) -> Result<Option<Self>, Error> {

@@ -113,6 +113,13 @@ impl Resource for MappingPci {
         })
     }
 
+    fn named(&self) -> Option<Self> {
+        Some(MappingPci {
+            id: self.name.clone(),
+            ..self.clone()
+        })
+    }
+
     async fn read(client: &Client, prior: Self, cx: &Context) -> Result<Option<Self>, Error> {
         let what = format!("read the PCI mapping {}", prior.id);
         let found = match client
