@@ -14,8 +14,9 @@ pub struct Decimal {
     pub exponent: i64,
 }
 
-/// Decimal exponents beyond this are no numbers that anyone means; reading them exactly would only take time.
-const MAX_DECIMAL_EXPONENT: i64 = 100_000;
+/// Decimal exponents beyond this are no numbers that anyone means; reading them exactly would only take time. What a number is
+/// printed as has fewer digits.
+const MAX_DECIMAL_EXPONENT: i64 = 400_000;
 /// Powers of two up to this are expanded in full without much ado.
 const SMALL_EXPONENT: u64 = 2048;
 
@@ -61,7 +62,10 @@ pub(super) fn parse(text: &str) -> Option<Number> {
     if !digits.is_zero() && (ten.abs() > MAX_DECIMAL_EXPONENT || two.abs() > MAX_DECIMAL_EXPONENT) {
         return None;
     }
-    Some(scaled(negative, digits, ten, two))
+    let is_zero = digits.is_zero();
+    // What is too great or too small is refused, and not taken for something else.
+    let number = scaled(negative, digits, ten, two);
+    (!number.is_infinite() && number.is_zero() == is_zero).then_some(number)
 }
 
 fn parse_exponent(text: &str) -> Option<i64> {

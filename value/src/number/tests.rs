@@ -176,5 +176,12 @@ fn far_exponents_are_short() {
         assert_eq!(digits, given.trim_end_matches('0'), "{text}");
         assert_eq!(Number::parse(&number.to_string()), Some(number), "{text}");
     }
-    assert!(Number::parse("1e100001").is_none());
+    let quotient = Number::parse("99999818.9")
+        .unwrap()
+        .checked_div(&Number::parse("99999999E99999").unwrap())
+        .unwrap();
+    assert_eq!(Number::parse(&quotient.to_string()), Some(quotient));
+    for text in ["1e400001", "1e-400001", "1e399999", "-1e-399999"] {
+        assert!(Number::parse(text).is_none(), "{text}");
+    }
 }

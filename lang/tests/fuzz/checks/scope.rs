@@ -196,11 +196,10 @@ pub(super) fn schema() -> Block {
         optional: true,
         ..Attribute::new(ty)
     };
-    let attributes = BTreeMap::from([
+    let mut attributes = BTreeMap::from([
         ("a".into(), attribute(Type::String)),
         ("b".into(), attribute(Type::list(Type::Number))),
         ("c".into(), attribute(Type::set(Type::String))),
-        ("d".into(), attribute(Type::Dynamic)),
         ("e".into(), attribute(Type::map(Type::Bool))),
     ]);
     let block = |nesting| NestedBlock {
@@ -220,9 +219,12 @@ pub(super) fn schema() -> Block {
         ("i", Nesting::Set),
         ("j", Nesting::Map),
     ];
+    // With one of these in a list of blocks, its type is as open as the attribute's.
+    let blocks = nestings.map(|(name, n)| (name.into(), block(n))).into();
+    attributes.insert("d".into(), attribute(Type::Dynamic));
     Block {
-        attributes: attributes.clone(),
-        blocks: nestings.map(|(name, n)| (name.into(), block(n))).into(),
+        attributes,
+        blocks,
         ..Block::default()
     }
 }
