@@ -31,6 +31,8 @@ def main():
         (ROOT / "fuzz/corpus" / target).mkdir(parents=True, exist_ok=True)
         for file in (ROOT / "lang/tests/fuzz" / target).iterdir():
             seed(target, file.read_bytes())
+        for text in json.loads((ROOT / f"lang/tests/fuzz/{target}.json").read_text()):
+            seed(target, text)
     for file in ROOT.glob("lang/tests/**/*.tf"):
         by_name(file.name, file.read_text(errors="replace"))
     for file in ROOT.glob("tests/commands/differential/**/*.case"):
