@@ -463,6 +463,10 @@ def run_seed(options, seed):
     if any(defect(e) for step in expected for e in step.get("errors", [])):
         shutil.rmtree(folder)
         return seed, expected, []
+    # A mistake in a condition makes Terraform evaluate the message beside it without any names: 'There is no variable named "var"'.
+    for step in expected:
+        if len(step.get("errors", [])) > 1:
+            step["errors"] = [e for e in step["errors"] if e != "Unknown variable"]
     diff = differences(without_text(stable(expected)), without_text(stable(found)))
     if diff:
         (folder / "REPORT").write_text("\n".join(diff) + "\n\n" + "\n=======\n".join(s["text"] for s in expected) + "\n#######\n" + "\n=======\n".join(s["text"] for s in found))
