@@ -139,7 +139,9 @@ fn add_new(found: &mut Diagnostics, evaluated: Diagnostics) {
     let told = found.has_errors();
     for diagnostic in evaluated {
         // What refers to itself has been found already.
-        if told && diagnostic.summary.starts_with("Cycle: ") && !diagnostic.summary.contains(',') {
+        let of_itself = diagnostic.summary == "Self-referential block"
+            || diagnostic.summary.starts_with("Cycle: ") && !diagnostic.summary.contains(',');
+        if told && of_itself {
             continue;
         }
         if diagnostic.subject.is_none() || seen.insert(key(&diagnostic)) {
