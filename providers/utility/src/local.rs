@@ -368,7 +368,7 @@ macro_rules! file_resource {
                 Ok(kept.then_some(prior))
             }
 
-            /// A file that was being written is whole or is written again: it has no other name than the one that was planned.
+            /// A file that was being written is there under the name that was planned, or it is not.
             async fn resume(
                 _client: &(),
                 cut: Cut<Self>,
@@ -376,15 +376,19 @@ macro_rules! file_resource {
             ) -> Result<Resumed<Self>, Error> {
                 let planned = cut.planned;
                 let bytes = planned.bytes().await?;
-                if is_as_written(&planned.filename, &sha1_of(&bytes)).await? {
-                    Ok(Resumed::Complete(with_checksums!(
-                        planned,
-                        &bytes,
-                        $kind {}
-                    )))
-                } else {
-                    Ok(Resumed::Absent)
-                }
+                let there = match fs::read(&planned.filename).await {
+                    Ok(there) => there,
+                    Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+                        return Ok(Resumed::Absent);
+                    }
+                    Err(e) => return Err(file_error("read", &planned.filename, &e)),
+                };
+                let file = with_checksums!(planned, &there, $kind {});
+                // What was cut off in the midst of writing is there as well.
+                Ok(match there == bytes {
+                    true => Resumed::Complete(file),
+                    false => Resumed::Unfit(file),
+                })
             }
 
             async fn delete(_client: &(), prior: Self, _cx: &Context) -> Result<(), Error> {
