@@ -1,5 +1,7 @@
 //! Reading a state, and saying what a run that was cut off had left.
 
+use std::io::Write as _;
+
 use stead_state::journal::{Intent, Settlement};
 use stead_state::{Error, LocalState, State};
 
@@ -16,7 +18,8 @@ pub(crate) fn read(file: &mut LocalState) -> Result<Option<State>> {
         other => other.into(),
     })?;
     if let Some(settlement) = file.take_settlement().filter(|s| !s.is_silent()) {
-        eprintln!("{}", tell(&settlement));
+        // Nobody may be there to read it.
+        let _ = writeln!(std::io::stderr(), "{}", tell(&settlement));
     }
     Ok(state)
 }

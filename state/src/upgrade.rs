@@ -287,9 +287,9 @@ fn upgrade_output(old: Json) -> Json {
 
 /// A collection where all elements are of one type.
 fn simplified(value: &Json) -> Json {
-    let alike = |types: &[Json]| match types.split_first() {
-        Some((first, rest)) if rest.iter().all(|ty| ty == first) => true,
-        _ => false,
+    let alike = |types: &[Json]| {
+        let first = types.split_first();
+        first.is_some_and(|(first, rest)| rest.iter().all(|ty| ty == first))
     };
     match value {
         Json::Array(items) => {

@@ -129,7 +129,7 @@ impl<'a> Surrounding<'a> {
                 self.know(name, None);
                 Some(self.file_variable(expr, outputs, diagnostics))
             }
-            None => self.from_outside(name, diagnostics),
+            None => self.given_outside(name, diagnostics),
         };
         self.know(name, found.clone());
         found
@@ -147,7 +147,7 @@ impl<'a> Surrounding<'a> {
     ) -> GivenVariable {
         let mut variables = BTreeMap::new();
         for name in variables_of(expr) {
-            let found = self.from_outside(&name, diagnostics);
+            let found = self.given_outside(&name, diagnostics);
             if let Some(given) = found.or_else(|| self.get(&name, outputs, diagnostics)) {
                 variables.insert(name, given.value);
             }
@@ -163,7 +163,7 @@ impl<'a> Surrounding<'a> {
         given(evaluation.value, Some(expr.range()))
     }
 
-    fn from_outside(
+    fn given_outside(
         &self,
         name: &Arc<str>,
         diagnostics: &mut Diagnostics,

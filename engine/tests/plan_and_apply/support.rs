@@ -436,6 +436,7 @@ impl Stand {
             CancellationToken::new(),
         )
         .await
+        .map_err(|unplanned| unplanned.diagnostics)
     }
 
     pub(crate) async fn apply(&mut self, stack: &str, mode: PlanMode) -> Applied {

@@ -3,6 +3,7 @@
 mod checks;
 mod nesting;
 
+use std::io::Write as _;
 use std::path::Path;
 
 use checks::{expression, json, native, tfvars};
@@ -35,7 +36,7 @@ fn nothing_that_was_found_is_found_again() {
             let path = entry.unwrap().path();
             let bytes = std::fs::read(&path).unwrap();
             let text = String::from_utf8_lossy(&bytes);
-            println!("{}", path.display());
+            writeln!(std::io::stderr(), "{}", path.display()).unwrap();
             tfvars(&bytes);
             native(&text);
             json(&text);
