@@ -101,27 +101,29 @@ impl DiskFile for RealFile {
 }
 
 /// Puts a file in the place of another so that a reader, and whoever comes after a crash, finds the old one or the new one whole.
-/// `before` sees the new file when it is safe, just before it takes the name.
+/// `before` sees the new file when it is safe, just before it takes the name. Gives the file, still open.
 pub(crate) fn replace(
     disk: &dyn Disk,
     path: &Path,
     bytes: &[u8],
     before: impl FnOnce(&dyn DiskFile) -> io::Result<()>,
-) -> io::Result<()> {
+) -> io::Result<Box<dyn DiskFile>> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let temporary = path.with_file_name(format!(".{name}.{}", uuid::Uuid::new_v4().simple()));
     let written = disk.create(&temporary).and_then(|mut file| {
         file.write_all(bytes)?;
         file.sync()?;
         before(&*file)?;
-        disk.rename(&temporary, path)
+        disk.rename(&temporary, path)?;
+        Ok(file)
     });
     if written.is_err() {
         // The error that matters is the first one.
         let _ = disk.remove(&temporary);
     }
-    written?;
-    disk.sync_folder(folder_of(path))
+    let file = written?;
+    disk.sync_folder(folder_of(path))?;
+    Ok(file)
 }
 
 /// The folder that a file lies in.

@@ -27,6 +27,8 @@ pub enum Error {
     },
     #[error("another command is writing the journal {}", path.display())]
     JournalBusy { path: PathBuf },
+    #[error("the journal {} is of a run that was cut off, and this command did not read the state that it belongs to: run `stead plan` on that state first", path.display())]
+    JournalUnsettled { path: PathBuf },
     #[error("the state is locked by another command")]
     Locked {
         path: PathBuf,

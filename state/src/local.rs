@@ -31,6 +31,8 @@ pub struct LocalState {
     backed_up: bool,
     /// How long a journal's records gather before they are synced.
     group: Duration,
+    /// The state and the journal beside it have been read together.
+    settled: bool,
     /// What the last reading found of a run that was cut off.
     settlement: Option<Settlement>,
     /// Objects that may exist and that neither the state nor the journal can name.
@@ -53,6 +55,7 @@ impl LocalState {
             seen: None,
             backed_up: false,
             group: GROUP,
+            settled: false,
             settlement: None,
             in_doubt: Vec::new(),
         }
@@ -126,10 +129,12 @@ impl LocalState {
 
     /// Settles the journal of a run that was cut off. One that is being written is left alone.
     fn settle(&mut self, state: Option<State>) -> Result<Option<State>> {
+        self.in_doubt.clear();
         let path = journal_path(&self.path);
         if is_locked(&path).map_err(Error::io("looking at", &path))? {
             return Ok(state);
         }
+        self.settled = true;
         let found = self.disk.read(&path).map_err(Error::io("reading", &path))?;
         let Some(bytes) = found else {
             return Ok(state);
@@ -167,13 +172,8 @@ impl LocalState {
             return self.remove_journal(&path);
         }
         // Dropping it leaves it to the next command.
-        Journal::begin(
-            Arc::clone(&self.disk),
-            path,
-            self.header(run),
-            in_doubt,
-            self.group,
-        )?;
+        let header = self.header(run);
+        Journal::begin(&*self.disk, path, header, in_doubt, self.group)?;
         Ok(())
     }
 
@@ -209,15 +209,15 @@ impl LocalState {
         if is_locked(&path).map_err(Error::io("looking at", &path))? {
             return Err(Error::JournalBusy { path });
         }
+        if !self.settled {
+            let found = self.disk.read(&path).map_err(Error::io("reading", &path))?;
+            if found.is_some() {
+                return Err(Error::JournalUnsettled { path });
+            }
+        }
         self.in_doubt = in_doubt;
         let header = self.header(run);
-        Journal::begin(
-            Arc::clone(&self.disk),
-            path,
-            header,
-            &self.in_doubt,
-            self.group,
-        )
+        Journal::begin(&*self.disk, path, header, &self.in_doubt, self.group)
     }
 
     /// The last write of a run with a journal: the journal is gone when the state is safe.
@@ -225,9 +225,13 @@ impl LocalState {
     /// # Errors
     /// When the state cannot be written; then the journal stays, and the next command takes what it says.
     pub fn write_last(&mut self, state: &mut State, journal: Journal) -> Result<()> {
-        self.checkpoint(state, &journal)?;
+        match self.checkpoint(state, &journal) {
+            // Where the journal cannot be written any more, the state may be.
+            Err(Error::Journal { .. }) => self.write(state)?,
+            written => written?,
+        }
         let run = journal.run().clone();
-        journal.finish()?;
+        drop(journal);
         self.keep_doubts(&self.in_doubt, run)
     }
 
@@ -381,12 +385,13 @@ impl LocalState {
             .make_folder(folder)
             .map_err(Error::io("making the folder", folder))?;
         let lock = &mut self.lock;
-        disk::replace(&*self.disk, &self.path, bytes, |file| {
+        let replaced = disk::replace(&*self.disk, &self.path, bytes, |file| {
             match (lock, file.os_file()) {
                 (Some(lock), Some(file)) => lock.extend(file.try_clone()?),
                 _ => Ok(()),
             }
-        })
-        .map_err(Error::io("replacing", &self.path))
+        });
+        replaced.map_err(Error::io("replacing", &self.path))?;
+        Ok(())
     }
 }

@@ -118,10 +118,10 @@ fn upgrade(old: Old, version: u64) -> Result<Json, String> {
 }
 
 fn module_address(path: &[String]) -> Result<String, String> {
-    let Some((root, names)) = path.split_first().filter(|(root, _)| *root == "root") else {
-        return Err(format!("state contains invalid module path {path:?}"));
+    let names = match path {
+        [root, names @ ..] if root == "root" => names,
+        _ => return Err(format!("state contains invalid module path {path:?}")),
     };
-    let _ = root;
     let identifier = |name: &str| {
         let mut chars = name.chars();
         chars.next().is_some_and(|c| c.is_alphabetic() || c == '_')

@@ -46,7 +46,7 @@ struct OutputV4 {
     sensitive: bool,
 }
 
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Serialize, Deserialize)]
 pub(crate) struct ResourceV4 {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     module: String,
@@ -77,7 +77,7 @@ impl ModeV4 {
     }
 }
 
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Serialize, Deserialize)]
 pub(crate) struct InstanceV4 {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     index_key: Option<Json>,

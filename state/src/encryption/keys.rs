@@ -86,17 +86,6 @@ pub enum ProviderKind {
     Static(Secret),
     /// A command that speaks OpenTofu's protocol of external key providers.
     External(Vec<String>),
-    /// Keys that a service wraps.
-    Service(Arc<dyn Service>),
-}
-
-/// A key provider that lives elsewhere: it wraps and unwraps keys.
-pub trait Service: fmt::Debug + Send + Sync {
-    /// The key that goes with metadata (JSON). An error's text holds no secret.
-    fn open(&self, metadata: &[u8]) -> Result<Key, String>;
-
-    /// A key to seal with, and its metadata.
-    fn seal(&self) -> Result<(Key, Vec<u8>), String>;
 }
 
 /// Keys from a passphrase.
@@ -210,7 +199,6 @@ impl KeyProvider {
                                 .ok_or("the external command gave no decryption key".into())
                         })
                     }
-                    ProviderKind::Service(service) => service.open(metadata),
                 };
                 key.map_err(failed)
             }
@@ -231,7 +219,6 @@ impl KeyProvider {
                             Ok((key, metadata))
                         })
                     }
-                    ProviderKind::Service(service) => service.seal(),
                 }
                 .map_err(failed)?;
                 match made.insert(self.metadata_key.clone(), metadata) {

@@ -18,7 +18,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Serialize};
 
 pub use keys::{
-    Hash, Key, KeyProvider, KeySource, Passphrase, Pbkdf2, ProviderKind, Purpose, Secret, Service,
+    Hash, Key, KeyProvider, KeySource, Passphrase, Pbkdf2, ProviderKind, Purpose, Secret,
 };
 pub use method::Method;
 

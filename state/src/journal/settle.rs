@@ -211,6 +211,8 @@ impl Unfinished {
         }
         for (_, (intent, known)) in self.open {
             match (&intent.doubt, known) {
+                // It is recorded after all: the end of the operation is all that the journal lacks.
+                (Doubt::Create { .. }, None) if state.current(&intent.address).is_some() => {}
                 (Doubt::Create { .. }, None) => settlement.unknown.push(intent),
                 (Doubt::Create { .. }, Some(object)) => {
                     note_created(state, &intent, object, &mut settlement);

@@ -9,7 +9,7 @@ use stead_value::addr::ResourceInstance;
 use tokio::sync::watch;
 
 use super::record::{self, Header, Intent, Record, Run};
-use crate::disk::{Disk, DiskFile, folder_of};
+use crate::disk::{self, Disk, DiskFile};
 use crate::lock::lock_file;
 use crate::{Error, InstanceObjects, Object, ProviderConfigRef, Result, v4};
 
@@ -20,13 +20,11 @@ pub(crate) const GROUP: Duration = Duration::from_millis(5);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Operation(u64);
 
-/// A journal that is being written. Dropping it leaves the file for the next command to settle; [`Journal::finish`] removes it.
+/// A journal that is being written. Dropping it leaves the file for the next command to settle.
 #[derive(Debug)]
 pub struct Journal {
     handle: JournalHandle,
     thread: Option<JoinHandle<()>>,
-    path: PathBuf,
-    disk: Arc<dyn Disk>,
     run: Run,
 }
 
@@ -70,7 +68,7 @@ impl Journal {
     /// # Errors
     /// When it cannot be written, or another process is writing it.
     pub(crate) fn begin(
-        disk: Arc<dyn Disk>,
+        disk: &dyn Disk,
         path: PathBuf,
         header: Header,
         in_doubt: &[Intent],
@@ -82,26 +80,12 @@ impl Journal {
             lines.extend(line(&Record::intent(operation, intent), &path)?);
         }
         // Whole or not at all: what an older journal says in doubt must not be lost between the two.
-        let mut open = None;
-        let temporary = path.with_extension("journal.new");
-        let begun = disk.create(&temporary).and_then(|mut file| {
-            file.write_all(&lines)?;
-            file.sync()?;
-            if let Some(os_file) = file.os_file() {
-                lock_file(os_file)?;
-            }
-            disk.rename(&temporary, &path)?;
-            disk.sync_folder(folder_of(&path))?;
-            open = Some(file);
-            Ok(())
-        });
-        begun.map_err(Error::io("beginning the journal", &path))?;
-        let Some(file) = open else {
-            unreachable!("a journal that was begun has a file")
-        };
+        let locked = |file: &dyn DiskFile| file.os_file().map_or(Ok(()), lock_file);
+        let file = disk::replace(disk, &path, &lines, locked)
+            .map_err(Error::io("beginning the journal", &path))?;
         let records = 1 + in_doubt.len() as u64;
         let shared = Arc::new(Shared {
-            path: path.clone(),
+            path,
             queue: Mutex::new(Queue {
                 bytes: Vec::new(),
                 records,
@@ -119,22 +103,16 @@ impl Journal {
                 let shared = Arc::clone(&shared);
                 move || shared.write(file, group)
             })
-            .map_err(Error::io("starting to write the journal", &path))?;
+            .map_err(Error::io("starting to write the journal", &shared.path))?;
         Ok(Journal {
             handle: JournalHandle(shared),
             thread: Some(thread),
-            path,
-            disk,
             run,
         })
     }
 
     pub fn handle(&self) -> JournalHandle {
         self.handle.clone()
-    }
-
-    pub fn path(&self) -> &Path {
-        &self.path
     }
 
     pub(crate) fn run(&self) -> &Run {
@@ -149,29 +127,16 @@ impl Journal {
             .append(&Record::Checkpoint { serial, digest })?;
         self.handle.0.wait(number)
     }
+}
 
-    /// The state holds everything: removes the journal.
-    pub(crate) fn finish(mut self) -> Result<()> {
-        self.close();
-        self.disk
-            .remove(&self.path)
-            .and_then(|()| self.disk.sync_folder(folder_of(&self.path)))
-            .map_err(Error::io("removing", &self.path))
-    }
-
-    fn close(&mut self) {
+impl Drop for Journal {
+    fn drop(&mut self) {
         self.handle.0.lock().closing = true;
         self.handle.0.wake.notify_all();
         if let Some(thread) = self.thread.take() {
             // It cannot panic; and what it wrote is safe in any case.
             let _ = thread.join();
         }
-    }
-}
-
-impl Drop for Journal {
-    fn drop(&mut self) {
-        self.close();
     }
 }
 

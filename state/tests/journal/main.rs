@@ -270,18 +270,22 @@ fn every_fault_at_every_step_of_the_disk() {
     assert!(tried > 500, "{tried}");
 }
 
+/// A new state at a path, and the journal of a run on it.
+fn begun(path: &Path) -> (State, Journal) {
+    let mut local = LocalState::at(path);
+    let mut state = State::new();
+    local.write(&mut state).expect("written");
+    let journal = local.begin_journal(Run::default(), Vec::new());
+    (state, journal.expect("begun"))
+}
+
 /// The journal's own bytes, damaged in every place: the state is never lost, and nothing ends the process.
 #[test]
 fn a_damaged_journal_is_kept_and_named() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("terraform.tfstate");
     let journal_path = stead_state::journal::journal_path(&path);
-    let mut local = LocalState::at(&path);
-    let mut state = State::new();
-    local.write(&mut state).expect("written");
-    let journal = local
-        .begin_journal(Run::default(), Vec::new())
-        .expect("begun");
+    let (mut state, journal) = begun(&path);
     let mut world = World::new();
     for number in 0..3 {
         create(&journal, &mut state, &mut world, number, true).expect("made");
@@ -322,12 +326,7 @@ fn a_damaged_journal_is_kept_and_named() {
 fn a_journal_that_is_being_written_is_left_alone() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("terraform.tfstate");
-    let mut local = LocalState::at(&path);
-    let mut state = State::new();
-    local.write(&mut state).expect("written");
-    let journal = local
-        .begin_journal(Run::default(), Vec::new())
-        .expect("begun");
+    let (mut state, journal) = begun(&path);
     let mut world = World::new();
     create(&journal, &mut state, &mut world, 1, false).expect("made");
     let mut other = LocalState::at(&path);
@@ -349,12 +348,7 @@ fn a_journal_that_is_being_written_is_left_alone() {
 fn a_state_that_somebody_else_has_written_since_keeps_its_word() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("terraform.tfstate");
-    let mut local = LocalState::at(&path);
-    let mut state = State::new();
-    local.write(&mut state).expect("written");
-    let journal = local
-        .begin_journal(Run::default(), Vec::new())
-        .expect("begun");
+    let (mut state, journal) = begun(&path);
     let mut world = World::new();
     for number in 1..3 {
         create(&journal, &mut state, &mut world, number, false).expect("made");
@@ -382,4 +376,28 @@ fn a_state_that_somebody_else_has_written_since_keeps_its_word() {
         (address(1), Some("1"))
     );
     assert!(settlement.kept.expect("a copy").exists());
+}
+
+/// A run that did not read the state beside which a journal lies must not take the journal's place.
+#[test]
+fn a_journal_that_was_not_read_is_not_replaced() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("terraform.tfstate");
+    let (mut state, journal) = begun(&path);
+    let mut world = World::new();
+    create(&journal, &mut state, &mut world, 1, false).expect("made");
+    drop(journal);
+    let elsewhere = folder.path().join("elsewhere.tfstate");
+    let mut other = LocalState::at(&path).with_source(elsewhere);
+    assert!(other.read().expect("nothing there").is_none());
+    let refused = other.begin_journal(Run::default(), Vec::new());
+    assert!(matches!(
+        refused,
+        Err(stead_state::Error::JournalUnsettled { .. })
+    ));
+    let found = LocalState::at(&path)
+        .read()
+        .expect("read")
+        .expect("a state");
+    assert_eq!(recorded(&found), BTreeMap::from([(1, Some(0))]));
 }
