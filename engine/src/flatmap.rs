@@ -12,13 +12,16 @@ use stead_value::schema::{Block, Nesting};
 const UNKNOWN: &str = "74D93920-ED26-11E3-AC10-0800200C9A66";
 
 /// The attributes as an object of the schema's shape; what the map lacks is null.
-pub(crate) fn expand(flat: &Json, block: &Block) -> Json {
+///
+/// # Errors
+/// A text that is no value of its attribute's type.
+pub(crate) fn expand(flat: &Json, block: &Block) -> Result<Json, String> {
     let texts = flat.as_object().into_iter().flatten();
     let texts: BTreeMap<&str, &str> = texts
         .filter_map(|(name, text)| Some((name.as_str(), text.as_str()?)))
         .collect();
     let flat = Flat(texts);
-    let mut whole = flat.value("", &block.value_type());
+    let mut whole = flat.value("", &block.value_type())?;
     // Blocks are never null: there are none of them.
     for (name, nested) in &block.blocks {
         if let Some(value @ Json::Null) = whole.get_mut(&**name)
@@ -27,14 +30,14 @@ pub(crate) fn expand(flat: &Json, block: &Block) -> Json {
             *value = Json::Array(Vec::new());
         }
     }
-    whole
+    Ok(whole)
 }
 
 struct Flat<'a>(BTreeMap<&'a str, &'a str>);
 
 impl Flat<'_> {
     /// The value at a key; of what is in it, the keys begin with that and a dot.
-    fn value(&self, key: &str, ty: &Type) -> Json {
+    fn value(&self, key: &str, ty: &Type) -> Result<Json, String> {
         let within = |name: &str| {
             if key.is_empty() {
                 name.to_owned()
@@ -42,30 +45,32 @@ impl Flat<'_> {
                 format!("{key}.{name}")
             }
         };
-        match ty {
+        let unsuitable =
+            |text: &str| format!("{key} is {text:?}, which is no {}", ty.friendly_name());
+        Ok(match ty {
             Type::Object(object) => {
                 let attributes = object.attributes.iter();
                 let attributes: Map<String, Json> = attributes
-                    .map(|(name, ty)| (name.to_string(), self.value(&within(name), ty)))
-                    .collect();
+                    .map(|(name, ty)| Ok((name.to_string(), self.value(&within(name), ty)?)))
+                    .collect::<Result<_, String>>()?;
                 attributes.into()
             }
             Type::Map(element) => {
                 if self.text(&within("%")).is_none() {
-                    return Json::Null;
+                    return Ok(Json::Null);
                 }
                 let primitive = matches!(**element, Type::String | Type::Number | Type::Bool);
                 let names = self.names(&within(""), primitive);
                 let entries: Map<String, Json> = names
                     .into_iter()
                     .filter(|name| *name != "%")
-                    .map(|name| (name.to_owned(), self.value(&within(name), element)))
-                    .collect();
+                    .map(|name| Ok((name.to_owned(), self.value(&within(name), element)?)))
+                    .collect::<Result<_, String>>()?;
                 entries.into()
             }
             Type::List(element) | Type::Set(element) => {
                 if self.text(&within("#")).is_none() {
-                    return Json::Null;
+                    return Ok(Json::Null);
                 }
                 let names = self.names(&within(""), false);
                 let mut names: Vec<&str> = names.into_iter().filter(|name| *name != "#").collect();
@@ -74,26 +79,31 @@ impl Flat<'_> {
                 let items = names.into_iter();
                 items
                     .map(|name| self.value(&within(name), element))
-                    .collect()
+                    .collect::<Result<_, _>>()?
             }
             Type::Tuple(types) => {
                 let items = types.iter().enumerate();
                 items
                     .map(|(i, ty)| self.value(&within(&i.to_string()), ty))
-                    .collect()
+                    .collect::<Result<_, _>>()?
             }
             Type::String => self.text(key).map_or(Json::Null, Json::from),
             Type::Bool => match self.text(key) {
                 Some("true" | "1") => true.into(),
                 Some("false" | "0") => false.into(),
-                _ => Json::Null,
+                // An empty text stood for nothing.
+                None | Some("") => Json::Null,
+                Some(other) => return Err(unsuitable(other)),
             },
-            Type::Number => match self.text(key).map(serde_json::from_str) {
-                Some(Ok(number @ Json::Number(_))) => number,
-                _ => Json::Null,
+            Type::Number => match self.text(key).filter(|text| !text.is_empty()) {
+                None => Json::Null,
+                Some(text) => match serde_json::from_str(text) {
+                    Ok(number @ Json::Number(_)) => number,
+                    _ => return Err(unsuitable(text)),
+                },
             },
             Type::Dynamic => Json::Null,
-        }
+        })
     }
 
     fn text(&self, key: &str) -> Option<&str> {
@@ -157,7 +167,7 @@ mod tests {
         .into_iter()
         .collect();
         assert_eq!(
-            Flat(flat).value("", &ty),
+            Flat(flat).value("", &ty).expect("values"),
             json!({
                 "id": "i", "n": 1.5, "b": true, "none": null,
                 "tags": {"a.b": "dotted", "c": "d"},
@@ -167,5 +177,16 @@ mod tests {
                 "later": null,
             })
         );
+    }
+
+    #[test]
+    fn a_text_that_is_no_value_of_its_type_is_refused() {
+        let value = |text, ty| Flat(BTreeMap::from([("a", text)])).value("a", &ty);
+        assert_eq!(
+            value("many", Type::Number),
+            Err("a is \"many\", which is no number".into())
+        );
+        assert!(value("yes", Type::Bool).is_err());
+        assert_eq!(value("", Type::Number), Ok(Json::Null));
     }
 }

@@ -57,7 +57,12 @@ pub(crate) fn decode(
             )
         })?;
     if object.is_flat {
-        json = crate::flatmap::expand(&json, &schema.block);
+        json = crate::flatmap::expand(&json, &schema.block).map_err(|e| {
+            Diagnostic::error(
+                "Malformed state",
+                format!("The attributes of a {type_name}: {e}."),
+            )
+        })?;
     }
     if object.schema_version > schema.version {
         return Err(Diagnostic::error(

@@ -19,12 +19,13 @@ impl Marks {
     pub const DEPRECATED: Marks = Marks(u64::MAX << Marks::FIRST_DEPRECATED);
     const FIRST_DEPRECATED: u32 = 8;
 
-    /// On its way out, as the author of a module says. Who makes values knows by the number what is deprecated; the numbers
-    /// from 55 on are taken for one.
+    /// The number that stands for every number from here on: there are so many marks and no more.
+    pub const LAST_DEPRECATION: usize = (u64::BITS - 1 - Marks::FIRST_DEPRECATED) as usize;
+
+    /// On its way out, as the author of a module says. Who makes values knows by the number what is deprecated, up to
+    /// [`Marks::LAST_DEPRECATION`].
     pub fn deprecated(number: usize) -> Marks {
-        let last = u64::BITS - 1 - Marks::FIRST_DEPRECATED;
-        let number = u32::try_from(number).map_or(last, |n| n.min(last));
-        Marks(1 << (Marks::FIRST_DEPRECATED + number))
+        Marks(1 << (Marks::FIRST_DEPRECATED as usize + number.min(Marks::LAST_DEPRECATION)))
     }
 
     /// The numbers of what is deprecated.

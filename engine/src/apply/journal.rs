@@ -36,6 +36,7 @@ impl Executor<'_, '_> {
         &self,
         change: &ResourceChange,
         schema: &Arc<Schema>,
+        sensitive: &[stead_value::Path],
         deposed: Option<String>,
     ) -> Option<Note> {
         let journal = self.journal.clone()?;
@@ -50,7 +51,7 @@ impl Executor<'_, '_> {
                 address: change.address.clone(),
                 provider: change.provider.clone(),
                 schema: Arc::clone(schema),
-                sensitive: change.after.marked_paths(Marks::SENSITIVE),
+                sensitive: sensitive.to_vec(),
                 dependencies: change.dependencies.clone(),
                 create_before_destroy: change.create_before_destroy,
             }),

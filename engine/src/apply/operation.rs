@@ -242,7 +242,7 @@ impl Executor<'_, '_> {
             Op::DeleteDeposed { change } => self.deposed.get(&change).cloned(),
             _ => change.deposed.clone(),
         };
-        let note = self.note(change, schema, deposed);
+        let note = self.note(change, schema, &[], deposed);
         let flight = Flight::new(
             index,
             Action::Delete,
@@ -318,7 +318,7 @@ impl Executor<'_, '_> {
         }
         let ((config, _), (prior, _)) = (config.unmark_deep(), prior.unmark_deep());
         let (planned, _) = change.after.clone().unmark_deep();
-        let note = self.note(change, &schema, None);
+        let note = self.note(change, &schema, &sensitive, None);
         let write = Write {
             access,
             note,

@@ -103,7 +103,15 @@ impl Scope for EvalScope<'_, '_> {
     }
 
     fn deprecation(&self, number: usize) -> Option<Deprecation> {
-        self.evaluator.deprecations.borrow().get(number).cloned()
+        let all = self.evaluator.deprecations.borrow();
+        if number < Marks::LAST_DEPRECATION || all.len() <= Marks::LAST_DEPRECATION + 1 {
+            return all.get(number).cloned();
+        }
+        // It stands for several, and no one can say which: better no author's words than another's.
+        Some(Deprecation {
+            message: "The value comes from a deprecated output.".into(),
+            origin: "one of the many deprecated outputs of this configuration".into(),
+        })
     }
 
     fn provider_function(

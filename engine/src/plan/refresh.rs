@@ -108,6 +108,12 @@ impl Planner<'_, '_> {
         if !asked || later || opened.is_late() || !Self::is_managed(&address) {
             return self.continue_parked(&address);
         }
+        if doubt.is_some() {
+            // What has become of an operation that was cut off is about to be known.
+            self.state.edit_object(&address, None, |object| {
+                object.unknown_fields.remove(IN_DOUBT);
+            });
+        }
         self.read_object(address, opened, value, recorded.private);
     }
 
@@ -208,10 +214,6 @@ impl Planner<'_, '_> {
             }
             None => (Value::null(Type::Dynamic), Vec::new()),
         };
-        // Now it is known what has become of an operation that was cut off.
-        self.state.edit_object(address, None, |object| {
-            object.unknown_fields.remove(IN_DOUBT);
-        });
         // What is as old as its flat attributes is written anew, in today's form.
         let flat = self.state.current(address).is_some_and(|(o, _)| o.is_flat);
         if recorded.raw_equals(&value) && prior.private == private && !flat {

@@ -14,9 +14,10 @@ use super::{Finished, Planner};
 use crate::event::Event;
 use crate::object;
 
-/// What the state says of an object's unfinished operation.
+/// What the state says of an object's unfinished operation. What cannot be read calls for a look at the object all the same.
 pub(super) fn doubt_of(object: &stead_state::Object) -> Option<Doubt> {
-    serde_json::from_value(object.unknown_fields.get(IN_DOUBT)?.clone()).ok()
+    let noted = object.unknown_fields.get(IN_DOUBT)?;
+    Some(serde_json::from_value(noted.clone()).unwrap_or(Doubt::Update))
 }
 
 impl Planner<'_, '_> {
