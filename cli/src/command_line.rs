@@ -29,8 +29,10 @@ pub(crate) fn parse(
     environment: impl Fn(&str) -> Option<String>,
 ) -> Result<Cli, Refused> {
     let arguments = with_two_dashes(arguments);
-    let streams = streams(&arguments);
-    read(arguments, environment).map_err(|refused| match refused {
+    let command = later_flags_win(Cli::command());
+    let path = Path::of(&command, &arguments);
+    let streams = path.streams(&arguments);
+    read(command, &path, arguments, environment).map_err(|refused| match refused {
         Refused::Usage(error) if streams && error.text.is_none() => {
             let told = error.diagnostics.into_iter().map(|mut d| {
                 // What to type is for people.
@@ -45,23 +47,12 @@ pub(crate) fn parse(
     })
 }
 
-/// Whether the command tells what it does as a stream of JSON.
-fn streams(arguments: &[OsString]) -> bool {
-    let path = Path::of(&Cli::command(), arguments);
-    matches!(
-        path.name().as_str(),
-        "plan" | "apply" | "destroy" | "refresh" | "test"
-    ) && arguments
-        .iter()
-        .any(|a| a == "--json" || a == "--json=true")
-}
-
 fn read(
+    command: Command,
+    path: &Path,
     mut arguments: Vec<OsString>,
     environment: impl Fn(&str) -> Option<String>,
 ) -> Result<Cli, Refused> {
-    let command = later_flags_win(Cli::command());
-    let path = Path::of(&command, &arguments);
     if let Some(name) = path.names.first().filter(|c| NOT_YET.contains(&c.as_str())) {
         return Err(Refused::Usage(CommandError::new(
             "Command not supported yet",
@@ -73,13 +64,13 @@ fn read(
     path.add_from_environment(&mut arguments, environment)?;
     let leaf = path.leaf(&command);
     for argument in arguments.iter_mut() {
-        settle_boolean(leaf, argument, &path)?;
+        settle_boolean(leaf, argument, path)?;
     }
     arguments.retain(|argument| argument != DROPPED);
     let matches = command.try_get_matches_from(&arguments);
     matches
         .and_then(|matches| Cli::from_arg_matches(&matches))
-        .map_err(|error| told(&error, &path))
+        .map_err(|error| told(&error, path))
 }
 
 /// Scripts add flags to those that are there already.
@@ -132,6 +123,16 @@ impl Path {
         self.names.iter().fold(command, |command, name| {
             command.find_subcommand(name).unwrap_or(command)
         })
+    }
+
+    /// Whether the command tells what it does as a stream of JSON.
+    fn streams(&self, arguments: &[OsString]) -> bool {
+        matches!(
+            self.name().as_str(),
+            "plan" | "apply" | "destroy" | "refresh" | "test"
+        ) && arguments
+            .iter()
+            .any(|a| a == "--json" || a == "--json=true")
     }
 
     fn name(&self) -> String {

@@ -6,6 +6,8 @@ use std::sync::Mutex;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
 
+use crate::commands::print_error;
+
 /// Where what providers do is logged from.
 const PROVIDERS: &[&str] = &[
     "stead_sdk",
@@ -31,18 +33,29 @@ pub(crate) fn init() {
     let Some(wanted) = wanted(|name| std::env::var(name).ok()) else {
         return;
     };
-    let writer = std::env::var_os("TF_LOG_PATH")
-        .filter(|path| !path.is_empty())
-        .and_then(|path| {
-            let mut options = OpenOptions::new();
-            options.create(true).append(true).open(path).ok()
-        })
-        .map_or_else(
-            || BoxMakeWriter::new(std::io::stderr),
-            |file| BoxMakeWriter::new(Mutex::new(file)),
-        );
+    let on_stderr = || BoxMakeWriter::new(std::io::stderr);
+    let path = std::env::var_os("TF_LOG_PATH").filter(|path| !path.is_empty());
+    let writer = path.map_or_else(on_stderr, |path| {
+        let mut options = OpenOptions::new();
+        match options.create(true).append(true).open(&path) {
+            Ok(file) => BoxMakeWriter::new(Mutex::new(file)),
+            Err(error) => {
+                print_error(&format!(
+                    "The log goes to standard error: opening {} failed: {error}.\n",
+                    path.display()
+                ));
+                on_stderr()
+            }
+        }
+    });
+    let filter = EnvFilter::try_new(&wanted.filter).unwrap_or_else(|error| {
+        print_error(&format!(
+            "STEAD_LOG is not a filter that can be read ({error}): only errors are logged.\n"
+        ));
+        EnvFilter::default()
+    });
     let log = tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::try_new(wanted.filter).unwrap_or_default())
+        .with_env_filter(filter)
         .with_ansi(false)
         .with_writer(writer);
     if wanted.json {

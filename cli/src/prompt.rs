@@ -37,7 +37,10 @@ pub(crate) async fn ask(
         return Err(Unanswered::Interrupted);
     }
     print(&text(question, style));
-    let hidden = question.secret.then(Hidden::begin).flatten();
+    let hidden = match question.secret && stdin().is_terminal() {
+        true => Some(Hidden::begin()?),
+        false => None,
+    };
     // The thread goes on waiting for a line when nobody wants it any more; the end of the process does not wait for it.
     let line = tokio::task::spawn_blocking(|| {
         let mut line = String::new();
@@ -76,15 +79,13 @@ fn text(question: &Question<'_>, style: Style) -> String {
 struct Hidden(Termios);
 
 impl Hidden {
-    fn begin() -> Option<Hidden> {
-        if !stdin().is_terminal() {
-            return None;
-        }
-        let before = termios::tcgetattr(stdin()).ok()?;
+    /// Without it nothing secret may be asked for.
+    fn begin() -> std::io::Result<Hidden> {
+        let before = termios::tcgetattr(stdin())?;
         let mut without = before.clone();
         without.local_flags.remove(LocalFlags::ECHO);
-        termios::tcsetattr(stdin(), SetArg::TCSANOW, &without).ok()?;
-        Some(Hidden(before))
+        termios::tcsetattr(stdin(), SetArg::TCSANOW, &without)?;
+        Ok(Hidden(before))
     }
 }
 

@@ -89,10 +89,10 @@ impl StateSink for Recorder<'_> {
                 .changed(change.operation, change.address, objects)
                 .map_err(|e| not_saved(&format!("{e}. Nothing new is started; what runs will finish, and the state is written at the end.")))?;
         }
-        if due || self.journal.is_none() {
-            self.checkpoint(state)?;
+        match due {
+            true => self.checkpoint(state),
+            false => Ok(()),
         }
-        Ok(())
     }
 
     fn finished(&mut self, state: &mut State) -> Result<(), Diagnostic> {

@@ -1,10 +1,9 @@
 //! Reading a state, and saying what a run that was cut off had left.
 
-use std::io::Write as _;
-
 use stead_state::journal::{Intent, Settlement};
 use stead_state::{Error, LocalState, State};
 
+use crate::commands::print_error;
 use crate::error::{CommandError, LOCKS, Result};
 
 /// The state; what its journal says that it did not hold is told on stderr, where it disturbs no output.
@@ -18,8 +17,7 @@ pub(crate) fn read(file: &mut LocalState) -> Result<Option<State>> {
         other => other.into(),
     })?;
     if let Some(settlement) = file.take_settlement().filter(|s| !s.is_silent()) {
-        // Nobody may be there to read it.
-        let _ = writeln!(std::io::stderr(), "{}", tell(&settlement));
+        print_error(&format!("{}\n", tell(&settlement)));
     }
     Ok(state)
 }

@@ -137,3 +137,38 @@ fn without_a_terminal_apply_wants_approval_by_flag() {
     assert!(error.contains("-auto-approve"), "{error}");
     assert!(!env.path().join("terraform.tfstate").exists());
 }
+
+/// There are fewer marks than there may be deprecated outputs: those that share one never speak for each other.
+#[test]
+fn no_deprecated_output_is_told_with_the_words_of_another() {
+    let outputs = 0..70;
+    let module: String = (outputs.clone())
+        .map(|i| {
+            format!("output \"o{i}\" {{\n  value      = {i}\n  deprecated = \"words{i}.\"\n}}\n")
+        })
+        .collect();
+    let used: String = outputs
+        .map(|i| format!("output \"used{i}\" {{ value = module.m.o{i} }}\n"))
+        .collect();
+    let env = TestEnv::new(&[
+        (
+            "main.tf",
+            &format!("module \"m\" {{ source = \"./m\" }}\n{used}"),
+        ),
+        ("m/main.tf", &module),
+    ]);
+    let out = env.ok(&["plan", "-no-color", "-consolidate-warnings=false"]);
+    let warnings: Vec<&str> = out.split("Warning: ").skip(1).collect();
+    assert_eq!(warnings.len(), 70);
+    for warning in warnings {
+        let line = warning.lines().find(|line| line.contains("module.m.o"));
+        let line = line.expect("the place of use");
+        let (_, number) = line.split_once("module.m.o").expect("the reference");
+        let number = number.trim_end_matches([' ', '}']);
+        assert!(
+            warning.contains(&format!("words{number}."))
+                || (!warning.contains("words") && warning.contains("a deprecated output")),
+            "{warning}"
+        );
+    }
+}

@@ -1,5 +1,7 @@
 //! The order in which diagnostics are told, and which are told together.
 
+use std::collections::HashMap;
+
 use stead_value::condition::CheckObject;
 use stead_value::{Diagnostic, Diagnostics, Severity, SourceRange};
 
@@ -49,21 +51,20 @@ pub(crate) fn grouped(diagnostics: &Diagnostics, layout: Layout) -> Vec<Group<'_
             }
     };
     let mut found: Vec<Group<'_>> = Vec::new();
+    let mut seen: HashMap<(bool, &str), usize> = HashMap::new();
     for diagnostic in sorted(diagnostics) {
-        let alike = |group: &&mut Group<'_>| {
-            let first = group.first;
-            first.severity == diagnostic.severity
-                && first.summary == diagnostic.summary
-                && groups(first)
-                && groups(diagnostic)
-        };
-        match found.iter_mut().find(alike) {
-            Some(group) => group.more += 1,
-            None => found.push(Group {
-                first: diagnostic,
-                more: 0,
-            }),
+        if groups(diagnostic) {
+            let kind = (diagnostic.is_error(), diagnostic.summary.as_str());
+            let at = *seen.entry(kind).or_insert(found.len());
+            if let Some(group) = found.get_mut(at) {
+                group.more += 1;
+                continue;
+            }
         }
+        found.push(Group {
+            first: diagnostic,
+            more: 0,
+        });
     }
     found
 }
