@@ -200,21 +200,35 @@ impl LocalState {
         &self.in_doubt
     }
 
+    /// Where the journal lies, unless another process is writing it.
+    fn free_journal_path(&self) -> Result<PathBuf> {
+        let path = journal_path(&self.path);
+        match is_locked(&path).map_err(Error::io("looking at", &path))? {
+            true => Err(Error::JournalBusy { path }),
+            false => Ok(path),
+        }
+    }
+
+    /// What lies beside the state that is about to be written may be all that is known of some objects.
+    fn refuse_unsettled(&mut self) -> Result<()> {
+        if !self.settled {
+            let path = self.free_journal_path()?;
+            let found = self.disk.read(&path).map_err(Error::io("reading", &path))?;
+            if found.is_some() {
+                return Err(Error::JournalUnsettled { path });
+            }
+            self.settled = true;
+        }
+        Ok(())
+    }
+
     /// Begins the journal of a run. `in_doubt` is what it has not looked into either.
     ///
     /// # Errors
     /// When it cannot be written, or another process is writing one.
     pub fn begin_journal(&mut self, run: Run, in_doubt: Vec<Intent>) -> Result<Journal> {
-        let path = journal_path(&self.path);
-        if is_locked(&path).map_err(Error::io("looking at", &path))? {
-            return Err(Error::JournalBusy { path });
-        }
-        if !self.settled {
-            let found = self.disk.read(&path).map_err(Error::io("reading", &path))?;
-            if found.is_some() {
-                return Err(Error::JournalUnsettled { path });
-            }
-        }
+        let path = self.free_journal_path()?;
+        self.refuse_unsettled()?;
         self.in_doubt = in_doubt;
         let header = self.header(run);
         Journal::begin(&*self.disk, path, header, &self.in_doubt, self.group)
@@ -346,6 +360,7 @@ impl LocalState {
         state: &mut State,
         note: impl FnOnce(u64, &[u8]) -> Result<()>,
     ) -> Result<()> {
+        self.refuse_unsettled()?;
         state.terraform_version = TERRAFORM_VERSION.into();
         let bytes = self.render(state)?;
         if self.source.take().is_some() {

@@ -390,11 +390,11 @@ fn a_journal_that_was_not_read_is_not_replaced() {
     let elsewhere = folder.path().join("elsewhere.tfstate");
     let mut other = LocalState::at(&path).with_source(elsewhere);
     assert!(other.read().expect("nothing there").is_none());
+    use stead_state::Error::JournalUnsettled;
+    let refused = other.write(&mut State::new());
+    assert!(matches!(refused, Err(JournalUnsettled { .. })));
     let refused = other.begin_journal(Run::default(), Vec::new());
-    assert!(matches!(
-        refused,
-        Err(stead_state::Error::JournalUnsettled { .. })
-    ));
+    assert!(matches!(refused, Err(JournalUnsettled { .. })));
     let found = LocalState::at(&path)
         .read()
         .expect("read")
