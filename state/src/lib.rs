@@ -3,6 +3,7 @@
 //! Knows nothing of HCL or providers: attributes are raw JSON here, and unknown fields survive a round trip.
 
 mod address;
+mod backend;
 mod disk;
 pub mod encryption;
 mod error;
@@ -16,6 +17,7 @@ mod v4;
 pub use address::{
     ProviderConfigRef, parse_module_instance, parse_provider, parse_resource_instance,
 };
+pub use backend::{Backend, BackendError, Store};
 pub use disk::{Disk, DiskFile, RealDisk};
 pub use error::{Error, Problem, Result};
 pub use local::LocalState;
