@@ -173,6 +173,7 @@ mod provisioner;
 mod resource;
 mod resume;
 pub mod retry;
+mod settings;
 pub mod testing;
 pub mod wait;
 
@@ -201,3 +202,4 @@ pub use resource::{
     Block, DataSource, DataSourceSchema, Failure, ProviderConfig, Resource, ResourceSchema,
 };
 pub use resume::{Cut, Identify, Resumed};
+pub use settings::settings;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use stead_value::schema::Block;
-use stead_value::{Diagnostic, Diagnostics, Type, Value};
+use stead_value::{Diagnostic, Diagnostics, Value};
 use tokio::sync::OnceCell;
 
 use crate::native::definition::{DataEntry, Definition, EphemeralEntry, ResourceEntry};
@@ -14,6 +14,7 @@ use crate::plan::{
     Leniency, align, draft_of, known_only, null_write_only, refuse_unsupported, replacements,
     volatile,
 };
+use crate::settings::with_environment;
 use crate::{
     ApplyRequest, ApplyResponse, Context, Dialer, ForeignObject, Imported, Lease, Operation,
     PlanRequest, PlanResponse, Private, Provider, ReadResponse, ResumeRequest, Resumed,
@@ -72,26 +73,6 @@ impl<C: Send + Sync + 'static> NativeProvider<C> {
             );
             Diagnostic::error("Provider not configured", detail)
         })
-    }
-
-    /// The configuration with environment variables in the place of what it leaves out.
-    fn with_environment(&self, config: &Value) -> Result<Value, Diagnostic> {
-        let Some(entries) = config.as_entries() else {
-            return Ok(config.clone());
-        };
-        let mut entries = entries.clone();
-        for (name, variables) in self.definition.environment {
-            let Some(slot) = entries.get_mut(*name).filter(|v| v.is_null()) else {
-                continue;
-            };
-            let found = variables
-                .iter()
-                .find_map(|v| Some((*v, self.dialer.environment().get(v)?)));
-            if let Some((variable, text)) = found {
-                *slot = from_variable(text, &slot.ty(), variable)?;
-            }
-        }
-        Ok(Value::object(entries))
     }
 
     /// What an operation left, as the engine wants it: no secrets to store, written as `reference` writes it.
@@ -232,40 +213,6 @@ fn configured_or_computed(block: &Block, config: &Value, found: &Value) -> Value
     Value::object(entries.collect())
 }
 
-/// An environment variable's text as a value of the attribute's type. The text may be a secret: no message shows it.
-fn from_variable(text: &str, ty: &Type, variable: &str) -> Result<Value, Diagnostic> {
-    let value = match ty {
-        Type::String => Some(Value::string(text)),
-        Type::Bool => match text.to_ascii_lowercase().as_str() {
-            "1" | "true" | "yes" => Some(Value::bool(true)),
-            "" | "0" | "false" | "no" => Some(Value::bool(false)),
-            _ => None,
-        },
-        Type::Number => text.trim().parse::<i64>().ok().map(Value::number),
-        Type::List(element) | Type::Set(element) if **element == Type::String => {
-            let items = text
-                .split(',')
-                .map(str::trim)
-                .filter(|s| !s.is_empty())
-                .map(Value::string)
-                .collect();
-            Some(if matches!(ty, Type::Set(_)) {
-                Value::set(Type::String, items)
-            } else {
-                Value::list(Type::String, items)
-            })
-        }
-        _ => None,
-    };
-    value.ok_or_else(|| {
-        let detail = format!(
-            "The environment variable {variable} does not hold a {}.",
-            ty.friendly_name()
-        );
-        Diagnostic::error("Invalid environment variable", detail)
-    })
-}
-
 #[async_trait]
 impl<C: Send + Sync + 'static> Provider for NativeProvider<C> {
     fn validate_provider(&self, config: &Value) -> Diagnostics {
@@ -299,7 +246,8 @@ impl<C: Send + Sync + 'static> Provider for NativeProvider<C> {
     }
 
     async fn configure(&self, config: Value, cx: &Context) -> Result<Diagnostics, Diagnostics> {
-        let config = self.with_environment(&config)?;
+        let (names, environment) = (self.definition.environment, self.dialer.environment());
+        let config = with_environment(&config, names, environment)?;
         let client = (self.definition.connect)(&config, self.dialer.clone(), cx.clone()).await?;
         self.client.set(client).map_err(|_| {
             let detail = format!(

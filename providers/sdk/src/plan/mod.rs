@@ -9,4 +9,6 @@ pub(crate) mod walk;
 pub(crate) use align::{Leniency, align, has_write_only, known_only, null_write_only};
 pub use draft::PlanDraft;
 pub use proposed::proposed_new;
-pub(crate) use rules::{draft_of, refuse_unsupported, replacements, volatile};
+pub(crate) use rules::{
+    draft_of, refuse_unsupported, refuse_unsupported_with, replacements, volatile,
+};

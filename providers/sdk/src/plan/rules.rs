@@ -367,10 +367,22 @@ fn forcing_part(shape: Shape<'_>, item: &Value) -> Value {
     )
 }
 
-/// Refuses what the published schema has and stead does not do yet. Unknown counts as configured.
+/// Refuses what the published schema of a provider has and stead does not do yet. Unknown counts as configured.
 pub(crate) fn refuse_unsupported(owner: &str, block: &Block, config: &Value) -> Diagnostics {
+    let instead = "Leave it out, or use the published provider as a plugin for this configuration.";
+    refuse_unsupported_with(owner, instead, block, config)
+}
+
+/// The same, for blocks that are no provider's: `instead` says what to do.
+pub(crate) fn refuse_unsupported_with(
+    owner: &str,
+    instead: &str,
+    block: &Block,
+    config: &Value,
+) -> Diagnostics {
     let mut refusals = Refusals {
         owner,
+        instead,
         found: Diagnostics::new(),
     };
     refusals.object(Shape::of_block(block), config, &Path::root());
@@ -379,6 +391,7 @@ pub(crate) fn refuse_unsupported(owner: &str, block: &Block, config: &Value) -> 
 
 struct Refusals<'a> {
     owner: &'a str,
+    instead: &'a str,
     found: Diagnostics,
 }
 
@@ -437,11 +450,8 @@ impl Refusals<'_> {
     }
 
     fn refuse(&mut self, path: &Path) {
-        let owner = self.owner;
-        let detail = format!(
-            "stead does not support `{path}` of {owner} yet. Leave it out, or use the published provider as a plugin \
-             for this configuration."
-        );
+        let Refusals { owner, instead, .. } = self;
+        let detail = format!("stead does not support `{path}` of {owner} yet. {instead}");
         self.found
             .push(Diagnostic::error("Not supported yet", detail).attribute(path.clone()));
     }
