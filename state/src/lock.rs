@@ -10,15 +10,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
 
-/// Who holds a lock; the fields are Terraform's.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "PascalCase")]
+/// Who holds a lock; the fields are Terraform's. Of a lock that somebody else took any may be missing.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
 pub struct LockInfo {
     #[serde(rename = "ID")]
     pub id: String,
     /// `OperationTypeApply`, …
     pub operation: String,
-    #[serde(default)]
     pub info: String,
     /// `user@host`.
     pub who: String,

@@ -157,6 +157,11 @@ impl Error {
         &self.said
     }
 
+    /// What the user can do about it, when that is known.
+    pub fn advice(&self) -> Option<&str> {
+        self.remedy.as_deref()
+    }
+
     pub fn is_not_found(&self) -> bool {
         self.kind == ErrorKind::NotFound
     }

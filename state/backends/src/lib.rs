@@ -3,6 +3,9 @@
 //!
 //! One module a backend. Its block is a struct that derives [`ProviderConfig`](stead_sdk::ProviderConfig): schema and decoding come from there.
 
+mod http;
+mod sending;
+
 use std::sync::Arc;
 
 use stead_sdk::Dialer;
@@ -26,7 +29,7 @@ pub struct Kind {
 }
 
 /// All kinds, by name. `local` is not among them: it is a file.
-pub const KINDS: &[Kind] = &[];
+pub const KINDS: &[Kind] = &[http::KIND];
 
 /// The kind of that name.
 pub fn kind(name: &str) -> Option<&'static Kind> {

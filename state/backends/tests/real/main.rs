@@ -2,9 +2,9 @@
 
 #![allow(clippy::print_stderr)]
 
-#[allow(dead_code, reason = "until the first service has tests")]
 mod conformance;
-#[allow(dead_code, reason = "until the first service has tests")]
+mod flaky;
+mod http;
 mod terraform;
 
 use std::sync::Arc;
@@ -21,7 +21,6 @@ fn variable(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run tests/real/run"))
 }
 
-#[allow(dead_code, reason = "until the first service has tests")]
 /// Opens a backend with these arguments, and no environment but this.
 fn open(kind_name: &str, arguments: &Json, environment: &[(&str, &str)]) -> Arc<dyn Backend> {
     let kind = kind(kind_name).expect("the kind");
