@@ -83,18 +83,30 @@ impl From<stead_state::Error> for CommandError {
             _ => "Error saving state",
         };
         let mut detail = format!("{error}.");
-        if let stead_state::Error::Locked { holder, path } = &error {
-            // What the operating system says, as Terraform shows it.
-            detail = "Error message: resource temporarily unavailable".into();
+        if let stead_state::Error::Locked {
+            holder,
+            location,
+            reason,
+        } = &error
+        {
+            detail = format!("Error message: {reason}");
             if let Some(info) = holder {
                 detail.push_str(&format!(
                     "\nLock Info:\n  ID:        {}\n  Path:      {}\n  Operation: {}\n  Who:       {}\n  Version:   {}\n  Created:   {}\n  Info:      {}\n",
-                    info.id, path.display(), info.operation, info.who, info.version, info.created, info.info
+                    info.id, lock_path(info, location), info.operation, info.who, info.version, info.created, info.info
                 ));
             }
             detail.push_str(&format!("\n\n{LOCKS}"));
         }
         CommandError::new(summary, detail)
+    }
+}
+
+/// What the holder wrote of the place; where that is nothing, the place as we know it.
+fn lock_path<'a>(info: &'a stead_state::LockInfo, location: &'a str) -> &'a str {
+    match info.path.as_str() {
+        "" => location,
+        path => path,
     }
 }
 

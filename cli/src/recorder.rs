@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use stead_engine::apply::{Changed, StateSink};
 use stead_state::journal::{Intent, Journal, JournalHandle, Run};
-use stead_state::{LocalState, ResourceId, State};
+use stead_state::{ResourceId, State, StateManager};
 use stead_value::Diagnostic;
 
 use crate::session::who;
@@ -14,7 +14,7 @@ const CHECKPOINT: Duration = Duration::from_secs(10);
 
 /// Where an apply's state goes.
 pub(crate) struct Recorder<'a> {
-    file: &'a mut LocalState,
+    file: &'a mut StateManager,
     command: &'static str,
     /// What an earlier run left in doubt and this plan has not looked into.
     in_doubt: Vec<Intent>,
@@ -26,7 +26,7 @@ pub(crate) struct Recorder<'a> {
 impl<'a> Recorder<'a> {
     /// `looked_into` says which objects the plan has asked about.
     pub(crate) fn new(
-        file: &'a mut LocalState,
+        file: &'a mut StateManager,
         command: &'static str,
         looked_into: impl Fn(&Intent) -> bool,
     ) -> Recorder<'a> {
@@ -89,6 +89,9 @@ impl StateSink for Recorder<'_> {
                 .changed(change.operation, change.address, objects)
                 .map_err(|e| not_saved(&format!("{e}. Nothing new is started; what runs will finish, and the state is written at the end.")))?;
         }
+        self.file
+            .check_lock()
+            .map_err(|e| not_saved(&format!("{e}. Nothing new is started; what runs will finish. What is done stays in the journal on this machine, and the next command that gets the lock takes it from there.")))?;
         match due {
             true => self.checkpoint(state),
             false => Ok(()),

@@ -12,7 +12,7 @@ use stead_engine::eval::{Evaluator, GivenVariable, Origin, Phase, Settings};
 use stead_lang::Files;
 use stead_lang::config::{ConfigTree, EarlyValues, Module, Variable};
 use stead_lang::functions::World;
-use stead_state::{LocalState, LockInfo};
+use stead_state::{LockInfo, StateManager};
 use stead_value::{Diagnostic, Diagnostics, Value};
 use tokio_util::sync::CancellationToken;
 
@@ -402,19 +402,16 @@ fn gather(
     variables::gather(files, declared, &environment, &arguments.flags, in_lab)
 }
 
-/// Where the state lies.
-pub(crate) fn state_path(given: Option<&Path>) -> Result<PathBuf> {
-    given.map_or_else(backend::state_path, |path| Ok(path.to_owned()))
-}
-
 /// Opens the state and locks it, waiting as long as `-lock-timeout` says.
-pub(crate) async fn open_state(locking: &LockArgs, operation: &str) -> Result<LocalState> {
-    let source = state_path(locking.state.as_deref())?;
-    let path = locking.state_out.clone().unwrap_or_else(|| source.clone());
+pub(crate) async fn open_state(locking: &LockArgs, operation: &str) -> Result<StateManager> {
     if locking.state.is_some() {
         warn_of_state_flag();
     }
-    let mut state = LocalState::at(path).with_source(source);
+    let mut state = backend::state(locking.state.as_deref())?;
+    if let Some(path) = &locking.state_out {
+        let source = PathBuf::from(state.location());
+        state = backend::state(Some(path))?.with_source(source);
+    }
     match &locking.backup {
         Some(path) if path.as_os_str() == "-" => state = state.with_backup(None),
         Some(path) => state = state.with_backup(Some(path.clone())),
@@ -437,20 +434,12 @@ fn warn_of_state_flag() {
 
 /// Locks a state, waiting as long as `-lock-timeout` says.
 pub(crate) async fn lock_state(
-    state: &mut LocalState,
+    state: &mut StateManager,
     timeout: &str,
     operation: &str,
 ) -> Result<()> {
     let patience = duration(timeout)?;
-    let info = LockInfo {
-        id: uuid::Uuid::new_v4().to_string(),
-        operation: operation.to_owned(),
-        info: String::new(),
-        who: who(),
-        version: TERRAFORM_VERSION.into(),
-        created: crate::world::now(),
-        path: state.path().display().to_string(),
-    };
+    let info = lock_info(operation, &state.location());
     let started = Instant::now();
     let mut told = false;
     loop {
@@ -465,6 +454,19 @@ pub(crate) async fn lock_state(
             }
             outcome => return Ok(outcome?),
         }
+    }
+}
+
+/// What a lock's note says of us.
+pub(crate) fn lock_info(operation: &str, location: &str) -> LockInfo {
+    LockInfo {
+        id: uuid::Uuid::new_v4().to_string(),
+        operation: operation.to_owned(),
+        info: String::new(),
+        who: who(),
+        version: TERRAFORM_VERSION.into(),
+        created: crate::world::now(),
+        path: location.to_owned(),
     }
 }
 

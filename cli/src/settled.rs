@@ -1,13 +1,13 @@
 //! Reading a state, and saying what a run that was cut off had left.
 
 use stead_state::journal::{Intent, Settlement};
-use stead_state::{Error, LocalState, State};
+use stead_state::{Error, State, StateManager};
 
 use crate::commands::print_error;
 use crate::error::{CommandError, LOCKS, Result};
 
 /// The state; what its journal says that it did not hold is told on stderr, where it disturbs no output.
-pub(crate) fn read(file: &mut LocalState) -> Result<Option<State>> {
+pub(crate) fn read(file: &mut StateManager) -> Result<Option<State>> {
     let state = file.read().map_err(|error| match error {
         // Terraform reads the state as it locks it.
         unusable @ Error::Unusable { .. } if file.holds_lock() => CommandError::new(
@@ -16,14 +16,14 @@ pub(crate) fn read(file: &mut LocalState) -> Result<Option<State>> {
         ),
         other => other.into(),
     })?;
-    if let Some(settlement) = file.take_settlement().filter(|s| !s.is_silent()) {
-        print_error(&format!("{}\n", tell(&settlement)));
+    for settlement in file.take_settlements().iter().filter(|s| !s.is_silent()) {
+        print_error(&format!("{}\n", tell(settlement)));
     }
     Ok(state)
 }
 
 /// The same for the commands about states, which Terraform lets say it in one line.
-pub(crate) fn read_for_states(file: &mut LocalState) -> Result<Option<State>> {
+pub(crate) fn read_for_states(file: &mut StateManager) -> Result<Option<State>> {
     match read(file) {
         Err(error) if error.text.is_none() => {
             let told = error.diagnostics.iter();

@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::LockInfo;
+use crate::{BackendError, LockInfo};
 
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -31,9 +31,25 @@ pub enum Error {
     JournalUnsettled { path: PathBuf },
     #[error("the state is locked by another command")]
     Locked {
-        path: PathBuf,
+        location: String,
         holder: Option<Box<LockInfo>>,
+        /// What the operating system or the service said.
+        reason: String,
     },
+    #[error(
+        "the lock of the state {location} is not ours any more: somebody has broken it, or it has run out"
+    )]
+    LockLost { location: String },
+    #[error("{action} the state {location}: {source}")]
+    Remote {
+        action: &'static str,
+        location: String,
+        source: BackendError,
+    },
+    #[error("LocalState not locked")]
+    OtherProcess,
+    #[error("starting threads for the remote state: {0}")]
+    Threads(io::Error),
     #[error(
         "the state has lineage {theirs}, but this change was made for lineage {ours}: it is the state of something else"
     )]
@@ -107,6 +123,23 @@ fn told(problems: &[Problem]) -> String {
 }
 
 impl Error {
+    /// What a remote place said when it was asked to do something.
+    pub(crate) fn remote(action: &'static str, location: String, source: BackendError) -> Error {
+        match source {
+            BackendError::Locked { holder, reason } => Error::Locked {
+                location,
+                holder,
+                reason,
+            },
+            BackendError::LockLost => Error::LockLost { location },
+            source => Error::Remote {
+                action,
+                location,
+                source,
+            },
+        }
+    }
+
     pub(crate) fn io(
         action: &'static str,
         path: impl Into<PathBuf>,

@@ -8,9 +8,9 @@ mod disk;
 pub mod encryption;
 mod error;
 pub mod journal;
-mod local;
-mod lock;
+mod manager;
 mod model;
+mod place;
 mod upgrade;
 mod v4;
 
@@ -20,9 +20,10 @@ pub use address::{
 pub use backend::{Backend, BackendError, Store};
 pub use disk::{Disk, DiskFile, RealDisk};
 pub use error::{Error, Problem, Result};
-pub use local::LocalState;
-pub use lock::{LockInfo, StateLock};
+pub use manager::StateManager;
 pub use model::{
     InstanceObjects, Object, ObjectStatus, OutputValue, ResourceId, ResourceObjects, State,
 };
+pub use place::lock::LockInfo;
+pub use place::wait_for;
 pub use v4::{from_bytes, to_bytes};

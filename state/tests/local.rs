@@ -1,6 +1,6 @@
 //! A state in a local file: locked against others, backed up, whole at every moment, and kept word for word.
 
-use stead_state::{Error, LocalState, LockInfo, from_bytes, to_bytes};
+use stead_state::{Error, LockInfo, StateManager, from_bytes, to_bytes};
 
 const STATE: &str = r#"{
   "version": 4,
@@ -64,9 +64,9 @@ fn everything_survives_a_round_trip() {
 fn a_second_command_is_told_who_holds_the_lock() {
     let dir = tempfile::tempdir().expect("a folder");
     let path = dir.path().join("terraform.tfstate");
-    let mut first = LocalState::at(&path);
+    let mut first = StateManager::at(&path);
     first.lock(&info()).expect("the lock");
-    let mut second = LocalState::at(&path);
+    let mut second = StateManager::at(&path);
     match second.lock(&info()) {
         Err(Error::Locked {
             holder: Some(holder),
@@ -78,16 +78,16 @@ fn a_second_command_is_told_who_holds_the_lock() {
     let mut state = from_bytes(STATE.as_bytes(), &path).expect("a state");
     first.write(&mut state).expect("written");
     assert!(matches!(second.lock(&info()), Err(Error::Locked { .. })));
-    first.unlock();
+    first.unlock().expect("unlocked");
     second.lock(&info()).expect("free again");
 }
 
 #[test]
 fn a_lock_that_wrote_nothing_leaves_nothing() {
     let dir = tempfile::tempdir().expect("a folder");
-    let mut state = LocalState::at(dir.path().join("terraform.tfstate"));
+    let mut state = StateManager::at(dir.path().join("terraform.tfstate"));
     state.lock(&info()).expect("the lock");
-    state.unlock();
+    state.unlock().expect("unlocked");
     assert_eq!(
         std::fs::read_dir(dir.path()).expect("the folder").count(),
         0
@@ -99,7 +99,7 @@ fn the_backup_is_what_was_there_before_the_first_write() {
     let dir = tempfile::tempdir().expect("a folder");
     let path = dir.path().join("terraform.tfstate");
     std::fs::write(&path, STATE).expect("a state");
-    let mut local = LocalState::at(&path);
+    let mut local = StateManager::at(&path);
     let mut state = local.read().expect("read").expect("a state");
     local.write(&mut state).expect("written");
     state.outputs.clear();
@@ -125,7 +125,7 @@ fn another_history_and_an_older_serial_are_refused() {
     let dir = tempfile::tempdir().expect("a folder");
     let path = dir.path().join("terraform.tfstate");
     std::fs::write(&path, STATE).expect("a state");
-    let mut local = LocalState::at(&path);
+    let mut local = StateManager::at(&path);
     let state = local.read().expect("read").expect("a state");
     let mut other = state.clone();
     other.lineage = "other".into();

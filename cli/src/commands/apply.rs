@@ -8,7 +8,7 @@ use stead_engine::apply::Applied;
 use stead_engine::eval::Phase;
 use stead_engine::plan::Planned;
 use stead_engine::{Observer, PlanMode};
-use stead_state::{LocalState, State};
+use stead_state::{State, StateManager};
 use stead_value::Diagnostic;
 use tokio_util::sync::CancellationToken;
 
@@ -205,7 +205,7 @@ pub(crate) async fn approve(
 pub(crate) async fn execute(
     session: &Session,
     planned: Planned,
-    state: &mut LocalState,
+    state: &mut StateManager,
     command: &'static str,
     parallelism: usize,
     progress: Arc<dyn Observer>,

@@ -11,16 +11,17 @@ use stead_engine::Observer;
 use stead_engine::console::{Answer, Console};
 use stead_engine::plan::Options;
 use stead_lang::syntax::could_continue;
-use stead_state::{LocalState, State};
+use stead_state::State;
 use stead_value::{Diagnostic, Diagnostics};
 
 use super::print;
 use crate::args::VariableArgs;
+use crate::backend;
 use crate::error::{CommandError, Result, report};
 use crate::progress::Progress;
 use crate::render::console::ty;
 use crate::render::value::render;
-use crate::session::{Session, state_path};
+use crate::session::Session;
 use crate::settled;
 
 #[derive(Args, Debug)]
@@ -47,8 +48,8 @@ To leave, type \"exit\", or press Control-C or Control-D.";
 
 pub(crate) async fn run(args: ConsoleArgs, origin: &Path) -> Result<u8> {
     let session = Session::load(origin, &args.variables, args.no_color)?;
-    let state = settled::read(&mut LocalState::at(state_path(args.state.as_deref())?))?
-        .unwrap_or_else(State::new);
+    let state =
+        settled::read(&mut backend::state(args.state.as_deref())?)?.unwrap_or_else(State::new);
     if args.plan {
         let evaluator = session.console_evaluator();
         let planned = stead_engine::plan::plan(

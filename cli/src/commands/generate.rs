@@ -7,7 +7,7 @@ use stead_engine::PlanMode;
 use stead_engine::eval::Phase;
 use stead_engine::plan::{Generated, Options};
 use stead_lang::Files;
-use stead_state::{LocalState, State};
+use stead_state::{State, StateManager};
 use stead_value::{Diagnostic, Diagnostics};
 use tokio_util::sync::CancellationToken;
 
@@ -48,7 +48,7 @@ impl Writing {
     /// Reads the objects and writes their configuration; nothing is on the disk yet.
     pub(crate) async fn of(
         session: &Session,
-        state: &mut LocalState,
+        state: &mut StateManager,
         path: &Path,
         options: Options,
         cancel: CancellationToken,

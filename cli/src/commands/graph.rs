@@ -4,13 +4,14 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use stead_engine::relations::relations;
-use stead_state::{LocalState, State};
+use stead_state::State;
 
 use super::print;
 use crate::args::VariableArgs;
+use crate::backend;
 use crate::error::{CommandError, Result};
 use crate::render::graph::{self, Format};
-use crate::session::{Given, Session, state_path};
+use crate::session::{Given, Session};
 use crate::settled;
 use crate::world::Disk;
 
@@ -78,7 +79,7 @@ pub(crate) fn run(args: GraphArgs, origin: &Path) -> Result<u8> {
         None => graph::resources(&relations, args.format),
         Some(Kind::Plan | Kind::PlanRefreshOnly) => graph::whole(&relations, args.format),
         Some(Kind::PlanDestroy) => {
-            let state = settled::read(&mut LocalState::at(state_path(None)?))?;
+            let state = settled::read(&mut backend::state(None)?)?;
             graph::destruction(&state.unwrap_or_else(State::new), args.format)
         }
         // Nothing is planned, so nothing is applied.

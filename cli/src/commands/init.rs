@@ -58,10 +58,10 @@ pub(crate) struct InitArgs {
     /// Where the test files lie
     #[arg(long, value_name = "DIR", default_value = "tests")]
     pub(crate) test_directory: PathBuf,
-    /// Accepted for scripts: nothing is locked here
+    /// Hold the locks of states that are taken along to another backend
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value = "true", default_missing_value = "true", action = ArgAction::Set)]
     pub(crate) lock: bool,
-    /// Accepted for scripts: nothing is locked here
+    /// How long to wait for these locks, such as 30s or 5m
     #[arg(long, value_name = "DURATION", default_value = "0s")]
     pub(crate) lock_timeout: String,
     /// Accepted for scripts: it concerns remote backends
@@ -181,7 +181,7 @@ async fn init(args: &InitArgs, origin: &Path, view: View) -> Result<u8> {
             "initializing_backend_message",
             "Initializing the backend...",
         );
-        set_up_backend(args, &given, &session, view)?;
+        set_up_backend(args, &given, &session, view).await?;
     }
     let (session, found) = if args.get {
         install(args, &given, &session, origin, view).await?
@@ -267,7 +267,12 @@ fn find_providers(session: &Session) -> Result<BTreeSet<ProviderSource>> {
 }
 
 /// Makes the declared backend the one in use.
-fn set_up_backend(args: &InitArgs, given: &Given<'_>, session: &Session, view: View) -> Result<()> {
+async fn set_up_backend(
+    args: &InitArgs,
+    given: &Given<'_>,
+    session: &Session,
+    view: View,
+) -> Result<()> {
     let root = &session.tree.root.module;
     if root.terraform.backend.is_none() && !args.backend_config.is_empty() {
         let warning = Diagnostic::warning(
@@ -281,12 +286,15 @@ fn set_up_backend(args: &InitArgs, given: &Given<'_>, session: &Session, view: V
         migrate: args.migrate_state || args.force_copy,
         force_copy: args.force_copy,
         input: args.display.input.unwrap_or(true) && !args.json,
+        lock_timeout: args.lock.then(|| args.lock_timeout.clone()),
     };
-    let done = backend::declared(&Disk, root, given, &args.backend_config)
-        .and_then(|declared| backend::initialise(declared, wanted))
+    let declared = backend::declared(&Disk, root, given, &args.backend_config)
+        .map_err(|error| error.with_sources(session))?;
+    let done = backend::initialise(declared, wanted)
+        .await
         .map_err(|error| error.with_sources(session))?;
     for text in done {
-        view.say("backend_configured_success", text);
+        view.say("backend_configured_success", &text);
     }
     Ok(())
 }

@@ -72,7 +72,7 @@ pub(crate) async fn run(cli: Cli) -> Result<u8> {
         Command::Test(args) => test::run(args, &origin).await,
         Command::Workspace(command) => workspace::run(command).await,
         Command::Env(command) => workspace::run_as_env(command).await,
-        Command::ForceUnlock(args) => force_unlock::run(&args),
+        Command::ForceUnlock(args) => force_unlock::run(&args).await,
         #[cfg(feature = "homelab")]
         Command::Bootstrap(args) => bootstrap::run(args, &origin).await,
         #[cfg(feature = "homelab")]

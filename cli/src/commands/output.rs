@@ -4,13 +4,13 @@ use std::path::PathBuf;
 
 use clap::Args;
 use stead_engine::outputs::decode;
-use stead_state::{LocalState, OutputValue, State};
+use stead_state::{OutputValue, State};
 use stead_value::{Diagnostic, Type, Value, convert};
 
 use super::print;
+use crate::backend;
 use crate::error::{CommandError, Result, warn};
 use crate::render::value::render;
-use crate::session::state_path;
 use crate::settled;
 use crate::world::Disk;
 
@@ -43,9 +43,8 @@ pub(crate) fn run(args: OutputArgs) -> Result<u8> {
             "You must give the name of a single output value when using the -raw option.",
         ));
     }
-    crate::backend::in_folder(&Disk)?;
-    let state =
-        settled::read(&mut LocalState::at(state_path(args.state.as_deref())?))?.unwrap_or_default();
+    backend::in_folder(&Disk)?;
+    let state = settled::read(&mut backend::state(args.state.as_deref())?)?.unwrap_or_default();
     match &args.name {
         None if args.json => print(&all_json(&state)?),
         _ if state.outputs.is_empty() && !args.json => return Ok(no_outputs(args.no_color)),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use stead_engine::Observer;
 use stead_engine::eval::Phase;
 use stead_engine::plan::{Options, Planned};
-use stead_state::{LocalState, State};
+use stead_state::{State, StateManager};
 use tokio_util::sync::CancellationToken;
 
 use super::generate::{self, Writing};
@@ -93,7 +93,7 @@ pub(crate) struct Prepared {
 /// Reads the state and plans.
 pub(crate) async fn prepare(
     session: &Session,
-    state: &mut LocalState,
+    state: &mut StateManager,
     args: &PlanningArgs,
     destroy: bool,
     (report, progress): (&Report, Arc<dyn Observer>),
@@ -105,7 +105,7 @@ pub(crate) async fn prepare(
 
 async fn prepare_with(
     session: &Session,
-    state: &mut LocalState,
+    state: &mut StateManager,
     mut options: Options,
     (report, progress): (&Report, Arc<dyn Observer>),
     cancel: CancellationToken,

@@ -11,10 +11,11 @@ use stead_value::addr::ProviderSource;
 
 use super::print;
 use crate::args::VariableArgs;
+use crate::backend;
 use crate::error::{CommandError, Result};
 use crate::render::schema;
 use crate::render::tree::Branch;
-use crate::session::{Given, Session, state_path};
+use crate::session::{Given, Session};
 use crate::settled;
 use crate::world::Disk;
 
@@ -83,7 +84,7 @@ pub(crate) fn run(args: ProvidersArgs, origin: &Path) -> Result<u8> {
 }
 
 fn read_state() -> Result<State> {
-    let state = settled::read(&mut stead_state::LocalState::at(state_path(None)?))?;
+    let state = settled::read(&mut backend::state(None)?)?;
     Ok(state.unwrap_or_default())
 }
 

@@ -4,13 +4,13 @@ use std::io::IsTerminal as _;
 use std::path::Path;
 
 use stead_engine::planfile;
-use stead_state::{LocalState, State};
+use stead_state::{State, StateManager};
 
 use super::print;
 use crate::args::ShowArgs;
+use crate::backend;
 use crate::error::{CommandError, Result, colour_wanted};
 use crate::render::{self, Style};
-use crate::session::state_path;
 use crate::settled;
 use crate::world::Disk;
 
@@ -22,13 +22,15 @@ pub(crate) fn run(args: ShowArgs, origin: &Path) -> Result<u8> {
         return plan(path, &args, origin);
     }
     if args.file.is_none() {
-        crate::backend::in_folder(&Disk)?;
+        backend::in_folder(&Disk)?;
     }
     let registry = crate::providers::registry()?;
-    let path = state_path(args.file.as_deref())?;
-    let state = settled::read(&mut LocalState::at(&path));
-    let state = match (&args.file, state) {
-        (Some(_), Ok(None)) => {
+    let mut file = match &args.file {
+        Some(path) => StateManager::at(path),
+        None => backend::state(None)?,
+    };
+    let state = match (&args.file, settled::read(&mut file)) {
+        (Some(path), Ok(None)) => {
             return Err(CommandError::new(
                 "Failed to read the given file as a state or plan file",
                 format!(

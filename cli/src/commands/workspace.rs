@@ -4,7 +4,7 @@ use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Subcommand};
-use stead_state::{LocalState, State, from_bytes};
+use stead_state::{State, from_bytes};
 use stead_value::addr::ResourceMode;
 
 use super::print;
@@ -13,7 +13,7 @@ use crate::error::{CommandError, Result, colour_wanted};
 use crate::render::Style;
 use crate::session::lock_state;
 use crate::settled;
-use crate::workspace::{self, DEFAULT};
+use crate::workspace;
 use crate::world::Disk;
 
 #[derive(Debug, Subcommand)]
@@ -136,13 +136,13 @@ async fn new(args: &NewArgs) -> Result<u8> {
             "Workspace {name:?} already exists"
         )));
     }
-    let path = backend.state_path(name);
-    create(name, &path)?;
+    backend.create(name)?;
+    workspace::select(name)?;
     print(&created(name, style(args.no_color)));
     let Some(source) = &args.state else {
         return Ok(0);
     };
-    let mut file = LocalState::at(path);
+    let mut file = backend.state(name)?;
     if args.lock {
         lock_state(&mut file, &args.lock_timeout, "workspace-new").await?;
     }
@@ -180,7 +180,8 @@ fn select(args: &SelectArgs) -> Result<u8> {
             style.green(format!("Switched to workspace {name:?}."))
         ));
     } else if args.or_create {
-        create(name, &backend.state_path(name))?;
+        backend.create(name)?;
+        workspace::select(name)?;
         print(&created(name, style));
     } else {
         return Err(missing(name));
@@ -199,8 +200,7 @@ async fn delete(args: &DeleteArgs) -> Result<u8> {
             "Workspace {name:?} is your active workspace.\n\nYou cannot delete the currently active workspace. Please switch\nto another workspace and try again."
         )));
     }
-    let path = backend.state_path(name);
-    let mut file = LocalState::at(&path);
+    let mut file = backend.state(name)?;
     if args.lock {
         lock_state(&mut file, &args.lock_timeout, "workspace-delete").await?;
     }
@@ -214,15 +214,8 @@ async fn delete(args: &DeleteArgs) -> Result<u8> {
             ),
         ));
     }
-    file.unlock();
-    if name == DEFAULT {
-        return Err(CommandError::text("cannot delete default state"));
-    }
-    let folder = backend.workspaces_folder().join(name);
-    match std::fs::remove_dir_all(&folder) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(e.into()),
-        _ => {}
-    }
+    file.unlock()?;
+    backend.delete(name, args.force)?;
     let style = style(args.no_color);
     let mut text = format!("{}\n", style.green(format!("Deleted workspace {name:?}!")));
     if !objects.is_empty() {
@@ -233,14 +226,6 @@ async fn delete(args: &DeleteArgs) -> Result<u8> {
     }
     print(&text);
     Ok(0)
-}
-
-/// Makes the workspace's folder, and selects it.
-fn create(name: &str, state: &std::path::Path) -> Result<()> {
-    if let Some(folder) = state.parent().filter(|_| name != DEFAULT) {
-        std::fs::create_dir_all(folder)?;
-    }
-    workspace::select(name)
 }
 
 /// What would be lost with a state, a line each.

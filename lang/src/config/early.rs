@@ -4,10 +4,12 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use stead_value::{Diagnostic, Diagnostics, Value};
+use stead_value::schema::Block;
+use stead_value::{Diagnostic, Value};
 
 use super::model::{Module, ModuleCall};
 use crate::Files;
+use crate::decode::{Decoded, decode};
 use crate::expr::{
     Environment, Evaluation, PathKind, Reference, Resolved, Scope, Target, evaluate,
 };
@@ -20,28 +22,25 @@ pub struct EarlyValues {
     pub workspace: String,
 }
 
-/// The arguments of a root module's block whose body is evaluated early, such as `backend`, with what is wrong with them.
-pub fn early_arguments(
+/// Decodes a root module's block whose body is evaluated early, such as `backend`.
+pub fn early_block(
     files: &dyn Files,
     module: &Module,
     body: &Body,
+    schema: &Block,
     values: &EarlyValues,
-) -> (BTreeMap<Arc<str>, Value>, Diagnostics) {
-    let early = EarlyModule {
-        module,
-        caller: None,
-        values,
-        files,
-        running: RefCell::default(),
-    };
-    let mut diagnostics = Diagnostics::new();
-    let mut arguments = BTreeMap::new();
-    for (name, attribute) in &body.attributes {
-        let outcome = early.evaluate(&attribute.expr);
-        diagnostics.extend(outcome.diagnostics);
-        arguments.insert(Arc::clone(name), outcome.value);
-    }
-    (arguments, diagnostics)
+) -> Decoded {
+    decode(body, schema, &EarlyModule::root(files, module, values))
+}
+
+/// Evaluates an expression early, as if it stood in the root module.
+pub fn early_expression(
+    files: &dyn Files,
+    module: &Module,
+    expr: &Expression,
+    values: &EarlyValues,
+) -> Evaluation {
+    EarlyModule::root(files, module, values).evaluate(expr)
 }
 
 /// A module as far as it can be evaluated early.
@@ -53,6 +52,18 @@ pub(crate) struct EarlyModule<'a> {
     pub(crate) files: &'a dyn Files,
     /// Local values and variables under evaluation, against those that refer to themselves.
     pub(crate) running: RefCell<BTreeSet<Arc<str>>>,
+}
+
+impl<'a> EarlyModule<'a> {
+    fn root(files: &'a dyn Files, module: &'a Module, values: &'a EarlyValues) -> Self {
+        EarlyModule {
+            module,
+            caller: None,
+            values,
+            files,
+            running: RefCell::default(),
+        }
+    }
 }
 
 impl EarlyModule<'_> {

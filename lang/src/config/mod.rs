@@ -34,7 +34,7 @@ pub use check::Schemas;
 pub(crate) use content::{
     check_labels, is_identifier, missing_argument, place, unsupported_argument, unsupported_block,
 };
-pub use early::{EarlyValues, early_arguments};
+pub use early::{EarlyValues, early_block, early_expression};
 pub use files::load_module;
 pub use layout::{CONFIGURATION, TESTS, VARIABLES};
 pub use model::*;

@@ -15,12 +15,14 @@
 //! Each record is a line of JSON behind its checksum. A last line that is not whole was being written when the process or the
 //! machine stopped: what it would have said was not promised to anyone.
 
+pub(crate) mod mirror;
 mod record;
 mod settle;
 mod writer;
 
 use std::path::{Path, PathBuf};
 
+pub(crate) use mirror::Mirror;
 pub(crate) use record::Header;
 pub use record::{Doubt, Intent, Run};
 pub(crate) use settle::Unfinished;

@@ -8,10 +8,12 @@ use std::time::{Duration, Instant};
 use stead_value::addr::ResourceInstance;
 use tokio::sync::watch;
 
+use super::Mirror;
 use super::record::{self, Header, Intent, Record, Run};
 use crate::disk::{self, Disk, DiskFile};
-use crate::lock::lock_file;
-use crate::{Error, InstanceObjects, Object, ProviderConfigRef, Result, v4};
+use crate::place::LockWatch;
+use crate::place::lock::lock_file;
+use crate::{Error, InstanceObjects, Object, ProviderConfigRef, Result, Store, v4};
 
 /// At least this long lies between two syncs, so that what comes in the meantime goes into one.
 pub(crate) const GROUP: Duration = Duration::from_millis(5);
@@ -26,6 +28,7 @@ pub struct Journal {
     handle: JournalHandle,
     thread: Option<JoinHandle<()>>,
     run: Run,
+    mirror: Option<Arc<Mirror>>,
 }
 
 /// Writes to a journal from anywhere.
@@ -41,6 +44,8 @@ struct Shared {
     /// How far it is safe, for those who wait for it without a thread of their own, and for those who have one.
     safe: watch::Sender<Safe>,
     synced: Condvar,
+    /// The state's lock, where it can be lost: then nothing new may be done.
+    lock_watch: Option<LockWatch>,
 }
 
 #[derive(Debug)]
@@ -73,6 +78,8 @@ impl Journal {
         header: Header,
         in_doubt: &[Intent],
         group: Duration,
+        beside: Option<Arc<dyn Store>>,
+        lock_watch: Option<LockWatch>,
     ) -> Result<Journal> {
         let run = header.run.clone();
         let mut lines = line(&Record::Begin(header), &path)?;
@@ -83,6 +90,10 @@ impl Journal {
         let locked = |file: &dyn DiskFile| file.os_file().map_or(Ok(()), lock_file);
         let file = disk::replace(disk, &path, &lines, locked)
             .map_err(Error::io("beginning the journal", &path))?;
+        let mirror = beside.map(Mirror::begin).transpose()?.map(Arc::new);
+        if let Some(mirror) = &mirror {
+            mirror.append(&lines);
+        }
         let records = 1 + in_doubt.len() as u64;
         let shared = Arc::new(Shared {
             path,
@@ -96,18 +107,21 @@ impl Journal {
             wake: Condvar::new(),
             safe: watch::Sender::new(Safe::UpTo(records)),
             synced: Condvar::new(),
+            lock_watch,
         });
         let thread = std::thread::Builder::new()
             .name("journal".into())
             .spawn({
                 let shared = Arc::clone(&shared);
-                move || shared.write(file, group)
+                let mirror = mirror.clone();
+                move || shared.write(file, group, mirror.as_deref())
             })
             .map_err(Error::io("starting to write the journal", &shared.path))?;
         Ok(Journal {
             handle: JournalHandle(shared),
             thread: Some(thread),
             run,
+            mirror,
         })
     }
 
@@ -137,6 +151,11 @@ impl Drop for Journal {
             // It cannot panic; and what it wrote is safe in any case.
             let _ = thread.join();
         }
+        if let Some(mirror) = self.mirror.take().and_then(Arc::into_inner)
+            && let Err(error) = mirror.finish()
+        {
+            tracing::warn!(%error, "the copy of the journal beside the state");
+        }
     }
 }
 
@@ -144,8 +163,11 @@ impl JournalHandle {
     /// Notes what is about to be done; when this returns, that is on disk and it may be done.
     ///
     /// # Errors
-    /// When it cannot be written: then it must not be done.
+    /// When it cannot be written, or the lock of the state is lost: then it must not be done.
     pub async fn intend(&self, intent: &Intent) -> Result<Operation> {
+        if let Some(watch) = &self.0.lock_watch {
+            watch.check()?;
+        }
         let (number, operation) = self.0.append_operation(intent)?;
         self.0.safe(number).await?;
         Ok(Operation(operation))
@@ -268,7 +290,7 @@ impl Shared {
     }
 
     /// The thread that writes.
-    fn write(&self, mut file: Box<dyn DiskFile>, group: Duration) {
+    fn write(&self, mut file: Box<dyn DiskFile>, group: Duration, mirror: Option<&Mirror>) {
         let mut last: Option<Instant> = None;
         loop {
             let mut queue = self.lock();
@@ -298,6 +320,9 @@ impl Shared {
             let written = file.write_all(&bytes).and_then(|()| file.sync());
             last = Some(Instant::now());
             let failed = written.is_err();
+            if let (false, Some(mirror)) = (failed, mirror) {
+                mirror.append(&bytes);
+            }
             self.safe.send_replace(match written {
                 Ok(()) => Safe::UpTo(records),
                 Err(e) => Safe::Failed(Arc::new(e)),

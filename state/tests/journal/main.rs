@@ -14,7 +14,7 @@ use serde_json::json;
 use serde_json::value::to_raw_value;
 use stead_state::journal::{Doubt, IN_DOUBT, Intent, Journal, Run};
 use stead_state::{
-    LocalState, LockInfo, Object, ObjectStatus, ProviderConfigRef, Result, State, parse_provider,
+    LockInfo, Object, ObjectStatus, ProviderConfigRef, Result, State, StateManager, parse_provider,
     parse_resource_instance,
 };
 use stead_value::addr::ResourceInstance;
@@ -100,8 +100,7 @@ fn look(state: &mut State, world: &World, unknown: &[Intent]) {
 /// One run: settle, look, then some operations. Ends where anything fails, as a process does that is killed there.
 fn run(folder: &Path, disk: &TestDisk, world: &mut World, seed: u64) -> Result<()> {
     let mut chance = StdRng::seed_from_u64(seed);
-    let mut local = LocalState::at(folder.join("terraform.tfstate"))
-        .on(Arc::new(disk.clone()))
+    let mut local = StateManager::at_on(Arc::new(disk.clone()), folder.join("terraform.tfstate"))
         .gathering(Duration::ZERO);
     local.lock(&lock())?;
     let mut state = local.read()?.unwrap_or_default();
@@ -216,9 +215,13 @@ fn wait<T>(future: impl Future<Output = T>) -> T {
 fn settles(folder: &Path, disk: &TestDisk, mut world: World, seed: u64, what: &str) {
     for round in 0..2 {
         run(folder, disk, &mut world, seed ^ (round + 7)).unwrap_or_else(|e| panic!("{what}: {e}"));
-        let mut local = LocalState::at(folder.join("terraform.tfstate")).on(Arc::new(disk.clone()));
+        let mut local =
+            StateManager::at_on(Arc::new(disk.clone()), folder.join("terraform.tfstate"));
         let state = local.read().expect("the state").expect("a state");
-        assert!(local.take_settlement().is_none(), "{what}: a journal stays");
+        assert!(
+            local.take_settlements().is_empty(),
+            "{what}: a journal stays"
+        );
         let said: BTreeMap<u64, Option<u64>> = recorded(&state);
         let there: BTreeMap<u64, Option<u64>> =
             world.iter().map(|(n, holds)| (*n, Some(*holds))).collect();
@@ -272,7 +275,7 @@ fn every_fault_at_every_step_of_the_disk() {
 
 /// A new state at a path, and the journal of a run on it.
 fn begun(path: &Path) -> (State, Journal) {
-    let mut local = LocalState::at(path);
+    let mut local = StateManager::at(path);
     let mut state = State::new();
     local.write(&mut state).expect("written");
     let journal = local.begin_journal(Run::default(), Vec::new());
@@ -299,7 +302,7 @@ fn a_damaged_journal_is_kept_and_named() {
         damaged[at] ^= 0x15;
         std::fs::write(&journal_path, &damaged).expect("written");
         std::fs::write(&path, &before).expect("written");
-        let mut local = LocalState::at(&path).with_backup(None);
+        let mut local = StateManager::at(&path).with_backup(None);
         local.lock(&lock()).expect("the lock");
         match local.read() {
             // Its beginning is damaged: it is left where it is.
@@ -309,7 +312,7 @@ fn a_damaged_journal_is_kept_and_named() {
                 assert_eq!(std::fs::read(&path).expect("the state"), before);
             }
             Ok(state) => {
-                let settlement = local.take_settlement().expect("something was found");
+                let settlement = local.take_settlements().pop().expect("something was found");
                 let line = settlement.damaged.expect("the line");
                 assert!(line <= lines, "{line}");
                 let kept = settlement.kept.expect("a copy");
@@ -329,9 +332,9 @@ fn a_journal_that_is_being_written_is_left_alone() {
     let (mut state, journal) = begun(&path);
     let mut world = World::new();
     create(&journal, &mut state, &mut world, 1, false).expect("made");
-    let mut other = LocalState::at(&path);
+    let mut other = StateManager::at(&path);
     assert!(recorded(&other.read().expect("read").expect("a state")).is_empty());
-    assert!(other.take_settlement().is_none());
+    assert!(other.take_settlements().is_empty());
     assert!(matches!(
         other.begin_journal(Run::default(), Vec::new()),
         Err(stead_state::Error::JournalBusy { .. })
@@ -361,14 +364,14 @@ fn a_state_that_somebody_else_has_written_since_keeps_its_word() {
     };
     other.set_current(&address(1), &provider(), Some(object(11, Some(3))));
     std::fs::write(&path, stead_state::to_bytes(&other).expect("bytes")).expect("written");
-    let mut local = LocalState::at(&path);
+    let mut local = StateManager::at(&path);
     local.lock(&lock()).expect("the lock");
     let found = local.read().expect("read").expect("a state");
     assert_eq!(
         recorded(&found),
         BTreeMap::from([(2, Some(0)), (11, Some(3))])
     );
-    let settlement = local.take_settlement().expect("something was found");
+    let settlement = local.take_settlements().pop().expect("something was found");
     assert_eq!(settlement.recorded, 1);
     let disputed = settlement.disputed.first().expect("one");
     assert_eq!(
@@ -388,14 +391,14 @@ fn a_journal_that_was_not_read_is_not_replaced() {
     create(&journal, &mut state, &mut world, 1, false).expect("made");
     drop(journal);
     let elsewhere = folder.path().join("elsewhere.tfstate");
-    let mut other = LocalState::at(&path).with_source(elsewhere);
+    let mut other = StateManager::at(&path).with_source(elsewhere);
     assert!(other.read().expect("nothing there").is_none());
     use stead_state::Error::JournalUnsettled;
     let refused = other.write(&mut State::new());
     assert!(matches!(refused, Err(JournalUnsettled { .. })));
     let refused = other.begin_journal(Run::default(), Vec::new());
     assert!(matches!(refused, Err(JournalUnsettled { .. })));
-    let found = LocalState::at(&path)
+    let found = StateManager::at(&path)
         .read()
         .expect("read")
         .expect("a state");

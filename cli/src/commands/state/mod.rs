@@ -13,7 +13,7 @@ mod show;
 use std::path::{Path, PathBuf};
 
 use clap::{ArgAction, Args, Subcommand};
-use stead_state::{LocalState, State};
+use stead_state::{State, StateManager};
 
 use crate::backend;
 use crate::error::{CommandError, Result};
@@ -86,25 +86,22 @@ struct HoldArgs {
 
 const NOT_FOUND: &str = "No state file was found!\n\nState management commands require a state file. Run this command\nin a directory where stead has been run or use the -state flag\nto point the command to a specific state location.";
 
-/// Where the state lies: as given, or where the backend keeps it.
-fn place(given: Option<&PathBuf>) -> Result<PathBuf> {
+/// The state: in the file that is given, or where the backend keeps it.
+fn place(given: Option<&PathBuf>) -> Result<StateManager> {
     match given {
-        Some(path) => Ok(path.clone()),
-        None => {
-            let backend = backend::in_folder(&Disk)?;
-            Ok(backend.state_path(&crate::workspace::current()?))
-        }
+        Some(path) => Ok(StateManager::at(path)),
+        None => backend::in_folder(&Disk)?.state(&crate::workspace::current()?),
     }
 }
 
 /// The state, for looking at it.
 fn read(given: Option<&PathBuf>) -> Result<State> {
-    let mut file = LocalState::at(place(given)?);
+    let mut file = place(given)?;
     settled::read_for_states(&mut file)?.ok_or_else(|| CommandError::text(NOT_FOUND))
 }
 
 /// The state's file, locked, and the state in it.
-async fn open(args: &ChangeArgs, operation: &str) -> Result<(LocalState, State)> {
+async fn open(args: &ChangeArgs, operation: &str) -> Result<(StateManager, State)> {
     let mut file = open_file(
         args.state.as_ref(),
         args.backup.as_ref(),
@@ -121,16 +118,17 @@ async fn open_file(
     backup: Option<&PathBuf>,
     lock: &HoldArgs,
     operation: &str,
-) -> Result<LocalState> {
-    let path = place(state)?;
-    let backup = match backup {
-        Some(path) if path.as_os_str() != "-" => path.clone(),
-        _ => {
+) -> Result<StateManager> {
+    let mut file = place(state)?;
+    match backup {
+        Some(path) if path.as_os_str() != "-" => file = file.with_backup(Some(path.clone())),
+        _ if file.is_local() => {
             let seconds = jiff::Timestamp::now().as_second();
-            PathBuf::from(format!("{}.{seconds}.backup", path.display()))
+            let backup = format!("{}.{seconds}.backup", file.location());
+            file = file.with_backup(Some(backup.into()));
         }
-    };
-    let mut file = LocalState::at(path).with_backup(Some(backup));
+        _ => {}
+    }
     if lock.lock {
         lock_state(&mut file, &lock.lock_timeout, operation).await?;
     }
@@ -148,7 +146,7 @@ pub(super) fn unreadable(path: &Path, error: &std::io::Error) -> String {
 }
 
 /// Writes what a command has changed.
-fn save(file: &mut LocalState, state: &mut State) -> Result<()> {
+fn save(file: &mut StateManager, state: &mut State) -> Result<()> {
     file.write(state).map_err(|e| {
         CommandError::text(format!(
             "Error saving the state: {e}\n\nThe state was not saved. No items were removed from the persisted\nstate. No backup was created since no modification occurred. Please\nresolve the issue above and try again."

@@ -1,6 +1,6 @@
 //! `stead state pull`.
 
-use stead_state::{LocalState, to_bytes};
+use stead_state::to_bytes;
 
 use crate::commands::print;
 use crate::error::{CommandError, Result};
@@ -14,7 +14,7 @@ pub(crate) struct PullArgs {
 }
 
 pub(super) fn run(_: &PullArgs) -> Result<u8> {
-    let Some(mut state) = settled::read(&mut LocalState::at(super::place(None)?))? else {
+    let Some(mut state) = settled::read(&mut super::place(None)?)? else {
         return Ok(0);
     };
     state.terraform_version = TERRAFORM_VERSION.into();

@@ -3,7 +3,7 @@
 use std::io::Read as _;
 use std::path::Path;
 
-use stead_state::{LocalState, State, from_bytes, to_bytes};
+use stead_state::{State, from_bytes, to_bytes};
 
 use super::{HoldArgs, place};
 use crate::error::{CommandError, Result};
@@ -29,7 +29,7 @@ pub(crate) struct PushArgs {
 
 pub(super) async fn run(args: &PushArgs) -> Result<u8> {
     let mut state = source(&args.path)?;
-    let mut file = LocalState::at(place(None)?);
+    let mut file = place(None)?;
     if args.lock.lock {
         lock_state(&mut file, &args.lock.lock_timeout, "state-push").await?;
     }

@@ -1,4 +1,4 @@
-//! A state in a local file: read, and written so that a reader finds the old one or the new one, never a part.
+//! One state, wherever it lies: read together with its journal, and written by the rules of serial and lineage.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -6,115 +6,161 @@ use std::time::Duration;
 
 use crate::disk::{self, Disk, folder_of};
 use crate::journal::{
-    GROUP, Header, Intent, Journal, Run, Settlement, Unfinished, digest, journal_path,
+    GROUP, Header, Intent, Journal, Run, Settlement, Unfinished, digest, journal_path, mirror,
 };
-use crate::lock::is_locked;
-use crate::{Error, LockInfo, Result, State, StateLock, v4};
+use crate::place::lock::is_locked;
+use crate::place::{LocalPlace, Place, RemotePlace};
+use crate::{Error, LockInfo, Result, State, Store, v4};
 
 /// The version of Terraform whose state rules stead follows; written to states that stead begins.
 const TERRAFORM_VERSION: &str = "1.11.4";
 
-/// One local state file.
+/// One state.
 #[derive(Debug)]
-pub struct LocalState {
+pub struct StateManager {
     disk: Arc<dyn Disk>,
-    path: PathBuf,
+    place: Box<dyn Place>,
     /// Where it is read from until the first write, when that is elsewhere.
-    source: Option<PathBuf>,
+    source: Option<Box<dyn Place>>,
     /// `None`: no backup is wanted.
     backup: Option<PathBuf>,
-    lock: Option<StateLock>,
-    /// The bytes as last read or written; a write of equal content is no write.
+    /// On this machine, wherever the state lies.
+    journal: PathBuf,
+    /// The content as last read or written; a write of equal content is no write.
     content: Option<Vec<u8>>,
-    /// The serial and lineage that the file had when it was read.
+    /// The serial and lineage that the state had when it was read.
     seen: Option<(u64, String)>,
     backed_up: bool,
     /// How long a journal's records gather before they are synced.
     group: Duration,
     /// The state and the journal beside it have been read together.
     settled: bool,
-    /// What the last reading found of a run that was cut off.
-    settlement: Option<Settlement>,
+    /// What the last reading found of runs that were cut off.
+    settlements: Vec<Settlement>,
     /// Objects that may exist and that neither the state nor the journal can name.
     in_doubt: Vec<Intent>,
 }
 
-impl LocalState {
-    /// The state at `path`, with `PATH.backup` beside it.
-    pub fn at(path: impl Into<PathBuf>) -> LocalState {
+impl StateManager {
+    /// The state in a local file, with `PATH.backup` beside it.
+    pub fn at(path: impl Into<PathBuf>) -> StateManager {
+        StateManager::at_on(disk::real(), path)
+    }
+
+    /// The same on another disk than this machine's.
+    pub fn at_on(disk: Arc<dyn Disk>, path: impl Into<PathBuf>) -> StateManager {
         let path = path.into();
         let mut backup = path.clone().into_os_string();
         backup.push(".backup");
-        LocalState {
-            disk: disk::real(),
-            path,
-            source: None,
+        let place = LocalPlace::new(Arc::clone(&disk), path.clone());
+        StateManager {
             backup: Some(backup.into()),
-            lock: None,
+            ..StateManager::of(disk, Box::new(place), journal_path(&path))
+        }
+    }
+
+    /// A state at a remote place. `journal` is where its journal lies on this machine; `tell` hears of a lock that cannot be given back at
+    /// the end.
+    pub fn remote(store: Arc<dyn Store>, journal: PathBuf, tell: fn(&Error)) -> StateManager {
+        let place = RemotePlace::new(store, tell);
+        StateManager::of(disk::real(), Box::new(place), journal)
+    }
+
+    fn of(disk: Arc<dyn Disk>, place: Box<dyn Place>, journal: PathBuf) -> StateManager {
+        StateManager {
+            disk,
+            place,
+            source: None,
+            backup: None,
+            journal,
             content: None,
             seen: None,
             backed_up: false,
             group: GROUP,
             settled: false,
-            settlement: None,
+            settlements: Vec::new(),
             in_doubt: Vec::new(),
         }
     }
 
-    /// On another disk than this machine's.
-    #[must_use]
-    pub fn on(mut self, disk: Arc<dyn Disk>) -> LocalState {
-        self.disk = disk;
-        self
-    }
-
     /// How long a journal's records may gather before they are synced together; five milliseconds unless said otherwise.
     #[must_use]
-    pub fn gathering(mut self, group: Duration) -> LocalState {
+    pub fn gathering(mut self, group: Duration) -> StateManager {
         self.group = group;
         self
     }
 
     /// Another place for the backup; `None` for no backup.
     #[must_use]
-    pub fn with_backup(mut self, backup: Option<PathBuf>) -> LocalState {
+    pub fn with_backup(mut self, backup: Option<PathBuf>) -> StateManager {
         self.backup = backup;
         self
     }
 
-    /// Reads the state from another file than the one it is written to.
+    /// Reads the state from a file that is not the one it is written to, until it has been written.
     #[must_use]
-    pub fn with_source(mut self, source: PathBuf) -> LocalState {
-        self.source = Some(source).filter(|source| *source != self.path);
+    pub fn with_source(mut self, source: PathBuf) -> StateManager {
+        let place = LocalPlace::new(Arc::clone(&self.disk), source);
+        self.source =
+            (place.location() != self.place.location()).then(|| Box::new(place) as Box<dyn Place>);
         self
     }
 
-    pub fn path(&self) -> &Path {
-        &self.path
+    /// Where it lies, for messages and lock notes.
+    pub fn location(&self) -> String {
+        self.place.location()
     }
 
-    /// Takes the lock for as long as this value lives, or until [`LocalState::unlock`].
+    /// Whether it lies in a file on this machine.
+    pub fn is_local(&self) -> bool {
+        self.place.is_local()
+    }
+
+    /// Takes the lock for as long as this value lives, or until [`StateManager::unlock`].
+    ///
+    /// # Errors
+    /// [`Error::Locked`] when somebody has it.
     pub fn lock(&mut self, info: &LockInfo) -> Result<()> {
-        self.lock = Some(StateLock::acquire(&self.path, info)?);
-        Ok(())
+        self.place.lock(info)
     }
 
     pub fn holds_lock(&self) -> bool {
-        self.lock.is_some()
+        self.place.holds_lock()
     }
 
-    pub fn unlock(&mut self) {
-        self.lock = None;
+    /// Gives the lock back.
+    ///
+    /// # Errors
+    /// When the place does not take it back.
+    pub fn unlock(&mut self) -> Result<()> {
+        self.place.unlock()
     }
 
-    /// The state, or `None` when there is none yet (an empty file is what a lock leaves before the first write). What a run
-    /// that was cut off has left in its journal is in it; while we hold the lock, that is also written.
+    /// Removes a lock that another process has left behind.
+    ///
+    /// # Errors
+    /// When the lock is not `id`'s, or the place's locks end with the process that holds them.
+    pub fn force_unlock(&mut self, id: &str) -> Result<()> {
+        self.place.force_unlock(id)
+    }
+
+    /// Whether the lock is still ours, where it can be lost.
+    ///
+    /// # Errors
+    /// [`Error::LockLost`].
+    pub fn check_lock(&self) -> Result<()> {
+        self.place
+            .lock_watch()
+            .map_or(Ok(()), |watch| watch.check())
+    }
+
+    /// The state, or `None` when there is none yet. What a run that was cut off has left in its journal is in it; while we hold
+    /// the lock, that is also written.
     pub fn read(&mut self) -> Result<Option<State>> {
-        let path = self.source.as_ref().unwrap_or(&self.path);
-        let bytes = self.disk.read(path).map_err(Error::io("reading", path))?;
-        let state = match bytes.filter(|bytes| !bytes.is_empty()) {
+        let place = self.source.as_mut().unwrap_or(&mut self.place);
+        let state = match place.read()? {
             Some(bytes) => {
-                let state = v4::parse(&bytes, path)?;
+                let state = v4::parse(&bytes, Path::new(&place.location()))?;
                 self.seen = Some((state.serial, state.lineage.clone()));
                 self.content = Some(bytes);
                 Some(state)
@@ -127,61 +173,113 @@ impl LocalState {
         }
     }
 
-    /// Settles the journal of a run that was cut off. One that is being written is left alone.
+    /// Settles the journals of runs that were cut off. One that is being written is left alone.
     fn settle(&mut self, state: Option<State>) -> Result<Option<State>> {
         self.in_doubt.clear();
-        let path = journal_path(&self.path);
-        if is_locked(&path).map_err(Error::io("looking at", &path))? {
-            return Ok(state);
-        }
-        self.settled = true;
-        let found = self.disk.read(&path).map_err(Error::io("reading", &path))?;
-        let Some(bytes) = found else {
+        self.settlements.clear();
+        let Ok(path) = self.free_journal_path() else {
             return Ok(state);
         };
-        let Some(unfinished) = Unfinished::parse(&bytes, &path)? else {
-            if self.lock.is_some() {
+        self.settled = true;
+        let journals = self.journals(&path)?;
+        if journals.is_empty() {
+            return Ok(state);
+        }
+        let mut found = Vec::new();
+        for bytes in &journals {
+            if let Some(unfinished) = Unfinished::parse(bytes, &path)? {
+                found.push((bytes, unfinished));
+            }
+        }
+        if found.is_empty() {
+            if self.holds_lock() {
                 self.remove_journal(&path)?;
             }
             return Ok(state);
-        };
+        }
         let mut settled = state.unwrap_or_default();
         let serial = settled.serial;
         let digest = self.content.as_deref().map(digest).unwrap_or_default();
-        let mut settlement = unfinished.fold(&mut settled, serial, &digest);
-        if self.lock.is_some() {
-            if settlement.damaged.is_some() || !settlement.disputed.is_empty() {
+        let mut run = Run::default();
+        for (bytes, unfinished) in found {
+            let mut settlement = unfinished.fold(&mut settled, serial, &digest);
+            if self.holds_lock()
+                && (settlement.damaged.is_some() || !settlement.disputed.is_empty())
+            {
                 let kept =
                     path.with_extension(format!("journal.{}", uuid::Uuid::new_v4().simple()));
-                disk::replace(&*self.disk, &kept, &bytes, |_| Ok(()))
+                self.make_journal_folder(&kept)?;
+                disk::replace(&*self.disk, &kept, bytes, |_| Ok(()))
                     .map_err(Error::io("keeping the journal as", &kept))?;
                 settlement.kept = Some(kept);
             }
-            self.write(&mut settled)?;
-            self.keep_doubts(&settlement.unknown, settlement.run.clone())?;
+            self.in_doubt.extend_from_slice(&settlement.unknown);
+            run.clone_from(&settlement.run);
+            self.settlements.push(settlement);
         }
-        self.in_doubt.clone_from(&settlement.unknown);
-        self.settlement = Some(settlement);
+        if self.holds_lock() {
+            self.write(&mut settled)?;
+            self.keep_doubts(&self.in_doubt, run)?;
+        }
         Ok(Some(settled))
+    }
+
+    /// The journals of runs that were cut off: the one on this machine, and one beside a remote state that another machine has left.
+    fn journals(&self, path: &Path) -> Result<Vec<Vec<u8>>> {
+        let ours = self.disk.read(path).map_err(Error::io("reading", path))?;
+        // Unless we hold the lock, whoever writes it may be at work.
+        let theirs = match self.place.beside().filter(|_| self.holds_lock()) {
+            Some(store) => mirror::read(&store)?,
+            None => None,
+        };
+        // The copy of our own is behind it, never ahead.
+        let theirs = theirs.filter(|theirs| {
+            let ours = ours.as_deref();
+            !ours.is_some_and(|ours| ours.starts_with(theirs))
+        });
+        Ok(ours.into_iter().chain(theirs).collect())
     }
 
     /// Leaves a journal with nothing but what is in doubt, or none.
     fn keep_doubts(&self, in_doubt: &[Intent], run: Run) -> Result<()> {
-        let path = journal_path(&self.path);
         if in_doubt.is_empty() {
-            return self.remove_journal(&path);
+            return self.remove_journal(&self.journal);
         }
         // Dropping it leaves it to the next command.
-        let header = self.header(run);
-        Journal::begin(&*self.disk, path, header, in_doubt, self.group)?;
+        self.journal_with(self.journal.clone(), run, in_doubt)?;
         Ok(())
     }
 
-    fn remove_journal(&self, path: &Path) -> Result<()> {
+    fn journal_with(&self, path: PathBuf, run: Run, in_doubt: &[Intent]) -> Result<Journal> {
+        self.make_journal_folder(&path)?;
+        Journal::begin(
+            &*self.disk,
+            path,
+            self.header(run),
+            in_doubt,
+            self.group,
+            self.place.beside(),
+            self.place.lock_watch(),
+        )
+    }
+
+    fn make_journal_folder(&self, path: &Path) -> Result<()> {
+        let folder = folder_of(path);
         self.disk
-            .remove(path)
-            .and_then(|()| self.disk.sync_folder(folder_of(path)))
-            .map_err(Error::io("removing", path))
+            .make_folder(folder)
+            .map_err(Error::io("making the folder", folder))
+    }
+
+    fn remove_journal(&self, path: &Path) -> Result<()> {
+        if let Some(store) = self.place.beside() {
+            mirror::remove(&store)?;
+        }
+        let removed = self.disk.remove(path);
+        match removed.and_then(|()| self.disk.sync_folder(folder_of(path))) {
+            // That of a remote state may never have lain on this machine.
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            outcome => outcome.map_err(Error::io("removing", path)),
+        }
     }
 
     fn header(&self, run: Run) -> Header {
@@ -190,9 +288,9 @@ impl LocalState {
         Header::new(serial, digest, run)
     }
 
-    /// What the last reading found of a run that was cut off, once.
-    pub fn take_settlement(&mut self) -> Option<Settlement> {
-        self.settlement.take()
+    /// What the last reading found of runs that were cut off, once.
+    pub fn take_settlements(&mut self) -> Vec<Settlement> {
+        std::mem::take(&mut self.settlements)
     }
 
     /// Objects that may have been made by a run that was cut off, and of which nothing is known but their address.
@@ -202,7 +300,7 @@ impl LocalState {
 
     /// Where the journal lies, unless another process is writing it.
     fn free_journal_path(&self) -> Result<PathBuf> {
-        let path = journal_path(&self.path);
+        let path = self.journal.clone();
         match is_locked(&path).map_err(Error::io("looking at", &path))? {
             true => Err(Error::JournalBusy { path }),
             false => Ok(path),
@@ -230,8 +328,7 @@ impl LocalState {
         let path = self.free_journal_path()?;
         self.refuse_unsettled()?;
         self.in_doubt = in_doubt;
-        let header = self.header(run);
-        Journal::begin(&*self.disk, path, header, &self.in_doubt, self.group)
+        self.journal_with(path, run, &self.in_doubt)
     }
 
     /// The last write of a run with a journal: the journal is gone when the state is safe.
@@ -331,7 +428,7 @@ impl LocalState {
     /// Whether the state that was read holds nothing.
     fn is_empty(&self) -> Result<bool> {
         Ok(match &self.content {
-            Some(content) => v4::parse(content, &self.path)?.is_empty(),
+            Some(content) => v4::parse(content, Path::new(&self.location()))?.is_empty(),
             None => true,
         })
     }
@@ -345,7 +442,7 @@ impl LocalState {
         if ours == *content {
             return Ok(true);
         }
-        let before = v4::parse(content, &self.path)?;
+        let before = v4::parse(content, Path::new(&self.location()))?;
         let before = State {
             terraform_version: state.terraform_version.clone(),
             serial: state.serial,
@@ -365,13 +462,11 @@ impl LocalState {
         let bytes = self.render(state)?;
         if self.source.take().is_some() {
             // What is about to be replaced is not what was read.
-            let old = self.disk.read(&self.path);
-            let old = old.map_err(Error::io("reading", &self.path))?;
-            self.content = old.filter(|old| !old.is_empty());
+            self.content = self.place.read()?;
         }
         self.back_up()?;
         note(state.serial, &bytes)?;
-        self.replace(&bytes)?;
+        self.place.write(&bytes)?;
         self.seen = Some((state.serial, state.lineage.clone()));
         self.content = Some(bytes);
         Ok(())
@@ -379,7 +474,7 @@ impl LocalState {
 
     fn render(&self, state: &State) -> Result<Vec<u8>> {
         v4::render(state).map_err(|e| Error::Malformed {
-            path: self.path.clone(),
+            path: self.location().into(),
             reason: e.to_string(),
         })
     }
@@ -391,22 +486,6 @@ impl LocalState {
                 .map_err(Error::io("writing the backup", backup))?;
         }
         self.backed_up = true;
-        Ok(())
-    }
-
-    fn replace(&mut self, bytes: &[u8]) -> Result<()> {
-        let folder = folder_of(&self.path);
-        self.disk
-            .make_folder(folder)
-            .map_err(Error::io("making the folder", folder))?;
-        let lock = &mut self.lock;
-        let replaced = disk::replace(&*self.disk, &self.path, bytes, |file| {
-            match (lock, file.os_file()) {
-                (Some(lock), Some(file)) => lock.extend(file.try_clone()?),
-                _ => Ok(()),
-            }
-        });
-        replaced.map_err(Error::io("replacing", &self.path))?;
         Ok(())
     }
 }

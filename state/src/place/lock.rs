@@ -29,7 +29,7 @@ pub struct LockInfo {
 
 /// A held lock; dropping it releases it.
 #[derive(Debug)]
-pub struct StateLock {
+pub(crate) struct StateLock {
     /// Every file that carries our lock: the state as we found it, and each one renamed over it since. The locks belong to
     /// the open files (OFD locks), so reading the state elsewhere in this process does not lose them.
     files: Vec<File>,
@@ -71,7 +71,7 @@ pub(crate) fn is_locked(path: &Path) -> std::io::Result<bool> {
 
 impl StateLock {
     /// Locks the state at `path`, or says who has it.
-    pub fn acquire(path: &Path, info: &LockInfo) -> Result<StateLock> {
+    pub(crate) fn acquire(path: &Path, info: &LockInfo) -> Result<StateLock> {
         let note = note_path(path);
         let existed = path.exists();
         if let Some(folder) = path.parent() {
@@ -86,8 +86,9 @@ impl StateLock {
                         .ok()
                         .and_then(|b| serde_json::from_slice(&b).ok());
                     return Err(Error::Locked {
-                        path: path.to_owned(),
+                        location: path.display().to_string(),
                         holder,
+                        reason: "resource temporarily unavailable".into(),
                     });
                 }
                 Err(errno) => return Err(Error::io("locking", path)(errno.into())),

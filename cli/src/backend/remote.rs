@@ -1,0 +1,96 @@
+//! A backend at a remote place.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use sha2::Digest as _;
+use stead_backends::Kind;
+use stead_sdk::Dialer;
+use stead_state::{BackendError, State, StateManager, Store, wait_for};
+use stead_value::{Diagnostic, Diagnostics, Value};
+
+use super::journals;
+use crate::error::{CommandError, Result};
+use crate::session::{lock_info, who};
+
+#[derive(Debug)]
+pub(crate) struct RemoteBackend {
+    kind: &'static str,
+    backend: Arc<dyn stead_state::Backend>,
+}
+
+impl RemoteBackend {
+    pub(super) fn open(kind: &Kind, config: &Value) -> Result<RemoteBackend, Diagnostics> {
+        let dialer = Dialer::from_env()
+            .map_err(|e| Diagnostic::error("Backend can't be reached", format!("{e}.")))?;
+        Ok(RemoteBackend {
+            kind: kind.name,
+            backend: (kind.open)(config, &dialer)?,
+        })
+    }
+
+    pub(super) fn state(&self, workspace: &str) -> Result<StateManager> {
+        let store = self
+            .backend
+            .store(workspace)
+            .map_err(|e| self.failure("Error loading state", e))?;
+        let journal = self.journal_path(&*store);
+        Ok(StateManager::remote(store, journal, tell_of_unlocking))
+    }
+
+    /// A name that no two states share, and that says whose it is.
+    fn journal_path(&self, store: &dyn Store) -> PathBuf {
+        let digest = sha2::Sha256::digest(store.location());
+        let short: String = digest.iter().take(6).map(|b| format!("{b:02x}")).collect();
+        journals().join(format!("{}-{short}.tfstate.journal", self.kind))
+    }
+
+    pub(super) fn workspaces(&self) -> Result<Vec<String>> {
+        let backend = Arc::clone(&self.backend);
+        match wait_for(async move { backend.workspaces().await })? {
+            Err(BackendError::OneWorkspace) => Err(CommandError::text("workspaces not supported")),
+            outcome => outcome.map_err(|e| self.failure("Error listing workspaces", e)),
+        }
+    }
+
+    pub(super) fn check(&self) -> Result<()> {
+        let backend = Arc::clone(&self.backend);
+        match wait_for(async move { backend.workspaces().await })? {
+            Ok(_) | Err(BackendError::OneWorkspace) => Ok(()),
+            Err(e) => Err(self.failure("Backend can't be reached", e)),
+        }
+    }
+
+    /// An empty state, so that the workspace can be seen by others.
+    pub(super) fn create(&self, workspace: &str) -> Result<()> {
+        let mut state = self.state(workspace)?;
+        state.lock(&lock_info("init", &state.location()))?;
+        if state.read()?.is_none() {
+            state.write(&mut State::new())?;
+        }
+        Ok(state.unlock()?)
+    }
+
+    pub(super) fn delete(&self, workspace: &str, force: bool) -> Result<()> {
+        let backend = Arc::clone(&self.backend);
+        let workspace = workspace.to_owned();
+        wait_for(async move { backend.delete(&workspace, force).await })?
+            .map_err(|e| self.failure("Error deleting workspace", e))
+    }
+
+    fn failure(&self, summary: &str, error: BackendError) -> CommandError {
+        CommandError::new(summary, format!("The backend \"{}\": {error}.", self.kind))
+    }
+}
+
+/// A lock that stays behind when the command has ended.
+fn tell_of_unlocking(error: &stead_state::Error) {
+    let diagnostic = Diagnostic::error(
+        "Error releasing the state lock",
+        format!(
+            "Error message: {error}\n\nThe lock of the state may still be there, taken by {}. Look at who holds it with `stead plan`, and remove it with `stead force-unlock`.",
+            who()
+        ),
+    );
+    crate::error::report(&diagnostic.into());
+}
