@@ -14,8 +14,8 @@ use serde_json::{Value as Json, json};
 use stead_sdk::wait::{self, Poll, Polling};
 use stead_sdk::{Context, Error, ErrorKind};
 
-use crate::cloud::Cloud;
 use crate::error::ApiError;
+use stead_sdk::azure::Cloud;
 
 /// API versions, by resource provider: those of azurerm 5.2.
 pub(crate) const GROUPS: &str = "2023-07-01";

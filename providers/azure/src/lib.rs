@@ -7,11 +7,9 @@
 mod account;
 mod arm;
 mod client_config;
-mod cloud;
 mod common;
 mod container;
 mod container_sas;
-mod credentials;
 mod error;
 mod features;
 mod ids;
@@ -22,7 +20,6 @@ mod resource_group;
 mod role_assignment;
 mod secret;
 mod secret_data;
-mod transport;
 mod vault;
 
 use std::sync::Arc;

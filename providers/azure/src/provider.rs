@@ -7,16 +7,15 @@ use std::time::{Duration, Instant};
 use azure_core::credentials::TokenCredential;
 use azure_core::http::ClientOptions;
 use azure_security_keyvault_secrets::SecretClient;
+use stead_sdk::azure::{AssertionSource, Cloud, Wanted, client_options, credential};
 use stead_sdk::value::{Diagnostic, Diagnostics, Sensitive};
 use stead_sdk::{Context, Dialer, Error, Native, ProviderConfig, ProviderFactory};
 
 use crate::account::StorageAccount;
 use crate::arm::Arm;
 use crate::client_config::ClientConfig;
-use crate::cloud::Cloud;
 use crate::container::Container;
 use crate::container_sas::ContainerSas;
-use crate::credentials::{AssertionSource, Wanted, credential};
 use crate::features::{Behaviour, EnhancedValidation, Features};
 use crate::key_vault::KeyVault;
 use crate::key_vault_data::KeyVaultData;
@@ -24,7 +23,6 @@ use crate::resource_group::ResourceGroup;
 use crate::role_assignment::RoleAssignment;
 use crate::secret::Secret;
 use crate::secret_data::SecretData;
-use crate::transport::client_options;
 
 /// The application id of the Azure CLI, which signs in for its users.
 const AZURE_CLI: &str = "04b07795-8ddb-461a-bbee-02f9e1bf7b46";

@@ -150,13 +150,15 @@
 //! # Connections, waits, errors
 //!
 //! Every connection comes from the [`Dialer`]: [`Dialer::http`] and [`Dialer::send`], [`Dialer::grpc_channel`],
-//! [`Dialer::websocket`], [`Dialer::ssh`], `kube::Cluster` (feature `kube`), or [`Dialer::tls`] and [`Dialer::tcp`] beneath them. Wait with [`wait::until`],
+//! [`Dialer::websocket`], [`Dialer::ssh`], `kube::Cluster` (feature `kube`), the official Azure crates (`azure`, feature `azure`), or [`Dialer::tls`] and [`Dialer::tcp`] beneath them. Wait with [`wait::until`],
 //! try again with [`retry::with_backoff`]. What does not stop an operation is a [`Context::warn`]. An [`Error`] says what
 //! was asked, what the server said and what to do.
 
 // The derives name this crate from outside and from within.
 extern crate self as stead_sdk;
 
+#[cfg(feature = "azure")]
+pub mod azure;
 pub mod codec;
 mod context;
 mod dial;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use crate::{Dialer, Error, HttpOptions, async_trait};
 use azure_core::cloud::{CloudConfiguration, CustomConfiguration};
 use azure_core::http::policies::{Policy, PolicyResult};
 use azure_core::http::{
@@ -10,13 +11,12 @@ use azure_core::http::{
     Transport,
 };
 use azure_core::time::Duration;
-use stead_sdk::{Dialer, Error, HttpOptions, async_trait};
 
 /// Connection errors, 429 and 5xx are tried again this often, `Retry-After` honoured.
 const RETRIES: u32 = 4;
 
 /// Options that every client and credential gets.
-pub(crate) fn client_options(dialer: &Dialer, login: &str) -> Result<ClientOptions, Error> {
+pub fn client_options(dialer: &Dialer, login: &str) -> Result<ClientOptions, Error> {
     let client = dialer.http(&HttpOptions::default())?;
     let mut cloud = CustomConfiguration::default();
     cloud.authority_host = login.to_owned();

@@ -1,17 +1,17 @@
 //! Where an Azure cloud's services are: built in for the three public ones, asked from a metadata host for the rest.
 
+use crate::{Dialer, Error, HttpOptions, http_error};
 use serde_json::Value as Json;
-use stead_sdk::{Dialer, Error, HttpOptions, http_error};
 
 /// The addresses of one cloud; none ends in a slash.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Cloud {
-    pub(crate) login: String,
-    pub(crate) arm: String,
+pub struct Cloud {
+    pub login: String,
+    pub arm: String,
     /// The scope of a token for Resource Manager.
-    pub(crate) arm_scope: String,
+    pub arm_scope: String,
     /// What storage hosts end in, such as `core.windows.net`.
-    pub(crate) storage_suffix: String,
+    pub storage_suffix: String,
 }
 
 impl Cloud {
@@ -25,7 +25,7 @@ impl Cloud {
     }
 
     /// By the name that `environment` takes.
-    pub(crate) fn named(name: &str) -> Result<Cloud, Error> {
+    pub fn named(name: &str) -> Result<Cloud, Error> {
         let (login, arm, storage) = match name.to_ascii_lowercase().as_str() {
             "" | "public" | "azurecloud" | "global" => (
                 "https://login.microsoftonline.com",
@@ -53,7 +53,7 @@ impl Cloud {
     }
 
     /// From `https://{host}/metadata/endpoints`.
-    pub(crate) async fn described_by(host: &str, dialer: &Dialer) -> Result<Cloud, Error> {
+    pub async fn described_by(host: &str, dialer: &Dialer) -> Result<Cloud, Error> {
         let url = format!("https://{host}/metadata/endpoints?api-version=2022-09-01");
         let asked = format!("ask {host} for its endpoints (GET /metadata/endpoints)");
         let client = dialer.http(&HttpOptions::default())?;

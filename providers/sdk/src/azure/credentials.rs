@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::{Dialer, Error, HttpOptions, async_trait};
 use azure_core::credentials::{Secret, TokenCredential};
 use azure_core::http::{ClientMethodOptions, ClientOptions};
 use azure_identity::{
@@ -11,23 +12,22 @@ use azure_identity::{
     ClientAssertionCredentialOptions, ClientSecretCredential, ClientSecretCredentialOptions,
     ManagedIdentityCredential, ManagedIdentityCredentialOptions, UserAssignedId,
 };
-use stead_sdk::value::Sensitive;
-use stead_sdk::{Dialer, Error, HttpOptions, async_trait};
+use stead_value::Sensitive;
 
 /// The settings that decide, environment variables and files taken into account. Empty means not set.
-pub(crate) struct Wanted {
-    pub(crate) tenant_id: String,
-    pub(crate) client_id: String,
-    pub(crate) client_secret: Sensitive<String>,
-    pub(crate) subscription_id: String,
-    pub(crate) assertion: Option<AssertionSource>,
-    pub(crate) use_msi: bool,
-    pub(crate) use_cli: bool,
+pub struct Wanted {
+    pub tenant_id: String,
+    pub client_id: String,
+    pub client_secret: Sensitive<String>,
+    pub subscription_id: String,
+    pub assertion: Option<AssertionSource>,
+    pub use_msi: bool,
+    pub use_cli: bool,
 }
 
 /// Where a token of another identity provider, which stands in for a secret, comes from.
 #[derive(Clone, Debug)]
-pub(crate) enum AssertionSource {
+pub enum AssertionSource {
     Token(Sensitive<String>),
     /// Read anew for every token, because whoever writes it rotates it.
     File(PathBuf),
@@ -39,7 +39,7 @@ pub(crate) enum AssertionSource {
 }
 
 /// The first that is configured: client secret, federated token, managed identity, Azure CLI.
-pub(crate) fn credential(
+pub fn credential(
     wanted: Wanted,
     options: ClientOptions,
     dialer: &Dialer,
