@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use hyper::Method;
 use serde_json::{Value as Json, json};
-use tokio::sync::{Mutex, OnceCell};
+use tokio::sync::Mutex;
 
 use crate::kube::connect;
 use crate::kube::object::{ObjectRef, text};
@@ -30,7 +30,7 @@ pub struct Cluster {
 struct Inner {
     settings: ClusterSettings,
     dialer: Dialer,
-    connected: OnceCell<Connected>,
+    connected: Mutex<Option<Arc<Connected>>>,
     /// Kinds by API version, as far as they were asked for.
     kinds: Mutex<HashMap<String, HashMap<String, Served>>>,
 }
@@ -75,7 +75,7 @@ impl Cluster {
         let inner = Inner {
             settings,
             dialer,
-            connected: OnceCell::new(),
+            connected: Mutex::default(),
             kinds: Mutex::default(),
         };
         Cluster {
@@ -94,17 +94,36 @@ impl Cluster {
     }
 
     async fn send(&self, call: Call, cx: &Context) -> Result<Json, Error> {
+        let connected = self.connected(None).await?;
+        match connected.send(&call, self.patience, cx).await {
+            // Tokens of programs and pods run out; a 401 means that nothing was done.
+            Err(error) if error.status() == Some(401) && connected.endpoint.renewable => {
+                let connected = self.connected(Some(&connected)).await?;
+                connected.send(&call, self.patience, cx).await
+            }
+            result => result,
+        }
+    }
+
+    /// The connection, made anew when it is the one that does not serve any more.
+    async fn connected(&self, stale: Option<&Arc<Connected>>) -> Result<Arc<Connected>, Error> {
         let inner = &self.inner;
-        let connect = || async {
-            let endpoint = Arc::new(inner.settings.resolve(&inner.dialer).await?);
-            Ok::<_, Error>(Connected {
-                client: connect::client(&inner.dialer, &endpoint),
-                endpoint,
-                dialer: inner.dialer.clone(),
-            })
-        };
-        let connected = inner.connected.get_or_try_init(connect).await?;
-        connected.send(&call, self.patience, cx).await
+        let mut slot = inner.connected.lock().await;
+        match (&*slot, stale) {
+            (Some(current), None) => return Ok(Arc::clone(current)),
+            (Some(current), Some(stale)) if !Arc::ptr_eq(current, stale) => {
+                return Ok(Arc::clone(current));
+            }
+            _ => {}
+        }
+        let endpoint = Arc::new(inner.settings.resolve(&inner.dialer).await?);
+        let connected = Arc::new(Connected {
+            client: connect::client(&inner.dialer, &endpoint),
+            endpoint,
+            dialer: inner.dialer.clone(),
+        });
+        *slot = Some(Arc::clone(&connected));
+        Ok(connected)
     }
 
     /// How the server serves a kind; `None` when it does not.
@@ -218,10 +237,26 @@ impl Cluster {
         namespace: Option<&str>,
         cx: &Context,
     ) -> Result<Vec<Json>, Error> {
+        self.list_labelled(api_version, kind, namespace, "", cx)
+            .await
+    }
+
+    /// As [`Cluster::list`], those only that a label selector chooses (`a=b,c=d`; empty for all).
+    pub async fn list_labelled(
+        &self,
+        api_version: &str,
+        kind: &str,
+        namespace: Option<&str>,
+        selector: &str,
+        cx: &Context,
+    ) -> Result<Vec<Json>, Error> {
         let Some(served) = self.discover(api_version, kind, cx).await? else {
             return Ok(Vec::new());
         };
-        let path = collection(api_version, &served, namespace);
+        let mut path = collection(api_version, &served, namespace);
+        if !selector.is_empty() {
+            path.push_str(&format!("?labelSelector={}", escape(selector)));
+        }
         let mut answer = self
             .send(Call::get(path, format!("list {kind} objects")), cx)
             .await?;

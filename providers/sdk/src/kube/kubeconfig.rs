@@ -7,6 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use stead_value::Sensitive;
 
+use crate::kube::exec::Exec;
 use crate::kube::settings::{Auth, ClusterSettings};
 use crate::{Error, ErrorKind};
 
@@ -20,6 +21,8 @@ pub(super) struct Selected {
     pub(super) certificate: Option<String>,
     pub(super) key: Option<Sensitive<String>>,
     pub(super) auth: Auth,
+    /// The program, and the folder of the file that names it.
+    pub(super) exec: Option<(Exec, PathBuf)>,
 }
 
 #[derive(Default, Deserialize)]
@@ -65,7 +68,37 @@ struct UserEntry {
     #[serde(rename = "as")]
     impersonate: Option<serde::de::IgnoredAny>,
     auth_provider: Option<serde::de::IgnoredAny>,
-    exec: Option<serde::de::IgnoredAny>,
+    exec: Option<ExecEntry>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct ExecEntry {
+    api_version: String,
+    command: String,
+    args: Option<Vec<String>>,
+    env: Option<Vec<Variable>>,
+    install_hint: Option<String>,
+    interactive_mode: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Variable {
+    name: String,
+    value: String,
+}
+
+impl ExecEntry {
+    fn program(&self) -> Exec {
+        let env = self.env.iter().flatten();
+        Exec {
+            api_version: self.api_version.clone(),
+            command: self.command.clone(),
+            args: self.args.clone().unwrap_or_default(),
+            env: env.map(|v| (v.name.clone(), v.value.clone())).collect(),
+            install_hint: self.install_hint.clone(),
+        }
+    }
 }
 
 #[derive(Default, Deserialize)]
@@ -151,8 +184,11 @@ async fn take_cluster(
 
 async fn take_user(selected: &mut Selected, user: &UserEntry, base: &Path) -> Result<(), Error> {
     let other = "Use a client certificate or a token in the provider block instead.";
-    if user.exec.is_some() {
-        return Err(unsupported("exec", other));
+    if let Some(exec) = &user.exec {
+        if exec.interactive_mode.as_deref() == Some("Always") {
+            return Err(unsupported("exec with interactiveMode Always", other));
+        }
+        selected.exec = Some((exec.program(), base.to_owned()));
     }
     if user.auth_provider.is_some() {
         return Err(unsupported("auth-provider", other));
@@ -287,7 +323,7 @@ mod tests {
     use super::*;
     use crate::Dialer;
 
-    const TWO: &str = "
+    const TWO: &str = r#"
 apiVersion: v1
 kind: Config
 current-context: a
@@ -302,13 +338,20 @@ users:
 - name: t
   user: { token: secret }
 - name: e
-  user: { exec: { command: aws } }
+  user:
+    exec:
+      apiVersion: client.authentication.k8s.io/v1
+      command: ./login
+      args: ['-c', 'echo "$ANSWER"']
+      env: [{ name: ANSWER, value: '{"apiVersion":"client.authentication.k8s.io/v1","status":{"token":"bx"}}' }]
+- name: i
+  user: { exec: { apiVersion: client.authentication.k8s.io/v1, command: ./login, interactiveMode: Always } }
 contexts:
 - name: a
   context: { cluster: one, user: u }
 - name: b
   context: { cluster: two, user: t, namespace: x }
-";
+"#;
 
     async fn chosen(
         change: impl FnOnce(&mut ClusterSettings),
@@ -317,6 +360,7 @@ contexts:
         let path = folder.path().join("config");
         std::fs::write(&path, TWO).unwrap();
         std::fs::write(folder.path().join("ca.pem"), "OTHER").unwrap();
+        std::os::unix::fs::symlink("/bin/sh", folder.path().join("login")).unwrap();
         let mut settings = ClusterSettings {
             config_paths: vec![path.display().to_string()],
             ..ClusterSettings::default()
@@ -350,10 +394,25 @@ contexts:
             .await
             .unwrap_err();
         assert!(error.said().contains("no context named nope"), "{error}");
-        let error = chosen(|s| s.auth_info = Some("e".into()))
+        let error = chosen(|s| s.auth_info = Some("i".into()))
             .await
             .unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unsupported);
+    }
+
+    #[tokio::test]
+    async fn a_program_beside_the_file_gives_the_token_unless_there_is_one() {
+        let run = chosen(|s| s.auth_info = Some("e".into())).await.unwrap();
+        assert!(matches!(run.auth, Auth::Bearer(t) if t.expose_secret() == "bx"));
+        assert!(run.renewable);
+        let not_run = chosen(|s| {
+            s.auth_info = Some("e".into());
+            s.token = Some(Sensitive::new("given".into()));
+        })
+        .await
+        .unwrap();
+        assert!(matches!(not_run.auth, Auth::Bearer(t) if t.expose_secret() == "given"));
+        assert!(!not_run.renewable);
     }
 
     #[tokio::test]

@@ -5,6 +5,7 @@
 
 mod cluster;
 mod connect;
+mod exec;
 mod kubeconfig;
 mod object;
 mod ready;
@@ -12,6 +13,7 @@ mod request;
 mod settings;
 
 pub use cluster::{Apply, Cluster, Propagation};
+pub use exec::Exec;
 pub use object::{ObjectRef, find, text, without_nulls};
 pub use ready::{Readiness, established, rollout};
 pub use settings::{Auth, ClusterSettings};

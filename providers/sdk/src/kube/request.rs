@@ -9,6 +9,7 @@ use hyper::{Method, Request};
 use serde_json::Value as Json;
 
 use crate::kube::settings::{Auth, Endpoint};
+use crate::retry::jitter;
 use crate::{Context, Dialer, Error, ErrorKind};
 
 /// For the whole of one attempt, answer included.
@@ -95,7 +96,7 @@ impl Connected {
                 error.said()
             ));
             tokio::select! {
-                () = tokio::time::sleep(pause) => {}
+                () = tokio::time::sleep(jitter(pause)) => {}
                 () = cx.cancelled().cancelled() => return Err(error.with_kind(ErrorKind::Cancelled)),
             }
             pause = pause.mul_f64(1.5).min(Duration::from_secs(2));

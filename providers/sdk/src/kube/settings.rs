@@ -2,8 +2,9 @@
 
 use stead_value::Sensitive;
 
+use crate::kube::exec::{Exec, Target};
 use crate::kube::kubeconfig;
-use crate::{ClientIdentity, Dialer, Error, Roots, TlsOptions};
+use crate::{ClientIdentity, Dialer, Environment, Error, Roots, TlsOptions};
 
 /// What a provider block says of a cluster. Everything is optional; what is set here wins over the kubeconfig.
 #[derive(Clone, Debug, Default)]
@@ -13,6 +14,10 @@ pub struct ClusterSettings {
     pub username: Option<String>,
     pub password: Option<Sensitive<String>>,
     pub token: Option<Sensitive<String>>,
+    /// A file with the token, read anew when the server does not take the old one any more.
+    pub token_file: Option<String>,
+    /// A program that prints the credentials.
+    pub exec: Option<Exec>,
     /// PEM.
     pub client_certificate: Option<String>,
     /// PEM.
@@ -49,11 +54,46 @@ pub(crate) struct Endpoint {
     pub(crate) prefix: String,
     pub(crate) tls: TlsOptions,
     pub(crate) auth: Auth,
+    /// Whether putting the settings together again may give other credentials.
+    pub(crate) renewable: bool,
 }
+
+/// Where Kubernetes puts what a pod needs to ask its API.
+const SERVICE_ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 
 const NOT_A_URL: &str = "Write it as `https://HOST:PORT`.";
 
 impl ClusterSettings {
+    /// The cluster that this process runs in, as the service account of its pod; `None` outside of one.
+    ///
+    /// # Errors
+    /// When the files of the service account cannot be read.
+    pub fn in_cluster(environment: &Environment) -> Result<Option<ClusterSettings>, Error> {
+        let (Some(host), Some(port)) = (
+            environment.get("KUBERNETES_SERVICE_HOST"),
+            environment.get("KUBERNETES_SERVICE_PORT"),
+        ) else {
+            return Ok(None);
+        };
+        let host = match host.contains(':') {
+            true => format!("https://[{host}]:{port}"),
+            false => format!("https://{host}:{port}"),
+        };
+        let path = format!("{SERVICE_ACCOUNT}/ca.crt");
+        let authority = std::fs::read_to_string(&path).map_err(|e| {
+            Error::new(
+                format!("read the service account of this pod ({path})"),
+                e.to_string(),
+            )
+        })?;
+        Ok(Some(ClusterSettings {
+            host: Some(host),
+            token_file: Some(format!("{SERVICE_ACCOUNT}/token")),
+            cluster_ca_certificate: Some(authority),
+            ..ClusterSettings::default()
+        }))
+    }
+
     /// Reads the kubeconfig files, if there are any, and puts everything together.
     pub(crate) async fn resolve(&self, dialer: &Dialer) -> Result<Endpoint, Error> {
         let file = if self.config_paths.is_empty() {
@@ -69,8 +109,35 @@ impl ClusterSettings {
         let (secure, host, port, prefix) = split(&host)?;
         let insecure = self.insecure.unwrap_or(file.insecure);
         let authority = self.cluster_ca_certificate.clone().or(file.authority);
-        let certificates = self.client_certificate.clone().or(file.certificate);
-        let key = self.client_key.clone().or(file.key);
+        let basic = self.username.clone().zip(self.password.clone());
+        let mut auth = match (&self.token, &self.token_file, basic) {
+            (Some(token), ..) => Auth::Bearer(token.clone()),
+            (None, Some(path), _) => Auth::Bearer(token_from(path).await?),
+            (None, None, Some((user, password))) => Auth::Basic(user, password),
+            (None, None, None) => file.auth,
+        };
+        let mut certificates = self.client_certificate.clone().or(file.certificate);
+        let mut key = self.client_key.clone().or(file.key);
+        // As for `kubectl`: credentials that are there make the program unnecessary.
+        let has_credentials = !matches!(auth, Auth::None) || certificates.is_some();
+        let exec = self.exec.as_ref().map(|exec| (exec, None));
+        let exec = exec.or(file
+            .exec
+            .as_ref()
+            .map(|(e, base)| (e, Some(base.as_path()))));
+        let exec = exec.filter(|_| !has_credentials);
+        if let Some((exec, base)) = &exec {
+            let target = Target {
+                server: &host,
+                authority: authority.as_deref(),
+                insecure,
+            };
+            let found = exec.run(*base, &target).await?;
+            certificates = found.certificate;
+            key = found.key;
+            auth = found.token.map_or(Auth::None, Auth::Bearer);
+        }
+        let renewable = exec.is_some() || self.token_file.is_some();
         let identity = match (certificates, key) {
             (Some(certificates), Some(key)) => Some(ClientIdentity { certificates, key }),
             (None, None) => None,
@@ -85,12 +152,6 @@ impl ClusterSettings {
             alpn: vec!["http/1.1".into()],
             ..TlsOptions::default()
         };
-        let basic = self.username.clone().zip(self.password.clone());
-        let auth = match (self.token.clone(), basic) {
-            (Some(token), _) => Auth::Bearer(token),
-            (None, Some((user, password))) => Auth::Basic(user, password),
-            (None, None) => file.auth,
-        };
         Ok(Endpoint {
             secure,
             host,
@@ -98,8 +159,16 @@ impl ClusterSettings {
             prefix,
             tls,
             auth,
+            renewable,
         })
     }
+}
+
+async fn token_from(path: &str) -> Result<Sensitive<String>, Error> {
+    let text = tokio::fs::read_to_string(path)
+        .await
+        .map_err(|e| Error::new(format!("read the token ({path})"), e.to_string()))?;
+    Ok(Sensitive::new(text.trim().to_owned()))
 }
 
 fn half(present: &str, missing: &str) -> Error {
