@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use regex::Regex;
-use stead_sdk::kube::{Cluster, ClusterSettings};
+use stead_sdk::kube::{self, Cluster, ClusterSettings};
 use stead_sdk::value::{Diagnostics, Path, Sensitive};
 use stead_sdk::{Block, Context, Dialer, Error, Native, ProviderConfig, ProviderFactory};
 
@@ -70,7 +70,7 @@ struct Config {
     #[attr(optional)]
     ignore_labels: Option<Vec<String>>,
     /// A program that fetches credentials.
-    #[attr(block(list, max = 1), unsupported)]
+    #[attr(block(list, max = 1))]
     exec: Option<Exec>,
     #[attr(block(list, max = 1))]
     experiments: Option<Experiments>,
@@ -86,6 +86,18 @@ struct Exec {
     env: Option<BTreeMap<String, String>>,
     #[attr(optional)]
     args: Option<Vec<String>>,
+}
+
+impl Exec {
+    fn program(self) -> kube::Exec {
+        kube::Exec {
+            api_version: self.api_version,
+            command: self.command,
+            args: self.args.unwrap_or_default(),
+            env: self.env.unwrap_or_default(),
+            install_hint: None,
+        }
+    }
 }
 
 #[derive(Clone, Debug, Block)]
@@ -169,6 +181,8 @@ async fn connect(config: Config, dialer: Dialer, _cx: Context) -> Result<Client,
         context: set(config.config_context),
         auth_info: set(config.config_context_auth_info),
         cluster: set(config.config_context_cluster),
+        exec: config.exec.map(Exec::program),
+        token_file: None,
     };
     let ignored = Ignored {
         annotations: expressions(config.ignore_annotations, "ignore_annotations")?,

@@ -4,6 +4,7 @@
 //! One module a backend. Its block is a struct that derives [`ProviderConfig`](stead_sdk::ProviderConfig): schema and decoding come from there.
 
 mod http;
+mod kubernetes;
 mod sending;
 
 use std::sync::Arc;
@@ -29,7 +30,7 @@ pub struct Kind {
 }
 
 /// All kinds, by name. `local` is not among them: it is a file.
-pub const KINDS: &[Kind] = &[http::KIND];
+pub const KINDS: &[Kind] = &[http::KIND, kubernetes::KIND];
 
 /// The kind of that name.
 pub fn kind(name: &str) -> Option<&'static Kind> {

@@ -164,6 +164,32 @@ async fn beside(store: &dyn Store, other: &dyn Store) {
     assert_eq!(store.list_beside().await.expect("a list"), ["journal"]);
 }
 
+/// Many ask for the lock at the same time: one gets it, and the others are told who.
+pub(crate) async fn one_wins(open: impl Fn() -> Arc<dyn Backend>, workspace: &str) {
+    let store = open().store(workspace).expect("a store");
+    store.write(&state(1, "one")).await.expect("a state");
+    for _ in 0..3 {
+        let ids = (0..8).map(|n| format!("6fa459ea-ee8a-3ca4-894e-db77e160355{n}"));
+        let tasks: Vec<_> = ids
+            .map(|id| {
+                let store = open().store(workspace).expect("a store");
+                tokio::spawn(async move { store.lock(&lock_info(&id)).await })
+            })
+            .collect();
+        let mut winners = Vec::new();
+        for task in tasks {
+            match task.await.expect("a task") {
+                Ok(id) => winners.push(id),
+                Err(BackendError::Locked { .. }) => {}
+                Err(error) => panic!("neither locked nor refused: {error}"),
+            }
+        }
+        assert_eq!(winners.len(), 1, "{winners:?}");
+        store.holds(&winners[0]).await.expect("the lock is held");
+        store.unlock(&winners[0]).await.expect("the unlock");
+    }
+}
+
 /// `workspace` has a state and a file beside it. Ends without them.
 async fn workspaces(backend: &dyn Backend, found: Vec<String>, workspace: &str) {
     assert_eq!(found.first().map(String::as_str), Some("default"));

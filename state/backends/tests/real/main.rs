@@ -5,6 +5,7 @@
 mod conformance;
 mod flaky;
 mod http;
+mod kubernetes;
 mod terraform;
 
 use std::sync::Arc;
@@ -16,7 +17,6 @@ use stead_sdk::{Dialer, Environment};
 use stead_state::{Backend, LockInfo};
 
 /// What the runner exported.
-#[allow(dead_code, reason = "until the first service has tests")]
 fn variable(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run tests/real/run"))
 }

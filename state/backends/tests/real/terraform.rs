@@ -220,6 +220,24 @@ pub(crate) async fn share(
     share_workspaces(&**backend, &stack).await;
 }
 
+/// Terraform reads the state of the default workspace as we do.
+pub(crate) async fn pulls(
+    backend: &Arc<dyn Backend>,
+    kind: &str,
+    arguments: &Json,
+    environment: &[(&str, &str)],
+) {
+    let Some(stack) = Stack::new(kind, arguments, environment) else {
+        return;
+    };
+    let store = backend.store("default").expect("a store");
+    let ours = store.read().await.expect("a read").expect("a state");
+    stack.run(&["init", "-no-color"]).await;
+    let pulled: Json = serde_json::from_str(&stack.run(&["state", "pull"]).await).expect("JSON");
+    let ours: Json = serde_json::from_slice(&ours).expect("JSON");
+    assert!(pulled["outputs"] == ours["outputs"] && pulled["serial"] == ours["serial"]);
+}
+
 /// Each tool lists the other's workspaces, and nothing besides.
 async fn share_workspaces(backend: &dyn Backend, stack: &Stack) {
     let names = match backend.workspaces().await {
