@@ -5,6 +5,7 @@
 
 mod http;
 mod kubernetes;
+mod pg;
 mod sending;
 
 use std::sync::Arc;
@@ -30,7 +31,7 @@ pub struct Kind {
 }
 
 /// All kinds, by name. `local` is not among them: it is a file.
-pub const KINDS: &[Kind] = &[http::KIND, kubernetes::KIND];
+pub const KINDS: &[Kind] = &[http::KIND, kubernetes::KIND, pg::KIND];
 
 /// The kind of that name.
 pub fn kind(name: &str) -> Option<&'static Kind> {

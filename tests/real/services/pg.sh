@@ -18,13 +18,13 @@ start() {
   port=$(free_port)
   [ "$(id -u)" -eq 0 ] && chown postgres "$DATA"
   echo secret >"$DATA/password"
-  openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=DNS:localhost \
+  openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=DNS:localhost -addext basicConstraints=critical,CA:FALSE \
     -keyout "$DATA/server.key" -out "$DATA/server.crt" 2>/dev/null
   chmod 600 "$DATA/server.key"
   chmod 644 "$DATA/password"
   [ "$(id -u)" -eq 0 ] && chown postgres "$DATA/server.key" "$DATA/server.crt"
   chmod 755 "$DATA"
-  (cd "$DATA" && as_owner "$bin/initdb" -D "$DATA/db" -U stead --pwfile="$DATA/password" -A scram-sha-256 >"$DATA/initdb.log")
+  (cd "$DATA" && as_owner "$bin/initdb" -D "$DATA/db" -U stead --pwfile="$DATA/password" -A scram-sha-256 >"$DATA/initdb.out")
   (cd "$DATA" && exec_owner "$bin/postgres" -D "$DATA/db" -p "$port" -c listen_addresses=127.0.0.1 -c unix_socket_directories= \
     -c ssl=on -c ssl_cert_file="$DATA/server.crt" -c ssl_key_file="$DATA/server.key" -c fsync=off) >"$DATA/postgres.log" 2>&1 &
   server=$!

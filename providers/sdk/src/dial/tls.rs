@@ -30,6 +30,8 @@ pub struct TlsOptions {
     pub identity: Option<ClientIdentity>,
     /// The name the certificate must bear, when it is not the host's.
     pub server_name: Option<String>,
+    /// A trusted authority is enough, whatever name the certificate bears (PostgreSQL's `verify-ca`).
+    pub any_name: bool,
     /// Protocols offered, most wanted first; `http()` and `grpc_channel()` know theirs.
     pub alpn: Vec<String>,
 }
@@ -197,6 +199,7 @@ impl Dialer {
         Ok(Arc::new(Verifier {
             trust,
             name,
+            any_name: options.any_name,
             provider: Arc::clone(provider),
         }))
     }
@@ -295,7 +298,17 @@ enum Trust {
 struct Verifier {
     trust: Trust,
     name: Option<ServerName<'static>>,
+    any_name: bool,
     provider: Arc<CryptoProvider>,
+}
+
+/// Whether all that is wrong is the name.
+fn is_name(error: &rustls::Error) -> bool {
+    use rustls::CertificateError::{NotValidForName, NotValidForNameContext};
+    matches!(
+        error,
+        rustls::Error::InvalidCertificate(NotValidForName | NotValidForNameContext { .. })
+    )
 }
 
 impl ServerCertVerifier for Verifier {
@@ -316,13 +329,16 @@ impl ServerCertVerifier for Verifier {
             ))),
             Trust::Chain(chain) => {
                 let name = self.name.as_ref().unwrap_or(server_name);
-                chain
-                    .verify_server_cert(certificate, intermediates, name, ocsp_response, now)
-                    .map_err(|e| {
+                match chain.verify_server_cert(certificate, intermediates, name, ocsp_response, now)
+                {
+                    // The name is looked at last, when the chain has convinced.
+                    Err(e) if self.any_name && is_name(&e) => Ok(ServerCertVerified::assertion()),
+                    verified => verified.map_err(|e| {
                         rustls::Error::General(format!(
                             "{e}; the server's certificate has the SHA-256 fingerprint {found}"
                         ))
-                    })
+                    }),
+                }
             }
         }
     }

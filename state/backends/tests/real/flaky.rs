@@ -12,6 +12,7 @@ use tokio::task::JoinHandle;
 pub(crate) struct Flaky {
     pub(crate) address: SocketAddr,
     to_lose: Arc<AtomicUsize>,
+    to_pass: Arc<AtomicUsize>,
     task: JoinHandle<()>,
 }
 
@@ -20,13 +21,14 @@ impl Flaky {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let to_lose = Arc::new(AtomicUsize::new(0));
-        let counter = Arc::clone(&to_lose);
+        let to_pass = Arc::new(AtomicUsize::new(0));
+        let counters = (Arc::clone(&to_pass), Arc::clone(&to_lose));
         let task = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                let counter = Arc::clone(&counter);
+                let (to_pass, to_lose) = counters.clone();
                 tokio::spawn(async move {
                     if let Ok(server) = TcpStream::connect(service).await {
-                        carry(client, server, &counter).await;
+                        carry(client, server, &to_pass, &to_lose).await;
                     }
                 });
             }
@@ -34,6 +36,7 @@ impl Flaky {
         Flaky {
             address,
             to_lose,
+            to_pass,
             task,
         }
     }
@@ -41,6 +44,12 @@ impl Flaky {
     /// The next `n` answers do not arrive.
     pub(crate) fn lose(&self, n: usize) {
         self.to_lose.store(n, Ordering::SeqCst);
+    }
+
+    /// `n` answers arrive and the one after them does not.
+    pub(crate) fn lose_after(&self, n: usize) {
+        self.to_pass.store(n, Ordering::SeqCst);
+        self.lose(1);
     }
 
     /// How many are still to be lost.
@@ -55,22 +64,28 @@ impl Drop for Flaky {
     }
 }
 
-async fn carry(client: TcpStream, server: TcpStream, to_lose: &AtomicUsize) {
+async fn carry(client: TcpStream, server: TcpStream, to_pass: &AtomicUsize, to_lose: &AtomicUsize) {
     let (mut from_client, mut to_client) = client.into_split();
     let (mut from_server, mut to_server) = server.into_split();
     let forth = async {
         let _ = tokio::io::copy(&mut from_client, &mut to_server).await;
     };
+    let take = |counter: &AtomicUsize| {
+        counter
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| {
+                left.checked_sub(1)
+            })
+            .is_ok()
+    };
     let back = async {
         let mut bytes = vec![0; 65536];
         loop {
             let n = from_server.read(&mut bytes).await.unwrap_or(0);
-            let lost = to_lose
-                .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| {
-                    left.checked_sub(1)
-                })
-                .is_ok();
-            if n == 0 || lost || to_client.write_all(&bytes[..n]).await.is_err() {
+            if n == 0 {
+                return;
+            }
+            let lost = !take(to_pass) && take(to_lose);
+            if lost || to_client.write_all(&bytes[..n]).await.is_err() {
                 return;
             }
         }

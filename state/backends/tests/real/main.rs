@@ -6,6 +6,7 @@ mod conformance;
 mod flaky;
 mod http;
 mod kubernetes;
+mod pg;
 mod terraform;
 
 use std::sync::Arc;
