@@ -11,6 +11,22 @@ use crate::config::{parse_type, place};
 use crate::functions::{self, Function, count_problem};
 use crate::syntax::{Call, Expr, Expression, Span};
 
+/// An argument of a function that takes expressions.
+enum Lazy<'a> {
+    Expr(&'a Expr),
+    /// One of an expanding argument, with the place of the whole.
+    Value(Value, Span),
+}
+
+impl Lazy<'_> {
+    fn span(&self) -> Span {
+        match self {
+            Lazy::Expr(expr) => start_span(expr),
+            Lazy::Value(_, span) => *span,
+        }
+    }
+}
+
 /// An argument with the place that messages about it point to.
 pub(super) struct Argument {
     pub(super) value: Value,
@@ -28,9 +44,9 @@ impl Evaluator<'_> {
         }
         let name = call.name.strip_prefix("core::").unwrap_or(&call.name);
         match name {
-            "try" if !call.expand => self.try_call(call),
-            "can" if !call.expand => self.can_call(call),
-            "convert" if !call.expand => self.convert_call(call),
+            "try" => self.try_call(call),
+            "can" => self.can_call(call),
+            "convert" => self.convert_call(call),
             name => {
                 let errors_before = self.outcome.diagnostics.len();
                 let Some(arguments) = self.arguments(call) else {
@@ -81,9 +97,11 @@ impl Evaluator<'_> {
     /// The first argument that evaluates without an error. What is not wholly known may yet turn out to be an error, so
     /// that nobody can say which argument it will be.
     fn try_call(&mut self, call: &Call) -> Value {
-        let args = &call.args;
+        let Some(args) = self.unevaluated(call) else {
+            return Value::dynamic();
+        };
         let mut failures = Diagnostics::new();
-        for arg in args {
+        for arg in &args {
             match self.attempt(arg) {
                 Attempt::Value(value) => return value,
                 Attempt::Undecided(marks) => return Value::dynamic().with_marks(marks),
@@ -112,7 +130,10 @@ impl Evaluator<'_> {
 
     /// Whether the argument evaluates without an error.
     fn can_call(&mut self, call: &Call) -> Value {
-        match call.args.as_slice() {
+        let Some(args) = self.unevaluated(call) else {
+            return Value::dynamic();
+        };
+        match args.as_slice() {
             [arg] => match self.attempt(arg) {
                 Attempt::Value(_) => Value::bool(true),
                 Attempt::Undecided(marks) => Value::unknown(Type::Bool).with_marks(marks),
@@ -124,7 +145,7 @@ impl Evaluator<'_> {
                 "Function \"can\" expects 1 argument(s). Missing value for \"expression\".",
             ),
             [_, second, ..] => self.error(
-                start_span(second),
+                second.span(),
                 "Too many function arguments",
                 "Function \"can\" expects only 1 argument(s).",
             ),
@@ -133,16 +154,29 @@ impl Evaluator<'_> {
 
     /// The first argument in the type that the second one names. (Since Terraform 1.15.)
     fn convert_call(&mut self, call: &Call) -> Value {
-        let [value, ty] = call.args.as_slice() else {
+        let Some(args) = self.unevaluated(call) else {
+            return Value::dynamic();
+        };
+        let [value, ty] = args.as_slice() else {
             let names = ["value", "type"];
-            let problem = count_problem(&call.name, &names, false, call.args.len());
-            let at = call.args.get(2).map_or(call.close_paren, start_span);
+            let problem = count_problem(&call.name, &names, false, args.len());
+            let at = args.get(2).map_or(call.close_paren, Lazy::span);
             let (summary, detail) = problem.unwrap_or_default();
             return self.error(at, summary, detail);
         };
-        let argument = self.expr(value);
+        let Lazy::Expr(ty) = ty else {
+            return self.error(
+                ty.span(),
+                "Invalid function argument",
+                "Invalid value for \"type\" parameter: a type must be written out, not taken from a value.",
+            );
+        };
+        let argument = match value {
+            Lazy::Expr(expr) => self.expr(expr),
+            Lazy::Value(value, _) => value.clone(),
+        };
         let (constraint, diagnostics) =
-            parse_type(&Expression::new(Arc::clone(self.file), ty.clone()));
+            parse_type(&Expression::new(Arc::clone(self.file), Expr::clone(ty)));
         if diagnostics.has_errors() {
             self.outcome.diagnostics.extend(diagnostics);
             return Value::dynamic();
@@ -155,14 +189,38 @@ impl Evaluator<'_> {
         match convert(&constraint.defaults.apply(&argument), &constraint.ty) {
             Ok(value) => value.with_marks(marks),
             Err(error) => self.error(
-                start_span(value),
+                value.span(),
                 "Invalid function argument",
                 format!("Invalid value for \"value\" parameter: {error}."),
             ),
         }
     }
 
-    fn attempt(&mut self, arg: &Expr) -> Attempt {
+    /// The arguments of a function that takes expressions. An expanding argument is evaluated in any case: its elements are the
+    /// expressions then.
+    fn unevaluated<'a>(&mut self, call: &'a Call) -> Option<Vec<Lazy<'a>>> {
+        let (last, before) = match call.args.split_last() {
+            Some((last, before)) if call.expand => (last, before),
+            _ => return Some(call.args.iter().map(Lazy::Expr).collect()),
+        };
+        let (value, diagnostics) = self.aside(|e| e.expr(last));
+        let wrong = diagnostics.has_errors();
+        self.outcome.diagnostics.extend(diagnostics);
+        let items = self.expanded(value, last.span).filter(|_| !wrong)?;
+        let items = items.into_iter().map(|value| Lazy::Value(value, last.span));
+        Some(before.iter().map(Lazy::Expr).chain(items).collect())
+    }
+
+    fn attempt(&mut self, arg: &Lazy<'_>) -> Attempt {
+        let arg = match arg {
+            Lazy::Expr(expr) => *expr,
+            Lazy::Value(value, _) if value.is_wholly_known() => {
+                return Attempt::Value(value.clone());
+            }
+            Lazy::Value(value, _) => {
+                return Attempt::Undecided(value.marks_deep().without(Marks::SENSITIVE));
+            }
+        };
         let (pending, failed) = (self.outcome.pending, self.outcome.failed);
         self.outcome.pending = false;
         self.outcome.failed = false;
@@ -197,13 +255,20 @@ impl Evaluator<'_> {
         if !call.expand {
             return Some(arguments);
         }
-        let mut last = arguments.pop()?;
-        last.span = call.args.last().map_or(last.span, |arg| arg.span);
+        let last = arguments.pop()?;
+        let span = call.args.last().map_or(last.span, |arg| arg.span);
+        let items = self.expanded(last.value, span)?;
+        arguments.extend(items.into_iter().map(|value| Argument { value, span }));
+        Some(arguments)
+    }
+
+    /// The elements of an expanding argument; `None` when they can't be used, which was reported or is not known yet.
+    fn expanded(&mut self, last: Value, span: Span) -> Option<Vec<Value>> {
         let summary = "Invalid expanding argument value";
-        let (value, marks) = last.value.unmark();
+        let (value, marks) = last.unmark();
         if value.is_null() {
             self.error(
-                last.span,
+                span,
                 summary,
                 "The expanding argument (indicated by ...) must not be null.",
             );
@@ -216,18 +281,15 @@ impl Evaluator<'_> {
             }
             _ => {
                 self.error(
-                    last.span,
+                    span,
                     summary,
                     "The expanding argument (indicated by ...) must be of a tuple, list, or set type.",
                 );
                 return None;
             }
         };
-        arguments.extend(items.iter().map(|item| Argument {
-            value: item.clone().with_marks(marks),
-            span: last.span,
-        }));
-        Some(arguments)
+        let marked = items.iter().map(|item| item.clone().with_marks(marks));
+        Some(marked.collect())
     }
 }
 

@@ -1,5 +1,6 @@
 //! Base64, gzip, URL, JSON and CSV.
 
+use std::borrow::Cow;
 use std::io::Read as _;
 
 use base64::Engine as _;
@@ -157,7 +158,8 @@ pub(super) fn jsondecode_type(args: &[Value]) -> Result<Type, FunctionError> {
 }
 
 pub(super) fn jsondecode(call: &Call<'_>) -> Outcome {
-    let json = serde_json::from_str::<serde_json::Value>(call.text(0)).map_err(|e| {
+    let text = paired(call.text(0));
+    let json = serde_json::from_str::<serde_json::Value>(&text).map_err(|e| {
         let message = match e.classify() {
             serde_json::error::Category::Eof if call.text(0).trim().is_empty() => "EOF".to_owned(),
             serde_json::error::Category::Eof => "unexpected end of JSON input".to_owned(),
@@ -168,6 +170,45 @@ pub(super) fn jsondecode(call: &Call<'_>) -> Outcome {
     let implied = from_json_implied(&json).map_err(|e| FunctionError::new(e.message))?;
     // Once more by the implied type, as the reference does: strings stay strings.
     from_json(&json, &implied.ty()).or(Ok(implied))
+}
+
+/// The text with U+FFFD for each `\\uD800`…`\\uDFFF` that is not one of a pair: Go reads these so, serde refuses them.
+fn paired(text: &str) -> Cow<'_, str> {
+    let unit = |at: usize| {
+        let digits = text.get(at..at + 6)?.strip_prefix("\\u")?;
+        u16::from_str_radix(digits, 16).ok()
+    };
+    let mut out = String::new();
+    let mut taken = 0;
+    let mut at = 0;
+    while let Some(found) = text.get(at..).and_then(|rest| rest.find('\\')) {
+        at += found;
+        let lone = match (unit(at), unit(at + 6)) {
+            (Some(0xd800..=0xdbff), Some(0xdc00..=0xdfff)) => {
+                at += 12;
+                continue;
+            }
+            (Some(unit), _) => (0xd800..=0xdfff).contains(&unit),
+            (None, _) => {
+                // The character behind a backslash is no backslash of its own.
+                at += 1 + text
+                    .get(at + 1..)
+                    .and_then(|t| t.chars().next())
+                    .map_or(0, char::len_utf8);
+                continue;
+            }
+        };
+        if lone {
+            out.push_str(text.get(taken..at).unwrap_or_default());
+            out.push_str("\\ufffd");
+            taken = at + 6;
+        }
+        at += 6;
+    }
+    match taken {
+        0 => Cow::Borrowed(text),
+        _ => Cow::Owned(out + text.get(taken..).unwrap_or_default()),
+    }
 }
 
 pub(super) fn csvdecode(call: &Call<'_>) -> Outcome {
