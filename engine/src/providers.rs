@@ -3,11 +3,22 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use stead_lang::config::AbsProvider;
 use stead_sdk::{Provider, ProviderFactory, Provisioner, connection_schema};
 use stead_state::ProviderConfigRef;
 use stead_value::Diagnostic;
-use stead_value::addr::{ProviderSource, ResourceMode};
+use stead_value::addr::{InstanceKey, ProviderSource, ResourceMode};
 use stead_value::schema::{Block, ProviderSchema, Schema};
+
+/// The address of a provider configuration as states write it, without the key of an instance.
+pub(crate) fn config_ref(provider: AbsProvider) -> ProviderConfigRef {
+    ProviderConfigRef {
+        module: provider.module,
+        source: provider.source,
+        alias: provider.alias,
+        key: InstanceKey::None,
+    }
+}
 
 /// The providers that this program has, by source address, and the provisioners, by name.
 #[derive(Clone)]
@@ -82,7 +93,8 @@ impl Registry {
         &self,
         config: &ProviderConfigRef,
     ) -> Result<&Arc<dyn ProviderFactory>, Diagnostic> {
-        match self.substitutes.get(config) {
+        let substitute = self.substitutes.get(config);
+        match substitute.or_else(|| self.substitutes.get(&config.config())) {
             Some(factory) => Ok(factory),
             None => self.factory(&config.source),
         }

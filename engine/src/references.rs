@@ -20,6 +20,7 @@ use stead_state::ProviderConfigRef;
 use stead_value::addr::{ConfigResource, InstanceKey, Module, ResourceMode};
 
 use crate::eval::import_resource;
+use crate::providers::config_ref;
 
 /// Something in the configuration that refers, or is referred to.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -348,15 +349,15 @@ impl<'c> References<'c> {
                             self.expression(&Module::default(), expression, &mut found);
                         }
                     }
-                    if let Some(p) = self
-                        .tree
-                        .resolve_provider(module, &resource.provider_name())
+                    if let Some(passed) =
+                        self.tree.passed_instance(module, &resource.provider_name())
                     {
-                        found.push(Node::Provider(ProviderConfigRef {
-                            module: p.module,
-                            source: p.source,
-                            alias: p.alias,
-                        }));
+                        found.push(Node::Provider(config_ref(passed.provider)));
+                        // The key of a provider's instance stands in the caller of the module that it is evaluated for.
+                        if let Some((mut called, key)) = passed.key {
+                            called.0.pop();
+                            self.expression(&called, key, &mut found);
+                        }
                     }
                 }
             }
@@ -366,6 +367,9 @@ impl<'c> References<'c> {
                     .provider_config(&provider.source, provider.alias.as_deref());
                 if let Some(config) = config {
                     self.body(module, &config.body, &mut found);
+                    if let Some(keys) = &config.for_each {
+                        self.expression(module, keys, &mut found);
+                    }
                 }
             }
             Node::Call(_) | Node::Instance(..) => {}
@@ -508,6 +512,9 @@ fn whole(here: &ConfigNode, found: &mut Vec<Node>) {
 /// What a resource's block refers to, `depends_on` aside.
 fn resource_references(resource: &Resource) -> Vec<StaticReference> {
     let mut found = repetition(&resource.repetition);
+    if let Some(key) = resource.provider.as_ref().and_then(|p| p.key.as_ref()) {
+        found.extend(references(key).0);
+    }
     for trigger in &resource.lifecycle.replace_triggered_by {
         found.extend(references(trigger).0);
     }

@@ -7,12 +7,25 @@ use stead_value::addr::{
     InstanceKey, Module, ModuleInstance, ProviderSource, Resource, ResourceInstance, ResourceMode,
 };
 
-/// A provider configuration: `module.a.provider["registry.terraform.io/hashicorp/null"].alias`.
+/// A provider configuration: `module.a.provider["registry.terraform.io/hashicorp/null"].alias`, or one of its instances
+/// when it has `for_each`, as OpenTofu writes it: the same with `["key"]` behind it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ProviderConfigRef {
     pub module: Module,
     pub source: ProviderSource,
     pub alias: Option<Arc<str>>,
+    pub key: InstanceKey,
+}
+
+impl ProviderConfigRef {
+    /// The configuration that an instance belongs to.
+    #[must_use]
+    pub fn config(&self) -> ProviderConfigRef {
+        ProviderConfigRef {
+            key: InstanceKey::None,
+            ..self.clone()
+        }
+    }
 }
 
 impl fmt::Display for ProviderConfigRef {
@@ -22,7 +35,7 @@ impl fmt::Display for ProviderConfigRef {
         }
         write!(f, "provider[\"{}\"]", self.source)?;
         match &self.alias {
-            Some(alias) => write!(f, ".{alias}"),
+            Some(alias) => write!(f, ".{alias}{}", self.key),
             None => Ok(()),
         }
     }
@@ -34,7 +47,6 @@ pub fn parse_provider(text: &str) -> Option<ProviderConfigRef> {
     let mut module = Vec::new();
     while cursor.word("module.") {
         module.push(cursor.identifier()?);
-        // Instance keys occur in states that OpenTofu wrote for provider for_each; they are not ours to read yet.
         cursor.word(".").then_some(())?;
     }
     // Before Terraform 0.13 only a provider's name was known.
@@ -52,10 +64,10 @@ pub fn parse_provider(text: &str) -> Option<ProviderConfigRef> {
         cursor.word("]").then_some(())?;
         ProviderSource::parse(&source)?
     };
-    let alias = if cursor.word(".") {
-        Some(cursor.identifier()?)
+    let (alias, key) = if cursor.word(".") {
+        (Some(cursor.identifier()?), cursor.key()?)
     } else {
-        None
+        (None, InstanceKey::None)
     };
     if !cursor.rest.is_empty() {
         return None;
@@ -64,6 +76,7 @@ pub fn parse_provider(text: &str) -> Option<ProviderConfigRef> {
         module: Module(module),
         source,
         alias,
+        key,
     })
 }
 
@@ -209,6 +222,7 @@ mod tests {
         for text in [
             "provider[\"registry.terraform.io/hashicorp/null\"]",
             "module.a.module.b.provider[\"terraform.io/builtin/terraform\"].x",
+            "provider[\"registry.opentofu.org/hashicorp/null\"].x[\"a.b\"]",
         ] {
             assert_eq!(
                 parse_provider(text).map(|a| a.to_string()).as_deref(),

@@ -43,6 +43,7 @@ pub struct ResourceId {
 
 #[derive(Clone, Debug)]
 pub struct ResourceObjects {
+    /// Of the instances that name none of their own.
     pub provider: ProviderConfigRef,
     /// Boxed: a tree keeps room for eleven, and most resources have one.
     pub instances: BTreeMap<InstanceKey, Box<InstanceObjects>>,
@@ -52,6 +53,8 @@ pub struct ResourceObjects {
 /// The objects of one instance: the current one, and those set aside by create-before-destroy.
 #[derive(Clone, Debug, Default)]
 pub struct InstanceObjects {
+    /// The instance of a provider configuration with `for_each` that the objects belong to.
+    pub provider: Option<Arc<ProviderConfigRef>>,
     pub current: Option<Object>,
     /// By deposed key: eight hex digits.
     pub deposed: BTreeMap<String, Object>,
@@ -84,6 +87,13 @@ pub struct Object {
     pub unknown_fields: serde_json::Map<String, serde_json::Value>,
 }
 
+impl ResourceObjects {
+    /// The provider configuration, or instance of one, that an instance's objects belong to.
+    pub fn provider_of<'s>(&'s self, instance: &'s InstanceObjects) -> &'s ProviderConfigRef {
+        instance.provider.as_deref().unwrap_or(&self.provider)
+    }
+}
+
 impl State {
     /// An empty state without a lineage.
     pub fn new() -> State {
@@ -102,13 +112,17 @@ impl State {
             .map(|objects| &**objects)
     }
 
+    /// The provider configuration that an instance's objects belong to.
+    pub fn provider_of(&self, address: &ResourceInstance) -> Option<&ProviderConfigRef> {
+        let resource = self.resources.get(&ResourceId::of(address))?;
+        Some(resource.provider_of(resource.instances.get(&address.key)?))
+    }
+
     /// The current object and the provider configuration it belongs to.
     pub fn current(&self, address: &ResourceInstance) -> Option<(&Object, &ProviderConfigRef)> {
         let resource = self.resources.get(&ResourceId::of(address))?;
-        Some((
-            resource.instances.get(&address.key)?.current.as_ref()?,
-            &resource.provider,
-        ))
+        let instance = resource.instances.get(&address.key)?;
+        Some((instance.current.as_ref()?, resource.provider_of(instance)))
     }
 
     /// Records the current object of an instance; `None` removes it.
@@ -146,6 +160,8 @@ impl State {
         let id = ResourceId::of(address);
         match objects {
             Some((provider, objects)) => {
+                let own = objects.provider.clone();
+                let provider = own.as_deref().unwrap_or(&provider).clone();
                 self.edit(address, &provider, |instance| *instance = objects);
             }
             None => {
@@ -189,14 +205,17 @@ impl State {
             .resources
             .entry(id.clone())
             .or_insert_with(|| ResourceObjects {
-                provider: provider.clone(),
+                provider: provider.config(),
                 instances: BTreeMap::new(),
                 unknown_fields: serde_json::Map::new(),
             });
         let instance = resource.instances.entry(address.key.clone()).or_default();
+        let is_new = instance.current.is_none() && instance.deposed.is_empty();
         change(instance);
-        if instance.current.is_some() {
-            resource.provider = provider.clone();
+        if is_new || instance.current.is_some() {
+            resource.provider = provider.config();
+            instance.provider =
+                (provider.key != InstanceKey::None).then(|| Arc::new(provider.clone()));
         }
         if instance.current.is_none() && instance.deposed.is_empty() {
             resource.instances.remove(&address.key);
@@ -218,7 +237,7 @@ impl State {
                     Some((
                         id.instance(key.clone()),
                         instance.current.as_ref()?,
-                        &resource.provider,
+                        resource.provider_of(instance),
                     ))
                 })
         })
@@ -230,9 +249,11 @@ impl State {
     ) -> impl Iterator<Item = (ResourceInstance, &str, &Object, &ProviderConfigRef)> {
         self.resources.iter().flat_map(|(id, resource)| {
             resource.instances.iter().flat_map(move |(key, instance)| {
-                instance.deposed.iter().map(move |(k, o)| {
-                    (id.instance(key.clone()), k.as_str(), o, &resource.provider)
-                })
+                let provider = resource.provider_of(instance);
+                instance
+                    .deposed
+                    .iter()
+                    .map(move |(k, o)| (id.instance(key.clone()), k.as_str(), o, provider))
             })
         })
     }

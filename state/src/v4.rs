@@ -54,6 +54,8 @@ pub(crate) struct ResourceV4 {
     #[serde(rename = "type")]
     type_name: String,
     name: String,
+    /// Missing where the instances name their own.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     provider: String,
     #[serde(default, deserialize_with = "or_nothing")]
     instances: Vec<InstanceV4>,
@@ -85,6 +87,9 @@ pub(crate) struct InstanceV4 {
     status: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     deposed: Option<String>,
+    /// An instance of a provider configuration with `for_each`, as OpenTofu records it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    provider: Option<String>,
     #[serde(default)]
     schema_version: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -259,8 +264,14 @@ pub(crate) fn read_resource(
     let name = format!("{}.{}", resource.type_name, resource.name);
     let module: ModuleInstance = parse_module_instance(&resource.module)
         .ok_or_else(|| format!("{name} has the module address {:?}", resource.module))?;
-    let provider = parse_provider(&resource.provider)
-        .ok_or_else(|| format!("{name} has the provider address {:?}", resource.provider))?;
+    let parse = |text: &str| {
+        parse_provider(text).ok_or_else(|| format!("{name} has the provider address {text:?}"))
+    };
+    let shared = match (resource.provider.as_str(), resource.instances.first()) {
+        ("", Some(instance)) => parse(instance.provider.as_deref().unwrap_or_default())?,
+        (text, _) => parse(text)?,
+    };
+    let provider = shared.config();
     let mode = match resource.mode {
         ModeV4::Managed => ResourceMode::Managed,
         ModeV4::Data => ResourceMode::Data,
@@ -288,8 +299,11 @@ pub(crate) fn read_resource(
             Some(other) => return Err(format!("{name} has the instance key {other}")),
         };
         let deposed = instance.deposed.clone();
+        let own = instance.provider.as_deref().map(parse).transpose()?;
+        let own = own.unwrap_or_else(|| shared.clone());
         let object = read_object(instance).map_err(|e| format!("{name}: {e}"))?;
         let slot = instances.entry(key).or_default();
+        slot.provider = (own != provider).then(|| Arc::new(own));
         match deposed {
             Some(key) => {
                 slot.deposed.insert(key, object);
@@ -431,17 +445,22 @@ fn own(raw: &RawValue) -> Box<RawValue> {
 }
 
 fn write_resource(id: &ResourceId, resource: &ResourceObjects) -> ResourceV4 {
+    // One instance with a provider of its own: all say theirs, and the resource says none.
+    let apart = resource.instances.values().any(|i| i.provider.is_some());
     let instances = resource.instances.iter();
     ResourceV4 {
         instances: instances
-            .flat_map(|(key, objects)| write_keyed(key, objects))
+            .flat_map(|(key, objects)| {
+                let own = apart.then(|| resource.provider_of(objects));
+                write_keyed(key, objects, own)
+            })
             .collect(),
         unknown_fields: resource.unknown_fields.clone(),
-        ..without_instances(id, &resource.provider)
+        ..without_instances(id, (!apart).then_some(&resource.provider))
     }
 }
 
-fn without_instances(id: &ResourceId, provider: &ProviderConfigRef) -> ResourceV4 {
+fn without_instances(id: &ResourceId, provider: Option<&ProviderConfigRef>) -> ResourceV4 {
     ResourceV4 {
         module: id.module.to_string(),
         mode: match id.resource.mode {
@@ -451,7 +470,7 @@ fn without_instances(id: &ResourceId, provider: &ProviderConfigRef) -> ResourceV
         },
         type_name: id.resource.type_name.to_string(),
         name: id.resource.name.to_string(),
-        provider: provider.to_string(),
+        provider: provider.map(ToString::to_string).unwrap_or_default(),
         instances: Vec::new(),
         unknown_fields: Map::new(),
     }
@@ -464,22 +483,32 @@ pub(crate) fn write_instance(
     objects: &InstanceObjects,
 ) -> ResourceV4 {
     ResourceV4 {
-        instances: write_keyed(&address.key, objects).collect(),
-        ..without_instances(&ResourceId::of(address), provider)
+        instances: write_keyed(&address.key, objects, objects.provider.as_deref()).collect(),
+        ..without_instances(
+            &ResourceId::of(address),
+            objects.provider.is_none().then_some(provider),
+        )
     }
 }
 
 /// The objects of an instance whose key is of no interest.
 pub(crate) fn write_objects(objects: &InstanceObjects) -> Vec<InstanceV4> {
-    write_keyed(&InstanceKey::None, objects).collect()
+    write_keyed(&InstanceKey::None, objects, None).collect()
 }
 
-fn write_keyed(key: &InstanceKey, objects: &InstanceObjects) -> impl Iterator<Item = InstanceV4> {
+fn write_keyed<'s>(
+    key: &'s InstanceKey,
+    objects: &'s InstanceObjects,
+    provider: Option<&'s ProviderConfigRef>,
+) -> impl Iterator<Item = InstanceV4> + use<'s> {
     let current = objects.current.iter().map(|object| (None, object));
     let deposed = objects.deposed.iter().map(|(key, o)| (Some(key), o));
     current
         .chain(deposed)
-        .map(move |(deposed, object)| write_object(key, deposed, object))
+        .map(move |(deposed, object)| InstanceV4 {
+            provider: provider.map(ToString::to_string),
+            ..write_object(key, deposed, object)
+        })
 }
 
 fn write_object(key: &InstanceKey, deposed: Option<&String>, object: &Object) -> InstanceV4 {
@@ -497,6 +526,7 @@ fn write_object(key: &InstanceKey, deposed: Option<&String>, object: &Object) ->
         },
         status: (object.status == ObjectStatus::Tainted).then(|| "tainted".to_owned()),
         deposed: deposed.cloned(),
+        provider: None,
         schema_version: object.schema_version,
         attributes,
         attributes_flat,
@@ -537,6 +567,22 @@ mod tests {
         for kept in ["identity", "new_field", "later", "eA==", "01234567"] {
             assert!(text.contains(kept), "{kept}");
         }
+    }
+
+    #[test]
+    fn instances_keep_their_own_provider() {
+        let text = r#"{"version":4,"terraform_version":"1.11.4","serial":1,"lineage":"l","resources":[{"mode":"managed","type":"t","name":"n","instances":[{"index_key":"a","provider":"provider[\"registry.opentofu.org/a/b\"].x[\"a\"]","schema_version":0,"attributes":{}},{"index_key":"b","provider":"provider[\"registry.opentofu.org/a/b\"].x[\"b\"]","schema_version":0,"attributes":{}}]}]}"#;
+        let state = read(text.as_bytes()).expect("a state");
+        let providers: Vec<String> = state
+            .current_objects()
+            .map(|(_, _, provider)| provider.to_string())
+            .collect();
+        let named = |key| format!("provider[\"registry.opentofu.org/a/b\"].x[\"{key}\"]");
+        assert_eq!(providers, [named("a"), named("b")]);
+        let written: Json = serde_json::from_slice(&render(&state).expect("bytes")).expect("JSON");
+        let resource = &written["resources"][0];
+        assert_eq!(resource.get("provider"), None);
+        assert_eq!(resource["instances"][1]["provider"], named("b").as_str());
     }
 
     #[test]

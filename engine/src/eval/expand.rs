@@ -161,6 +161,19 @@ impl<'c> Evaluator<'c> {
         evaluation
     }
 
+    pub(super) fn provider_keys(
+        &self,
+        id: ObjectId,
+        module: ModuleId,
+        name: &config::ProviderName,
+    ) -> Evaluation {
+        let declared = self.config(module).providers.get(name);
+        match declared.and_then(|provider| provider.for_each.clone()) {
+            Some(keys) => self.expand(id, module, &config::Repetition::ForEach(keys)),
+            None => self.expand(id, module, &config::Repetition::Single),
+        }
+    }
+
     /// Evaluates a repetition; the value itself is only a sign that the expansion is there.
     fn expand(
         &self,

@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 use indexmap::IndexSet;
 use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
-use stead_lang::config::{ConfigNode, ConfigTree, Module};
+use stead_lang::config::{ConfigNode, ConfigTree, Module, ProviderName};
 use stead_lang::decode::body_references;
 use stead_lang::expr::{Deprecation, Evaluation, StaticReference, Target};
 use stead_state::{ProviderConfigRef, ResourceId};
@@ -37,6 +37,7 @@ pub use destroy::{DestroyScope, Provisioners};
 pub use expand::{Expansion, Repeated};
 pub use imports::{ImportTarget, has_key, import_resource};
 pub use instance::InstanceConfig;
+pub use provider::NamedProvider;
 pub use scope::{EvalScope, Repetition};
 pub(crate) use variables::accept_given;
 pub use variables::no_value;
@@ -58,6 +59,8 @@ pub enum Object {
     CallKeys(ModuleId, Arc<str>),
     /// Which instances a resource has.
     ResourceKeys(ModuleId, Resource),
+    /// Which instances a provider configuration with `for_each` has.
+    ProviderKeys(ModuleId, ProviderName),
     /// A resource instance: published from outside.
     Instance(ResourceInstance),
     /// A provider configuration that is ready, or known to be late: published from outside.
@@ -537,6 +540,9 @@ impl<'c> Evaluator<'c> {
             Object::CallKeys(module, name) => {
                 self.remember(id, || self.call_keys(id, *module, name))
             }
+            Object::ProviderKeys(module, name) => {
+                self.remember(id, || self.provider_keys(id, *module, name))
+            }
             Object::ResourceKeys(module, resource) => {
                 self.remember(id, || self.resource_keys(id, *module, resource))
             }
@@ -696,6 +702,7 @@ impl<'c> Evaluator<'c> {
             Object::ResourceKeys(m, r) | Object::Declare(m, r) => {
                 within(*m, format!("{r} (expand)"))
             }
+            Object::ProviderKeys(m, name) => within(*m, format!("provider.{name} (expand)")),
             Object::Instance(address) => address.to_string(),
             Object::Provider(provider) => provider.to_string(),
             Object::Checks(m) => within(*m, "checks".into()),

@@ -11,7 +11,7 @@ use stead_value::{Diagnostic, Diagnostics, Value};
 use tokio_util::sync::CancellationToken;
 
 use super::{Finished, Kind, Options, Planner, imports};
-use crate::eval::{Evaluator, ImportTarget, Object, ROOT};
+use crate::eval::{Evaluator, ImportTarget, NamedProvider, Object, ROOT};
 use crate::event::Event;
 use crate::providers::Registry;
 
@@ -87,12 +87,22 @@ impl Planner<'_, '_> {
                 alias: None,
             },
         };
+        if let Some(key) = import.provider.as_ref().and_then(|p| p.key.as_ref()) {
+            return self.diagnostics.push(
+                Diagnostic::error(
+                    "Configuration not generated",
+                    format!("Configuration for an object of a provider instance is not generated yet. Write the resource {} with its provider argument.", target.to),
+                )
+                .at(key.range()),
+            );
+        }
+        let named = NamedProvider { name, key: None };
         let found = self
             .evaluator
-            .provider_address(ROOT, &name, &target.to.to_string());
+            .provider_address(ROOT, named, &target.to.to_string());
         let provider = match found {
             Ok(provider) => provider,
-            Err(diagnostic) => return self.diagnostics.push(diagnostic),
+            Err(diagnostics) => return self.diagnostics.extend(diagnostics),
         };
         if let Some(generation) = &mut self.generation {
             generation.open = generation.open.saturating_sub(1);

@@ -11,7 +11,7 @@ use stead_value::{Diagnostic, Diagnostics, Marks, Path, Type, Value};
 use super::ephemeral::of_mode;
 use super::{Kind, Planner, decide, locate};
 use crate::checks::{CheckObject, RuleKind};
-use crate::eval::{InstanceConfig, Object, ObjectId, Rules};
+use crate::eval::{InstanceConfig, NamedProvider, Object, ObjectId, Rules};
 use crate::{Action, object};
 
 /// An instance whose configuration is evaluated.
@@ -66,13 +66,28 @@ impl Planner<'_, '_> {
         let Some(config) = self.evaluator.instance_config(&address) else {
             return self.publish_failed(id);
         };
-        let provider = match self.evaluator.provider_address(
-            config.module,
-            &config.resource.provider_name(),
-            &address.to_string(),
-        ) {
+        let given = config.resource.provider.as_ref();
+        let named = NamedProvider {
+            name: config.resource.provider_name(),
+            key: given
+                .and_then(|p| p.key.as_ref())
+                .map(|key| (key, config.repetition.clone())),
+        };
+        let keyed = self.evaluator.has_provider_key(config.module, &named);
+        let find = || {
+            self.evaluator
+                .provider_address(config.module, named, &address.to_string())
+        };
+        let found = match keyed {
+            false => find(),
+            true => match self.evaluator.run(id, find) {
+                Some(attempt) => attempt.value,
+                None => return,
+            },
+        };
+        let provider = match found {
             Ok(provider) => provider,
-            Err(diagnostic) => return self.fail(id, &address, diagnostic.into()),
+            Err(diagnostics) => return self.fail(id, &address, diagnostics),
         };
         let schema = match self.registry.resource_schema(
             &provider.source,

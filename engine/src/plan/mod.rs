@@ -479,7 +479,8 @@ impl<'e, 'c> Planner<'e, 'c> {
             Some(Object::Import(index)) => self.evaluate_import(id, index),
             Some(Object::Instance(address)) => self.instance(id, address),
             Some(Object::Provider(address)) => self.open(id, &address),
-            Some(Object::CallKeys(..) | Object::ResourceKeys(..)) | None => {}
+            Some(Object::CallKeys(..) | Object::ResourceKeys(..) | Object::ProviderKeys(..))
+            | None => {}
         }
     }
 

@@ -548,7 +548,7 @@ fn rename(
     let Some(objects) = resource.instances.remove(&from.key) else {
         return false;
     };
-    let provider = provider.unwrap_or_else(|| resource.provider.clone());
+    let provider = provider.unwrap_or_else(|| resource.provider_of(&objects).clone());
     if resource.instances.is_empty() {
         state.resources.remove(&id);
     }

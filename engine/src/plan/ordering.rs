@@ -299,7 +299,7 @@ fn order_deletions(
         let needs = provider_needs
             .entry(change.provider.clone())
             .or_insert_with(|| {
-                let provider = Node::Provider(change.provider.clone());
+                let provider = Node::Provider(change.provider.config());
                 evaluator.references().resources(provider)
             });
         let first = match change.action {

@@ -445,7 +445,6 @@ impl Planner<'_, '_> {
     }
 
     fn provider_of(&self, address: &ResourceInstance) -> Option<ProviderConfigRef> {
-        let id = stead_state::ResourceId::of(address);
-        self.state.resources.get(&id).map(|r| r.provider.clone())
+        self.state.provider_of(address).cloned()
     }
 }

@@ -10,6 +10,7 @@ use stead_value::{Diagnostic, Diagnostics, SourceRange};
 
 use super::Planner;
 use crate::object;
+use crate::providers::config_ref;
 
 impl Planner<'_, '_> {
     /// Before an object moves: turns it into one of the type and the provider that its new address has, when these are others.
@@ -21,7 +22,8 @@ impl Planner<'_, '_> {
         statement: &SourceRange,
     ) -> Option<ProviderConfigRef> {
         let recorded = self.state.resources.get(&ResourceId::of(from))?;
-        let old = recorded.provider.clone();
+        let instance = recorded.instances.get(&from.key)?;
+        let old = recorded.provider_of(instance).clone();
         let same_type = from.resource.type_name == to.resource.type_name;
         let Some(new) = self.configured_provider(to) else {
             if same_type {
@@ -36,8 +38,7 @@ impl Planner<'_, '_> {
         if same_type && alike(&old.source, &new.source) {
             return Some(old);
         }
-        let objects = recorded.instances.get(&from.key)?.clone();
-        let mut taken = objects.clone();
+        let mut taken = instance.clone();
         for object in taken.current.iter_mut().chain(taken.deposed.values_mut()) {
             match self.taken(from, &old.source, to, &new, object, statement) {
                 Ok(own) => *object = own,
@@ -57,12 +58,8 @@ impl Planner<'_, '_> {
         let tree = self.evaluator.tree();
         let path = address.module.module();
         let resource = tree.get(&path)?.module.resources.get(&address.resource)?;
-        let found = tree.resolve_provider(&path, &resource.provider_name())?;
-        Some(ProviderConfigRef {
-            module: found.module,
-            source: found.source,
-            alias: found.alias,
-        })
+        tree.resolve_provider(&path, &resource.provider_name())
+            .map(config_ref)
     }
 
     fn taken(

@@ -72,6 +72,7 @@ pub(super) fn prepare(
                     module: addr::Module::default(),
                     source,
                     alias: name.alias.clone(),
+                    key: addr::InstanceKey::None,
                 };
                 match registry.factory(&address.source) {
                     Ok(real) => {
@@ -89,6 +90,7 @@ pub(super) fn prepare(
             name: name.clone(),
             body: Arc::new(body),
             version: None,
+            for_each: None,
             range: provider.range().clone(),
         };
         providers.insert(name, config);

@@ -45,6 +45,7 @@ impl ConfigTree {
                     check_arguments(call, &child.module, &mut diagnostics);
                 }
             }
+            super::provider_instances::check_keys(self, node, &mut diagnostics);
             Checker {
                 node,
                 schemas,
@@ -154,7 +155,15 @@ impl Checker<'_> {
         }
         self.provider_metas();
         for provider in module.providers.values() {
-            self.body(&provider.body, Place::default());
+            let keys = provider.for_each.as_ref();
+            let place = Place {
+                for_each: keys.is_some(),
+                ..Place::default()
+            };
+            self.body(&provider.body, place);
+            if let Some(keys) = keys {
+                self.expression(keys, Place::default());
+            }
         }
         for resource in module.resources.values() {
             self.resource(resource);
@@ -163,6 +172,13 @@ impl Checker<'_> {
             self.repetition(&call.repetition);
             self.body(&call.arguments, Place::of(&call.repetition));
             self.depends_on(&call.depends_on, Place::default());
+            for key in call
+                .providers
+                .iter()
+                .filter_map(|p| p.in_parent.key.as_ref())
+            {
+                self.expression(key, Place::of(&call.repetition));
+            }
         }
         for output in module.outputs.values() {
             self.expression(&output.value, Place::default());
@@ -188,6 +204,9 @@ impl Checker<'_> {
     fn resource(&mut self, resource: &Resource) {
         let place = Place::of(&resource.repetition);
         self.repetition(&resource.repetition);
+        if let Some(key) = resource.provider.as_ref().and_then(|p| p.key.as_ref()) {
+            self.expression(key, place);
+        }
         self.body(&resource.body, place);
         self.rules(&resource.lifecycle.preconditions, place);
         self.rules(

@@ -11,6 +11,7 @@ mod module;
 mod modules;
 mod overrides;
 mod passed;
+mod provider_instances;
 mod providers;
 mod provisioner;
 mod refactor;
@@ -38,7 +39,7 @@ pub use early::{EarlyValues, early_block, early_expression};
 pub use files::load_module;
 pub use layout::{CONFIGURATION, TESTS, VARIABLES};
 pub use model::*;
-pub use providers::AbsProvider;
+pub use providers::{AbsProvider, PassedInstance};
 pub use refactor::object_address;
 pub use source::{ModuleSource, RegistryModule, RemoteModule, SourceError, forced_protocol};
 pub use tree::{

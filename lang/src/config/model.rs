@@ -97,6 +97,8 @@ impl std::fmt::Display for ProviderName {
 #[derive(Clone, Debug)]
 pub struct ProviderRef {
     pub name: ProviderName,
+    /// Which instance of a configuration with `for_each`: `azurerm.west[each.key]`.
+    pub key: Option<Expression>,
     pub range: SourceRange,
 }
 
@@ -107,6 +109,8 @@ pub struct ProviderConfig {
     pub body: Arc<Body>,
     /// The `version` argument of old.
     pub version: Option<VersionRequirement>,
+    /// Makes several instances of the configuration, as in OpenTofu.
+    pub for_each: Option<Expression>,
     pub range: SourceRange,
 }
 

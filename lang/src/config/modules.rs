@@ -186,6 +186,7 @@ pub(super) fn passed_providers(
                             local: name.text.clone(),
                             alias: None,
                         },
+                        key: None,
                         range,
                     }
                 })

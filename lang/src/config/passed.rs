@@ -41,6 +41,7 @@ fn check_node(
     }
     let view = View::of(&node.module);
     view.duplicates(&node.module, diagnostics);
+    super::provider_instances::check_uses(node, diagnostics);
     for resource in node.module.resources.values() {
         view.implied(resource, diagnostics);
     }

@@ -16,7 +16,7 @@ use super::tree::ConfigTree;
 use crate::syntax::{Block, Expression};
 
 /// Names that mean nothing yet in a provider block.
-const RESERVED: [&str; 4] = ["count", "depends_on", "for_each", "source"];
+const RESERVED: [&str; 3] = ["count", "depends_on", "source"];
 
 pub(crate) fn config(block: Block, diagnostics: &mut Diagnostics) -> Option<ProviderConfig> {
     check_labels(&block, &["name"], diagnostics).then_some(())?;
@@ -40,6 +40,16 @@ pub(crate) fn config(block: Block, diagnostics: &mut Diagnostics) -> Option<Prov
         );
         version_constraint(&a, diagnostics)
     });
+    let for_each = body.attributes.shift_remove("for_each").map(|a| a.expr);
+    if let (Some(expr), None) = (&for_each, &alias) {
+        diagnostics.push(
+            Diagnostic::error(
+                "Alias required when using \"for_each\"",
+                "The for_each argument is allowed only for provider configurations with an alias.",
+            )
+            .at(expr.range()),
+        );
+    }
     for name in RESERVED {
         if let Some(attribute) = body.attributes.shift_remove(name) {
             diagnostics.push(
@@ -75,6 +85,7 @@ pub(crate) fn config(block: Block, diagnostics: &mut Diagnostics) -> Option<Prov
         },
         body: Arc::new(body),
         version,
+        for_each,
         range,
     })
 }
@@ -165,6 +176,13 @@ impl Module {
     }
 }
 
+/// A provider configuration with the key that callers choose one of its instances with.
+pub struct PassedInstance<'c> {
+    pub provider: AbsProvider,
+    /// The expression, and the module whose call it stands in: it is evaluated for each instance of that call.
+    pub key: Option<(addr::Module, &'c Expression)>,
+}
+
 impl ConfigTree {
     /// The configuration that a provider name means in a module: declared there, passed by the caller, or inherited.
     /// `None` when the module, or an alias that is named, does not exist.
@@ -173,12 +191,24 @@ impl ConfigTree {
         module: &addr::Module,
         name: &ProviderName,
     ) -> Option<AbsProvider> {
+        Some(self.passed_instance(module, name)?.provider)
+    }
+
+    /// Like [`ConfigTree::resolve_provider`], with the key of an instance if a caller on the way gives one.
+    pub fn passed_instance(
+        &self,
+        module: &addr::Module,
+        name: &ProviderName,
+    ) -> Option<PassedInstance<'_>> {
         let node = self.get(module)?;
         let source = node.module.provider_source(&name.local);
-        let here = || AbsProvider {
-            module: module.clone(),
-            source: source.clone(),
-            alias: name.alias.clone(),
+        let here = || PassedInstance {
+            provider: AbsProvider {
+                module: module.clone(),
+                source: source.clone(),
+                alias: name.alias.clone(),
+            },
+            key: None,
         };
         let Some((call_name, parent_path)) = module.0.split_last() else {
             let declared = name.alias.is_none()
@@ -196,7 +226,11 @@ impl ConfigTree {
                 && node.module.provider_source(&p.in_child.name.local) == source
         });
         if let Some(passed) = passed {
-            return self.resolve_provider(&parent_path, &passed.in_parent.name);
+            let mut found = self.passed_instance(&parent_path, &passed.in_parent.name)?;
+            if let Some(key) = &passed.in_parent.key {
+                found.key = Some((module.clone(), key));
+            }
+            return Some(found);
         }
         if node
             .module
@@ -209,6 +243,6 @@ impl ConfigTree {
             return None;
         }
         let local = parent.module.local_name(&source);
-        self.resolve_provider(&parent_path, &ProviderName { local, alias: None })
+        self.passed_instance(&parent_path, &ProviderName { local, alias: None })
     }
 }

@@ -8,7 +8,7 @@ use super::content::is_identifier;
 use super::model::{DependsOn, ProviderName, ProviderRef};
 use super::statics::{self, not_static, quoted_reference, quoted_text, unquoted};
 use crate::expr::{StaticReference, Target, static_reference};
-use crate::syntax::{Body, ExprKind, Expression, StepKind};
+use crate::syntax::{Body, Expr, ExprKind, Expression, StepKind};
 
 /// Takes `depends_on` out of the body.
 pub(crate) fn depends_on(body: &mut Body, diagnostics: &mut Diagnostics) -> Vec<DependsOn> {
@@ -73,7 +73,7 @@ fn dependency(item: &Expression, diagnostics: &mut Diagnostics) -> Option<Depend
     })
 }
 
-/// `NAME` or `NAME.ALIAS`, as the argument `argument` gives it.
+/// `NAME`, `NAME.ALIAS` or `NAME.ALIAS[KEY]`, as the argument `argument` gives it.
 pub(crate) fn provider(
     expr: &Expression,
     argument: &str,
@@ -86,21 +86,8 @@ pub(crate) fn provider(
         diagnostics.push(quoted_reference(range.clone()));
     }
     let read = quoted.as_ref().unwrap_or(expr);
-    if let ExprKind::Traversal { steps, .. } = &read.node().kind
-        && matches!(steps.last(), Some(step) if matches!(step.kind, StepKind::Index(_)))
-        && steps.len() == 2
-        && matches!(steps.first(), Some(step) if matches!(step.kind, StepKind::Attr(_)))
-    {
-        diagnostics.push(
-            Diagnostic::error(
-                "Provider instances are not supported yet",
-                "A provider configuration with for_each is valid in OpenTofu, but stead can't use it yet.",
-            )
-            .at(range),
-        );
-        return None;
-    }
-    let found = statics::traversal(read.node(), read.file()).filter(|(_, steps)| steps.len() <= 1);
+    let (named, key) = without_key(read);
+    let found = statics::traversal(&named, read.file()).filter(|(_, steps)| steps.len() <= 1);
     let Some((local, steps)) = found else {
         let detail = if quoted_text(expr.node()).is_some() {
             "A provider configuration reference must not be given in quotes.".to_owned()
@@ -133,10 +120,38 @@ pub(crate) fn provider(
             }
         },
     };
+    if alias.is_none() && key.is_some() {
+        diagnostics.push(
+            Diagnostic::error(
+                summary,
+                "An instance key needs an alias before it, as in name.alias[key].",
+            )
+            .at(range),
+        );
+        return None;
+    }
     Some(ProviderRef {
         name: ProviderName { local, alias },
+        key,
         range,
     })
+}
+
+/// A reference without the key of an instance behind it, and the key.
+fn without_key(expr: &Expression) -> (Expr, Option<Expression>) {
+    let mut named = expr.node().clone();
+    let key = match &mut named.kind {
+        ExprKind::Traversal { steps, .. } => match steps.last().map(|s| &s.kind) {
+            Some(StepKind::Index(key)) => {
+                let key = Expression::new(Arc::clone(expr.file()), Expr::clone(key));
+                steps.pop();
+                Some(key)
+            }
+            _ => None,
+        },
+        _ => None,
+    };
+    (named, key)
 }
 
 /// Reports a provider's local name that is no name, or not in lower case.

@@ -1,6 +1,7 @@
 //! `stead state replace-provider`.
 
 use std::io::{BufRead as _, IsTerminal as _};
+use std::sync::Arc;
 
 use stead_value::addr::ProviderSource;
 use stead_value::{Diagnostic, Diagnostics};
@@ -77,6 +78,10 @@ pub(super) async fn run(args: &ReplaceProviderArgs) -> Result<u8> {
     for id in &matching {
         if let Some(resource) = state.resources.get_mut(id) {
             resource.provider.source = to.clone();
+            let instances = resource.instances.values_mut();
+            for own in instances.filter_map(|i| i.provider.as_mut()) {
+                Arc::make_mut(own).source = to.clone();
+            }
         }
     }
     save(&mut file, &mut state)?;
