@@ -431,6 +431,10 @@ impl<'e, 'c> Planner<'e, 'c> {
                 }
             }
         }
+        let repeated = config.providers.values().filter(|p| p.for_each.is_some());
+        for provider in repeated {
+            self.push(Object::ProviderKeys(module, provider.name.clone()));
+        }
         for resource in config.resources.keys() {
             if self.selection.is_all() || self.selection.keeps_resource(path(), resource) {
                 self.ready
@@ -473,14 +477,18 @@ impl<'e, 'c> Planner<'e, 'c> {
                     self.publish(id, Value::bool(true));
                 }
             }
-            Some(named @ (Object::Output(..) | Object::Local(..) | Object::Variable(..))) => {
+            Some(
+                named @ (Object::Output(..)
+                | Object::Local(..)
+                | Object::Variable(..)
+                | Object::ProviderKeys(..)),
+            ) => {
                 self.evaluator.demand(named);
             }
             Some(Object::Import(index)) => self.evaluate_import(id, index),
             Some(Object::Instance(address)) => self.instance(id, address),
             Some(Object::Provider(address)) => self.open(id, &address),
-            Some(Object::CallKeys(..) | Object::ResourceKeys(..) | Object::ProviderKeys(..))
-            | None => {}
+            Some(Object::CallKeys(..) | Object::ResourceKeys(..)) | None => {}
         }
     }
 
