@@ -1,6 +1,5 @@
 //! Ctrl-C: the first asks for a clean end, the second ends at once.
 
-use futures::FutureExt as _;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -61,8 +60,9 @@ impl Interrupts {
     }
 
     /// Whether one has come already.
+    #[cfg(feature = "homelab")]
     pub(super) fn came(&mut self) -> bool {
-        self.next().now_or_never().is_some()
+        futures::FutureExt::now_or_never(self.next()).is_some()
     }
 }
 

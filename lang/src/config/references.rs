@@ -120,16 +120,6 @@ pub(crate) fn provider(
             }
         },
     };
-    if alias.is_none() && key.is_some() {
-        diagnostics.push(
-            Diagnostic::error(
-                summary,
-                "An instance key needs an alias before it, as in name.alias[key].",
-            )
-            .at(range),
-        );
-        return None;
-    }
     Some(ProviderRef {
         name: ProviderName { local, alias },
         key,
@@ -137,18 +127,20 @@ pub(crate) fn provider(
     })
 }
 
-/// A reference without the key of an instance behind it, and the key.
+/// A reference without the key of an instance behind its alias, and the key.
 fn without_key(expr: &Expression) -> (Expr, Option<Expression>) {
     let mut named = expr.node().clone();
     let key = match &mut named.kind {
-        ExprKind::Traversal { steps, .. } => match steps.last().map(|s| &s.kind) {
-            Some(StepKind::Index(key)) => {
-                let key = Expression::new(Arc::clone(expr.file()), Expr::clone(key));
-                steps.pop();
-                Some(key)
+        ExprKind::Traversal { steps, .. } if steps.len() == 2 => {
+            match steps.last().map(|s| &s.kind) {
+                Some(StepKind::Index(key)) => {
+                    let key = Expression::new(Arc::clone(expr.file()), Expr::clone(key));
+                    steps.pop();
+                    Some(key)
+                }
+                _ => None,
             }
-            _ => None,
-        },
+        }
         _ => None,
     };
     (named, key)
