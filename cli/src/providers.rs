@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::backend::OtherStacks;
 use stead_engine::Registry;
 use stead_sdk::{Dialer, ProviderFactory};
 use stead_value::Diagnostics;
@@ -14,7 +15,7 @@ use stead_value::addr::ProviderSource;
 pub(crate) fn registry() -> Result<Registry, Diagnostics> {
     let dialer = Dialer::from_env().map_err(stead_value::Diagnostic::from)?;
     let mut registry = Registry::default();
-    for (source, factory) in stead_utility::factories(&dialer) {
+    for (source, factory) in stead_utility::factories(&dialer, Arc::new(OtherStacks)) {
         register(&mut registry, source, factory);
     }
     for (name, provisioner) in stead_utility::provision::provisioners(&dialer) {

@@ -274,6 +274,50 @@ fn a_state_that_cannot_be_written_stays_in_the_journal() {
     assert!(state.current(&address(1)).is_some());
 }
 
+#[test]
+fn nothing_is_written_under_a_lock_that_somebody_broke() {
+    let place = Place::default();
+    let (machine, other) = machines();
+    let mut manager = place.manager(machine.path());
+    manager.lock(&lock("first")).expect("the lock");
+    let mut state = State::new();
+    manager.write(&mut state).expect("written");
+    let journal = manager.begin_journal(run(), Vec::new()).expect("a journal");
+    let handle = journal.handle();
+    wait(async {
+        let whole = handle.intend(&creation(1)).await.expect("noted");
+        state.set_current(&address(1), &provider(), Some(object("vm-1")));
+        let objects = state.instance(&address(1)).expect("it is there").clone();
+        handle
+            .changed(Some(whole), &address(1), Some((&provider(), &objects)))
+            .expect("noted");
+    });
+    place.with(|m| m.lock = None);
+    let mut thief = place.manager(other.path());
+    thief.lock(&lock("thief")).expect("the lock");
+    let checkpoint = manager.checkpoint(&mut state, &journal);
+    assert!(
+        matches!(checkpoint, Err(Error::LockLost { .. })),
+        "{checkpoint:?}"
+    );
+    assert!(manager.check_lock().is_err());
+    let refused = wait(handle.intend(&creation(2)));
+    assert!(
+        matches!(refused, Err(Error::LockLost { .. })),
+        "{refused:?}"
+    );
+    let last = manager.write_last(&mut state, journal);
+    assert!(matches!(last, Err(Error::LockLost { .. })), "{last:?}");
+    drop(manager);
+    place.with(|m| assert_eq!(m.lock.as_ref().map(|l| l.id.as_str()), Some("thief")));
+    drop(thief);
+    // What was done is not forgotten.
+    let mut next = place.manager(machine.path());
+    next.lock(&lock("second")).expect("the lock");
+    let state = next.read().expect("a state").expect("one");
+    assert!(state.current(&address(1)).is_some());
+}
+
 fn machines() -> (tempfile::TempDir, tempfile::TempDir) {
     let folder = || tempfile::tempdir().expect("a folder");
     (folder(), folder())

@@ -9,6 +9,8 @@ mod imports;
 mod journal;
 mod locking;
 mod prompts;
+mod remote;
+mod state_server;
 mod terraform;
 mod unreadable;
 mod upgrades;

@@ -2,6 +2,7 @@
 
 mod declared;
 mod local;
+mod other_stacks;
 mod record;
 mod remote;
 mod setup;
@@ -15,6 +16,7 @@ use stead_value::schema::Block;
 use stead_value::{Diagnostics, Value};
 
 pub(crate) use declared::{Declared, declared};
+pub(crate) use other_stacks::OtherStacks;
 pub(crate) use record::{Compared, Record};
 pub(crate) use setup::{Initialise, initialise};
 
@@ -54,7 +56,20 @@ impl Backend {
     pub(crate) fn workspaces(&self) -> Result<Vec<String>> {
         match self {
             Backend::Local(local) => local.workspaces(),
-            Backend::Remote(remote) => remote.workspaces(),
+            Backend::Remote(remote) => remote
+                .workspaces()?
+                .ok_or_else(|| CommandError::text("workspaces not supported")),
+        }
+    }
+
+    /// The workspaces whose states may be there: the default one alone where there are no others. What can't be reached is found so.
+    fn holds(&self) -> Result<Vec<String>> {
+        match self {
+            Backend::Local(local) => local.workspaces(),
+            Backend::Remote(remote) => {
+                let names = remote.workspaces()?;
+                Ok(names.unwrap_or_else(|| vec![workspace::DEFAULT.to_owned()]))
+            }
         }
     }
 
@@ -71,14 +86,6 @@ impl Backend {
         match self {
             Backend::Local(local) => local.delete(workspace),
             Backend::Remote(remote) => remote.delete(workspace, force),
-        }
-    }
-
-    /// Whether the place can be reached.
-    fn check(&self) -> Result<()> {
-        match self {
-            Backend::Local(_) => Ok(()),
-            Backend::Remote(remote) => remote.check(),
         }
     }
 

@@ -45,19 +45,13 @@ impl RemoteBackend {
         journals().join(format!("{}-{short}.tfstate.journal", self.kind))
     }
 
-    pub(super) fn workspaces(&self) -> Result<Vec<String>> {
+    /// `None` where there are none but the default one.
+    pub(super) fn workspaces(&self) -> Result<Option<Vec<String>>> {
         let backend = Arc::clone(&self.backend);
         match wait_for(async move { backend.workspaces().await })? {
-            Err(BackendError::OneWorkspace) => Err(CommandError::text("workspaces not supported")),
-            outcome => outcome.map_err(|e| self.failure("Error listing workspaces", e)),
-        }
-    }
-
-    pub(super) fn check(&self) -> Result<()> {
-        let backend = Arc::clone(&self.backend);
-        match wait_for(async move { backend.workspaces().await })? {
-            Ok(_) | Err(BackendError::OneWorkspace) => Ok(()),
-            Err(e) => Err(self.failure("Backend can't be reached", e)),
+            Ok(names) => Ok(Some(names)),
+            Err(BackendError::OneWorkspace) => Ok(None),
+            Err(e) => Err(self.failure("Error listing workspaces", e)),
         }
     }
 

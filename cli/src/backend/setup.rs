@@ -62,7 +62,7 @@ pub(crate) async fn initialise(
         migrate(&record.open()?, &to, &wanted).await?;
     }
     // What can't be reached is found now, and not at the first plan.
-    to.check()?;
+    to.holds()?;
     said.push(match (&declared, &before) {
         (Some(Declared { kind, .. }), _) => format!("\nSuccessfully configured the backend \"{kind}\"! stead will automatically\nuse this backend unless the backend configuration changes."),
         (None, before) => format!("\nSuccessfully unset the backend \"{}\". stead will now operate locally.", before.as_deref().unwrap_or_default()),
@@ -74,7 +74,7 @@ pub(crate) async fn initialise(
 /// Copies every workspace's state that is not at the same place in both.
 async fn migrate(from: &Backend, to: &Backend, wanted: &Initialise) -> Result<()> {
     let mut moves = Vec::new();
-    for workspace in from.workspaces()? {
+    for workspace in from.holds()? {
         let (mut source, target) = (from.state(&workspace)?, to.state(&workspace)?);
         if from.is_local() == to.is_local() && source.location() == target.location() {
             continue;

@@ -21,12 +21,17 @@ use std::sync::Arc;
 
 use stead_sdk::{Dialer, ProviderFactory};
 
+pub use terraform::RemoteStates;
+
 /// All of them, by the source address that they answer to.
-pub fn factories(dialer: &Dialer) -> Vec<(&'static str, Arc<dyn ProviderFactory>)> {
+pub fn factories(
+    dialer: &Dialer,
+    states: Arc<dyn RemoteStates>,
+) -> Vec<(&'static str, Arc<dyn ProviderFactory>)> {
     vec![
         (
             "terraform.io/builtin/terraform",
-            Arc::new(terraform::factory(dialer)),
+            Arc::new(terraform::factory(dialer, states)),
         ),
         (
             "registry.terraform.io/hashicorp/random",

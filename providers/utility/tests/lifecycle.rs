@@ -1,5 +1,7 @@
 //! Each resource from creation to deletion, through the provider as the engine sees it.
 
+mod nowhere;
+
 use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
@@ -9,7 +11,7 @@ use stead_sdk::{Dialer, ProviderFactory};
 
 async fn harness(name: &str) -> Harness {
     let ends = format!("/{name}");
-    let all = stead_utility::factories(&Dialer::direct());
+    let all = stead_utility::factories(&Dialer::direct(), nowhere::nowhere());
     let found: Vec<Arc<dyn ProviderFactory>> = all
         .into_iter()
         .filter(|(s, _)| s.ends_with(&ends))

@@ -1,6 +1,8 @@
 //! Every schema equals the published provider's. The tables were written by `../sdk/tools/schema_table.py` from
 //! `terraform providers schema -json` with random 3.9, tls 4.2, local 2.9, null 3.3, http 3.6 and time 0.14.
 
+mod nowhere;
+
 use stead_sdk::testing::{provider_table, section_of};
 use stead_sdk::{Dialer, ProviderFactory};
 
@@ -42,14 +44,14 @@ fn schemas_equal_the_published_ones() {
         include_str!("published/time.txt"),
     );
     check(
-        &stead_utility::terraform::factory(&dialer),
+        &stead_utility::terraform::factory(&dialer, nowhere::nowhere()),
         include_str!("published/terraform.txt"),
     );
 }
 
 #[test]
 fn every_source_address_is_served_once() {
-    let factories = stead_utility::factories(&Dialer::direct());
+    let factories = stead_utility::factories(&Dialer::direct(), nowhere::nowhere());
     let mut sources: Vec<&str> = factories.iter().map(|(source, _)| *source).collect();
     sources.sort_unstable();
     sources.dedup();

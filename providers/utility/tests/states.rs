@@ -1,6 +1,8 @@
 //! States written by the published providers are taken over without a change. `published/states.json` holds what
 //! Terraform 1.11 wrote with them, and the configuration that it came from; its keys serve nothing but this test.
 
+mod nowhere;
+
 use serde_json::{Value as Json, json};
 use stead_sdk::testing::Harness;
 use stead_sdk::value::json::to_json;
@@ -9,7 +11,7 @@ use stead_sdk::{Dialer, ProviderFactory};
 fn factory(type_name: &str) -> std::sync::Arc<dyn ProviderFactory> {
     let serves =
         |f: &std::sync::Arc<dyn ProviderFactory>| f.schema().resources.contains_key(type_name);
-    let mut all = stead_utility::factories(&Dialer::direct())
+    let mut all = stead_utility::factories(&Dialer::direct(), nowhere::nowhere())
         .into_iter()
         .map(|(_, factory)| factory);
     all.find(serves)

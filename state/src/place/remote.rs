@@ -91,6 +91,23 @@ impl RemotePlace {
         }
     }
 
+    /// Asks once more before something is overwritten: a lock may have been broken since the last heartbeat.
+    fn make_sure_of_lock(&self) -> Result<()> {
+        let Some(Held { id, watch, .. }) = &self.lock else {
+            return Ok(());
+        };
+        watch.check()?;
+        let id = id.clone();
+        let held = self.ask("asking after the lock of", |store| async move {
+            store.holds(&id).await
+        });
+        if let Err(Error::LockLost { .. } | Error::Locked { .. }) = held {
+            watch.lost.store(true, Ordering::Release);
+            return watch.check();
+        }
+        held
+    }
+
     fn ask<T, F>(&self, action: &'static str, ask: impl FnOnce(Arc<dyn Store>) -> F) -> Result<T>
     where
         T: Send + 'static,
@@ -128,9 +145,7 @@ impl Place for RemotePlace {
     }
 
     fn write(&mut self, content: &[u8]) -> Result<()> {
-        if let Some(watch) = self.lock_watch() {
-            watch.check()?;
-        }
+        self.make_sure_of_lock()?;
         let content = content.to_vec();
         self.ask(
             "writing",

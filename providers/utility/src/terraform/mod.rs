@@ -2,10 +2,14 @@
 
 mod remote_state;
 
+pub use remote_state::RemoteStates;
+
+use std::sync::Arc;
+
 use stead_sdk::value::{Diagnostic, Diagnostics, Path, Type, Value};
 use stead_sdk::{
-    Context, Dialer, Dynamic, Error, Failure, ForeignObject, Native, PlanDraft, ProviderFactory,
-    Resource, async_trait,
+    Context, Dialer, Dynamic, Error, Failure, ForeignObject, Native, NoConfig, PlanDraft,
+    ProviderFactory, Resource, async_trait,
 };
 
 /// A value kept in the state, and a place to hang triggers and provisioners on.
@@ -28,10 +32,10 @@ struct TerraformData {
 
 #[async_trait]
 impl Resource for TerraformData {
-    type Client = ();
+    type Client = Arc<dyn RemoteStates>;
 
     async fn plan(
-        _client: Option<&()>,
+        _states: Option<&Arc<dyn RemoteStates>>,
         plan: &mut PlanDraft,
         _cx: &Context,
     ) -> Result<(), Diagnostics> {
@@ -56,7 +60,7 @@ impl Resource for TerraformData {
     }
 
     async fn create(
-        _client: &(),
+        _states: &Arc<dyn RemoteStates>,
         planned: Self,
         _config: &Value,
         _cx: &Context,
@@ -69,12 +73,16 @@ impl Resource for TerraformData {
         })
     }
 
-    async fn read(_client: &(), prior: Self, _cx: &Context) -> Result<Option<Self>, Error> {
+    async fn read(
+        _states: &Arc<dyn RemoteStates>,
+        prior: Self,
+        _cx: &Context,
+    ) -> Result<Option<Self>, Error> {
         Ok(Some(prior))
     }
 
     async fn update(
-        _client: &(),
+        _states: &Arc<dyn RemoteStates>,
         _prior: Self,
         planned: Self,
         _config: &Value,
@@ -86,7 +94,11 @@ impl Resource for TerraformData {
         })
     }
 
-    async fn delete(_client: &(), _prior: Self, _cx: &Context) -> Result<(), Error> {
+    async fn delete(
+        _states: &Arc<dyn RemoteStates>,
+        _prior: Self,
+        _cx: &Context,
+    ) -> Result<(), Error> {
         Ok(())
     }
 
@@ -131,7 +143,11 @@ impl Resource for TerraformData {
         })
     }
 
-    async fn import(_client: &(), id: &str, _cx: &Context) -> Result<Self, Error> {
+    async fn import(
+        _states: &Arc<dyn RemoteStates>,
+        id: &str,
+        _cx: &Context,
+    ) -> Result<Self, Error> {
         let null = || Value::null(Type::Dynamic);
         Ok(TerraformData {
             input: null(),
@@ -142,8 +158,13 @@ impl Resource for TerraformData {
     }
 }
 
-pub fn factory(dialer: &Dialer) -> impl ProviderFactory + use<> {
-    Native::local("terraform")
+/// `states` reads the states of other stacks.
+pub fn factory(dialer: &Dialer, states: Arc<dyn RemoteStates>) -> impl ProviderFactory + use<> {
+    Native::<Arc<dyn RemoteStates>>::provider::<NoConfig>("terraform")
+        .configure(move |_, _, _| {
+            let states = Arc::clone(&states);
+            async move { Ok(states) }
+        })
         .only_in_state()
         .resource::<TerraformData>()
         .data_source::<remote_state::RemoteState>()

@@ -1,19 +1,34 @@
 //! `terraform_remote_state`: the outputs of another stack, from its state.
 
 use std::collections::BTreeMap;
-use std::io::ErrorKind;
-use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
 
-use serde_json::Value as Json;
-use stead_sdk::value::{Diagnostic, Diagnostics, Path, Type, Value, json};
+use stead_sdk::value::{Diagnostic, Diagnostics, Path, Type, Value};
 use stead_sdk::{Context, DataSource, Dynamic, Error, async_trait};
+
+/// The states of other stacks, which a provider knows nothing of: the binary has the backends.
+#[async_trait]
+pub trait RemoteStates: Send + Sync {
+    /// The types of backend that there are.
+    fn backends(&self) -> Vec<&'static str>;
+
+    /// The outputs in the state of a workspace; `None` when there is no state.
+    ///
+    /// # Errors
+    /// When the arguments are wrong or the state cannot be read.
+    async fn outputs(
+        &self,
+        backend: &str,
+        config: &Value,
+        workspace: &str,
+    ) -> Result<Option<BTreeMap<Arc<str>, Value>>, Diagnostic>;
+}
 
 /// The outputs of another stack.
 #[derive(Clone, Debug, DataSource)]
 #[data_source(name = "terraform_remote_state")]
 pub(super) struct RemoteState {
-    /// Where the other stack keeps its state: `local`.
+    /// Where the other stack keeps its state: `local`, `s3`, ….
     #[attr(required)]
     backend: String,
     /// The backend's own arguments, such as `{ path = "…" }`.
@@ -56,12 +71,8 @@ fn validate(config: &Value) -> Diagnostics {
                 }
             }
         }
-        Some(other) => {
-            let detail = format!(
-                "stead reads the state of other stacks from \"local\" only so far; the backend {other:?} is not supported yet."
-            );
-            found.push(wrong("backend", "Backend not supported yet", detail));
-        }
+        // The others say what is wrong when they are opened.
+        Some(_) => {}
     }
     if !is_mapping(&arguments) {
         let detail = "The configuration must be an object value.";
@@ -74,63 +85,37 @@ fn validate(config: &Value) -> Diagnostics {
     found
 }
 
-impl RemoteState {
-    fn path(&self) -> PathBuf {
-        let argument = |name: &str| {
-            let value = self.config.get(name)?;
-            value.as_str().filter(|t| !t.is_empty()).map(PathBuf::from)
-        };
-        match self.workspace.as_deref() {
-            None | Some("" | "default") => {
-                argument("path").unwrap_or_else(|| "terraform.tfstate".into())
-            }
-            Some(workspace) => argument("workspace_dir")
-                .unwrap_or_else(|| "terraform.tfstate.d".into())
-                .join(workspace)
-                .join("terraform.tfstate"),
-        }
-    }
-}
-
-/// The outputs in a state file; `None` when there is no file.
-fn recorded(path: &FilePath) -> Result<Option<BTreeMap<Arc<str>, Value>>, Error> {
-    let asked = format!("read the state {}", path.display());
-    let bytes = match std::fs::read(path) {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(Error::new(asked, error.to_string())),
-    };
-    let broken = |why: String| Error::new(&asked, why);
-    if bytes.is_empty() {
-        return Ok(None);
-    }
-    let state: Json = serde_json::from_slice(&bytes).map_err(|e| broken(e.to_string()))?;
-    if state.get("version").and_then(Json::as_u64) != Some(4) {
-        return Err(broken("it is not of version 4".into()));
-    }
-    let outputs = state.get("outputs").and_then(Json::as_object);
-    let mut found = BTreeMap::new();
-    for (name, output) in outputs.into_iter().flatten() {
-        let part = |key: &str| output.get(key).cloned().unwrap_or_default();
-        let malformed = || broken(format!("its output {name:?} is malformed"));
-        let ty = json::type_from_json(&part("type")).ok_or_else(malformed)?;
-        let value = json::from_json(&part("value"), &ty).map_err(|_| malformed())?;
-        found.insert(Arc::from(name.as_str()), value);
-    }
-    Ok(Some(found))
-}
-
 #[async_trait]
 impl DataSource for RemoteState {
-    type Client = ();
+    type Client = Arc<dyn RemoteStates>;
 
     fn validate(config: &Value) -> Diagnostics {
         validate(config)
     }
 
-    async fn read(_client: &(), config: Self, _cx: &Context) -> Result<Self, Error> {
+    async fn read(
+        states: &Arc<dyn RemoteStates>,
+        config: Self,
+        _cx: &Context,
+    ) -> Result<Self, Error> {
         let mut outputs = config.defaults.as_entries().cloned().unwrap_or_default();
-        let Some(found) = recorded(&config.path())? else {
+        let backend = match config.backend.as_str() {
+            "_local" => "local",
+            name => name,
+        };
+        let known = states.backends();
+        if !known.contains(&backend) {
+            let detail = format!(
+                "There is no backend type named {backend:?}. There are: {}.",
+                known.join(", ")
+            );
+            return Err(wrong("backend", "Invalid backend configuration", detail).into());
+        }
+        let workspace = config.workspace.as_deref().filter(|name| !name.is_empty());
+        let found = states
+            .outputs(backend, &config.config, workspace.unwrap_or("default"))
+            .await?;
+        let Some(found) = found else {
             return Err(wrong(
                 "workspace",
                 "Unable to find remote state",
