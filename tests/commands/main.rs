@@ -9,6 +9,7 @@ mod imports;
 mod journal;
 mod locking;
 mod prompts;
+mod races;
 mod remote;
 mod state_server;
 mod terraform;
