@@ -3,6 +3,7 @@
 //!
 //! One module a backend. Its block is a struct that derives [`ProviderConfig`](stead_sdk::ProviderConfig): schema and decoding come from there.
 
+mod azurerm;
 mod http;
 mod kubernetes;
 mod pg;
@@ -31,7 +32,7 @@ pub struct Kind {
 }
 
 /// All kinds, by name. `local` is not among them: it is a file.
-pub const KINDS: &[Kind] = &[http::KIND, kubernetes::KIND, pg::KIND];
+pub const KINDS: &[Kind] = &[azurerm::KIND, http::KIND, kubernetes::KIND, pg::KIND];
 
 /// The kind of that name.
 pub fn kind(name: &str) -> Option<&'static Kind> {

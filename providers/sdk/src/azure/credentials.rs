@@ -36,6 +36,12 @@ pub enum AssertionSource {
         url: String,
         token: Sensitive<String>,
     },
+    /// The endpoint of Azure Pipelines (`SYSTEM_OIDCREQUESTURI`), the token for it and the id of the service connection.
+    Pipeline {
+        url: String,
+        token: Sensitive<String>,
+        connection: String,
+    },
 }
 
 /// The first that is configured: client secret, federated token, managed identity, Azure CLI.
@@ -138,6 +144,11 @@ impl Assertion {
                 Ok(text.trim().to_owned())
             }
             AssertionSource::Request { url, token } => self.request(url, token).await,
+            AssertionSource::Pipeline {
+                url,
+                token,
+                connection,
+            } => self.pipeline(url, token, connection).await,
         }
     }
 
@@ -149,19 +160,49 @@ impl Assertion {
             .get(url)
             .query(&[("audience", "api://AzureADTokenExchange")])
             .bearer_auth(token.expose_secret());
+        let help = "In GitHub Actions the job needs `permissions: id-token: write`.";
+        self.token(asked, request, "value", help).await
+    }
+
+    /// Azure Pipelines' answer is `{"oidcToken": "<token>"}`.
+    async fn pipeline(
+        &self,
+        url: &str,
+        token: &Sensitive<String>,
+        connection: &str,
+    ) -> Result<String, Error> {
+        let asked = "fetch an OIDC token (POST oidc_request_url)";
+        let client = self.dialer.http(&HttpOptions::default())?;
+        let request = client
+            .post(url)
+            .query(&[("api-version", "7.1"), ("serviceConnectionId", connection)])
+            .header("content-type", "application/json")
+            // Else a refused token is answered with a page to sign in at.
+            .header("x-tfs-fedauthredirect", "Suppress")
+            .bearer_auth(token.expose_secret())
+            .body("");
+        let help = "Check `ado_pipeline_service_connection_id`, and that the task gets System.AccessToken.";
+        self.token(asked, request, "oidcToken", help).await
+    }
+
+    async fn token(
+        &self,
+        asked: &str,
+        request: reqwest::RequestBuilder,
+        member: &str,
+        help: &str,
+    ) -> Result<String, Error> {
         let response = self.dialer.send(request).await?;
         let status = response.status().as_u16();
         if status != 200 {
-            return Err(
-                Error::http(status, asked, format!("the endpoint answered {status}"))
-                    .remedy("In GitHub Actions the job needs `permissions: id-token: write`."),
-            );
+            let said = format!("the endpoint answered {status}");
+            return Err(Error::http(status, asked, said).remedy(help));
         }
         let body: serde_json::Value = response
             .json()
             .await
             .map_err(|_| Error::new(asked, "the answer is not JSON"))?;
-        let value = body.get("value").and_then(serde_json::Value::as_str);
+        let value = body.get(member).and_then(serde_json::Value::as_str);
         value
             .map(str::to_owned)
             .ok_or_else(|| Error::new(asked, "the answer holds no token"))

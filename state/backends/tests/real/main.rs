@@ -2,6 +2,7 @@
 
 #![allow(clippy::print_stderr)]
 
+mod azurite;
 mod conformance;
 mod flaky;
 mod http;

@@ -1,0 +1,345 @@
+//! What is done to blobs, by Azure's own client over the dialer.
+
+use std::collections::HashMap;
+use std::num::NonZero;
+use std::sync::Arc;
+
+use azure_core::credentials::TokenCredential;
+use azure_core::error::ErrorKind;
+use azure_core::http::{ClientOptions, Url};
+use azure_storage_blob::models::{
+    BlobClientAcquireLeaseOptions, BlobClientCreateSnapshotOptions, BlobClientDeleteOptions,
+    BlobClientDownloadOptions, BlobClientGetPropertiesOptions,
+    BlobClientGetPropertiesResultHeaders as _, BlobClientSetMetadataOptions,
+    BlobClientUploadOptions, BlobContainerClientListBlobsOptions, DeleteSnapshotsOptionType,
+    LeaseStatus,
+};
+use azure_storage_blob::{
+    BlobClient, BlobClientOptions, BlobContainerClient, BlobContainerClientOptions,
+};
+use futures::TryStreamExt as _;
+use stead_state::BackendError;
+
+/// What goes in one request: one that puts a whole blob is simpler and is all or nothing. Larger ones go in blocks of this size.
+const PORTION: usize = 32 * 1024 * 1024;
+
+/// The container's blobs, and how they are reached.
+pub(super) struct Blobs {
+    container: BlobContainerClient,
+    credential: Option<Arc<dyn TokenCredential>>,
+    options: ClientOptions,
+}
+
+/// The address without its query, which may be a signature.
+impl std::fmt::Debug for Blobs {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Blobs")
+            .field("container", &self.container.url().path())
+            .finish_non_exhaustive()
+    }
+}
+
+/// What is known of a blob without reading it.
+#[derive(Debug)]
+pub(super) struct Properties {
+    pub(super) leased: bool,
+    /// By names in lower case.
+    pub(super) metadata: HashMap<String, String>,
+}
+
+/// Why the service did not do something.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    /// The service's word for it, such as `LeaseIdMissing`; empty when there was no answer.
+    pub(super) code: String,
+    error: BackendError,
+}
+
+impl Refusal {
+    /// Whether the lease is in the way, or is not the one that was named.
+    pub(super) fn is_about_the_lease(&self) -> bool {
+        self.code.starts_with("Lease")
+    }
+}
+
+/// What failed before the service was asked.
+impl From<BackendError> for Refusal {
+    fn from(error: BackendError) -> Refusal {
+        Refusal {
+            code: String::new(),
+            error,
+        }
+    }
+}
+
+impl From<Refusal> for BackendError {
+    fn from(refusal: Refusal) -> BackendError {
+        refusal.error
+    }
+}
+
+type Result<T> = std::result::Result<T, Refusal>;
+
+impl Blobs {
+    pub(super) fn new(
+        container: Url,
+        credential: Option<Arc<dyn TokenCredential>>,
+        options: ClientOptions,
+    ) -> std::result::Result<Blobs, BackendError> {
+        let container_options = BlobContainerClientOptions {
+            client_options: options.clone(),
+            ..BlobContainerClientOptions::default()
+        };
+        let client =
+            BlobContainerClient::new(container, credential.clone(), Some(container_options))
+                .map_err(|e| refusal("set up the client of the container", &e).error)?;
+        Ok(Blobs {
+            container: client,
+            credential,
+            options,
+        })
+    }
+
+    /// The container's own way to a blob escapes the slashes in its name.
+    fn blob(&self, name: &str) -> Result<BlobClient> {
+        let mut url = self.container.url().clone();
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.extend(name.split('/'));
+        }
+        let options = BlobClientOptions {
+            client_options: self.options.clone(),
+            ..BlobClientOptions::default()
+        };
+        BlobClient::new(url, self.credential.clone(), Some(options))
+            .map_err(|e| refusal("set up the client of a blob", &e))
+    }
+
+    fn asked(&self, verb: &str, method: &str, name: &str) -> String {
+        let url = self.container.url();
+        let host = url.host_str().unwrap_or_default();
+        format!("{verb} ({method} https://{host}{}/{name})", url.path())
+    }
+
+    pub(super) async fn read(&self, name: &str) -> Result<Option<Vec<u8>>> {
+        let options = BlobClientDownloadOptions {
+            partition_size: NonZero::new(PORTION),
+            ..BlobClientDownloadOptions::default()
+        };
+        let found = match self.blob(name)?.download(Some(options)).await {
+            Ok(found) => found.body.collect().await,
+            Err(error) => Err(error),
+        };
+        let found = found.map_err(|e| refusal(self.asked("read the blob", "GET", name), &e));
+        Ok(present(found)?.map(|bytes| bytes.to_vec()))
+    }
+
+    pub(super) async fn properties(
+        &self,
+        name: &str,
+        lease: Option<&str>,
+    ) -> Result<Option<Properties>> {
+        let options = BlobClientGetPropertiesOptions {
+            lease_id: lease.map(str::to_owned),
+            ..BlobClientGetPropertiesOptions::default()
+        };
+        let found = self.blob(name)?.get_properties(Some(options)).await;
+        let found = found.and_then(|answer| {
+            let metadata = answer.metadata()?;
+            let metadata = metadata.into_iter();
+            Ok(Properties {
+                leased: answer.lease_status()? == Some(LeaseStatus::Locked),
+                metadata: metadata.map(|(k, v)| (k.to_lowercase(), v)).collect(),
+            })
+        });
+        present(found.map_err(|e| refusal(self.asked("look at the blob", "HEAD", name), &e)))
+    }
+
+    pub(super) async fn write(
+        &self,
+        name: &str,
+        content: &[u8],
+        content_type: &str,
+        metadata: HashMap<String, String>,
+        lease: Option<&str>,
+    ) -> Result<()> {
+        let options = BlobClientUploadOptions {
+            blob_content_type: Some(content_type.to_owned()),
+            metadata: (!metadata.is_empty()).then_some(metadata),
+            lease_id: lease.map(str::to_owned),
+            partition_size: NonZero::new(PORTION as u64),
+            ..BlobClientUploadOptions::default()
+        };
+        self.put(name, content, options).await
+    }
+
+    /// Makes an empty blob, unless there is one.
+    pub(super) async fn make(&self, name: &str, content_type: &str) -> Result<()> {
+        let options = BlobClientUploadOptions {
+            blob_content_type: Some(content_type.to_owned()),
+            ..BlobClientUploadOptions::default()
+        };
+        match self.put(name, b"", options.if_not_exists()).await {
+            // The second: somebody has put a lease on it already.
+            Err(e) if matches!(e.code.as_str(), "BlobAlreadyExists" | "LeaseIdMissing") => Ok(()),
+            done => done,
+        }
+    }
+
+    async fn put(
+        &self,
+        name: &str,
+        content: &[u8],
+        options: BlobClientUploadOptions<'_>,
+    ) -> Result<()> {
+        let content = azure_core::Bytes::copy_from_slice(content);
+        let done = self.blob(name)?.upload(content.into(), Some(options)).await;
+        let done = done.map(|_| ());
+        done.map_err(|e| refusal(self.asked("write the blob", "PUT", name), &e))
+    }
+
+    pub(super) async fn set_metadata(
+        &self,
+        name: &str,
+        metadata: &HashMap<String, String>,
+        lease: &str,
+    ) -> Result<()> {
+        let options = BlobClientSetMetadataOptions {
+            lease_id: Some(lease.to_owned()),
+            ..BlobClientSetMetadataOptions::default()
+        };
+        let done = self.blob(name)?.set_metadata(metadata, Some(options)).await;
+        let asked = || self.asked("write the blob's metadata", "PUT", name);
+        done.map(|_| ()).map_err(|e| refusal(asked(), &e))
+    }
+
+    /// Takes an infinite lease of this id.
+    pub(super) async fn acquire(&self, name: &str, id: &str) -> Result<()> {
+        let options = BlobClientAcquireLeaseOptions {
+            proposed_lease_id: Some(id.to_owned()),
+            ..BlobClientAcquireLeaseOptions::default()
+        };
+        let done = self.blob(name)?.acquire_lease(-1, Some(options)).await;
+        let asked = || self.asked("take a lease on the blob", "PUT", name);
+        done.map(|_| ()).map_err(|e| refusal(asked(), &e))
+    }
+
+    pub(super) async fn release(&self, name: &str, id: &str) -> Result<()> {
+        let done = self.blob(name)?.release_lease(id.to_owned(), None).await;
+        let asked = || self.asked("give the lease on the blob back", "PUT", name);
+        done.map(|_| ()).map_err(|e| refusal(asked(), &e))
+    }
+
+    /// A snapshot of the blob, if there is one.
+    pub(super) async fn snapshot(&self, name: &str, lease: Option<&str>) -> Result<()> {
+        let options = BlobClientCreateSnapshotOptions {
+            lease_id: lease.map(str::to_owned),
+            ..BlobClientCreateSnapshotOptions::default()
+        };
+        let done = self.blob(name)?.create_snapshot(Some(options)).await;
+        let asked = || self.asked("take a snapshot of the blob", "PUT", name);
+        let done = done.map(|_| ()).map_err(|e| refusal(asked(), &e));
+        present(done).map(|_| ())
+    }
+
+    /// Removes the blob with its snapshots; one that is not there is removed already.
+    pub(super) async fn delete(&self, name: &str, lease: Option<&str>) -> Result<()> {
+        let options = BlobClientDeleteOptions {
+            lease_id: lease.map(str::to_owned),
+            delete_snapshots: Some(DeleteSnapshotsOptionType::Include),
+            ..BlobClientDeleteOptions::default()
+        };
+        let done = self.blob(name)?.delete(Some(options)).await;
+        let asked = || self.asked("delete the blob", "DELETE", name);
+        let done = done.map(|_| ()).map_err(|e| refusal(asked(), &e));
+        present(done).map(|_| ())
+    }
+
+    /// The names of the blobs that begin so, on however many pages.
+    pub(super) async fn list(&self, prefix: &str) -> Result<Vec<String>> {
+        let options = BlobContainerClientListBlobsOptions {
+            prefix: Some(prefix.to_owned()),
+            ..BlobContainerClientListBlobsOptions::default()
+        };
+        let found = async {
+            let mut items = self.container.list_blobs(Some(options))?;
+            let mut names = Vec::new();
+            while let Some(item) = items.try_next().await? {
+                names.extend(item.name);
+            }
+            Ok(names)
+        };
+        let asked = || self.asked("list the blobs", "GET", "");
+        found
+            .await
+            .map_err(|e: azure_core::Error| refusal(asked(), &e))
+    }
+}
+
+/// `None` for a blob that is not there. A container that is not there is a failure.
+fn present<T>(found: Result<T>) -> Result<Option<T>> {
+    match found {
+        Ok(found) => Ok(Some(found)),
+        Err(refusal) if refusal.code == "BlobNotFound" => Ok(None),
+        Err(refusal) => Err(refusal),
+    }
+}
+
+fn refusal(asked: impl Into<String>, error: &azure_core::Error) -> Refusal {
+    let ErrorKind::HttpResponse {
+        status, error_code, ..
+    } = error.kind()
+    else {
+        return Refusal {
+            code: String::new(),
+            error: BackendError::failed(asked, causes(error)),
+        };
+    };
+    let (status, code) = (u16::from(*status), error_code.clone().unwrap_or_default());
+    let failed = BackendError::failed(asked, format!("{status} {code}").trim_end());
+    let hint = match code.as_str() {
+        "ContainerNotFound" => {
+            "Create the container: `az storage container create --account-name ACCOUNT --name CONTAINER`."
+        }
+        "AuthenticationFailed" => {
+            "Check the access key or the shared access signature, and this machine's clock."
+        }
+        "AuthorizationPermissionMismatch" => {
+            "Give this identity the role Storage Blob Data Contributor on the container; a shared access signature needs the rights racwdl."
+        }
+        "KeyBasedAuthenticationNotPermitted" => {
+            "The account takes no keys: set `use_azuread_auth` and sign in."
+        }
+        "AuthorizationFailure" => {
+            "Check the access key, or the signature and its rights, and whether the account's firewall lets this machine in."
+        }
+        _ => {
+            return Refusal {
+                code,
+                error: failed,
+            };
+        }
+    };
+    Refusal {
+        code,
+        error: failed.hint(hint),
+    }
+}
+
+/// An error and its causes. The HTTP client's own words quote the address, and there the signature.
+fn causes(error: &azure_core::Error) -> String {
+    let mut text = String::new();
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        let next = match error.downcast_ref::<reqwest::Error>() {
+            Some(error) if error.is_timeout() => "no answer in time".to_owned(),
+            Some(_) => String::new(),
+            None => error.to_string(),
+        };
+        if !next.is_empty() && !text.contains(&next) {
+            let colon = if text.is_empty() { "" } else { ": " };
+            text = format!("{text}{colon}{next}");
+        }
+        cause = error.source();
+    }
+    text
+}
