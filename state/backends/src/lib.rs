@@ -7,6 +7,7 @@ mod azurerm;
 mod http;
 mod kubernetes;
 mod pg;
+mod s3;
 mod sending;
 
 use std::sync::Arc;
@@ -32,7 +33,13 @@ pub struct Kind {
 }
 
 /// All kinds, by name. `local` is not among them: it is a file.
-pub const KINDS: &[Kind] = &[azurerm::KIND, http::KIND, kubernetes::KIND, pg::KIND];
+pub const KINDS: &[Kind] = &[
+    azurerm::KIND,
+    http::KIND,
+    kubernetes::KIND,
+    pg::KIND,
+    s3::KIND,
+];
 
 /// The kind of that name.
 pub fn kind(name: &str) -> Option<&'static Kind> {

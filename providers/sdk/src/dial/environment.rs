@@ -17,6 +17,14 @@ impl Environment {
         Environment(Arc::new(std::env::vars_os().filter_map(text).collect()))
     }
 
+    /// The same with these variables set.
+    #[must_use]
+    pub fn with(&self, variables: impl IntoIterator<Item = (String, String)>) -> Environment {
+        let mut all = (*self.0).clone();
+        all.extend(variables);
+        Environment(Arc::new(all))
+    }
+
     /// The variable's value; an empty one counts as not set.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0

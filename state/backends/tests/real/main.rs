@@ -8,6 +8,7 @@ mod flaky;
 mod http;
 mod kubernetes;
 mod pg;
+mod s3;
 mod terraform;
 
 use std::sync::Arc;
