@@ -7,6 +7,7 @@ mod conformance;
 mod flaky;
 mod http;
 mod kubernetes;
+mod lab;
 mod pg;
 mod s3;
 mod terraform;
