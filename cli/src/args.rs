@@ -231,6 +231,9 @@ pub(crate) struct ReportArgs {
     /// Say which expression, at which place, makes each attribute differ
     #[arg(long)]
     pub(crate) because: bool,
+    /// Show sensitive values too
+    #[arg(long)]
+    pub(crate) show_sensitive: bool,
 }
 
 #[derive(Args, Clone, Debug)]
@@ -358,6 +361,19 @@ pub(crate) struct ShowArgs {
     /// Print as JSON, in Terraform's format
     #[arg(long)]
     pub(crate) json: bool,
+    /// The state, which is also what is shown without any of these
+    #[arg(long = "state")]
+    pub(crate) of_state: bool,
+    /// A saved plan
+    #[arg(long, value_name = "FILE")]
+    pub(crate) plan: Option<PathBuf>,
+    /// The configuration, with the modules that it calls (with -json only)
+    #[arg(long)]
+    pub(crate) config: bool,
+    /// Show sensitive values too
+    #[arg(long)]
+    pub(crate) show_sensitive: bool,
+    /// No colours
     #[arg(long)]
     pub(crate) no_color: bool,
     /// A saved plan or a state file

@@ -94,6 +94,8 @@ impl Report {
 
     fn show_plan(&self, session: &Session, plan: &Plan, errored: bool) {
         if let Some(args) = &self.human {
+            let revealed = args.show_sensitive.then(|| render::plan::revealed(plan));
+            let plan = revealed.as_ref().unwrap_or(plan);
             let view = View {
                 concise: args.concise,
                 because: args.because,
@@ -203,7 +205,7 @@ impl Report {
             destroyed,
             ..
         } = *applied;
-        if self.human.is_some() {
+        if let Some(args) = &self.human {
             let imports = match imported {
                 0 => String::new(),
                 n => format!("{n} imported, "),
@@ -220,7 +222,7 @@ impl Report {
             }
             if !applied.state.outputs.is_empty() && headline != Headline::Destroy {
                 let title = session.style.bold_green("Outputs:");
-                let outputs = crate::commands::all_outputs(&applied.state);
+                let outputs = crate::commands::all_outputs(&applied.state, args.show_sensitive);
                 let outputs = outputs.map_err(|d| session.failure(Diagnostics::from(d)))?;
                 print(&format!("\n{title}\n\n{}\n", outputs.trim()));
             }

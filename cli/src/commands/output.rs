@@ -22,6 +22,10 @@ pub(crate) struct OutputArgs {
     /// Print one output's string, number or bool as it is
     #[arg(long)]
     pub(crate) raw: bool,
+    /// Show sensitive values too
+    #[arg(long)]
+    pub(crate) show_sensitive: bool,
+    /// Where the state is kept, instead of the selected workspace's place
     #[arg(long, value_name = "FILE")]
     pub(crate) state: Option<PathBuf>,
     #[arg(long)]
@@ -52,19 +56,19 @@ pub(crate) fn run(args: OutputArgs) -> Result<u8> {
             let output = state.outputs.get(name).ok_or_else(|| missing(name))?;
             print(&one(name, output, &args)?);
         }
-        None => print(&all(&state)?),
+        None => print(&all(&state, args.show_sensitive)?),
     }
     Ok(0)
 }
 
-/// Every output with its name.
-pub(crate) fn all(state: &State) -> Result<String, Diagnostic> {
+/// Every output with its name; sensitive ones show their value only when that is asked for.
+pub(crate) fn all(state: &State, reveal: bool) -> Result<String, Diagnostic> {
     let mut text = String::new();
     for (name, output) in &state.outputs {
-        let value = if output.sensitive {
+        let value = if output.sensitive && !reveal {
             "<sensitive>".to_owned()
         } else {
-            render(&decode(output)?, 0)
+            render(&decode(output)?.unmark_deep().0, 0)
         };
         text.push_str(&format!("{name} = {value}\n"));
     }

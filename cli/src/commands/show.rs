@@ -1,4 +1,4 @@
-//! `stead show`: the state or a saved plan.
+//! `stead show`: the state, a saved plan, or the configuration.
 
 use std::io::IsTerminal as _;
 use std::path::Path;
@@ -7,10 +7,11 @@ use stead_engine::planfile;
 use stead_state::{State, StateManager};
 
 use super::print;
-use crate::args::ShowArgs;
+use crate::args::{ShowArgs, VariableArgs};
 use crate::backend;
 use crate::error::{CommandError, Result, colour_wanted};
 use crate::render::{self, Style};
+use crate::session::Session;
 use crate::settled;
 use crate::world::Disk;
 
@@ -18,8 +19,16 @@ pub(crate) fn run(args: ShowArgs, origin: &Path) -> Result<u8> {
     let style = Style {
         colour: !args.no_color && colour_wanted(std::io::stdout().is_terminal()),
     };
-    if let Some(path) = args.file.as_deref().filter(|p| planfile::is_plan(p)) {
+    check_what(&args)?;
+    let named = args.file.as_deref().filter(|p| planfile::is_plan(p));
+    if let Some(path) = args.plan.as_deref().or(named) {
         return plan(path, &args, origin);
+    }
+    if args.config {
+        let session = Session::load(origin, &VariableArgs::default(), args.no_color)?;
+        let json = render::json::config::configuration(&session.tree, &session.registry);
+        print(&format!("{json}\n"));
+        return Ok(0);
     }
     if args.file.is_none() {
         backend::in_folder(&Disk)?;
@@ -47,10 +56,41 @@ pub(crate) fn run(args: ShowArgs, origin: &Path) -> Result<u8> {
         return Ok(0);
     }
     match state {
-        Some(state) => print(&render::state::whole(&state, &registry, style)?),
+        Some(state) => print(&render::state::whole(
+            &state,
+            &registry,
+            style,
+            args.show_sensitive,
+        )?),
         None => print("No state.\n"),
     }
     Ok(0)
+}
+
+/// One thing is shown, and a configuration only to machines.
+fn check_what(args: &ShowArgs) -> Result<()> {
+    let wrong = |summary: &str, detail: &str| Err(CommandError::new(summary, detail));
+    let kinds = [args.of_state, args.plan.is_some(), args.config];
+    let chosen = kinds.into_iter().filter(|chosen| *chosen).count();
+    if args.config && !args.json {
+        return wrong(
+            "JSON output required for configuration",
+            "The -config option requires -json to be specified.",
+        );
+    }
+    if chosen > 0 && args.file.is_some() {
+        return wrong(
+            "Unexpected command line arguments",
+            "This command does not expect a file's name beside -state, -plan or -config.",
+        );
+    }
+    if chosen > 1 {
+        return wrong(
+            "Conflicting object types to show",
+            "The -state, -plan=FILE and -config options are mutually-exclusive, to specify which kind of object to show.",
+        );
+    }
+    Ok(())
 }
 
 fn plan(path: &Path, args: &ShowArgs, origin: &Path) -> Result<u8> {
@@ -59,8 +99,15 @@ fn plan(path: &Path, args: &ShowArgs, origin: &Path) -> Result<u8> {
         let json = render::json::plan::whole(&file.plan, &session, &file.created)?;
         print(&format!("{json}\n"));
     } else {
-        let view = session.view();
-        print(&render::plan::render(&file.plan, &session.registry, view));
+        let revealed = args
+            .show_sensitive
+            .then(|| render::plan::revealed(&file.plan));
+        let plan = revealed.as_ref().unwrap_or(&file.plan);
+        print(&render::plan::render(
+            plan,
+            &session.registry,
+            session.view(),
+        ));
     }
     Ok(0)
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use stead_engine::{Action, Plan, PlanMode, Registry, ResourceChange};
-use stead_value::Path;
 use stead_value::addr::ResourceMode;
+use stead_value::{Path, Value};
 
 use super::diff::{self, Drawing, Edit, Node};
 use super::text::{attribute_name, wrap};
@@ -55,6 +55,20 @@ impl View {
             self.style.bold(format!(" {title}"))
         );
     }
+}
+
+/// A plan that hides nothing.
+pub(crate) fn revealed(plan: &Plan) -> Plan {
+    let mut plan = plan.clone();
+    let plain = |value: &mut Value| *value = value.clone().unmark_deep().0;
+    for change in plan.changes.iter_mut().chain(&mut plan.drift) {
+        plain(&mut change.before);
+        plain(&mut change.after);
+    }
+    for output in plan.outputs.values_mut() {
+        output.sensitive = false;
+    }
+    plan
 }
 
 /// The whole plan: drift, actions, outputs, summary.
@@ -331,7 +345,7 @@ pub(crate) fn outputs(plan: &Plan, view: View) -> Vec<String> {
         .outputs
         .iter()
         .map(|(name, change)| {
-            let hide = |value: &stead_value::Value| {
+            let hide = |value: &Value| {
                 let value = value.clone().unmark_deep().0;
                 if change.sensitive {
                     value.sensitive()

@@ -25,6 +25,7 @@ pub(crate) fn whole(
     state: &State,
     registry: &Registry,
     style: Style,
+    reveal: bool,
 ) -> Result<String, Diagnostics> {
     if state.is_empty() {
         return Ok("The state file is empty. No resources are represented.\n".into());
@@ -41,20 +42,23 @@ pub(crate) fn whole(
         }
         module = Some(address.module.clone());
         out.push_str(&object(
-            &address, deposed, recorded, provider, registry, style,
+            &address, deposed, recorded, provider, registry, style, reveal,
         )?);
     }
     if !state.outputs.is_empty() {
         out.push_str("\n\nOutputs:\n\n");
         for (name, output) in &state.outputs {
-            let _ = writeln!(out, "{name} = {}", output_value(output, style)?);
+            let _ = writeln!(out, "{name} = {}", output_value(output, style, reveal)?);
         }
     }
     Ok(out)
 }
 
-fn output_value(output: &OutputValue, style: Style) -> Result<String, Diagnostic> {
-    let value = outputs::decode(output)?;
+fn output_value(output: &OutputValue, style: Style, reveal: bool) -> Result<String, Diagnostic> {
+    let mut value = outputs::decode(output)?;
+    if reveal {
+        value = value.unmark_deep().0;
+    }
     let ty = stead_value::json::type_from_json(&output.ty).unwrap_or(Type::Dynamic);
     Ok(drawing(style).node(&diff::value(&value, &ty), 0))
 }
@@ -67,8 +71,12 @@ pub(crate) fn object(
     provider: &ProviderConfigRef,
     registry: &Registry,
     style: Style,
+    reveal: bool,
 ) -> Result<String, Diagnostics> {
-    let value = recorded_value(registry, address, &provider.source, recorded)?;
+    let mut value = recorded_value(registry, address, &provider.source, recorded)?;
+    if reveal {
+        value = value.unmark_deep().0;
+    }
     let status = match deposed {
         Some(key) => format!(" (deposed object {key})"),
         None if recorded.status == ObjectStatus::Tainted => " (tainted)".to_owned(),

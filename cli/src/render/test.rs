@@ -69,10 +69,12 @@ impl<'s> Human<'s> {
                     super::plan::render(plan, self.registry, super::plan::View::new(self.style));
                 print(&format!("{text}\n"));
             }
-            Outcome::State(state) => match super::state::whole(state, self.registry, self.style) {
-                Ok(text) => print(&format!("\n{text}\n")),
-                Err(errors) => self.show(&errors),
-            },
+            Outcome::State(state) => {
+                match super::state::whole(state, self.registry, self.style, false) {
+                    Ok(text) => print(&format!("\n{text}\n")),
+                    Err(errors) => self.show(&errors),
+                }
+            }
         }
     }
 }

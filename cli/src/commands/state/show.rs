@@ -14,8 +14,13 @@ pub(crate) struct ShowArgs {
     /// Where the state is kept, instead of the selected workspace's place
     #[arg(long, value_name = "FILE")]
     state: Option<PathBuf>,
+    /// Show sensitive values too
+    #[arg(long)]
+    show_sensitive: bool,
+    /// No colours
     #[arg(long)]
     no_color: bool,
+    /// An instance's address
     address: String,
 }
 
@@ -44,6 +49,7 @@ pub(super) fn run(args: &ShowArgs) -> Result<u8> {
         provider,
         &crate::providers::registry()?,
         style,
+        args.show_sensitive,
     )?);
     Ok(0)
 }

@@ -17,7 +17,7 @@ use stead_value::{Step, Type};
 use super::value::known;
 use crate::render::text::quote;
 
-pub(super) fn configuration(tree: &ConfigTree, registry: &Registry) -> Json {
+pub(crate) fn configuration(tree: &ConfigTree, registry: &Registry) -> Json {
     let marshal = Marshal { tree, registry };
     let mut out = Map::new();
     let providers = marshal.providers();

@@ -1,7 +1,7 @@
 //! Terraform's JSON formats: plan 1.2, state 1.0, diagnostics.
 
 mod checks;
-mod config;
+pub(crate) mod config;
 mod diagnostic;
 pub(crate) mod plan;
 mod state;
