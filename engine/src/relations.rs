@@ -57,6 +57,7 @@ pub struct Relations {
 }
 
 struct Builder<'t> {
+    tree: &'t ConfigTree,
     references: References<'t>,
     things: IndexSet<Thing>,
     edges: HashSet<(usize, usize)>,
@@ -77,9 +78,25 @@ impl Builder<'_> {
     fn add(&mut self, node: &Node) -> usize {
         let place = self.place(thing(node));
         for needed in self.references.direct(node) {
-            self.edge(place, thing(&needed));
+            if self.is_declared(&needed) {
+                self.edge(place, thing(&needed));
+            }
         }
         place
+    }
+
+    /// References may be wrong: whoever draws them wants to find out.
+    fn is_declared(&self, node: &Node) -> bool {
+        let module = |path| self.tree.get(path).map(|node| &node.module);
+        let declared = match node {
+            Node::Variable(path, name) => module(path).map(|m| m.variables.contains_key(name)),
+            Node::Local(path, name) => module(path).map(|m| m.locals.contains_key(name)),
+            Node::Resource(resource) | Node::Instance(resource, _) => {
+                module(&resource.module).map(|m| m.resources.contains_key(&resource.resource))
+            }
+            Node::Output(..) | Node::Call(_) | Node::Whole(_) | Node::Provider(_) => Some(true),
+        };
+        declared.unwrap_or_default()
     }
 }
 
@@ -98,6 +115,7 @@ fn thing(node: &Node) -> Thing {
 /// The relations of a whole configuration.
 pub fn relations(tree: &ConfigTree) -> Relations {
     let mut builder = Builder {
+        tree,
         references: References::new(tree),
         things: IndexSet::new(),
         edges: HashSet::new(),

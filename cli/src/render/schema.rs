@@ -5,12 +5,15 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value as Json, json};
 use stead_engine::Registry;
+use stead_lang::functions::builtin_provider_functions;
 use stead_value::Diagnostics;
 use stead_value::addr::ProviderSource;
 use stead_value::json::type_to_json;
 use stead_value::schema::{
     Attribute, AttributeType, Block, NestedBlock, Nesting, ProviderSchema, Schema,
 };
+
+use crate::commands::metadata::signature;
 
 /// Those of several providers, by their sources.
 pub(crate) fn providers<'s>(
@@ -22,7 +25,7 @@ pub(crate) fn providers<'s>(
     for source in wanted {
         match registry.factory(source) {
             Ok(factory) => {
-                schemas.insert(source.to_string(), provider(factory.schema()));
+                schemas.insert(source.to_string(), provider(source, factory.schema()));
             }
             Err(problem) => problems.push(problem),
         }
@@ -31,7 +34,7 @@ pub(crate) fn providers<'s>(
     Ok(schemas)
 }
 
-fn provider(provider: &ProviderSchema) -> Json {
+fn provider(source: &ProviderSource, provider: &ProviderSchema) -> Json {
     let mut out = Map::new();
     out.insert("provider".into(), schema(&provider.provider));
     for (name, schemas) in [
@@ -46,6 +49,19 @@ fn provider(provider: &ProviderSchema) -> Json {
                 .collect();
             out.insert(name.into(), all.into());
         }
+    }
+    let mut functions: Map<_, _> = provider
+        .functions
+        .iter()
+        .map(|(name, function)| (name.to_string(), signature(function)))
+        .collect();
+    if source.is_builtin() {
+        // These are the language's own.
+        let builtin = builtin_provider_functions();
+        functions.extend(builtin.map(|(name, function)| (name.to_owned(), signature(function))));
+    }
+    if !functions.is_empty() {
+        out.insert("functions".into(), functions.into());
     }
     out.into()
 }

@@ -50,6 +50,7 @@ impl ConfigTree {
                 node,
                 schemas,
                 inside: None,
+                around: None,
                 diagnostics: &mut diagnostics,
             }
             .module();
@@ -66,6 +67,7 @@ impl ConfigTree {
             node: &self.root,
             schemas,
             inside: None,
+            around: None,
             diagnostics: &mut diagnostics,
         }
         .expression(expr, Place::default());
@@ -83,6 +85,7 @@ impl ConfigTree {
             node: &self.root,
             schemas,
             inside: None,
+            around: None,
             diagnostics: &mut diagnostics,
         }
         .found(
@@ -141,6 +144,8 @@ struct Checker<'a> {
     schemas: &'a dyn Schemas,
     /// The check block that is looked at.
     inside: Option<Arc<str>>,
+    /// The resource that is looked at: what `self` means there.
+    around: Option<addr::Resource>,
     diagnostics: &'a mut Diagnostics,
 }
 
@@ -166,8 +171,10 @@ impl Checker<'_> {
             }
         }
         for resource in module.resources.values() {
+            self.around = Some(resource.addr.clone());
             self.resource(resource);
         }
+        self.around = None;
         for call in module.calls.values() {
             self.repetition(&call.repetition);
             self.body(&call.arguments, Place::of(&call.repetition));
@@ -354,6 +361,7 @@ impl Checker<'_> {
         for reference in found {
             self.target(&reference.target, &reference.range, place);
             match &reference.target {
+                Target::SelfObject => self.self_reference(&reference),
                 Target::Resource { resource, key } => {
                     self.resource_reference(resource, key.is_some(), &reference);
                 }
@@ -364,6 +372,21 @@ impl Checker<'_> {
                 } => self.output_reference(name, key.is_some(), output, &reference.range),
                 _ => {}
             }
+        }
+    }
+
+    /// What follows `self` must be an attribute of the resource around it.
+    fn self_reference(&mut self, reference: &StaticReference) {
+        let Some(addr) = &self.around else {
+            return;
+        };
+        let module = &self.node.module;
+        let Some(resource) = module.resources.get(addr) else {
+            return;
+        };
+        let source = module.provider_source(&resource.provider_name().local);
+        if let Some(schema) = self.schemas.resource(&source, addr.mode, &addr.type_name) {
+            traversal::check(schema, reference, self.diagnostics);
         }
     }
 

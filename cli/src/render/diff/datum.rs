@@ -41,6 +41,8 @@ impl Item {
             Kind::Null(_) => Datum::Null,
             Kind::Unknown(..) => Datum::Unknown,
             Kind::Bool(b) => Datum::Bool(*b),
+            // Plans know one zero.
+            Kind::Number(n) if n.is_zero() => Datum::Number("0".into()),
             Kind::Number(n) => Datum::Number(n.to_string()),
             Kind::String(s) => Datum::Text(s.to_string()),
             Kind::List(_, inner) | Kind::Set(_, inner) | Kind::Tuple(inner) => items(inner),
