@@ -125,7 +125,6 @@ impl Session {
 
     /// Finds what is wrong whatever the values are.
     fn check_configuration(&self, files: &dyn Files, given: &Given<'_>) -> Result<()> {
-        self.not_empty()?;
         let diagnostics = self.tree.check(&self.registry);
         if diagnostics.has_errors() {
             return Err(self.failure(diagnostics));

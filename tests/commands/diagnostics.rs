@@ -36,6 +36,21 @@ fn several_problems_come_in_one_run() {
 }
 
 #[test]
+fn what_follows_self_is_checked_without_a_value() {
+    check(
+        "resource \"terraform_data\" \"a\" {\n  lifecycle {\n    postcondition {\n      condition = self.nope == 1\n      error_message = self.id.x\n    }\n  }\n  provisioner \"local-exec\" {\n    command = self.wrong\n  }\n}\n",
+        &[
+            "main.tf line 4",
+            "attribute named\n\"nope\"",
+            "main.tf line 5",
+            "primitive-typed value (string)",
+            "main.tf line 9",
+            "attribute named\n\"wrong\"",
+        ],
+    );
+}
+
+#[test]
 fn unknown_attributes_are_refused_with_a_suggestion() {
     check(
         "resource \"terraform_data\" \"a\" {\n  inptu = 1\n}\n",
