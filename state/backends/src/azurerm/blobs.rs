@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use azure_core::credentials::TokenCredential;
 use azure_core::error::ErrorKind;
-use azure_core::http::{ClientOptions, Url};
+use azure_core::http::{ClientOptions, ExponentialRetryOptions, RetryOptions, Url};
+use azure_core::time::Duration;
 use azure_storage_blob::models::{
     BlobClientAcquireLeaseOptions, BlobClientCreateSnapshotOptions, BlobClientDeleteOptions,
     BlobClientDownloadOptions, BlobClientGetPropertiesOptions,
@@ -20,8 +21,19 @@ use azure_storage_blob::{
 use futures::TryStreamExt as _;
 use stead_state::BackendError;
 
-/// What goes in one request: one that puts a whole blob is simpler and is all or nothing. Larger ones go in blocks of this size.
-const PORTION: usize = 32 * 1024 * 1024;
+/// What goes in one request: each has the time of one request, also on a slow line, so they go one after the other. What was put in
+/// several becomes the blob all at once.
+const PORTION: usize = 4 * 1024 * 1024;
+
+/// What must not be lost is tried for longer than what only looks: a wrong name or address is told soon.
+fn patient() -> RetryOptions {
+    RetryOptions::exponential(ExponentialRetryOptions {
+        initial_delay: Duration::milliseconds(200),
+        max_retries: 9,
+        max_total_elapsed: Duration::seconds(90),
+        max_delay: Duration::seconds(10),
+    })
+}
 
 /// The container's blobs, and how they are reached.
 pub(super) struct Blobs {
@@ -100,14 +112,27 @@ impl Blobs {
         })
     }
 
-    /// The container's own way to a blob escapes the slashes in its name.
     fn blob(&self, name: &str) -> Result<BlobClient> {
+        self.client(name, self.options.clone())
+    }
+
+    /// For changes.
+    fn blob_to_change(&self, name: &str) -> Result<BlobClient> {
+        let options = ClientOptions {
+            retry: patient(),
+            ..self.options.clone()
+        };
+        self.client(name, options)
+    }
+
+    /// The container's own way to a blob escapes the slashes in its name.
+    fn client(&self, name: &str, options: ClientOptions) -> Result<BlobClient> {
         let mut url = self.container.url().clone();
         if let Ok(mut path) = url.path_segments_mut() {
             path.extend(name.split('/'));
         }
         let options = BlobClientOptions {
-            client_options: self.options.clone(),
+            client_options: options,
             ..BlobClientOptions::default()
         };
         BlobClient::new(url, self.credential.clone(), Some(options))
@@ -122,6 +147,7 @@ impl Blobs {
 
     pub(super) async fn read(&self, name: &str) -> Result<Option<Vec<u8>>> {
         let options = BlobClientDownloadOptions {
+            parallel: NonZero::new(1),
             partition_size: NonZero::new(PORTION),
             ..BlobClientDownloadOptions::default()
         };
@@ -166,6 +192,7 @@ impl Blobs {
             blob_content_type: Some(content_type.to_owned()),
             metadata: (!metadata.is_empty()).then_some(metadata),
             lease_id: lease.map(str::to_owned),
+            parallel: NonZero::new(1),
             partition_size: NonZero::new(PORTION as u64),
             ..BlobClientUploadOptions::default()
         };
@@ -192,7 +219,10 @@ impl Blobs {
         options: BlobClientUploadOptions<'_>,
     ) -> Result<()> {
         let content = azure_core::Bytes::copy_from_slice(content);
-        let done = self.blob(name)?.upload(content.into(), Some(options)).await;
+        let done = self
+            .blob_to_change(name)?
+            .upload(content.into(), Some(options))
+            .await;
         let done = done.map(|_| ());
         done.map_err(|e| refusal(self.asked("write the blob", "PUT", name), &e))
     }
@@ -207,7 +237,10 @@ impl Blobs {
             lease_id: Some(lease.to_owned()),
             ..BlobClientSetMetadataOptions::default()
         };
-        let done = self.blob(name)?.set_metadata(metadata, Some(options)).await;
+        let done = self
+            .blob_to_change(name)?
+            .set_metadata(metadata, Some(options))
+            .await;
         let asked = || self.asked("write the blob's metadata", "PUT", name);
         done.map(|_| ()).map_err(|e| refusal(asked(), &e))
     }
@@ -218,13 +251,19 @@ impl Blobs {
             proposed_lease_id: Some(id.to_owned()),
             ..BlobClientAcquireLeaseOptions::default()
         };
-        let done = self.blob(name)?.acquire_lease(-1, Some(options)).await;
+        let done = self
+            .blob_to_change(name)?
+            .acquire_lease(-1, Some(options))
+            .await;
         let asked = || self.asked("take a lease on the blob", "PUT", name);
         done.map(|_| ()).map_err(|e| refusal(asked(), &e))
     }
 
     pub(super) async fn release(&self, name: &str, id: &str) -> Result<()> {
-        let done = self.blob(name)?.release_lease(id.to_owned(), None).await;
+        let done = self
+            .blob_to_change(name)?
+            .release_lease(id.to_owned(), None)
+            .await;
         let asked = || self.asked("give the lease on the blob back", "PUT", name);
         done.map(|_| ()).map_err(|e| refusal(asked(), &e))
     }
@@ -235,7 +274,10 @@ impl Blobs {
             lease_id: lease.map(str::to_owned),
             ..BlobClientCreateSnapshotOptions::default()
         };
-        let done = self.blob(name)?.create_snapshot(Some(options)).await;
+        let done = self
+            .blob_to_change(name)?
+            .create_snapshot(Some(options))
+            .await;
         let asked = || self.asked("take a snapshot of the blob", "PUT", name);
         let done = done.map(|_| ()).map_err(|e| refusal(asked(), &e));
         present(done).map(|_| ())
@@ -248,7 +290,7 @@ impl Blobs {
             delete_snapshots: Some(DeleteSnapshotsOptionType::Include),
             ..BlobClientDeleteOptions::default()
         };
-        let done = self.blob(name)?.delete(Some(options)).await;
+        let done = self.blob_to_change(name)?.delete(Some(options)).await;
         let asked = || self.asked("delete the blob", "DELETE", name);
         let done = done.map(|_| ()).map_err(|e| refusal(asked(), &e));
         present(done).map(|_| ())

@@ -151,9 +151,13 @@ impl Workspace {
     }
 }
 
+/// Every time somebody else was faster, or no answer came.
 fn undecided(doubt: Option<Error>) -> BackendError {
     match doubt {
-        Some(error) => failed(error),
-        None => BackendError::failed("change the lock", "it was changed by others every time"),
+        Some(error) if error.is_transient() => failed(error),
+        _ => BackendError::Locked {
+            holder: None,
+            reason: "others are taking the lock and giving it back all the time".to_owned(),
+        },
     }
 }

@@ -8,6 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value as Json, json};
 use stead_lab_azure::{Azure, Secret};
 use stead_lab_core::cluster::{Cluster, ClusterHost as _, ClusterSpec};
+use stead_lab_core::faults::{Effect, Fault};
 use stead_lab_core::{Lab, Settings};
 use stead_lab_kubernetes::Kubernetes;
 use stead_sdk::{Dialer, Environment, HttpOptions};
@@ -18,12 +19,37 @@ use crate::{conformance, open, terraform};
 /// Storage Blob Data Contributor.
 const CONTRIBUTOR: &str = "ba92f5b4-2d11-453d-a403-e96b0029c9fe";
 
+/// So many of a hundred requests are not served; which ones, the lab's seed says.
+fn trouble(lab: &Lab, system: &str, effect: Effect, percent: u8) {
+    let fault = Fault {
+        name: system.to_owned(),
+        effect,
+        skip: 0,
+        times: None,
+        percent,
+    };
+    lab.faults.set(fault).expect("a fault");
+}
+
+/// The ways in which a service may be short of breath.
+fn troubles() -> [Effect; 3] {
+    let status = |code, message: &str| Effect::Status {
+        code,
+        message: message.to_owned(),
+    };
+    [
+        status(503, "ServerBusy"),
+        status(429, "TooManyRequests"),
+        Effect::Drop,
+    ]
+}
+
 /// Azure with a resource group `rg`, in it the account `salab` with the container `state`.
 struct Cloud {
     azure: Arc<Azure>,
     gateway: String,
     authority: PathBuf,
-    _lab: Lab,
+    lab: Lab,
     _folder: tempfile::TempDir,
 }
 
@@ -42,7 +68,7 @@ impl Cloud {
             azure,
             gateway: gateway.to_string(),
             authority,
-            _lab: lab,
+            lab,
             _folder: folder,
         };
         cloud.furnish().await;
@@ -218,6 +244,22 @@ async fn azure_s_refusals_are_told_without_secrets() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn azure_may_throttle_and_drop_connections() {
+    // At the same time, since most of it is waiting.
+    let tasks = troubles().map(|effect| {
+        tokio::spawn(async move {
+            let cloud = Cloud::new().await;
+            let arguments = cloud.arguments("x", json!({ "resource_group_name": "rg" }));
+            trouble(&cloud.lab, "azure", effect, 8);
+            conformance::check(|| cloud.backend(&arguments), "staging").await;
+        })
+    });
+    for task in tasks {
+        task.await.expect("the task");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 #[ignore = "runs terraform: tests/real/run lab"]
 async fn azure_is_shared_with_terraform() {
     let cloud = Cloud::new().await;
@@ -235,7 +277,7 @@ struct Site {
     config: PathBuf,
     _cluster: Arc<dyn Cluster>,
     _kubernetes: Arc<Kubernetes>,
-    _lab: Lab,
+    lab: Lab,
     _folder: tempfile::TempDir,
 }
 
@@ -290,7 +332,7 @@ impl Site {
             config,
             _cluster: cluster,
             _kubernetes: kubernetes,
-            _lab: lab,
+            lab,
             _folder: folder,
         }
     }
@@ -310,6 +352,15 @@ async fn kubernetes_secrets() {
     conformance::check(|| site.backend(), "default").await;
     conformance::check(|| site.backend(), "staging").await;
     conformance::one_wins(|| site.backend(), "race").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn kubernetes_may_throttle_and_drop_connections() {
+    let site = Site::new().await;
+    for effect in troubles() {
+        trouble(&site.lab, "kubernetes", effect, 20);
+        conformance::check(|| site.backend(), "staging").await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
