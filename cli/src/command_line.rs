@@ -3,6 +3,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io::IsTerminal as _;
+use std::sync::OnceLock;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, Command, CommandFactory as _, FromArgMatches as _};
@@ -61,6 +62,8 @@ fn read(
             ),
         )));
     }
+    // Set once: a process has one command line.
+    let _ = TYPED.set(path.name());
     path.add_from_environment(&mut arguments, environment)?;
     let leaf = path.leaf(&command);
     for argument in arguments.iter_mut() {
@@ -71,6 +74,13 @@ fn read(
     matches
         .and_then(|matches| Cli::from_arg_matches(&matches))
         .map_err(|error| told(&error, path))
+}
+
+static TYPED: OnceLock<String> = OnceLock::new();
+
+/// The name of the command that was typed: `state mv`.
+pub(crate) fn typed() -> &'static str {
+    TYPED.get().map_or("", String::as_str)
 }
 
 /// Scripts add flags to those that are there already.

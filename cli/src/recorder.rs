@@ -3,11 +3,11 @@
 use std::time::{Duration, Instant};
 
 use stead_engine::apply::{Changed, StateSink};
-use stead_state::journal::{Intent, Journal, JournalHandle, Run};
+use stead_state::journal::{Intent, Journal, JournalHandle};
 use stead_state::{ResourceId, State, StateManager};
 use stead_value::Diagnostic;
 
-use crate::session::who;
+use crate::backend;
 
 /// The whole state is written at most this often while the journal is there, and never for more than a twentieth of the time.
 const CHECKPOINT: Duration = Duration::from_secs(10);
@@ -15,7 +15,6 @@ const CHECKPOINT: Duration = Duration::from_secs(10);
 /// Where an apply's state goes.
 pub(crate) struct Recorder<'a> {
     file: &'a mut StateManager,
-    command: &'static str,
     /// What an earlier run left in doubt and this plan has not looked into.
     in_doubt: Vec<Intent>,
     journal: Option<Journal>,
@@ -27,14 +26,12 @@ impl<'a> Recorder<'a> {
     /// `looked_into` says which objects the plan has asked about.
     pub(crate) fn new(
         file: &'a mut StateManager,
-        command: &'static str,
         looked_into: impl Fn(&Intent) -> bool,
     ) -> Recorder<'a> {
         let in_doubt = file.in_doubt().iter();
         let in_doubt = in_doubt.filter(|i| !looked_into(i)).cloned().collect();
         Recorder {
             file,
-            command,
             in_doubt,
             journal: None,
             written: Instant::now(),
@@ -64,14 +61,9 @@ impl StateSink for Recorder<'_> {
         if !works && self.file.in_doubt().is_empty() {
             return Ok(None);
         }
-        let run = Run {
-            command: self.command.into(),
-            who: who(),
-            started: crate::world::now(),
-        };
         let journal = self
             .file
-            .begin_journal(run, std::mem::take(&mut self.in_doubt))
+            .begin_journal(backend::run(), std::mem::take(&mut self.in_doubt))
             .map_err(|e| not_saved(&format!("{e}. Nothing was changed.")))?;
         Ok(Some(self.journal.insert(journal).handle()))
     }

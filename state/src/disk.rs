@@ -21,6 +21,9 @@ pub trait Disk: fmt::Debug + Send + Sync {
     /// Removes a file; one that is not there is removed already.
     fn remove(&self, path: &Path) -> io::Result<()>;
 
+    /// The names of the files in a folder; none where there is no folder.
+    fn list(&self, path: &Path) -> io::Result<Vec<String>>;
+
     /// Makes a folder and those above it.
     fn make_folder(&self, path: &Path) -> io::Result<()>;
 
@@ -72,6 +75,16 @@ impl Disk for RealDisk {
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
             outcome => outcome,
         }
+    }
+
+    fn list(&self, path: &Path) -> io::Result<Vec<String>> {
+        let entries = match std::fs::read_dir(path) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries?,
+        };
+        entries
+            .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
+            .collect()
     }
 
     fn make_folder(&self, path: &Path) -> io::Result<()> {

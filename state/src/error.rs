@@ -48,6 +48,12 @@ pub enum Error {
     },
     #[error("LocalState not locked")]
     OtherProcess,
+    #[error(
+        "the history does not reach from serial {from} back to {to} without a gap: the state was written in between by something that keeps no history"
+    )]
+    HistoryGap { from: u64, to: u64 },
+    #[error("there was no state with serial {wanted}")]
+    NoSuchSerial { wanted: u64 },
     #[error("starting threads for the remote state: {0}")]
     Threads(io::Error),
     #[error(

@@ -7,6 +7,7 @@ mod backend;
 mod disk;
 pub mod encryption;
 mod error;
+pub mod history;
 pub mod journal;
 mod manager;
 mod model;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::disk::{self, Disk, folder_of};
+use crate::history::{Entry, History, HistoryStore};
 use crate::journal::{
     GROUP, Header, Intent, Journal, Run, Settlement, Unfinished, digest, journal_path, mirror,
 };
@@ -26,6 +27,9 @@ pub struct StateManager {
     backup: Option<PathBuf>,
     /// On this machine, wherever the state lies.
     journal: PathBuf,
+    history: HistoryStore,
+    /// The command that writes, for the history; `None` keeps none.
+    run: Option<Run>,
     /// The content as last read or written; a write of equal content is no write.
     content: Option<Vec<u8>>,
     /// The serial and lineage that the state had when it was read.
@@ -39,6 +43,13 @@ pub struct StateManager {
     settlements: Vec<Settlement>,
     /// Objects that may exist and that neither the state nor the journal can name.
     in_doubt: Vec<Intent>,
+}
+
+/// How a state stands to the one that was read.
+enum Compared {
+    Same,
+    /// With the state that was read, where there was one.
+    Different(Option<State>),
 }
 
 impl StateManager {
@@ -67,8 +78,18 @@ impl StateManager {
     }
 
     fn of(disk: Arc<dyn Disk>, place: Box<dyn Place>, journal: PathBuf) -> StateManager {
+        let history = match place.beside() {
+            Some(store) => HistoryStore::Beside(store),
+            // `terraform.tfstate.history` beside `terraform.tfstate`.
+            None => HistoryStore::Folder {
+                disk: Arc::clone(&disk),
+                folder: journal.with_extension("history"),
+            },
+        };
         StateManager {
             disk,
+            history,
+            run: None,
             place,
             source: None,
             backup: None,
@@ -95,6 +116,30 @@ impl StateManager {
     pub fn with_backup(mut self, backup: Option<PathBuf>) -> StateManager {
         self.backup = backup;
         self
+    }
+
+    /// Remembers in the history what this command writes.
+    #[must_use]
+    pub fn remembering(mut self, run: Run) -> StateManager {
+        self.run = Some(run);
+        self
+    }
+
+    /// What is known of the state's past.
+    ///
+    /// # Errors
+    /// When a part of it cannot be read.
+    pub fn history(&self) -> Result<History> {
+        self.history.read(Ok)
+    }
+
+    /// What `state`, which was read from here, was at an earlier serial.
+    ///
+    /// # Errors
+    /// When the history does not reach back to it.
+    pub fn back_to(&self, serial: u64, state: &State) -> Result<State> {
+        let digest = self.content.as_deref().map(digest).unwrap_or_default();
+        self.history()?.back_to(serial, state, &digest)
     }
 
     /// Reads the state from a file that is not the one it is written to, until it has been written.
@@ -348,9 +393,7 @@ impl StateManager {
 
     /// Writes the state during a run with a journal.
     pub fn checkpoint(&mut self, state: &mut State, journal: &Journal) -> Result<()> {
-        self.write_noting(state, |serial, bytes| {
-            journal.checkpoint(serial, digest(bytes))
-        })
+        self.write_noting(state, |serial, digest| journal.checkpoint(serial, digest))
     }
 
     /// Writes the state if it differs from what is there, raising its serial; makes the backup once, before the first write.
@@ -366,11 +409,12 @@ impl StateManager {
     fn write_noting(
         &mut self,
         state: &mut State,
-        note: impl FnOnce(u64, &[u8]) -> Result<()>,
+        note: impl FnOnce(u64, String) -> Result<()>,
     ) -> Result<()> {
         if state.lineage.is_empty() {
             state.lineage = uuid::Uuid::new_v4().to_string();
         }
+        let mut before = None;
         match &self.seen {
             Some((serial, lineage)) => {
                 if *lineage != state.lineage {
@@ -385,17 +429,18 @@ impl StateManager {
                         theirs: *serial,
                     });
                 }
-                if self.is_as_read(state)? {
-                    if self.source.is_none() {
-                        return Ok(());
+                match self.compare(state)? {
+                    Compared::Same if self.source.is_none() => return Ok(()),
+                    Compared::Same => {}
+                    Compared::Different(was) => {
+                        state.serial = serial + 1;
+                        before = was;
                     }
-                } else {
-                    state.serial = serial + 1;
                 }
             }
             None => state.serial = state.serial.max(1),
         }
-        self.put(state, note)
+        self.put(state, before, note)
     }
 
     /// Writes a state that comes from elsewhere, with its own serial and lineage.
@@ -418,44 +463,51 @@ impl StateManager {
                     theirs: *serial,
                 });
             }
-            if *serial == state.serial && !self.is_as_read(state)? {
+            if *serial == state.serial && !matches!(self.compare(state)?, Compared::Same) {
                 return Err(Error::ImportSameSerial(*serial));
             }
         }
-        self.put(state, |_, _| Ok(()))
+        self.put(state, None, |_, _| Ok(()))
     }
 
     /// Whether the state that was read holds nothing.
     fn is_empty(&self) -> Result<bool> {
-        Ok(match &self.content {
-            Some(content) => v4::parse(content, Path::new(&self.location()))?.is_empty(),
-            None => true,
-        })
+        Ok(self.as_read()?.is_none_or(|state| state.is_empty()))
+    }
+
+    /// The state that was last read or written.
+    fn as_read(&self) -> Result<Option<State>> {
+        let parse = |content| v4::parse(content, Path::new(&self.location()));
+        self.content.as_deref().map(parse).transpose()
     }
 
     /// Whether what was read last means this state, however it is laid out and whoever wrote it.
-    fn is_as_read(&self, state: &State) -> Result<bool> {
-        let Some(content) = &self.content else {
-            return Ok(false);
-        };
+    fn compare(&self, state: &State) -> Result<Compared> {
         let ours = self.render(state)?;
-        if ours == *content {
-            return Ok(true);
+        if self.content.as_ref() == Some(&ours) {
+            return Ok(Compared::Same);
         }
-        let before = v4::parse(content, Path::new(&self.location()))?;
+        let Some(before) = self.as_read()? else {
+            return Ok(Compared::Different(None));
+        };
         let before = State {
             terraform_version: state.terraform_version.clone(),
             serial: state.serial,
             lineage: state.lineage.clone(),
             ..before
         };
-        Ok(self.render(&before)? == ours)
+        Ok(match self.render(&before)? == ours {
+            true => Compared::Same,
+            false => Compared::Different(Some(before)),
+        })
     }
 
+    /// `before` is the state that is about to be replaced, where that has been looked at already.
     fn put(
         &mut self,
         state: &mut State,
-        note: impl FnOnce(u64, &[u8]) -> Result<()>,
+        mut before: Option<State>,
+        note: impl FnOnce(u64, String) -> Result<()>,
     ) -> Result<()> {
         self.refuse_unsettled()?;
         state.terraform_version = TERRAFORM_VERSION.into();
@@ -463,13 +515,37 @@ impl StateManager {
         if self.source.take().is_some() {
             // What is about to be replaced is not what was read.
             self.content = self.place.read()?;
+            before = None;
+        }
+        if self.run.is_some() && before.is_none() {
+            before = self.as_read()?;
         }
         self.back_up()?;
-        note(state.serial, &bytes)?;
+        let digest = digest(&bytes);
+        note(state.serial, digest.clone())?;
         self.place.write(&bytes)?;
+        self.remember(&before.unwrap_or_default(), state, digest);
         self.seen = Some((state.serial, state.lineage.clone()));
         self.content = Some(bytes);
         Ok(())
+    }
+
+    /// Adds a write to the history. The state is safe by now: that its past cannot be told is no reason to fail.
+    fn remember(&self, before: &State, after: &State, digest: String) {
+        let Some(run) = &self.run else {
+            return;
+        };
+        let from = self.seen.as_ref().map_or(0, |(serial, _)| *serial);
+        let entry = Entry::of(before, after, from, digest, run.clone());
+        let written = serde_json::to_vec(&entry).map_err(|e| e.to_string());
+        let written = written.and_then(|e| {
+            self.history
+                .add(after.serial, &e)
+                .map_err(|e| e.to_string())
+        });
+        if let Err(error) = written {
+            tracing::warn!(error, "the history of the state was not written");
+        }
     }
 
     fn render(&self, state: &State) -> Result<Vec<u8>> {

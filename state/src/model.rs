@@ -94,6 +94,51 @@ impl ResourceObjects {
     }
 }
 
+impl InstanceObjects {
+    /// Whether two records say the same, however they are laid out.
+    pub fn says_the_same(&self, other: &InstanceObjects) -> bool {
+        let same = |a: Option<&Object>, b: Option<&Object>| match (a, b) {
+            (Some(a), Some(b)) => a.says_the_same(b),
+            (None, None) => true,
+            _ => false,
+        };
+        same(self.current.as_ref(), other.current.as_ref())
+            && self.deposed.len() == other.deposed.len()
+            && (self.deposed.iter()).all(|(key, object)| same(Some(object), other.deposed.get(key)))
+    }
+}
+
+impl Object {
+    fn says_the_same(&self, other: &Object) -> bool {
+        let Object {
+            status,
+            schema_version,
+            attributes,
+            is_flat,
+            sensitive_attributes,
+            private,
+            dependencies,
+            create_before_destroy,
+            unknown_fields,
+        } = self;
+        *status == other.status
+            && *schema_version == other.schema_version
+            && *is_flat == other.is_flat
+            && *create_before_destroy == other.create_before_destroy
+            && *sensitive_attributes == other.sensitive_attributes
+            && *private == other.private
+            && *dependencies == other.dependencies
+            && *unknown_fields == other.unknown_fields
+            && is_same_json(attributes, &other.attributes)
+    }
+}
+
+/// Whether two texts are the same JSON.
+pub(crate) fn is_same_json(a: &RawValue, b: &RawValue) -> bool {
+    let json = |raw: &RawValue| serde_json::from_str::<serde_json::Value>(raw.get()).ok();
+    a.get() == b.get() || json(a).is_some_and(|a| Some(a) == json(b))
+}
+
 impl State {
     /// An empty state without a lineage.
     pub fn new() -> State {

@@ -38,12 +38,32 @@ struct FileV4 {
 }
 
 #[derive(Serialize, Deserialize)]
-struct OutputV4 {
+pub(crate) struct OutputV4 {
     value: Box<RawValue>,
     #[serde(rename = "type")]
     ty: Json,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     sensitive: bool,
+}
+
+impl From<&OutputValue> for OutputV4 {
+    fn from(output: &OutputValue) -> OutputV4 {
+        OutputV4 {
+            value: own(&output.value),
+            ty: output.ty.clone(),
+            sensitive: output.sensitive,
+        }
+    }
+}
+
+impl From<OutputV4> for OutputValue {
+    fn from(output: OutputV4) -> OutputValue {
+        OutputValue {
+            value: output.value.into(),
+            ty: output.ty,
+            sensitive: output.sensitive,
+        }
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -146,12 +166,7 @@ pub(crate) fn parse(bytes: &[u8], origin: &FilePath) -> Result<State> {
         unknown_fields: file.unknown_fields,
     };
     for (name, output) in file.outputs {
-        let value = OutputValue {
-            value: output.value.into(),
-            ty: output.ty,
-            sensitive: output.sensitive,
-        };
-        state.outputs.insert(name, value);
+        state.outputs.insert(name, output.into());
     }
     for resource in file.resources {
         let (id, objects) = read_resource(resource).map_err(malformed)?;
@@ -421,14 +436,7 @@ pub(crate) fn render(state: &State) -> serde_json::Result<Vec<u8>> {
         outputs: state
             .outputs
             .iter()
-            .map(|(name, o)| {
-                let output = OutputV4 {
-                    value: own(&o.value),
-                    ty: o.ty.clone(),
-                    sensitive: o.sensitive,
-                };
-                (name.clone(), output)
-            })
+            .map(|(name, output)| (name.clone(), OutputV4::from(output)))
             .collect(),
         resources,
         check_results: state.check_results.as_deref().map(own),
@@ -489,11 +497,6 @@ pub(crate) fn write_instance(
             objects.provider.is_none().then_some(provider),
         )
     }
-}
-
-/// The objects of an instance whose key is of no interest.
-pub(crate) fn write_objects(objects: &InstanceObjects) -> Vec<InstanceV4> {
-    write_keyed(&InstanceKey::None, objects, None).collect()
 }
 
 fn write_keyed<'s>(

@@ -5,6 +5,7 @@ mod console;
 mod diagnostics;
 mod differential;
 mod env;
+mod history;
 mod imports;
 mod journal;
 mod locking;

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use stead_lang::Files;
 use stead_lang::config::{Module, load_module};
 use stead_state::StateManager;
+use stead_state::journal::Run;
 use stead_value::schema::Block;
 use stead_value::{Diagnostics, Value};
 
@@ -24,8 +25,9 @@ use local::LocalBackend;
 use remote::RemoteBackend;
 
 use crate::args::VariableArgs;
+use crate::command_line;
 use crate::error::{CommandError, Result};
-use crate::session::Given;
+use crate::session::{Given, who};
 use crate::workspace;
 
 /// A backend that has been opened.
@@ -47,7 +49,7 @@ impl Backend {
     /// The state of a workspace.
     pub(crate) fn state(&self, workspace: &str) -> Result<StateManager> {
         match self {
-            Backend::Local(local) => Ok(StateManager::at(local.state_path(workspace))),
+            Backend::Local(local) => Ok(file(local.state_path(workspace))),
             Backend::Remote(remote) => remote.state(workspace),
         }
     }
@@ -106,9 +108,23 @@ fn schema(kind: &str) -> Option<Block> {
 pub(crate) fn state(given: Option<&Path>) -> Result<StateManager> {
     let backend = Record::read()?.open()?;
     match given {
-        Some(path) if backend.is_local() => Ok(StateManager::at(path)),
+        Some(path) if backend.is_local() => Ok(file(path)),
         Some(path) => Err(elsewhere(path)),
         None => backend.state(&workspace::selected()?.name),
+    }
+}
+
+/// The state in a file.
+pub(crate) fn file(path: impl Into<PathBuf>) -> StateManager {
+    StateManager::at(path).remembering(run())
+}
+
+/// This command, for journals and histories.
+pub(crate) fn run() -> Run {
+    Run {
+        command: command_line::typed().into(),
+        who: who(),
+        started: crate::world::now(),
     }
 }
 

@@ -9,7 +9,7 @@ use stead_sdk::Dialer;
 use stead_state::{BackendError, State, StateManager, Store, wait_for};
 use stead_value::{Diagnostic, Diagnostics, Value};
 
-use super::journals;
+use super::{journals, run};
 use crate::error::{CommandError, Result};
 use crate::session::{lock_info, who};
 
@@ -35,7 +35,7 @@ impl RemoteBackend {
             .store(workspace)
             .map_err(|e| self.failure("Error loading state", e))?;
         let journal = self.journal_path(&*store);
-        Ok(StateManager::remote(store, journal, tell_of_unlocking))
+        Ok(StateManager::remote(store, journal, tell_of_unlocking).remembering(run()))
     }
 
     /// A name that no two states share, and that says whose it is.

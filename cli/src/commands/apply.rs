@@ -92,16 +92,7 @@ async fn plan_and_apply(
     };
     let parallelism = planning::parallelism(&args.planning);
     let imported = report.begin(&planned.plan, session.style);
-    let applied = execute(
-        &session,
-        planned,
-        &mut state,
-        if destroy { "destroy" } else { "apply" },
-        parallelism,
-        progress,
-        cancel,
-    )
-    .await;
+    let applied = execute(&session, planned, &mut state, parallelism, progress, cancel).await;
     conclude(&session, report, applied, imported, headline)
 }
 
@@ -140,16 +131,7 @@ async fn record_what_changed(args: &ApplyArgs, origin: &Path, report: &Report) -
     .await?;
     session.warn(&planned.plan.warnings);
     let parallelism = planning::parallelism(&args.planning);
-    let applied = execute(
-        &session,
-        planned,
-        &mut state,
-        "refresh",
-        parallelism,
-        progress,
-        cancel,
-    )
-    .await;
+    let applied = execute(&session, planned, &mut state, parallelism, progress, cancel).await;
     conclude(&session, report, applied, 0, Headline::Refresh)
 }
 
@@ -206,14 +188,13 @@ pub(crate) async fn execute(
     session: &Session,
     planned: Planned,
     state: &mut StateManager,
-    command: &'static str,
     parallelism: usize,
     progress: Arc<dyn Observer>,
     cancel: CancellationToken,
 ) -> Applied {
     let evaluator = session.evaluator(Phase::Apply);
     let planned_for: HashSet<_> = planned.plan.changes.iter().map(|c| &c.address).collect();
-    let mut sink = Recorder::new(state, command, |intent| {
+    let mut sink = Recorder::new(state, |intent| {
         planned_for.contains(&intent.address)
             || planned.plan.prior_state.current(&intent.address).is_some()
     });

@@ -164,7 +164,6 @@ async fn bootstrap(args: &BootstrapArgs, origin: &Path) -> Result<u8> {
         &session,
         planned,
         &mut state,
-        "bootstrap",
         args.parallelism,
         progress,
         cancel,

@@ -114,7 +114,6 @@ async fn apply_open(
         &session,
         planned,
         &mut state,
-        "apply",
         planning::parallelism(&args.planning),
         progress,
         cancel,

@@ -194,6 +194,10 @@ impl Disk for TestDisk {
         })
     }
 
+    fn list(&self, _: &Path) -> io::Result<Vec<String>> {
+        Ok(Vec::new())
+    }
+
     fn make_folder(&self, _: &Path) -> io::Result<()> {
         Ok(())
     }

@@ -130,7 +130,8 @@ fn items<'a>(value: &'a mut Json, name: &str) -> impl Iterator<Item = &'a mut Js
         .flatten()
 }
 
-/// The files below a folder, without what only one tool needs: modules, provider plugins, the dependency lock, saved plans.
+/// The files below a folder, without what only one tool needs: modules, provider plugins, the dependency lock, saved plans, the
+/// history of states.
 pub(super) fn list(root: &Path, folder: &Path, out: &mut Vec<String>) {
     let entries = std::fs::read_dir(folder).expect("a folder");
     for entry in entries {
@@ -146,6 +147,7 @@ pub(super) fn list(root: &Path, folder: &Path, out: &mut Vec<String>) {
             | ".terraform.d"
             | ".terraform.lock.hcl"
             | "tfplan" => {}
+            _ if name.ends_with(".tfstate.history") => {}
             _ if path.is_dir() => list(root, &path, out),
             _ => out.push(name),
         }

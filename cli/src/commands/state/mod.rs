@@ -1,6 +1,7 @@
 //! `stead state`: looks into the state, and changes it without asking providers.
 
 mod address;
+mod history;
 mod identities;
 mod list;
 mod mv;
@@ -9,6 +10,7 @@ mod push;
 mod replace_provider;
 mod rm;
 mod show;
+mod undo;
 
 use std::path::{Path, PathBuf};
 
@@ -39,6 +41,10 @@ pub(crate) enum StateCommand {
     Push(push::PushArgs),
     /// Let another provider own the resources of one
     ReplaceProvider(replace_provider::ReplaceProviderArgs),
+    /// Show who has written the state, when, and what that changed
+    History(history::HistoryArgs),
+    /// Take the state back to what it was at an earlier serial
+    Undo(undo::UndoArgs),
     /// List the identities in the state
     Identities(identities::IdentitiesArgs),
 }
@@ -52,6 +58,8 @@ pub(crate) async fn run(command: StateCommand) -> Result<u8> {
         StateCommand::Pull(args) => pull::run(&args),
         StateCommand::Push(args) => push::run(&args).await,
         StateCommand::ReplaceProvider(args) => replace_provider::run(&args).await,
+        StateCommand::History(args) => history::run(&args),
+        StateCommand::Undo(args) => undo::run(&args).await,
         StateCommand::Identities(args) => identities::run(&args),
     }
 }
@@ -89,7 +97,7 @@ const NOT_FOUND: &str = "No state file was found!\n\nState management commands r
 /// The state: in the file that is given, or where the backend keeps it.
 fn place(given: Option<&PathBuf>) -> Result<StateManager> {
     match given {
-        Some(path) => Ok(StateManager::at(path)),
+        Some(path) => Ok(backend::file(path)),
         None => backend::in_folder(&Disk)?.state(&crate::workspace::current()?),
     }
 }
