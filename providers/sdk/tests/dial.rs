@@ -135,6 +135,16 @@ async fn the_name_must_fit_unless_another_is_given() {
         ..tls.only()
     };
     speaks(dialer.tls("10.0.0.9", 443, &named).await.unwrap()).await;
+    let any_name = TlsOptions {
+        any_name: true,
+        ..tls.only()
+    };
+    speaks(dialer.tls("10.0.0.9", 443, &any_name).await.unwrap()).await;
+    let of_others = TlsOptions {
+        roots: Roots::Only(Pki::new().pem()),
+        ..any_name
+    };
+    assert!(dialer.tls("10.0.0.9", 443, &of_others).await.is_err());
 }
 
 #[tokio::test]

@@ -26,9 +26,15 @@ start() {
   chmod 755 "$DATA"
   (cd "$DATA" && as_owner "$bin/initdb" -D "$DATA/db" -U stead --pwfile="$DATA/password" -A scram-sha-256 >"$DATA/initdb.out")
   (cd "$DATA" && exec_owner "$bin/postgres" -D "$DATA/db" -p "$port" -c listen_addresses=127.0.0.1 -c unix_socket_directories= \
-    -c ssl=on -c ssl_cert_file="$DATA/server.crt" -c ssl_key_file="$DATA/server.key" -c fsync=off) >"$DATA/postgres.log" 2>&1 &
+    -c ssl=on -c ssl_cert_file="$DATA/server.crt" -c ssl_key_file="$DATA/server.key" -c fsync=off -c max_connections=300) >"$DATA/postgres.log" 2>&1 &
   server=$!
   wait_for "$bin/pg_isready" -h 127.0.0.1 -p "$port"
+  export STEAD_REAL_BACKEND='terraform {
+  backend "pg" {
+    schema_name = "race"
+  }
+}'
+  export STEAD_REAL_VARIABLES="PG_CONN_STR=postgres://stead:secret@localhost:$port/postgres"
   export STEAD_TEST_PG="postgres://stead:secret@localhost:$port/postgres" STEAD_TEST_PG_CA="$DATA/server.crt"
 }
 

@@ -16,6 +16,19 @@ start() {
     "$CACHE/versitygw-$VERSION/versitygw" --port "127.0.0.1:$port" posix --sidecar "$DATA/sidecar" "$DATA/objects" >"$DATA/versitygw.log" 2>&1 &
   server=$!
   wait_for listens "$port"
+  export STEAD_REAL_BACKEND='terraform {
+  backend "s3" {
+    bucket         = "state"
+    key            = "race/terraform.tfstate"
+    use_path_style = true
+    use_lockfile   = true
+  }
+}'
+  STEAD_REAL_VARIABLES="AWS_REGION=us-east-1
+AWS_ENDPOINT_URL_S3=$STEAD_TEST_S3
+AWS_ACCESS_KEY_ID=$STEAD_TEST_S3_ACCESS_KEY
+AWS_SECRET_ACCESS_KEY=$STEAD_TEST_S3_SECRET_KEY"
+  export STEAD_REAL_VARIABLES
 }
 
 stop() { [ -z "${server:-}" ] || end "$server"; }

@@ -18,6 +18,7 @@ use sha2::Sha256;
 use stead_sdk::Dialer;
 use stead_sdk::value::Sensitive;
 use stead_state::BackendError;
+use tracing::subscriber::{NoSubscriber, with_default};
 
 use super::login::Login;
 use crate::sending::{Answer, Patience, send};
@@ -276,13 +277,12 @@ impl Bucket {
             self.signed(method, url, headers, body, credentials)
         };
         let answer = send(&self.dialer, self.patience, request).await?;
-        if !matches!(
-            refusal(&answer).code.as_str(),
-            "ExpiredToken" | "ExpiredTokenException"
-        ) {
-            return Ok(answer);
+        match refusal(&answer).code.as_str() {
+            "ExpiredToken" | "ExpiredTokenException" => self.login.forget().await,
+            // The body came too slowly, says S3.
+            "RequestTimeout" => {}
+            _ => return Ok(answer),
         }
-        self.login.forget().await;
         send(&self.dialer, self.patience, request).await
     }
 
@@ -320,8 +320,10 @@ impl Bucket {
             signable,
             SignableBody::Bytes(body),
         );
-        let signed =
-            sign(signable.map_err(|e| failed(&e))?, &parameters.into()).map_err(|e| failed(&e))?;
+        let signable = signable.map_err(|e| failed(&e))?;
+        // The library traces what it signs, keys of SSE-C included.
+        let signed = with_default(NoSubscriber::new(), || sign(signable, &parameters.into()))
+            .map_err(|e| failed(&e))?;
         let (instructions, _) = signed.into_parts();
         let mut request = self.http.request(method.clone(), url.clone());
         for (name, value) in headers {

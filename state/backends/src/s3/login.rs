@@ -21,6 +21,8 @@ use aws_sdk_sts::types::{PolicyDescriptorType, Tag};
 use stead_sdk::Environment;
 use stead_state::BackendError;
 use tokio::sync::Mutex;
+use tracing::instrument::WithSubscriber as _;
+use tracing::subscriber::NoSubscriber;
 
 use super::bridge::Bridge;
 use super::settings::{AssumeRole, AssumeRoleWithWebIdentity, Settings, duration};
@@ -63,9 +65,12 @@ impl Login {
         {
             return Ok(known.clone());
         }
-        let found = self.find().await?;
+        // The libraries trace what they send, tokens included.
+        let found = self.find().with_subscriber(NoSubscriber::new()).await?;
+        tracing::debug!(ends = ?found.expiry(), "found credentials for AWS");
         if current.is_none() {
-            self.check_account(&found).await?;
+            let check = self.check_account(&found);
+            check.with_subscriber(NoSubscriber::new()).await?;
         }
         *current = Some(found.clone());
         Ok(found)

@@ -3,6 +3,7 @@
 #![allow(clippy::print_stderr)]
 
 mod azurite;
+mod buckets;
 mod conformance;
 mod flaky;
 mod http;
