@@ -72,6 +72,9 @@ impl From<std::io::Error> for CommandError {
 
 impl From<stead_state::Error> for CommandError {
     fn from(error: stead_state::Error) -> Self {
+        if let stead_state::Error::Encryption { path, source } = &error {
+            return crate::encryption::explain(&path.display().to_string(), source).into();
+        }
         let summary = match &error {
             stead_state::Error::Locked { .. } => "Error acquiring the state lock",
             stead_state::Error::Unusable { problems } => {

@@ -4,6 +4,7 @@ mod args;
 mod backend;
 mod command_line;
 mod commands;
+mod encryption;
 mod error;
 mod logging;
 mod modules;

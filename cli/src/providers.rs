@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use crate::backend::OtherStacks;
+use crate::encryption::Encryptions;
 use stead_engine::Registry;
 use stead_sdk::{Dialer, ProviderFactory};
+use stead_utility::terraform;
 use stead_value::Diagnostics;
 use stead_value::addr::ProviderSource;
 
@@ -15,7 +17,7 @@ use stead_value::addr::ProviderSource;
 pub(crate) fn registry() -> Result<Registry, Diagnostics> {
     let dialer = Dialer::from_env().map_err(stead_value::Diagnostic::from)?;
     let mut registry = Registry::default();
-    for (source, factory) in stead_utility::factories(&dialer, Arc::new(OtherStacks)) {
+    for (source, factory) in stead_utility::factories(&dialer, Arc::new(OtherStacks::default())) {
         register(&mut registry, source, factory);
     }
     for (name, provisioner) in stead_utility::provision::provisioners(&dialer) {
@@ -26,6 +28,18 @@ pub(crate) fn registry() -> Result<Registry, Diagnostics> {
         register(&mut registry, source, factory);
     }
     Ok(registry)
+}
+
+/// Lets `terraform_remote_state` read states that are sealed.
+pub(crate) fn open_states(
+    registry: &mut Registry,
+    encryptions: Encryptions,
+) -> Result<(), Diagnostics> {
+    let dialer = Dialer::from_env().map_err(stead_value::Diagnostic::from)?;
+    let states = Arc::new(OtherStacks::opened_with(encryptions));
+    let factory = Arc::new(terraform::factory(&dialer, states));
+    register(registry, terraform::SOURCE, factory);
+    Ok(())
 }
 
 /// The providers of a homelab, by source address.

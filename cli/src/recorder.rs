@@ -96,7 +96,7 @@ impl StateSink for Recorder<'_> {
             None => self.file.write(state),
         };
         written.map_err(|e| {
-            let copy = match write_copy(state) {
+            let copy = match write_copy(self.file, state) {
                 Ok(()) => "The state has been written to the file \"errored.tfstate\" in this folder as well.".to_owned(),
                 Err(e) => format!("It could not be written to \"errored.tfstate\" in this folder either: {e}."),
             };
@@ -110,15 +110,16 @@ fn not_saved(detail: &str) -> Diagnostic {
 }
 
 /// The state where people can find it, when it cannot be written to its place.
-fn write_copy(state: &State) -> std::io::Result<()> {
+fn write_copy(file: &StateManager, state: &State) -> std::io::Result<()> {
     use std::io::Write as _;
     use std::os::unix::fs::OpenOptionsExt as _;
+    let bytes = file.bytes_of(state).map_err(std::io::Error::other)?;
     let mut file = std::fs::OpenOptions::new()
         .write(true)
         .create(true)
         .truncate(true)
         .mode(0o600)
         .open("errored.tfstate")?;
-    file.write_all(&stead_state::to_bytes(state)?)?;
+    file.write_all(&bytes)?;
     file.sync_all()
 }

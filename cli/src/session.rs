@@ -1,5 +1,6 @@
 //! What every command that looks at a stack begins with: its configuration, its variables and its state.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
@@ -12,12 +13,13 @@ use stead_engine::eval::{Evaluator, GivenVariable, Origin, Phase, Settings};
 use stead_lang::Files;
 use stead_lang::config::{ConfigTree, EarlyValues, Module, Variable};
 use stead_lang::functions::World;
-use stead_state::{LockInfo, StateManager};
+use stead_state::{LockInfo, State, StateManager};
 use stead_value::{Diagnostic, Diagnostics, Value};
 use tokio_util::sync::CancellationToken;
 
 use crate::args::{DisplayArgs, LockArgs, VariableArgs};
 use crate::backend;
+use crate::encryption::{self, Encryptions};
 use crate::error::{CommandError, Result, colour_wanted};
 use crate::prompt;
 use crate::render::Style;
@@ -37,8 +39,10 @@ pub(crate) struct Session {
     pub(crate) tree: ConfigTree,
     pub(crate) sources: Sources,
     pub(crate) registry: Registry,
+    pub(crate) encryptions: Encryptions,
     pub(crate) style: Style,
     warnings: Warnings,
+    warned_of_secrets: Cell<bool>,
     variables: BTreeMap<Arc<str>, GivenVariable>,
     origin: PathBuf,
     workspace: String,
@@ -109,7 +113,8 @@ impl Session {
     pub(crate) fn of_files(&self, files: &dyn Files) -> Result<Session> {
         let given = Given::Saved(self.variables.clone());
         let no_color = !self.style.colour;
-        let session = Session::load_from(files, &self.origin, given, no_color)?;
+        let mut session = Session::load_from(files, &self.origin, given, no_color)?;
+        session.seal_with(self.encryptions.clone())?;
         Ok(session.with_layout(self.warnings.layout))
     }
 
@@ -124,7 +129,7 @@ impl Session {
     }
 
     /// Finds what is wrong whatever the values are.
-    fn check_configuration(&self, files: &dyn Files, given: &Given<'_>) -> Result<()> {
+    fn check_configuration(&mut self, files: &dyn Files, given: &Given<'_>) -> Result<()> {
         let diagnostics = self.tree.check(&self.registry);
         if diagnostics.has_errors() {
             return Err(self.failure(diagnostics));
@@ -132,7 +137,56 @@ impl Session {
         self.warn(&diagnostics);
         backend::in_use(files, &self.tree.root.module, given)
             .map_err(|error| error.with_sources(self))?;
+        // For a saved plan there may be more values.
+        if let Given::Gather(_) = given {
+            let encryptions = self.encryptions_of(files, given)?;
+            self.seal_with(encryptions)?;
+        }
         Ok(())
+    }
+
+    /// Warns, once a run, of secrets that lie in the clear in a state.
+    pub(crate) fn warn_of_secrets(&self, state: &State) {
+        if !self.warned_of_secrets.get()
+            && let Some(warning) = self.encryptions.of_plain_secrets(state)
+        {
+            self.warned_of_secrets.set(true);
+            self.warn(&warning.into());
+        }
+    }
+
+    /// Takes what seals and opens here.
+    fn seal_with(&mut self, encryptions: Encryptions) -> Result<()> {
+        if encryptions.configured {
+            crate::providers::open_states(&mut self.registry, encryptions.clone())?;
+        }
+        self.encryptions = encryptions;
+        Ok(())
+    }
+
+    /// Seals by the configuration of a saved plan, with its values and, for ephemeral variables, those given besides.
+    pub(crate) fn seal_as_planned(
+        &mut self,
+        files: &dyn Files,
+        besides: &VariableArgs,
+    ) -> Result<()> {
+        let declared = &self.tree.root.module.variables;
+        let mut values = gather(&Disk, declared, besides).values;
+        values.extend(self.variables.clone());
+        let encryptions = self.encryptions_of(files, &Given::Saved(values))?;
+        self.seal_with(encryptions)
+    }
+
+    /// What seals and opens, by this configuration.
+    pub(crate) fn encryptions_of(
+        &self,
+        files: &dyn Files,
+        given: &Given<'_>,
+    ) -> Result<Encryptions> {
+        let made = encryption::of(files, &self.tree.root.module, given);
+        let (made, warnings) = made.map_err(|error| error.with_sources(self))?;
+        self.warn(&warnings);
+        Ok(made)
     }
 
     /// Reads a stack's configuration, and nothing else. Warnings are shown at once.
@@ -193,8 +247,10 @@ impl Session {
             tree,
             sources,
             registry: crate::providers::registry()?,
+            encryptions: Encryptions::default(),
             style,
             warnings: Warnings::new(style),
+            warned_of_secrets: Cell::new(false),
             variables: BTreeMap::new(),
             origin: origin.to_owned(),
             workspace: workspace::selected()?.name,
@@ -402,14 +458,18 @@ fn gather(
 }
 
 /// Opens the state and locks it, waiting as long as `-lock-timeout` says.
-pub(crate) async fn open_state(locking: &LockArgs, operation: &str) -> Result<StateManager> {
+pub(crate) async fn open_state(
+    locking: &LockArgs,
+    operation: &str,
+    encryptions: &Encryptions,
+) -> Result<StateManager> {
     if locking.state.is_some() {
         warn_of_state_flag();
     }
-    let mut state = backend::state(locking.state.as_deref())?;
+    let mut state = backend::state(locking.state.as_deref(), encryptions)?;
     if let Some(path) = &locking.state_out {
         let source = PathBuf::from(state.location());
-        state = backend::state(Some(path))?.with_source(source);
+        state = backend::state(Some(path), encryptions)?.with_source(source);
     }
     match &locking.backup {
         Some(path) if path.as_os_str() == "-" => state = state.with_backup(None),

@@ -5,12 +5,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::io::{Read as _, Write as _};
+use std::io::{Cursor, Read as _, Write as _};
 use std::path::Path;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use stead_state::State;
+use stead_state::encryption::is_sealed_plan;
 use stead_value::{Diagnostic, Diagnostics, Marks, SourcePos, SourceRange};
 use zip::write::SimpleFileOptions;
 
@@ -131,8 +132,15 @@ struct OutputDocument {
     sensitive: bool,
 }
 
-/// Writes a plan file.
-pub fn write(path: &Path, file: &PlanFile) -> Result<(), Diagnostic> {
+/// Writes a plan file; `seal` has the last word on its bytes.
+///
+/// # Errors
+/// When it cannot be sealed or written.
+pub fn write(
+    path: &Path,
+    file: &PlanFile,
+    seal: impl FnOnce(Vec<u8>) -> Result<Vec<u8>, Diagnostic>,
+) -> Result<(), Diagnostic> {
     let failed = |e: String| {
         Diagnostic::error(
             "Failed to write plan file",
@@ -188,13 +196,7 @@ pub fn write(path: &Path, file: &PlanFile) -> Result<(), Diagnostic> {
             .collect(),
         partial: plan.partial,
     };
-    let folder = path
-        .parent()
-        .filter(|p| !p.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
-    // tempfile makes it 0600.
-    let temporary = tempfile::NamedTempFile::new_in(folder).map_err(|e| failed(e.to_string()))?;
-    let mut archive = zip::ZipWriter::new(temporary);
+    let mut archive = zip::ZipWriter::new(Cursor::new(Vec::new()));
     let mut entry = |name: &str, bytes: &[u8]| -> Result<(), String> {
         archive
             .start_file(name, SimpleFileOptions::default())
@@ -208,14 +210,22 @@ pub fn write(path: &Path, file: &PlanFile) -> Result<(), Diagnostic> {
     for (name, text) in &file.files {
         entry(&format!("{CONFIG}{name}"), text.as_bytes()).map_err(failed)?;
     }
-    let temporary = archive.finish().map_err(|e| failed(e.to_string()))?;
-    temporary
-        .as_file()
-        .sync_all()
-        .map_err(|e| failed(e.to_string()))?;
-    temporary
-        .persist(path)
-        .map_err(|e| failed(e.error.to_string()))?;
+    let archive = archive.finish().map_err(|e| failed(e.to_string()))?;
+    let bytes = seal(archive.into_inner())?;
+    put(path, &bytes).map_err(|e| failed(e.to_string()))
+}
+
+/// Puts a file in place, whole or not at all.
+fn put(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let folder = path
+        .parent()
+        .filter(|p| !p.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    // tempfile makes it 0600.
+    let mut temporary = tempfile::NamedTempFile::new_in(folder)?;
+    temporary.write_all(bytes)?;
+    temporary.as_file().sync_all()?;
+    temporary.persist(path)?;
     Ok(())
 }
 
@@ -265,20 +275,32 @@ fn read_because(because: BecauseDocument) -> Option<Because> {
     })
 }
 
-/// Whether a file looks like a plan: a ZIP archive.
+/// Whether a file looks like a plan: a ZIP archive, or one that is sealed.
 pub fn is_plan(path: &Path) -> bool {
     let mut magic = [0; 4];
-    File::open(path)
+    let begins = File::open(path)
         .and_then(|mut f| f.read_exact(&mut magic))
-        .is_ok()
-        && magic == *b"PK\x03\x04"
+        .is_ok();
+    match &magic {
+        b"PK\x03\x04" => begins,
+        [b'{', ..] => std::fs::read(path).is_ok_and(|bytes| is_sealed_plan(&bytes)),
+        _ => false,
+    }
 }
 
-/// Reads a plan file.
+/// Whether a file is a sealed plan.
+pub fn is_sealed(path: &Path) -> bool {
+    std::fs::read(path).is_ok_and(|bytes| is_sealed_plan(&bytes))
+}
+
+/// Reads a plan file; `open` gives the bytes of the archive.
 ///
 /// # Errors
-/// When the file is no plan, is another tool's, or was made by another release of stead.
-pub fn read(path: &Path) -> Result<PlanFile, Diagnostic> {
+/// When the file is no plan, is another tool's, or was made by another release of stead; when it cannot be opened.
+pub fn read(
+    path: &Path,
+    open: impl FnOnce(Vec<u8>) -> Result<Vec<u8>, Diagnostic>,
+) -> Result<PlanFile, Diagnostic> {
     let unfit = |why: String| {
         Diagnostic::error(
             format!("Failed to load \"{}\" as a plan file", path.display()),
@@ -294,7 +316,7 @@ pub fn read(path: &Path) -> Result<PlanFile, Diagnostic> {
     if path.is_dir() {
         return Err(unfit("The specified path is a directory, not a plan file. You can use the global -chdir flag to use this directory as the configuration root.".into()));
     }
-    let file = File::open(path).map_err(|e| {
+    let bytes = std::fs::read(path).map_err(|e| {
         let why = if e.kind() == std::io::ErrorKind::NotFound {
             "no such file or directory".to_owned()
         } else {
@@ -302,8 +324,11 @@ pub fn read(path: &Path) -> Result<PlanFile, Diagnostic> {
         };
         unfit(format!("Error: stat {}: {why}.", path.display()))
     })?;
-    let mut archive = zip::ZipArchive::new(file)
-        .map_err(|_| unfit("Error: the given file is not a valid plan file.".into()))?;
+    let not_a_plan = || unfit("Error: the given file is not a valid plan file.".into());
+    if !bytes.starts_with(b"PK") && !is_sealed_plan(&bytes) {
+        return Err(not_a_plan());
+    }
+    let mut archive = zip::ZipArchive::new(Cursor::new(open(bytes)?)).map_err(|_| not_a_plan())?;
     let names: Vec<String> = archive
         .file_names()
         .map(|name| name.map(|n| n.into_owned()))

@@ -1,10 +1,10 @@
 //! What can go wrong with a state.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::{BackendError, LockInfo};
+use crate::{BackendError, LockInfo, encryption};
 
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -20,6 +20,12 @@ pub enum Error {
     Malformed { path: PathBuf, reason: String },
     #[error("{}", told(problems))]
     Unusable { problems: Vec<Problem> },
+    /// It could not be sealed or opened.
+    #[error("{}: {source}", path.display())]
+    Encryption {
+        path: PathBuf,
+        source: encryption::Error,
+    },
     #[error("writing the journal {}: {source}", path.display())]
     Journal {
         path: PathBuf,
@@ -29,6 +35,13 @@ pub enum Error {
     JournalBusy { path: PathBuf },
     #[error("the journal {} is of a run that was cut off, and this command did not read the state that it belongs to: run `stead plan` on that state first", path.display())]
     JournalUnsettled { path: PathBuf },
+    #[error("{location} has serial {serial}, but this folder has seen serial {seen} of the same state: an older copy was put in its place. Restore the newest one. If the older one is what you want, remove {} and run the command again", note.display())]
+    OlderThanSeen {
+        location: String,
+        serial: u64,
+        seen: u64,
+        note: PathBuf,
+    },
     #[error("the state is locked by another command")]
     Locked {
         location: String,
@@ -144,6 +157,11 @@ impl Error {
                 source,
             },
         }
+    }
+
+    pub(crate) fn sealed(path: &Path) -> impl FnOnce(encryption::Error) -> Error {
+        let path = path.to_owned();
+        move |source| Error::Encryption { path, source }
     }
 
     pub(crate) fn io(

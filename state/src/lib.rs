@@ -12,6 +12,8 @@ pub mod journal;
 mod manager;
 mod model;
 mod place;
+mod secrets;
+mod serials;
 mod upgrade;
 mod v4;
 

@@ -5,12 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::disk::{self, Disk, folder_of};
+use crate::encryption::Encryption;
 use crate::history::{Entry, History, HistoryStore};
 use crate::journal::{
     GROUP, Header, Intent, Journal, Run, Settlement, Unfinished, digest, journal_path, mirror,
 };
 use crate::place::lock::is_locked;
 use crate::place::{LocalPlace, Place, RemotePlace};
+use crate::serials::Serials;
 use crate::{Error, LockInfo, Result, State, Store, v4};
 
 /// The version of Terraform whose state rules stead follows; written to states that stead begins.
@@ -30,8 +32,12 @@ pub struct StateManager {
     history: HistoryStore,
     /// The command that writes, for the history; `None` keeps none.
     run: Option<Run>,
-    /// The content as last read or written; a write of equal content is no write.
+    /// The content as last read or written, in the clear; a write of equal content is no write.
     content: Option<Vec<u8>>,
+    /// The same as it lies at its place, where it is sealed.
+    sealed: Option<Vec<u8>>,
+    /// It lies there otherwise than it would be written now: in the clear, or sealed with another key.
+    outdated: bool,
     /// The serial and lineage that the state had when it was read.
     seen: Option<(u64, String)>,
     backed_up: bool,
@@ -43,6 +49,9 @@ pub struct StateManager {
     settlements: Vec<Settlement>,
     /// Objects that may exist and that neither the state nor the journal can name.
     in_doubt: Vec<Intent>,
+    encryption: Arc<Encryption>,
+    /// Where the serials that were seen are noted, when they are to be.
+    serials: Option<Serials>,
 }
 
 /// How a state stands to the one that was read.
@@ -95,12 +104,16 @@ impl StateManager {
             backup: None,
             journal,
             content: None,
+            sealed: None,
+            outdated: false,
             seen: None,
             backed_up: false,
             group: GROUP,
             settled: false,
             settlements: Vec::new(),
             in_doubt: Vec::new(),
+            encryption: Arc::default(),
+            serials: None,
         }
     }
 
@@ -130,7 +143,10 @@ impl StateManager {
     /// # Errors
     /// When a part of it cannot be read.
     pub fn history(&self) -> Result<History> {
-        self.history.read(Ok)
+        self.history.read(|bytes| {
+            let opened = self.encryption.open_other(&bytes);
+            opened.map_err(Error::sealed(Path::new("history")))
+        })
     }
 
     /// What `state`, which was read from here, was at an earlier serial.
@@ -138,8 +154,7 @@ impl StateManager {
     /// # Errors
     /// When the history does not reach back to it.
     pub fn back_to(&self, serial: u64, state: &State) -> Result<State> {
-        let digest = self.content.as_deref().map(digest).unwrap_or_default();
-        self.history()?.back_to(serial, state, &digest)
+        self.history()?.back_to(serial, state, &self.digest())
     }
 
     /// Reads the state from a file that is not the one it is written to, until it has been written.
@@ -149,6 +164,25 @@ impl StateManager {
         self.source =
             (place.location() != self.place.location()).then(|| Box::new(place) as Box<dyn Place>);
         self
+    }
+
+    /// Seals what is written, and opens what is read.
+    #[must_use]
+    pub fn with_encryption(mut self, encryption: Arc<Encryption>) -> StateManager {
+        self.encryption = encryption;
+        self
+    }
+
+    /// Notes the serials of sealed states in this file, and refuses to read an older one than was seen.
+    #[must_use]
+    pub fn noting_serials(mut self, path: PathBuf) -> StateManager {
+        self.serials = Some(Serials::at(path));
+        self
+    }
+
+    /// Whether the state that was read lies there otherwise than it would be written now: in the clear, or sealed with another key.
+    pub fn is_outdated(&self) -> bool {
+        self.outdated
     }
 
     /// Where it lies, for messages and lock notes.
@@ -205,9 +239,12 @@ impl StateManager {
         let place = self.source.as_mut().unwrap_or(&mut self.place);
         let state = match place.read()? {
             Some(bytes) => {
-                let state = v4::parse(&bytes, Path::new(&place.location()))?;
+                let location = PathBuf::from(place.location());
+                self.open(bytes, &location)?;
+                let content = self.content.as_deref().unwrap_or_default();
+                let state = v4::parse(content, &location)?;
+                self.check_serial(&state)?;
                 self.seen = Some((state.serial, state.lineage.clone()));
-                self.content = Some(bytes);
                 Some(state)
             }
             None => None,
@@ -216,6 +253,32 @@ impl StateManager {
             None => self.settle(state),
             Some(_) => Ok(state),
         }
+    }
+
+    /// Takes the bytes of a state as what was read.
+    fn open(&mut self, bytes: Vec<u8>, location: &Path) -> Result<()> {
+        let opened = self.encryption.open_state(&bytes);
+        let opened = opened.map_err(Error::sealed(location))?;
+        self.outdated = opened.outdated;
+        self.sealed = (!opened.plain).then_some(bytes);
+        self.content = Some(opened.content);
+        Ok(())
+    }
+
+    /// An older copy of a sealed state opens as well as the newest.
+    fn check_serial(&self, state: &State) -> Result<()> {
+        match &self.serials {
+            Some(serials) if self.sealed.is_some() && self.source.is_none() => {
+                serials.check(&*self.disk, &self.location(), &state.lineage, state.serial)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// What identifies the state as it lies at its place.
+    fn digest(&self) -> String {
+        let bytes = self.sealed.as_ref().or(self.content.as_ref());
+        bytes.map(|bytes| digest(bytes)).unwrap_or_default()
     }
 
     /// Settles the journals of runs that were cut off. One that is being written is left alone.
@@ -232,7 +295,7 @@ impl StateManager {
         }
         let mut found = Vec::new();
         for bytes in &journals {
-            if let Some(unfinished) = Unfinished::parse(bytes, &path)? {
+            if let Some(unfinished) = Unfinished::parse(bytes, &path, &self.encryption)? {
                 found.push((bytes, unfinished));
             }
         }
@@ -244,7 +307,7 @@ impl StateManager {
         }
         let mut settled = state.unwrap_or_default();
         let serial = settled.serial;
-        let digest = self.content.as_deref().map(digest).unwrap_or_default();
+        let digest = self.digest();
         let mut run = Run::default();
         for (bytes, unfinished) in found {
             let mut settlement = unfinished.fold(&mut settled, serial, &digest);
@@ -303,6 +366,7 @@ impl StateManager {
             self.header(run),
             in_doubt,
             self.group,
+            &self.encryption,
             self.place.beside(),
             self.place.lock_watch(),
         )
@@ -329,8 +393,7 @@ impl StateManager {
 
     fn header(&self, run: Run) -> Header {
         let serial = self.seen.as_ref().map_or(0, |(serial, _)| *serial);
-        let digest = self.content.as_deref().map(digest).unwrap_or_default();
-        Header::new(serial, digest, run)
+        Header::new(serial, self.digest(), run)
     }
 
     /// What the last reading found of runs that were cut off, once.
@@ -430,7 +493,7 @@ impl StateManager {
                     });
                 }
                 match self.compare(state)? {
-                    Compared::Same if self.source.is_none() => return Ok(()),
+                    Compared::Same if self.source.is_none() && !self.outdated => return Ok(()),
                     Compared::Same => {}
                     Compared::Different(was) => {
                         state.serial = serial + 1;
@@ -511,22 +574,39 @@ impl StateManager {
     ) -> Result<()> {
         self.refuse_unsettled()?;
         state.terraform_version = TERRAFORM_VERSION.into();
-        let bytes = self.render(state)?;
+        let content = self.render(state)?;
+        let location = PathBuf::from(self.location());
         if self.source.take().is_some() {
             // What is about to be replaced is not what was read.
-            self.content = self.place.read()?;
+            match self.place.read()? {
+                Some(bytes) => self.open(bytes, &location)?,
+                None => self.content = None,
+            }
             before = None;
         }
         if self.run.is_some() && before.is_none() {
             before = self.as_read()?;
         }
         self.back_up()?;
-        let digest = digest(&bytes);
+        let sealed = self.seal(&content, &location)?;
+        let bytes = sealed.as_ref().unwrap_or(&content);
+        let digest = digest(bytes);
         note(state.serial, digest.clone())?;
-        self.place.write(&bytes)?;
-        self.remember(&before.unwrap_or_default(), state, digest);
+        self.place.write(bytes)?;
+        if self.outdated {
+            self.seal_history(state.serial, &digest);
+        }
+        let only_sealed = self.outdated && self.seen_serial() == Some(state.serial);
+        if !only_sealed {
+            self.remember(&before.unwrap_or_default(), state, digest);
+        }
+        if let (Some(serials), Some(_)) = (&self.serials, &sealed) {
+            serials.written(&*self.disk, &state.lineage, state.serial);
+        }
         self.seen = Some((state.serial, state.lineage.clone()));
-        self.content = Some(bytes);
+        self.content = Some(content);
+        self.sealed = sealed;
+        self.outdated = false;
         Ok(())
     }
 
@@ -537,15 +617,61 @@ impl StateManager {
         };
         let from = self.seen.as_ref().map_or(0, |(serial, _)| *serial);
         let entry = Entry::of(before, after, from, digest, run.clone());
-        let written = serde_json::to_vec(&entry).map_err(|e| e.to_string());
-        let written = written.and_then(|e| {
-            self.history
-                .add(after.serial, &e)
-                .map_err(|e| e.to_string())
-        });
-        if let Err(error) = written {
+        if let Err(error) = self.add_to_history(&entry) {
             tracing::warn!(error, "the history of the state was not written");
         }
+    }
+
+    fn add_to_history(&self, entry: &Entry) -> std::result::Result<(), String> {
+        let bytes = serde_json::to_vec(entry).map_err(|e| e.to_string())?;
+        let bytes = self.encryption.seal_other(&bytes);
+        let bytes = bytes.map_err(|e| e.to_string())?;
+        let added = self.history.add(entry.serial, &bytes);
+        added.map_err(|e| e.to_string())
+    }
+
+    /// Lets the history follow a state that is sealed otherwise from now on: it holds what the state held. `digest` is that of the state.
+    fn seal_history(&self, serial: u64, digest: &str) {
+        let any = self.encryption.taking_plain();
+        let read = self.history.read(|bytes| {
+            let opened = any.open_other(&bytes);
+            opened.map_err(Error::sealed(Path::new("history")))
+        });
+        let sealed = read.map_err(|e| e.to_string()).and_then(|history| {
+            let mut entries = history.entries.into_iter();
+            entries.try_for_each(|mut entry| {
+                if entry.serial == serial {
+                    digest.clone_into(&mut entry.digest);
+                }
+                self.add_to_history(&entry)
+            })
+        });
+        if let Err(error) = sealed {
+            tracing::warn!(error, "the history of the state was not sealed");
+        }
+    }
+
+    fn seen_serial(&self) -> Option<u64> {
+        self.seen.as_ref().map(|(serial, _)| *serial)
+    }
+
+    /// The bytes that a state would be written as.
+    ///
+    /// # Errors
+    /// When it cannot be sealed.
+    pub fn bytes_of(&self, state: &State) -> Result<Vec<u8>> {
+        let content = self.render(state)?;
+        let sealed = self.seal(&content, Path::new(&self.location()))?;
+        Ok(sealed.unwrap_or(content))
+    }
+
+    /// A state as it is written; `None` when that is in the clear.
+    fn seal(&self, content: &[u8], path: &Path) -> Result<Option<Vec<u8>>> {
+        if self.encryption.is_plain() {
+            return Ok(None);
+        }
+        let sealed = self.encryption.seal_state(content);
+        sealed.map(Some).map_err(Error::sealed(path))
     }
 
     fn render(&self, state: &State) -> Result<Vec<u8>> {
@@ -558,7 +684,10 @@ impl StateManager {
     fn back_up(&mut self) -> Result<()> {
         if let (false, Some(backup), Some(content)) = (self.backed_up, &self.backup, &self.content)
         {
-            disk::replace(&*self.disk, backup, content, |_| Ok(()))
+            // Sealed anew: it may have been in the clear.
+            let sealed = self.seal(content, backup)?;
+            let bytes = sealed.as_ref().unwrap_or(content);
+            disk::replace(&*self.disk, backup, bytes, |_| Ok(()))
                 .map_err(Error::io("writing the backup", backup))?;
         }
         self.backed_up = true;

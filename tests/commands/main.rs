@@ -4,6 +4,7 @@ mod apply;
 mod console;
 mod diagnostics;
 mod differential;
+mod encryption;
 mod env;
 mod history;
 mod imports;

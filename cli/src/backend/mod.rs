@@ -8,11 +8,13 @@ mod remote;
 mod setup;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use stead_lang::Files;
 use stead_lang::config::{Module, load_module};
-use stead_state::StateManager;
+use stead_state::encryption::Encryption;
 use stead_state::journal::Run;
+use stead_state::{State, StateManager};
 use stead_value::schema::Block;
 use stead_value::{Diagnostics, Value};
 
@@ -26,39 +28,68 @@ use remote::RemoteBackend;
 
 use crate::args::VariableArgs;
 use crate::command_line;
+use crate::encryption::{self, Encryptions};
 use crate::error::{CommandError, Result};
-use crate::session::{Given, who};
+use crate::session::{Given, lock_info, who};
 use crate::workspace;
+use crate::world::Disk;
 
 /// A backend that has been opened.
 #[derive(Debug)]
-pub(crate) enum Backend {
+pub(crate) struct Backend {
+    place: Place,
+    /// Seals and opens every state that lies there.
+    encryption: Arc<Encryption>,
+}
+
+#[derive(Debug)]
+enum Place {
     Local(LocalBackend),
     Remote(RemoteBackend),
 }
 
 impl Backend {
     /// Opens the backend of that type with the arguments in `config`, an object of its schema's type.
-    fn open(kind: &str, config: &Value) -> Result<Backend, Diagnostics> {
-        Ok(match stead_backends::kind(kind) {
-            Some(kind) => Backend::Remote(RemoteBackend::open(kind, config)?),
-            None => Backend::Local(LocalBackend::of(config)),
-        })
+    fn open(kind: &str, config: &Value, encryptions: &Encryptions) -> Result<Backend, Diagnostics> {
+        let place = match stead_backends::kind(kind) {
+            Some(kind) => Place::Remote(RemoteBackend::open(kind, config)?),
+            None => Place::Local(LocalBackend::of(config)),
+        };
+        Ok(Backend::new(place, encryptions))
+    }
+
+    /// The files that are used where no backend was set up.
+    fn of_no_block(encryptions: &Encryptions) -> Backend {
+        Backend::new(Place::Local(LocalBackend::default()), encryptions)
+    }
+
+    fn new(place: Place, encryptions: &Encryptions) -> Backend {
+        Backend {
+            place,
+            encryption: Arc::clone(&encryptions.state),
+        }
     }
 
     /// The state of a workspace.
     pub(crate) fn state(&self, workspace: &str) -> Result<StateManager> {
-        match self {
-            Backend::Local(local) => Ok(file(local.state_path(workspace))),
-            Backend::Remote(remote) => remote.state(workspace),
-        }
+        let state = match &self.place {
+            Place::Local(local) => file(local.state_path(workspace)),
+            Place::Remote(remote) => remote.state(workspace)?,
+        };
+        Ok(state.with_encryption(Arc::clone(&self.encryption)))
+    }
+
+    /// The state of the selected workspace. That of a folder's own work is not to become older unnoticed.
+    pub(crate) fn selected(&self) -> Result<StateManager> {
+        let state = self.state(&workspace::current()?)?;
+        Ok(state.noting_serials(PathBuf::from(OURS).join("serials.json")))
     }
 
     /// The workspaces that are there, the default one first.
     pub(crate) fn workspaces(&self) -> Result<Vec<String>> {
-        match self {
-            Backend::Local(local) => local.workspaces(),
-            Backend::Remote(remote) => remote
+        match &self.place {
+            Place::Local(local) => local.workspaces(),
+            Place::Remote(remote) => remote
                 .workspaces()?
                 .ok_or_else(|| CommandError::text("workspaces not supported")),
         }
@@ -66,9 +97,9 @@ impl Backend {
 
     /// The workspaces whose states may be there: the default one alone where there are no others. What can't be reached is found so.
     fn holds(&self) -> Result<Vec<String>> {
-        match self {
-            Backend::Local(local) => local.workspaces(),
-            Backend::Remote(remote) => {
+        match &self.place {
+            Place::Local(local) => local.workspaces(),
+            Place::Remote(remote) => {
                 let names = remote.workspaces()?;
                 Ok(names.unwrap_or_else(|| vec![workspace::DEFAULT.to_owned()]))
             }
@@ -77,22 +108,30 @@ impl Backend {
 
     /// Makes room for a new workspace's state.
     pub(crate) fn create(&self, workspace: &str) -> Result<()> {
-        match self {
-            Backend::Local(local) => local.create(workspace),
-            Backend::Remote(remote) => remote.create(workspace),
+        match &self.place {
+            Place::Local(local) => local.create(workspace),
+            // An empty state, so that the workspace can be seen by others.
+            Place::Remote(_) => {
+                let mut state = self.state(workspace)?;
+                state.lock(&lock_info("init", &state.location()))?;
+                if state.read()?.is_none() {
+                    state.write(&mut State::new())?;
+                }
+                Ok(state.unlock()?)
+            }
         }
     }
 
     /// Removes a workspace's state.
     pub(crate) fn delete(&self, workspace: &str, force: bool) -> Result<()> {
-        match self {
-            Backend::Local(local) => local.delete(workspace),
-            Backend::Remote(remote) => remote.delete(workspace, force),
+        match &self.place {
+            Place::Local(local) => local.delete(workspace),
+            Place::Remote(remote) => remote.delete(workspace, force),
         }
     }
 
     pub(crate) fn is_local(&self) -> bool {
-        matches!(self, Backend::Local(_))
+        matches!(self.place, Place::Local(_))
     }
 }
 
@@ -105,17 +144,28 @@ fn schema(kind: &str) -> Option<Block> {
 }
 
 /// The state that a command is about: in the file that is named, or the selected workspace's, by the last `init`.
-pub(crate) fn state(given: Option<&Path>) -> Result<StateManager> {
-    let backend = Record::read()?.open()?;
+pub(crate) fn state(given: Option<&Path>, encryptions: &Encryptions) -> Result<StateManager> {
+    let backend = Record::read()?.open(encryptions)?;
     match given {
-        Some(path) if backend.is_local() => Ok(file(path)),
+        Some(path) if backend.is_local() => Ok(in_file(path, encryptions)),
         Some(path) => Err(elsewhere(path)),
-        None => backend.state(&workspace::selected()?.name),
+        None => backend.selected(),
     }
 }
 
+/// The selected workspace's state, by the last `init`, which must be what the configuration declares.
+pub(crate) fn selected(encryptions: &Encryptions) -> Result<StateManager> {
+    in_folder(&Disk)?;
+    Record::read()?.open(encryptions)?.selected()
+}
+
+/// The state in a file that is named.
+pub(crate) fn in_file(path: &Path, encryptions: &Encryptions) -> StateManager {
+    file(path).with_encryption(Arc::clone(&encryptions.state))
+}
+
 /// The state in a file.
-pub(crate) fn file(path: impl Into<PathBuf>) -> StateManager {
+fn file(path: impl Into<PathBuf>) -> StateManager {
     StateManager::at(path).remembering(run())
 }
 
@@ -139,18 +189,23 @@ fn elsewhere(path: &Path) -> CommandError {
     )
 }
 
+/// The folder of a stack's own for what only stead knows.
+const OURS: &str = ".stead";
+
 /// Where the journal of a remote state lies on this machine, below the folder of the stack.
 fn journals() -> PathBuf {
-    PathBuf::from(".stead").join("journal")
+    PathBuf::from(OURS).join("journal")
 }
 
-/// The backend in use, for commands that need no more of the configuration than its backend block.
+/// The backend in use, for commands that need no more of the configuration than its `terraform` blocks.
 pub(crate) fn in_folder(files: &dyn Files) -> Result<Backend> {
     let (module, diagnostics) = load_module(files, Path::new(""));
     if diagnostics.has_errors() {
         return Err(diagnostics.into());
     }
-    in_use(files, &module, &Given::Gather(&VariableArgs::default()))?.open()
+    let given = Given::Gather(&VariableArgs::default());
+    let record = in_use(files, &module, &given)?;
+    record.open(&encryption::of(files, &module, &given)?.0)
 }
 
 /// What the last `init` set up, which must be what the configuration declares.

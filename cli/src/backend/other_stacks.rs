@@ -11,9 +11,21 @@ use stead_value::json::{from_json, type_from_json};
 use stead_value::{Diagnostic, Path, Value};
 
 use super::{Backend, schema};
+use crate::encryption::Encryptions;
+use crate::error::CommandError;
 
 /// Reads them where they lie; nothing is locked or written there.
-pub(crate) struct OtherStacks;
+#[derive(Default)]
+pub(crate) struct OtherStacks {
+    encryptions: Encryptions,
+}
+
+impl OtherStacks {
+    /// States that are sealed open with these.
+    pub(crate) fn opened_with(encryptions: Encryptions) -> OtherStacks {
+        OtherStacks { encryptions }
+    }
+}
 
 #[async_trait]
 impl RemoteStates for OtherStacks {
@@ -24,14 +36,17 @@ impl RemoteStates for OtherStacks {
 
     async fn outputs(
         &self,
+        reader: &str,
         backend: &str,
         config: &Value,
         workspace: &str,
     ) -> Result<Option<BTreeMap<Arc<str>, Value>>, Diagnostic> {
         let config = arguments(backend, config)?;
         let (backend, workspace) = (backend.to_owned(), workspace.to_owned());
+        let encryptions = self.encryptions.for_remote(reader);
         // Reading blocks its thread, and this one belongs to everybody.
-        let read = tokio::task::spawn_blocking(move || read(&backend, &config, &workspace));
+        let read =
+            tokio::task::spawn_blocking(move || read(&backend, &config, &workspace, &encryptions));
         match read.await {
             Ok(state) => state?.map(|state| outputs(&state)).transpose(),
             Err(e) => Err(unreadable(e.to_string())),
@@ -76,10 +91,20 @@ fn arguments(backend: &str, config: &Value) -> Result<Value, Diagnostic> {
     Ok(Value::object(whole))
 }
 
-fn read(backend: &str, config: &Value, workspace: &str) -> Result<Option<State>, Diagnostic> {
-    let backend = Backend::open(backend, config).map_err(first)?;
+fn read(
+    backend: &str,
+    config: &Value,
+    workspace: &str,
+    encryptions: &Encryptions,
+) -> Result<Option<State>, Diagnostic> {
+    let backend = Backend::open(backend, config, encryptions).map_err(first)?;
     let mut state = backend.state(workspace).map_err(|e| first(e.diagnostics))?;
-    state.read().map_err(|e| unreadable(e.to_string()))
+    state.read().map_err(|error| match error {
+        sealed @ stead_state::Error::Encryption { .. } => {
+            first(CommandError::from(sealed).diagnostics)
+        }
+        other => unreadable(other.to_string()),
+    })
 }
 
 /// One diagnostic is what a data source can tell; the first one is the cause.

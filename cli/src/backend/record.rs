@@ -11,6 +11,7 @@ use stead_value::json::{from_json, to_json};
 use stead_value::{Type, Value, quoted};
 
 use super::{Backend, Declared, schema};
+use crate::encryption::Encryptions;
 use crate::error::{CommandError, Result};
 use crate::session::TERRAFORM_VERSION;
 use crate::workspace::data_folder;
@@ -105,9 +106,9 @@ impl Record {
     }
 
     /// Opens the backend that was set up, or the local one where none was.
-    pub(crate) fn open(&self) -> Result<Backend> {
+    pub(crate) fn open(&self, encryptions: &Encryptions) -> Result<Backend> {
         let Some(recorded) = &self.backend else {
-            return Ok(Backend::Local(super::LocalBackend::default()));
+            return Ok(Backend::of_no_block(encryptions));
         };
         let Some(config) = recorded.value() else {
             return Err(CommandError::new(
@@ -119,7 +120,7 @@ impl Record {
                 ),
             ));
         };
-        Ok(Backend::open(&recorded.kind, &config)?)
+        Ok(Backend::open(&recorded.kind, &config, encryptions)?)
     }
 
     /// The type of the backend that was set up.

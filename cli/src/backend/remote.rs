@@ -6,12 +6,12 @@ use std::sync::Arc;
 use sha2::Digest as _;
 use stead_backends::Kind;
 use stead_sdk::Dialer;
-use stead_state::{BackendError, State, StateManager, Store, wait_for};
+use stead_state::{BackendError, StateManager, Store, wait_for};
 use stead_value::{Diagnostic, Diagnostics, Value};
 
 use super::{journals, run};
 use crate::error::{CommandError, Result};
-use crate::session::{lock_info, who};
+use crate::session::who;
 
 #[derive(Debug)]
 pub(crate) struct RemoteBackend {
@@ -53,16 +53,6 @@ impl RemoteBackend {
             Err(BackendError::OneWorkspace) => Ok(None),
             Err(e) => Err(self.failure("Error listing workspaces", e)),
         }
-    }
-
-    /// An empty state, so that the workspace can be seen by others.
-    pub(super) fn create(&self, workspace: &str) -> Result<()> {
-        let mut state = self.state(workspace)?;
-        state.lock(&lock_info("init", &state.location()))?;
-        if state.read()?.is_none() {
-            state.write(&mut State::new())?;
-        }
-        Ok(state.unlock()?)
     }
 
     pub(super) fn delete(&self, workspace: &str, force: bool) -> Result<()> {

@@ -7,6 +7,7 @@ use stead_state::{State, StateManager};
 use super::declared::missing;
 use super::{Backend, Compared, Declared, Record};
 use crate::commands::print;
+use crate::encryption::Encryptions;
 use crate::error::{CommandError, Result};
 use crate::session::lock_state;
 use crate::settled;
@@ -29,6 +30,7 @@ pub(crate) struct Initialise {
 pub(crate) async fn initialise(
     declared: Option<Declared>,
     wanted: Initialise,
+    encryptions: &Encryptions,
 ) -> Result<Vec<String>> {
     let record = Record::read()?;
     if let Compared::Same = record.compare(declared.as_ref()) {
@@ -54,12 +56,12 @@ pub(crate) async fn initialise(
         (None, _) => {}
     }
     let to = match &declared {
-        Some(declared) => Backend::open(&declared.kind, &declared.whole)?,
-        None => Backend::Local(super::LocalBackend::default()),
+        Some(declared) => Backend::open(&declared.kind, &declared.whole, encryptions)?,
+        None => Backend::of_no_block(encryptions),
     };
     // `-reconfigure` takes nothing along from the backend that was set up, but from the files of a folder without one.
     if before.is_none() || !wanted.reconfigure {
-        migrate(&record.open()?, &to, &wanted).await?;
+        migrate(&record.open(encryptions)?, &to, &wanted).await?;
     }
     // What can't be reached is found now, and not at the first plan.
     to.holds()?;

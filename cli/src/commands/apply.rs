@@ -57,7 +57,12 @@ async fn plan_and_apply(
 ) -> Result<u8> {
     let destroy = is_destroy_command || args.planning.destroy;
     let session = begin(origin, &args.planning, &cancel).await?;
-    let mut state = open_state(&args.planning.locking, "OperationTypeApply").await?;
+    let mut state = open_state(
+        &args.planning.locking,
+        "OperationTypeApply",
+        &session.encryptions,
+    )
+    .await?;
     let progress = report.observer(session.style);
     let Prepared { mut planned, .. } = prepare(
         &session,
@@ -112,7 +117,12 @@ pub(crate) async fn refresh(mut args: ApplyArgs, origin: &Path) -> Result<u8> {
 async fn record_what_changed(args: &ApplyArgs, origin: &Path, report: &Report) -> Result<u8> {
     let cancel = super::interrupt::token();
     let session = begin(origin, &args.planning, &cancel).await?;
-    let mut state = open_state(&args.planning.locking, "OperationTypeRefresh").await?;
+    let mut state = open_state(
+        &args.planning.locking,
+        "OperationTypeRefresh",
+        &session.encryptions,
+    )
+    .await?;
     if settled::read(&mut state)?.is_none_or(|s| s.is_empty()) {
         session.warn(&Diagnostic::warning("Empty or non-existent state", "There are currently no remote objects tracked in the state, so there is nothing to refresh.").into());
         report.warnings(&session);
@@ -224,6 +234,7 @@ pub(crate) fn conclude(
         return Err(session.failure(applied.diagnostics));
     }
     session.warn(&applied.diagnostics);
+    session.warn_of_secrets(&applied.state);
     report.warnings(session);
     report.applied(session, &applied, imported, headline)?;
     Ok(0)

@@ -133,7 +133,12 @@ async fn bootstrap(args: &BootstrapArgs, origin: &Path) -> Result<u8> {
         "Preflight",
         "the configuration, the providers and what is there already",
     );
-    let mut state = open_state(&planning.locking, "OperationTypeApply").await?;
+    let mut state = open_state(
+        &planning.locking,
+        "OperationTypeApply",
+        &session.encryptions,
+    )
+    .await?;
     let progress: Arc<dyn Observer> = Progress::new(style);
     let told = Report::new(&planning.report, PlanFormat::Text)?;
     let Prepared { planned, .. } = prepare(

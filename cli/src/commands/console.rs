@@ -48,8 +48,11 @@ To leave, type \"exit\", or press Control-C or Control-D.";
 
 pub(crate) async fn run(args: ConsoleArgs, origin: &Path) -> Result<u8> {
     let session = Session::load(origin, &args.variables, args.no_color)?;
-    let state =
-        settled::read(&mut backend::state(args.state.as_deref())?)?.unwrap_or_else(State::new);
+    let state = settled::read(&mut backend::state(
+        args.state.as_deref(),
+        &session.encryptions,
+    )?)?
+    .unwrap_or_else(State::new);
     if args.plan {
         let evaluator = session.console_evaluator();
         let planned = stead_engine::plan::plan(

@@ -9,6 +9,7 @@ use stead_state::State;
 use super::print;
 use crate::args::VariableArgs;
 use crate::backend;
+use crate::encryption;
 use crate::error::{CommandError, Result};
 use crate::render::graph::{self, Format};
 use crate::session::{Given, Session};
@@ -50,7 +51,7 @@ enum Kind {
 pub(crate) fn run(args: GraphArgs, origin: &Path) -> Result<u8> {
     let kind = args.kind.as_deref().map(kind).transpose()?;
     if let Some(path) = &args.plan {
-        let (_, file) = super::saved::open(path, origin, args.no_color)?;
+        let (_, file) = super::saved::open(path, origin, args.no_color, &VariableArgs::default())?;
         if matches!(kind, None | Some(Kind::Apply)) {
             print(&graph::operations(&file.plan, args.format));
             return Ok(0);
@@ -76,7 +77,7 @@ pub(crate) fn run(args: GraphArgs, origin: &Path) -> Result<u8> {
         None => graph::resources(&relations, args.format),
         Some(Kind::Plan | Kind::PlanRefreshOnly) => graph::whole(&relations, args.format),
         Some(Kind::PlanDestroy) => {
-            let state = settled::read(&mut backend::state(None)?)?;
+            let state = settled::read(&mut backend::state(None, &encryption::in_folder(&Disk)?)?)?;
             graph::destruction(&state.unwrap_or_else(State::new), args.format)
         }
         // Nothing is planned, so nothing is applied.

@@ -58,7 +58,7 @@ pub(crate) async fn run(args: ImportArgs, origin: &Path) -> Result<u8> {
     }
     let session = Session::begin(origin, &args.variables, &args.display, true, &cancel).await?;
     declared(&session.tree, &address)?;
-    let mut file = open_state(&args.locking, "OperationTypeImport").await?;
+    let mut file = open_state(&args.locking, "OperationTypeImport", &session.encryptions).await?;
     let prior = settled::read(&mut file)?.unwrap_or_else(State::new);
     let target = ImportTarget {
         to: address,

@@ -290,7 +290,8 @@ async fn set_up_backend(
     };
     let declared = backend::declared(&Disk, root, given, &args.backend_config)
         .map_err(|error| error.with_sources(session))?;
-    let done = backend::initialise(declared, wanted)
+    let encryptions = session.encryptions_of(&Disk, given)?;
+    let done = backend::initialise(declared, wanted, &encryptions)
         .await
         .map_err(|error| error.with_sources(session))?;
     for text in done {

@@ -9,6 +9,7 @@ use stead_value::{Diagnostic, Type, Value, convert};
 
 use super::print;
 use crate::backend;
+use crate::encryption;
 use crate::error::{CommandError, Result, warn};
 use crate::render::value::render;
 use crate::settled;
@@ -48,7 +49,9 @@ pub(crate) fn run(args: OutputArgs) -> Result<u8> {
         ));
     }
     backend::in_folder(&Disk)?;
-    let state = settled::read(&mut backend::state(args.state.as_deref())?)?.unwrap_or_default();
+    let encryptions = encryption::in_folder(&Disk)?;
+    let state = settled::read(&mut backend::state(args.state.as_deref(), &encryptions)?)?
+        .unwrap_or_default();
     match &args.name {
         None if args.json => print(&all_json(&state)?),
         _ if state.outputs.is_empty() && !args.json => return Ok(no_outputs(args.no_color)),

@@ -29,7 +29,12 @@ async fn plan(args: &PlanArgs, origin: &Path, report: &Report) -> Result<u8> {
         generate::check(path, options.mode)?;
     }
     let mut session = begin(origin, &args.planning, &cancel).await?;
-    let mut state = open_state(&args.planning.locking, "OperationTypePlan").await?;
+    let mut state = open_state(
+        &args.planning.locking,
+        "OperationTypePlan",
+        &session.encryptions,
+    )
+    .await?;
     let writing = match &args.generate_config_out {
         None => None,
         Some(path) => {
@@ -111,6 +116,7 @@ async fn prepare_with(
     cancel: CancellationToken,
 ) -> Result<Prepared> {
     let prior = settled::read(state)?.unwrap_or_else(State::new);
+    session.warn_of_secrets(&prior);
     options.in_doubt = state.in_doubt().to_vec();
     let (serial, lineage) = (prior.serial, prior.lineage.clone());
     let evaluator = session.evaluator(Phase::Plan);

@@ -12,6 +12,7 @@ use stead_value::addr::ProviderSource;
 use super::print;
 use crate::args::VariableArgs;
 use crate::backend;
+use crate::encryption;
 use crate::error::{CommandError, Result};
 use crate::render::schema;
 use crate::render::tree::Branch;
@@ -84,7 +85,7 @@ pub(crate) fn run(args: ProvidersArgs, origin: &Path) -> Result<u8> {
 }
 
 fn read_state() -> Result<State> {
-    let state = settled::read(&mut backend::state(None)?)?;
+    let state = settled::read(&mut backend::state(None, &encryption::in_folder(&Disk)?)?)?;
     Ok(state.unwrap_or_default())
 }
 

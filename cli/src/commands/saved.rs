@@ -15,16 +15,28 @@ use tokio_util::sync::CancellationToken;
 use super::apply::{conclude, execute};
 use super::planning;
 use crate::args::{ApplyArgs, PlanFormat, VariableArgs};
+use crate::encryption;
 use crate::error::{CommandError, Result};
 use crate::report::{Headline, Report};
 use crate::session::{Given, Session, open_state};
 use crate::settled;
-use crate::world::PlannedFiles;
+use crate::world::{Disk, PlannedFiles};
 use stead_engine::plan::Planned;
 
-/// Opens a plan file: the session is that of the configuration inside, with the values inside.
-pub(crate) fn open(path: &Path, origin: &Path, no_color: bool) -> Result<(Session, PlanFile)> {
-    let mut file = planfile::read(path)?;
+/// Opens a plan file: the session is that of the configuration inside, with the values inside. `given` are values besides, which a key may need.
+pub(crate) fn open(
+    path: &Path,
+    origin: &Path,
+    no_color: bool,
+    given: &VariableArgs,
+) -> Result<(Session, PlanFile)> {
+    // Not the plan but the folder says how plans are sealed. One in the clear needs no folder that can be read.
+    let around = encryption::in_folder_given(&Disk, given);
+    let around = match planfile::is_sealed(path) {
+        true => around?,
+        false => around.unwrap_or_default(),
+    };
+    let mut file = planfile::read(path, |bytes| around.open_plan(path, bytes))?;
     let variables: BTreeMap<Arc<str>, GivenVariable> = file
         .plan
         .variables
@@ -39,8 +51,9 @@ pub(crate) fn open(path: &Path, origin: &Path, no_color: bool) -> Result<(Sessio
         })
         .collect();
     let files = PlannedFiles::new(std::mem::take(&mut file.files));
-    let session = Session::load_from(&files, origin, Given::Saved(variables), no_color)?
+    let mut session = Session::load_from(&files, origin, Given::Saved(variables), no_color)?
         .with_started(file.created.clone());
+    session.seal_as_planned(&files, given)?;
     Ok((session, file))
 }
 
@@ -61,7 +74,8 @@ pub(crate) fn save(
         created: session.started().to_owned(),
         apply_time_variables: session.ephemeral_variables(),
     };
-    Ok(planfile::write(path, &file)?)
+    let seal = |bytes| session.encryptions.seal_plan(path, bytes);
+    Ok(planfile::write(path, &file, seal)?)
 }
 
 /// `apply FILE`.
@@ -82,8 +96,18 @@ async fn apply_open(
     report: &Report,
     cancel: CancellationToken,
 ) -> Result<u8> {
-    let (mut session, file) = open(path, origin, args.planning.display.no_color)?;
-    let mut state = open_state(&args.planning.locking, "OperationTypeApply").await?;
+    let (mut session, file) = open(
+        path,
+        origin,
+        args.planning.display.no_color,
+        &args.planning.variables,
+    )?;
+    let mut state = open_state(
+        &args.planning.locking,
+        "OperationTypeApply",
+        &session.encryptions,
+    )
+    .await?;
     let current = settled::read(&mut state)?.unwrap_or_else(State::new);
     // The first plan of all was made from a state that had no lineage yet.
     let first = file.lineage.is_empty() && file.serial == 0;

@@ -4,11 +4,12 @@ use std::io::IsTerminal as _;
 use std::path::Path;
 
 use stead_engine::planfile;
-use stead_state::{State, StateManager};
+use stead_state::State;
 
 use super::print;
 use crate::args::{ShowArgs, VariableArgs};
 use crate::backend;
+use crate::encryption;
 use crate::error::{CommandError, Result, colour_wanted};
 use crate::render::{self, Style};
 use crate::session::Session;
@@ -33,10 +34,11 @@ pub(crate) fn run(args: ShowArgs, origin: &Path) -> Result<u8> {
     if args.file.is_none() {
         backend::in_folder(&Disk)?;
     }
+    let encryptions = encryption::in_folder(&Disk)?;
     let registry = crate::providers::registry()?;
     let mut file = match &args.file {
-        Some(path) => StateManager::at(path),
-        None => backend::state(None)?,
+        Some(path) => backend::in_file(path, &encryptions),
+        None => backend::state(None, &encryptions)?,
     };
     let state = match (&args.file, settled::read(&mut file)) {
         (Some(path), Ok(None)) => {
@@ -94,7 +96,8 @@ fn check_what(args: &ShowArgs) -> Result<()> {
 }
 
 fn plan(path: &Path, args: &ShowArgs, origin: &Path) -> Result<u8> {
-    let (session, file) = super::saved::open(path, origin, args.no_color)?;
+    let (session, file) =
+        super::saved::open(path, origin, args.no_color, &VariableArgs::default())?;
     if args.json {
         let json = render::json::plan::whole(&file.plan, &session, &file.created)?;
         print(&format!("{json}\n"));

@@ -7,9 +7,11 @@ use stead_value::addr::{ResourceInstance, ResourceMode};
 
 use super::{planning, print};
 use crate::args::LockArgs;
+use crate::encryption;
 use crate::error::{CommandError, Result, warn};
 use crate::session::open_state;
 use crate::settled;
+use crate::world::Disk;
 
 #[derive(Args, Debug)]
 pub(crate) struct TaintArgs {
@@ -37,7 +39,12 @@ pub(crate) async fn run(args: &TaintArgs, taint: bool) -> Result<u8> {
             "Only managed resources can be replaced; a data source is read anew in every plan.",
         ));
     }
-    let mut file = open_state(&args.locking, if taint { "taint" } else { "untaint" }).await?;
+    let mut file = open_state(
+        &args.locking,
+        if taint { "taint" } else { "untaint" },
+        &encryption::in_folder(&Disk)?,
+    )
+    .await?;
     let mut state = settled::read(&mut file)?.unwrap_or_else(State::new);
     if let Err(diagnostic) = mark(&mut state, &address, taint) {
         if args.allow_missing && diagnostic.summary == MISSING {

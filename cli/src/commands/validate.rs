@@ -11,6 +11,7 @@ use stead_value::{Diagnostic, Diagnostics, Severity};
 
 use super::print;
 use crate::args::ValidateArgs;
+use crate::encryption;
 use crate::error::{CommandError, Result};
 use crate::modules::installed;
 use crate::render::json::diagnostic;
@@ -61,6 +62,12 @@ async fn check(args: &ValidateArgs, origin: &Path) -> Result<(Session, Diagnosti
     let (mut session, mut found) =
         Session::read_quietly(&Disk, origin, &given, args.display.no_color)?;
     let suite = read_tests(args, &mut session, &mut found)?;
+    found.extend(
+        match encryption::of(&Disk, &session.tree.root.module, &given) {
+            Ok((_, warnings)) => warnings,
+            Err(error) => error.diagnostics,
+        },
+    );
     if found.has_errors() {
         return Err(session.failure(found));
     }

@@ -9,6 +9,7 @@ use stead_value::addr::ResourceMode;
 
 use super::print;
 use crate::backend;
+use crate::encryption;
 use crate::error::{CommandError, Result, colour_wanted};
 use crate::render::Style;
 use crate::session::lock_state;
@@ -148,6 +149,7 @@ async fn new(args: &NewArgs) -> Result<u8> {
     }
     let bytes = std::fs::read(source)
         .map_err(|e| CommandError::text(super::state::unreadable(source, &e)))?;
+    let bytes = encryption::in_folder(&Disk)?.open_file(source, bytes)?;
     let copied = from_bytes(&bytes, source)?;
     // The copy begins a history of its own.
     let mut state = State {

@@ -53,8 +53,8 @@ async fn neither_state_nor_plan_file_holds_it() {
         created: String::new(),
         apply_time_variables: Default::default(),
     };
-    planfile::write(&path, &file).expect("a plan file");
-    let read = planfile::read(&path).expect("the plan file");
+    planfile::write(&path, &file, Ok).expect("a plan file");
+    let read = planfile::read(&path, Ok).expect("the plan file");
     assert_eq!(read.plan.ephemerals, file.plan.ephemerals);
     let shown = format!("{:?}", read.plan.changes);
     assert!(!shown.contains("secret of t"), "{shown}");

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use stead_value::{Diagnostic, Diagnostics};
 
 use super::CONFIGURATION;
+use super::encryption;
 use super::model::Module;
 use super::module::{self, Redeclared};
 use super::overrides::{self, Overridden};
@@ -70,6 +71,13 @@ pub fn load_module(files: &dyn Files, directory: &Path) -> (Module, Diagnostics)
             &mut redeclared,
             &mut diagnostics,
         );
+    }
+    for block in overridden.encryptions() {
+        let over = encryption::read(block, &mut diagnostics);
+        loaded.terraform.encryption = Some(match loaded.terraform.encryption.take() {
+            Some(base) => base.merge(over),
+            None => over,
+        });
     }
     diagnostics.extend(redeclared.into_diagnostics());
     (loaded, diagnostics)

@@ -83,7 +83,8 @@ static TERRAFORM: Layout = Layout {
     ..Layout::CONSTANTS
 };
 
-static ENCRYPTION: Layout = Layout {
+/// The content of an `encryption` block.
+pub(super) static ENCRYPTION: Layout = Layout {
     blocks: &[
         block("key_provider", &["type", "name"], &Layout::ARGUMENTS),
         block("method", &["type", "name"], &ENCRYPTION_METHOD),

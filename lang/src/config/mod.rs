@@ -3,6 +3,7 @@
 mod check;
 mod content;
 mod early;
+mod encryption;
 mod files;
 mod layout;
 mod lifecycle;
@@ -36,6 +37,10 @@ pub(crate) use content::{
     check_labels, is_identifier, missing_argument, place, unsupported_argument, unsupported_block,
 };
 pub use early::{EarlyValues, early_block, early_expression};
+pub use encryption::{
+    EncryptionConfig, EncryptionScope, EncryptionTarget, KeyProviderConfig, Keys, MethodConfig,
+    TypedName, encryption_from_text,
+};
 pub use files::load_module;
 pub use layout::{CONFIGURATION, TESTS, VARIABLES};
 pub use model::*;

@@ -7,6 +7,7 @@ use indexmap::IndexMap;
 use stead_value::addr::{self, InstanceKey, ProviderSource, ResourceMode};
 use stead_value::{Diagnostic, Path, SourceRange, Value};
 
+use super::encryption::EncryptionConfig;
 use super::source::ModuleSource;
 use super::types::TypeConstraint;
 use crate::syntax::{Body, Expression, SourceFile};
@@ -42,6 +43,7 @@ pub struct TerraformSettings {
     /// Where the first `required_providers` block stands.
     pub required_providers_range: Option<SourceRange>,
     pub backend: Option<Backend>,
+    pub encryption: Option<EncryptionConfig>,
     pub provider_metas: Vec<ProviderMeta>,
 }
 

@@ -6,13 +6,15 @@ use std::sync::Arc;
 use stead_value::{Diagnostic, Diagnostics, SourceRange};
 
 use super::content::{place, unsupported_argument};
-use super::statics;
+use super::{encryption, statics};
 use crate::syntax::{Block, Body};
 
 /// What override files changed, as far as messages depend on it.
 #[derive(Default)]
 pub(crate) struct Overridden {
     variables: HashMap<Arc<str>, OverriddenVariable>,
+    /// Merged when the others have been read: their parts have names, not only types.
+    encryptions: Vec<Block>,
 }
 
 /// Which of the two arguments that must agree an override file gave.
@@ -25,6 +27,10 @@ pub(crate) struct OverriddenVariable {
 impl Overridden {
     pub(crate) fn variable(&self, name: &str) -> Option<&OverriddenVariable> {
         self.variables.get(name)
+    }
+
+    pub(crate) fn encryptions(&self) -> &[Block] {
+        &self.encryptions
     }
 }
 
@@ -43,7 +49,8 @@ pub(crate) fn apply(
         ));
     }
     let mut backends = Vec::new();
-    for block in overriding.blocks {
+    let mut encryptions = Vec::new();
+    for mut block in overriding.blocks {
         if let Some(refused) = never_overridden(&block) {
             diagnostics.push(refused);
             continue;
@@ -54,12 +61,12 @@ pub(crate) fn apply(
                 continue;
             }
             "terraform" => {
+                encryptions.extend(take_encryption(&mut block));
                 terraform(bodies, block, &mut backends);
                 continue;
             }
             _ => {}
         }
-        let mut block = block;
         refuse_within(&mut block, diagnostics);
         if &*block.kind == "variable"
             && let Some(label) = block.labels.first()
@@ -93,6 +100,27 @@ pub(crate) fn apply(
             .at(second.clone()),
         );
     }
+    if let [first, second, ..] = encryptions.as_slice() {
+        diagnostics.push(
+            Diagnostic::error(
+                encryption::DUPLICATE,
+                format!(
+                    "Each override file may have only one encryption configuration. Encryption was previously configured at {}.",
+                    place(&first.header_range())
+                ),
+            )
+            .at(second.header_range()),
+        );
+    }
+    overridden
+        .encryptions
+        .extend(encryptions.into_iter().take(1));
+}
+
+/// Takes the `encryption` blocks out of a `terraform` block.
+fn take_encryption(block: &mut Block) -> Vec<Block> {
+    let is_encryption = |b: &mut Block| &*b.kind == "encryption";
+    block.body.blocks.extract_if(.., is_encryption).collect()
 }
 
 /// Blocks that only stand in primary files.
@@ -245,7 +273,7 @@ fn find<'a>(bodies: &'a mut [Body], block: &Block) -> Option<&'a mut Block> {
 }
 
 /// Arguments replace arguments; nested blocks of a type replace all of that type, except that `lifecycle` is merged.
-fn merge(base: &mut Body, overriding: Body) {
+pub(crate) fn merge(base: &mut Body, overriding: Body) {
     base.attributes.extend(overriding.attributes);
     let type_of = |b: &Block| match (&*b.kind, b.labels.first()) {
         ("dynamic", Some(label)) => Arc::clone(&label.text),

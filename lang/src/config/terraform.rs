@@ -6,6 +6,7 @@ use stead_value::convert::convert;
 use stead_value::{Diagnostic, Diagnostics, Type};
 
 use super::content::{Shape, check_labels, check_shape, only_attributes};
+use super::encryption;
 use super::model::{Backend, ProviderMeta, TerraformSettings, VersionRequirement};
 use super::module::{Redeclared, not_supported};
 use super::references::check_local_name;
@@ -75,7 +76,7 @@ pub(crate) fn add(
                 "HCP Terraform and Terraform Enterprise",
                 diagnostics,
             ),
-            "encryption" => not_supported(&inner, "Encrypted states and plans", diagnostics),
+            "encryption" => encryption(settings, &inner, redeclared, diagnostics),
             _ => provider_meta(settings, inner, redeclared, diagnostics),
         }
     }
@@ -158,6 +159,24 @@ fn backend(settings: &mut TerraformSettings, block: Block, redeclared: &mut Rede
             body: Arc::new(block.body),
             range,
         });
+    }
+}
+
+fn encryption(
+    settings: &mut TerraformSettings,
+    block: &Block,
+    redeclared: &mut Redeclared,
+    diagnostics: &mut Diagnostics,
+) {
+    let config = encryption::read(block, diagnostics);
+    match &settings.encryption {
+        None => settings.encryption = Some(config),
+        Some(first) => redeclared.report(
+            encryption::DUPLICATE,
+            "A module may have only one encryption configuration. Encryption was previously configured at {first}.",
+            &first.range,
+            config.range,
+        ),
     }
 }
 

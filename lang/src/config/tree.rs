@@ -298,6 +298,9 @@ impl<'a> Loader<'a> {
         if let Some(backend) = &module.terraform.backend {
             self.diagnostics.push(ignored_backend(&backend.range));
         }
+        if let Some(encryption) = &module.terraform.encryption {
+            self.diagnostics.push(ignored_encryption(&encryption.range));
+        }
         if let Some(import) = module.imports.first() {
             self.diagnostics
                 .push(misplaced_import(&path, &import.range));
@@ -489,6 +492,14 @@ fn ignored_backend(range: &SourceRange) -> Diagnostic {
     Diagnostic::warning(
         "Backend configuration ignored",
         "Any selected backend applies to the entire configuration, so Terraform expects provider configurations only in the root module.\n\nThis is a warning rather than an error because it's sometimes convenient to temporarily call a root module as a child module for testing purposes, but this backend configuration block will have no effect.",
+    )
+    .at(range.clone())
+}
+
+fn ignored_encryption(range: &SourceRange) -> Diagnostic {
+    Diagnostic::warning(
+        "Encryption configuration ignored",
+        "States and plan files are sealed as the root module says: an encryption block in a module that is called has no effect.",
     )
     .at(range.clone())
 }

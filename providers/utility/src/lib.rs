@@ -30,7 +30,7 @@ pub fn factories(
 ) -> Vec<(&'static str, Arc<dyn ProviderFactory>)> {
     vec![
         (
-            "terraform.io/builtin/terraform",
+            terraform::SOURCE,
             Arc::new(terraform::factory(dialer, states)),
         ),
         (

@@ -86,6 +86,22 @@ pub enum ProviderKind {
     Static(Secret),
     /// A command that speaks OpenTofu's protocol of external key providers.
     External(Vec<String>),
+    Service(Arc<dyn KeyService>),
+}
+
+/// A service that keeps a key of its own, with which it wraps those that seal.
+pub trait KeyService: fmt::Debug + Send + Sync {
+    /// A new key, and what [`KeyService::again`] needs to give it once more, as JSON.
+    ///
+    /// # Errors
+    /// What was asked, what the service said and what to do, without secrets.
+    fn new_key(&self) -> Result<(Key, Vec<u8>), String>;
+
+    /// The key that these metadata were made with.
+    ///
+    /// # Errors
+    /// As for [`KeyService::new_key`]; also when the metadata are none of its own.
+    fn again(&self, metadata: &[u8]) -> Result<Key, String>;
 }
 
 /// Keys from a passphrase.
@@ -193,6 +209,7 @@ impl KeyProvider {
                         again(&passphrase, metadata)
                     }
                     ProviderKind::Static(key) => fixed_again(key, metadata),
+                    ProviderKind::Service(service) => service.again(metadata),
                     ProviderKind::External(command) => {
                         external(command, metadata).and_then(|(keys, _)| {
                             keys.decryption
@@ -212,6 +229,7 @@ impl KeyProvider {
                         settings.derive(&passphrase)
                     }
                     ProviderKind::Static(key) => fixed(key),
+                    ProviderKind::Service(service) => service.new_key(),
                     ProviderKind::External(command) => {
                         external(command, b"null").and_then(|(keys, metadata)| {
                             let key = keys.encryption;

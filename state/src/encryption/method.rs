@@ -25,18 +25,33 @@ pub enum Method {
 
 impl Method {
     pub(super) fn seal(&self, key: &Key, content: &[u8]) -> Result<Vec<u8>, Error> {
+        self.seal_at(key, content, &[])
+    }
+
+    /// As [`Method::seal`], bound to a place: it opens nowhere else.
+    pub(super) fn seal_at(
+        &self,
+        key: &Key,
+        content: &[u8],
+        place: &[u8],
+    ) -> Result<Vec<u8>, Error> {
         let Method::AesGcm { aad, .. } = self else {
             return Ok(content.to_vec());
         };
         let mut sealed = rand::random::<[u8; NONCE]>().to_vec();
+        let aad = [aad, place].concat();
         let encrypted = with_cipher(key, "encryption", |cipher| {
-            cipher.seal(&sealed, content, aad)
+            cipher.seal(&sealed, content, &aad)
         })?;
         sealed.extend(encrypted);
         Ok(sealed)
     }
 
     pub(super) fn open(&self, key: &Key, sealed: &[u8]) -> Result<Vec<u8>, Error> {
+        self.open_at(key, sealed, &[])
+    }
+
+    pub(super) fn open_at(&self, key: &Key, sealed: &[u8], place: &[u8]) -> Result<Vec<u8>, Error> {
         let Method::AesGcm { aad, .. } = self else {
             return Ok(sealed.to_vec());
         };
@@ -45,8 +60,9 @@ impl Method {
                 "cannot decrypt data because it is too small (likely data corruption)".into(),
             ));
         };
+        let aad = [aad, place].concat();
         with_cipher(key, "decryption", |cipher| {
-            cipher.open(nonce, encrypted, aad)
+            cipher.open(nonce, encrypted, &aad)
         })
     }
 }

@@ -9,18 +9,21 @@
 
 mod keys;
 mod method;
+mod pieces;
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Serialize};
 
 pub use keys::{
-    Hash, Key, KeyProvider, KeySource, Passphrase, Pbkdf2, ProviderKind, Purpose, Secret,
+    Hash, Key, KeyProvider, KeyService, KeySource, Passphrase, Pbkdf2, ProviderKind, Purpose,
+    Secret,
 };
 pub use method::Method;
+pub(crate) use pieces::{Pieces, SealedWith};
 
 /// The version of the form.
 const VERSION: &str = "v0";
@@ -33,7 +36,7 @@ pub type Metadata = BTreeMap<String, Vec<u8>>;
 pub enum Error {
     #[error("encountered unencrypted payload without unencrypted method configured")]
     Plain,
-    #[error("the content is encrypted, and no encryption is configured for it")]
+    #[error("it is encrypted and can not be read without an encryption configuration")]
     NotConfigured,
     #[error("invalid encrypted payload version: {0} != {VERSION}")]
     Version(String),
@@ -60,13 +63,15 @@ pub enum Error {
 }
 
 /// How one kind of content is encrypted: the first method seals, each opens.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Encryption {
     /// `state`, `plan`: for messages.
     name: String,
     methods: Vec<Method>,
     /// The first method's key, made once a run: deriving them takes a while, and sealing must not need the outside at the end.
     sealing: Mutex<Option<(Key, Metadata)>>,
+    /// Keys that opened something, by the method's position: what was sealed together needs no second derivation.
+    opening: Mutex<Vec<(usize, Metadata, Key)>>,
 }
 
 /// What was opened.
@@ -104,6 +109,11 @@ pub fn is_sealed(bytes: &[u8]) -> bool {
     payload(bytes).is_some()
 }
 
+/// Whether something is a sealed plan file: unlike a state, it says nothing of itself outside.
+pub fn is_sealed_plan(bytes: &[u8]) -> bool {
+    payload(bytes).is_some_and(|p| p.serial.is_none() && p.lineage.is_none())
+}
+
 fn payload(bytes: &[u8]) -> Option<Payload> {
     // A large state in the clear is not read whole for this: its own beginning says that it is one.
     if !contains(bytes.get(..4096).unwrap_or(bytes), b"\"encrypted_data\"")
@@ -126,13 +136,27 @@ fn contains(bytes: &[u8], word: &[u8]) -> bool {
 }
 
 impl Encryption {
-    /// `methods` must not be empty; without one, everything stays in the clear.
+    /// Without methods nothing is sealed, and nothing that is sealed opens.
     pub fn new(name: impl Into<String>, methods: Vec<Method>) -> Encryption {
         Encryption {
             name: name.into(),
             methods,
             sealing: Mutex::new(None),
+            opening: Mutex::new(Vec::new()),
         }
+    }
+
+    /// The same for somebody who knows that what is there may be in the clear.
+    #[must_use]
+    pub fn taking_plain(&self) -> Encryption {
+        let mut methods = self.methods.clone();
+        methods.push(Method::Unencrypted);
+        Encryption::new(self.name.clone(), methods)
+    }
+
+    /// Whether somebody has said how to seal, or that nothing is to be.
+    pub fn is_chosen(&self) -> bool {
+        !self.methods.is_empty()
     }
 
     /// Whether what is written will be readable by anyone.
@@ -186,10 +210,7 @@ impl Encryption {
         &self,
         act: impl FnOnce(&Key, &Metadata) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        let mut sealing = self
-            .sealing
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut sealing = lock(&self.sealing);
         let (key, metadata) = match sealing.take() {
             Some(ready) => ready,
             None => {
@@ -254,12 +275,32 @@ impl Encryption {
         })
     }
 
+    /// Opens what [`Encryption::seal_other`] has sealed and is JSON.
+    pub fn open_other(&self, bytes: &[u8]) -> Result<Vec<u8>, Error> {
+        let opened = self.open(bytes, |plain| {
+            let json = serde_json::from_slice::<serde::de::IgnoredAny>(plain);
+            json.map(drop).map_err(|e| e.to_string())
+        })?;
+        Ok(opened.content)
+    }
+
     fn open(
         &self,
         bytes: &[u8],
         is_plain: impl Fn(&[u8]) -> Result<(), String>,
     ) -> Result<Opened, Error> {
-        let Some(payload) = payload(bytes) else {
+        let payload = payload(bytes);
+        if self.methods.is_empty() {
+            return match payload {
+                Some(_) => Err(Error::NotConfigured),
+                None => Ok(Opened {
+                    content: bytes.to_vec(),
+                    outdated: false,
+                    plain: true,
+                }),
+            };
+        }
+        let Some(payload) = payload else {
             is_plain(bytes).map_err(Error::Unrecognised)?;
             if !self
                 .methods
@@ -285,30 +326,70 @@ impl Encryption {
             .map(|(name, text)| Ok((name.clone(), BASE64.decode(text)?)))
             .collect::<Result<Metadata, _>>()
             .map_err(unreadable)?;
+        let (position, content) =
+            self.first_that_opens(&metadata, |method, key| method.open(key, &data))?;
+        Ok(Opened {
+            content,
+            outdated: position > 0,
+            plain: false,
+        })
+    }
+
+    /// Tries the methods, one after the other, with the keys that these metadata lead to; which one it was and what it gave.
+    fn first_that_opens<T>(
+        &self,
+        metadata: &Metadata,
+        open: impl Fn(&Method, &Key) -> Result<T, Error>,
+    ) -> Result<(usize, T), Error> {
         let mut failures = Vec::new();
         for (position, method) in self.methods.iter().enumerate() {
             let Method::AesGcm { keys, .. } = method else {
                 continue;
             };
-            let opened = match keys.key(Purpose::Open(&metadata)) {
-                Ok(key) => method.open(&key, &data),
+            let opened = match self.opening_key(position, keys, metadata) {
+                Ok(key) => open(method, &key).inspect(|_| self.remember(position, metadata, key)),
                 // Another method's provider may know these metadata.
                 Err(e @ Error::NoDecryptionKey) => Err(e),
                 Err(e) => return Err(e),
             };
             match opened {
-                Ok(content) => {
-                    return Ok(Opened {
-                        content,
-                        outdated: position > 0,
-                        plain: false,
-                    });
-                }
+                Ok(found) => return Ok((position, found)),
                 Err(e) => failures.push(format!("{}: {e}", self.name)),
             }
         }
         Err(Error::NoMethod(failures))
     }
+
+    fn opening_key(
+        &self,
+        position: usize,
+        keys: &KeySource,
+        metadata: &Metadata,
+    ) -> Result<Key, Error> {
+        let known = lock(&self.opening);
+        let found = known
+            .iter()
+            .find(|(at, of, _)| *at == position && of == metadata);
+        if let Some((_, _, key)) = found {
+            return Ok(key.clone());
+        }
+        drop(known);
+        keys.key(Purpose::Open(metadata))
+    }
+
+    fn remember(&self, position: usize, metadata: &Metadata, key: Key) {
+        let mut known = lock(&self.opening);
+        if !known
+            .iter()
+            .any(|(at, of, _)| *at == position && of == metadata)
+        {
+            known.push((position, metadata.clone(), key));
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -32,7 +32,7 @@ pub struct Entry {
     pub from: u64,
     pub lineage: String,
     /// What identifies the content that was written.
-    digest: String,
+    pub(crate) digest: String,
     #[serde(flatten)]
     pub run: Run,
     changes: Vec<Change>,

@@ -14,10 +14,15 @@
 //!
 //! Each record is a line of JSON behind its checksum. A last line that is not whole was being written when the process or the
 //! machine stopped: what it would have said was not promised to anyone.
+//!
+//! Where the state is sealed, so is every line but the first, with the key that the state is sealed with and bound to its place: it opens
+//! in this journal and on this line alone. The first line says how, and which state it is about; that is no secret.
 
 pub(crate) mod mirror;
 mod record;
 mod settle;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 use std::path::{Path, PathBuf};

@@ -4,10 +4,12 @@ use serde::{Deserialize, Serialize};
 use stead_value::addr::ResourceInstance;
 
 use crate::ProviderConfigRef;
+use crate::encryption::{Pieces, SealedWith};
 use crate::v4::ResourceV4;
 
-/// The version of this format; another one is refused.
-const VERSION: u64 = 1;
+/// The versions of this format; another one is refused. In the second, every line but the first is sealed.
+const PLAIN: u64 = 1;
+const SEALED: u64 = 2;
 
 /// The run that a journal is of.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,21 +31,35 @@ pub(crate) struct Header {
     pub(super) serial: u64,
     pub(super) digest: String,
     pub(super) run: Run,
+    /// How the other lines are sealed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) sealed: Option<SealedWith>,
 }
 
 impl Header {
     pub(crate) fn new(serial: u64, digest: String, run: Run) -> Header {
         Header {
-            version: VERSION,
+            version: PLAIN,
             serial,
             digest,
             run,
+            sealed: None,
         }
+    }
+
+    /// Says how the other lines are sealed.
+    pub(super) fn seal_with(&mut self, with: SealedWith) {
+        self.version = SEALED;
+        self.sealed = Some(with);
     }
 
     /// The version, when it is not ours.
     pub(super) fn foreign_version(&self) -> Option<u64> {
-        (self.version != VERSION).then_some(self.version)
+        let ours = match self.sealed {
+            None => PLAIN,
+            Some(_) => SEALED,
+        };
+        (self.version != ours).then_some(self.version)
     }
 }
 
@@ -124,14 +140,9 @@ impl Record {
     }
 }
 
-/// A record as a line: the checksum of the JSON, a space, the JSON.
-pub(super) fn write(record: &Record) -> serde_json::Result<Vec<u8>> {
-    let json = serde_json::to_vec(record)?;
-    let mut line = format!("{:08x} ", crc32fast::hash(&json)).into_bytes();
-    line.extend_from_slice(&json);
-    line.push(b'\n');
-    Ok(line)
-}
+/// The records of one journal as lines: the checksum of the content, a space, the content. It is JSON, or sealed and in base64.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Lines(Option<Pieces>);
 
 /// What is wrong with a line.
 #[derive(Debug)]
@@ -140,14 +151,44 @@ pub(super) enum Broken {
     Content(String),
 }
 
-/// Reads one line, without its end.
-pub(super) fn read(line: &[u8]) -> Result<Record, Broken> {
-    let (sum, json) = line.split_at_checked(9).ok_or(Broken::Checksum)?;
-    let sum = std::str::from_utf8(sum)
-        .ok()
-        .and_then(|s| u32::from_str_radix(s.strip_suffix(' ')?, 16).ok());
-    if sum != Some(crc32fast::hash(json)) {
-        return Err(Broken::Checksum);
+impl Lines {
+    /// Lines that are sealed, of the journal with this first line.
+    pub(super) fn sealed(pieces: Pieces, first: &[u8]) -> Lines {
+        Lines(Some(pieces.of(first)))
     }
-    serde_json::from_slice(json).map_err(|e| Broken::Content(e.to_string()))
+
+    /// A record as the line of that number.
+    pub(super) fn write(&self, number: u64, record: &Record) -> Result<Vec<u8>, String> {
+        let json = serde_json::to_vec(record).map_err(|e| e.to_string())?;
+        let content = match &self.0 {
+            None => json,
+            Some(pieces) => {
+                let sealed = pieces.seal(number, &json).map_err(|e| e.to_string())?;
+                sealed.into_bytes()
+            }
+        };
+        let mut line = format!("{:08x} ", crc32fast::hash(&content)).into_bytes();
+        line.extend_from_slice(&content);
+        line.push(b'\n');
+        Ok(line)
+    }
+
+    /// Reads the line of that number, without its end.
+    pub(super) fn read(&self, number: u64, line: &[u8]) -> Result<Record, Broken> {
+        let (sum, content) = line.split_at_checked(9).ok_or(Broken::Checksum)?;
+        let sum = std::str::from_utf8(sum)
+            .ok()
+            .and_then(|s| u32::from_str_radix(s.strip_suffix(' ')?, 16).ok());
+        if sum != Some(crc32fast::hash(content)) {
+            return Err(Broken::Checksum);
+        }
+        let broken = |e: &dyn std::fmt::Display| Broken::Content(e.to_string());
+        match &self.0 {
+            None => serde_json::from_slice(content).map_err(|e| broken(&e)),
+            Some(pieces) => {
+                let json = pieces.open(number, content).map_err(|e| broken(&e))?;
+                serde_json::from_slice(&json).map_err(|e| broken(&e))
+            }
+        }
+    }
 }

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use serde_json::value::RawValue;
 use stead_value::addr::ResourceInstance;
 
-use super::record::{self, Broken, Doubt, Intent, Record, Run};
+use super::record::{Broken, Doubt, Intent, Lines, Record, Run};
+use crate::encryption::{self, Encryption};
 use crate::model::{InstanceObjects, Object, ObjectStatus, ResourceObjects, State};
 use crate::{Error, ProviderConfigRef, Result, parse_provider, parse_resource_instance, v4};
 
@@ -72,17 +73,22 @@ impl Unfinished {
     /// Reads a journal's bytes. `None` for one that was never begun.
     ///
     /// # Errors
-    /// When it is of another version, or not a journal.
-    pub(crate) fn parse(bytes: &[u8], path: &Path) -> Result<Option<Unfinished>> {
+    /// When it is of another version, or not a journal; when it cannot be opened, or is in the clear and must not be.
+    pub(crate) fn parse(
+        bytes: &[u8],
+        path: &Path,
+        encryption: &Encryption,
+    ) -> Result<Option<Unfinished>> {
         let malformed = |reason: String| Error::Malformed {
             path: path.to_owned(),
             reason,
         };
-        let mut lines = bytes.split_inclusive(|b| *b == b'\n').enumerate();
+        let mut lines = (0..).zip(bytes.split_inclusive(|b| *b == b'\n'));
         let Some((_, first)) = lines.next() else {
             return Ok(None);
         };
-        let header = match first.strip_suffix(b"\n").map(record::read) {
+        let plain = Lines::default();
+        let header = match first.strip_suffix(b"\n").map(|line| plain.read(0, line)) {
             // Being written when it stopped: nothing had been done yet.
             None => return Ok(None),
             Some(Ok(Record::Begin(header))) => header,
@@ -95,6 +101,14 @@ impl Unfinished {
                 "it is a journal of version {version}, made by a newer stead"
             )));
         }
+        let lines_are = match &header.sealed {
+            Some(with) => {
+                let pieces = encryption.open_pieces(with);
+                Lines::sealed(pieces.map_err(Error::sealed(path))?, first)
+            }
+            None if encryption.takes_plain() => plain,
+            None => return Err(Error::sealed(path)(encryption::Error::Plain)),
+        };
         let mut found = Unfinished {
             states: HashSet::from([(header.serial, header.digest)]),
             run: header.run,
@@ -107,13 +121,13 @@ impl Unfinished {
             let Some(line) = line.strip_suffix(b"\n") else {
                 break;
             };
-            let taken = match record::read(line) {
+            let taken = match lines_are.read(number, line) {
                 Ok(record) => found.take(record),
                 Err(Broken::Checksum) => Err("its checksum does not fit".into()),
                 Err(Broken::Content(reason)) => Err(reason),
             };
             if taken.is_err() {
-                found.damaged = Some(number + 1);
+                found.damaged = usize::try_from(number + 1).ok();
                 break;
             }
         }

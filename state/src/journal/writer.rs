@@ -9,8 +9,9 @@ use stead_value::addr::ResourceInstance;
 use tokio::sync::watch;
 
 use super::Mirror;
-use super::record::{self, Header, Intent, Record, Run};
+use super::record::{Header, Intent, Lines, Record, Run};
 use crate::disk::{self, Disk, DiskFile};
+use crate::encryption::Encryption;
 use crate::place::LockWatch;
 use crate::place::lock::lock_file;
 use crate::{Error, InstanceObjects, Object, ProviderConfigRef, Result, Store, v4};
@@ -38,6 +39,7 @@ pub struct JournalHandle(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     path: PathBuf,
+    lines: Lines,
     queue: Mutex<Queue>,
     /// There is something to write.
     wake: Condvar,
@@ -71,32 +73,45 @@ impl Journal {
     /// Begins a journal with what is still in doubt from before. The file is safe when this returns.
     ///
     /// # Errors
-    /// When it cannot be written, or another process is writing it.
+    /// When it cannot be written or sealed, or another process is writing it.
     pub(crate) fn begin(
         disk: &dyn Disk,
         path: PathBuf,
-        header: Header,
+        mut header: Header,
         in_doubt: &[Intent],
         group: Duration,
+        encryption: &Encryption,
         beside: Option<Arc<dyn Store>>,
         lock_watch: Option<LockWatch>,
     ) -> Result<Journal> {
         let run = header.run.clone();
-        let mut lines = line(&Record::Begin(header), &path)?;
+        let pieces = encryption.pieces().map_err(Error::sealed(&path))?;
+        let (pieces, with) = pieces.unzip();
+        if let Some(with) = with {
+            header.seal_with(with);
+        }
+        let plain = Lines::default();
+        let mut text = line(&plain, 0, &Record::Begin(header), &path)?;
+        let lines = match pieces {
+            Some(pieces) => Lines::sealed(pieces, &text),
+            None => plain,
+        };
         for (operation, intent) in (0..).zip(in_doubt) {
-            lines.extend(line(&Record::intent(operation, intent), &path)?);
+            let intent = Record::intent(operation, intent);
+            text.extend(line(&lines, operation + 1, &intent, &path)?);
         }
         // Whole or not at all: what an older journal says in doubt must not be lost between the two.
         let locked = |file: &dyn DiskFile| file.os_file().map_or(Ok(()), lock_file);
-        let file = disk::replace(disk, &path, &lines, locked)
+        let file = disk::replace(disk, &path, &text, locked)
             .map_err(Error::io("beginning the journal", &path))?;
         let mirror = beside.map(Mirror::begin).transpose()?.map(Arc::new);
         if let Some(mirror) = &mirror {
-            mirror.append(&lines);
+            mirror.append(&text);
         }
         let records = 1 + in_doubt.len() as u64;
         let shared = Arc::new(Shared {
             path,
+            lines,
             queue: Mutex::new(Queue {
                 bytes: Vec::new(),
                 records,
@@ -218,10 +233,11 @@ impl JournalHandle {
     }
 }
 
-fn line(record: &Record, path: &Path) -> Result<Vec<u8>> {
-    record::write(record).map_err(|e| Error::Malformed {
+fn line(lines: &Lines, number: u64, record: &Record, path: &Path) -> Result<Vec<u8>> {
+    let written = lines.write(number, record);
+    written.map_err(|reason| Error::Malformed {
         path: path.to_owned(),
-        reason: e.to_string(),
+        reason,
     })
 }
 
@@ -242,16 +258,18 @@ impl Shared {
 
     /// Queues a record; its number says when it is safe.
     fn append(&self, record: &Record) -> Result<u64> {
-        let bytes = line(record, &self.path)?;
         self.failure()?;
-        Ok(self.push(&mut self.lock(), &bytes))
+        let mut queue = self.lock();
+        let bytes = line(&self.lines, queue.records, record, &self.path)?;
+        Ok(self.push(&mut queue, &bytes))
     }
 
     fn append_operation(&self, intent: &Intent) -> Result<(u64, u64)> {
         self.failure()?;
         let mut queue = self.lock();
         let operation = queue.operations;
-        let bytes = line(&Record::intent(operation, intent), &self.path)?;
+        let intent = Record::intent(operation, intent);
+        let bytes = line(&self.lines, queue.records, &intent, &self.path)?;
         queue.operations += 1;
         Ok((self.push(&mut queue, &bytes), operation))
     }

@@ -95,6 +95,8 @@ impl Tool {
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("HOME", self.dir())
             .env("CHECKPOINT_DISABLE", "1")
+            // Terraform does not warn of secrets in the state; `encryption.rs` looks at that.
+            .env("STEAD_PLAIN_STATE", "1")
             .envs(step.settings.environment.iter().cloned())
             .stdin(if input.is_some() {
                 Stdio::piped()

@@ -9,6 +9,7 @@ mod pull;
 mod push;
 mod replace_provider;
 mod rm;
+mod sealing;
 mod show;
 mod undo;
 
@@ -18,6 +19,7 @@ use clap::{ArgAction, Args, Subcommand};
 use stead_state::{State, StateManager};
 
 use crate::backend;
+use crate::encryption;
 use crate::error::{CommandError, Result};
 use crate::session::lock_state;
 use crate::settled;
@@ -47,6 +49,10 @@ pub(crate) enum StateCommand {
     Undo(undo::UndoArgs),
     /// List the identities in the state
     Identities(identities::IdentitiesArgs),
+    /// Seal a state that is in the clear, as the encryption block says
+    Encrypt(sealing::SealArgs),
+    /// Seal the state with the first method, whichever of the methods opens it
+    Rekey(sealing::SealArgs),
 }
 
 pub(crate) async fn run(command: StateCommand) -> Result<u8> {
@@ -61,6 +67,8 @@ pub(crate) async fn run(command: StateCommand) -> Result<u8> {
         StateCommand::History(args) => history::run(&args),
         StateCommand::Undo(args) => undo::run(&args).await,
         StateCommand::Identities(args) => identities::run(&args),
+        StateCommand::Encrypt(args) => sealing::encrypt(&args).await,
+        StateCommand::Rekey(args) => sealing::rekey(&args).await,
     }
 }
 
@@ -97,8 +105,8 @@ const NOT_FOUND: &str = "No state file was found!\n\nState management commands r
 /// The state: in the file that is given, or where the backend keeps it.
 fn place(given: Option<&PathBuf>) -> Result<StateManager> {
     match given {
-        Some(path) => Ok(backend::file(path)),
-        None => backend::in_folder(&Disk)?.state(&crate::workspace::current()?),
+        Some(path) => Ok(backend::in_file(path, &encryption::in_folder(&Disk)?)),
+        None => backend::in_folder(&Disk)?.selected(),
     }
 }
 

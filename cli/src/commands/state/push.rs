@@ -6,9 +6,11 @@ use std::path::Path;
 use stead_state::{State, from_bytes, to_bytes};
 
 use super::{HoldArgs, place};
+use crate::encryption::{self, Encryptions};
 use crate::error::{CommandError, Result};
 use crate::session::lock_state;
 use crate::settled;
+use crate::world::Disk;
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct PushArgs {
@@ -28,7 +30,7 @@ pub(crate) struct PushArgs {
 }
 
 pub(super) async fn run(args: &PushArgs) -> Result<u8> {
-    let mut state = source(&args.path)?;
+    let mut state = source(&args.path, &encryption::in_folder(&Disk)?)?;
     let mut file = place(None)?;
     if args.lock.lock {
         lock_state(&mut file, &args.lock.lock_timeout, "state-push").await?;
@@ -44,7 +46,7 @@ pub(super) async fn run(args: &PushArgs) -> Result<u8> {
     Ok(0)
 }
 
-fn source(path: &str) -> Result<State> {
+fn source(path: &str, encryptions: &Encryptions) -> Result<State> {
     let bytes = if path == "-" {
         let mut bytes = Vec::new();
         std::io::stdin().read_to_end(&mut bytes)?;
@@ -53,6 +55,7 @@ fn source(path: &str) -> Result<State> {
         std::fs::read(path)
             .map_err(|e| CommandError::text(super::unreadable(Path::new(path), &e)))?
     };
+    let bytes = encryptions.open_file(Path::new(path), bytes)?;
     from_bytes(&bytes, Path::new(path))
         .map_err(|e| CommandError::text(format!("Error reading source state {path:?}: {e}")))
 }

@@ -158,6 +158,9 @@ impl Resource for TerraformData {
     }
 }
 
+/// Where people find it.
+pub const SOURCE: &str = "terraform.io/builtin/terraform";
+
 /// `states` reads the states of other stacks.
 pub fn factory(dialer: &Dialer, states: Arc<dyn RemoteStates>) -> impl ProviderFactory + use<> {
     Native::<Arc<dyn RemoteStates>>::provider::<NoConfig>("terraform")

@@ -12,12 +12,14 @@ pub trait RemoteStates: Send + Sync {
     /// The types of backend that there are.
     fn backends(&self) -> Vec<&'static str>;
 
-    /// The outputs in the state of a workspace; `None` when there is no state.
+    /// The outputs in the state of a workspace; `None` when there is no state. `reader` is what an `encryption` block calls the data
+    /// source: `NAME`, or `MODULE.NAME`, with `[KEY]` where there are several.
     ///
     /// # Errors
     /// When the arguments are wrong or the state cannot be read.
     async fn outputs(
         &self,
+        reader: &str,
         backend: &str,
         config: &Value,
         workspace: &str,
@@ -85,6 +87,13 @@ fn validate(config: &Value) -> Diagnostics {
     found
 }
 
+/// The data source's address without what is the same for all of them, as OpenTofu takes it.
+fn name_of(cx: &Context) -> String {
+    let address = cx.object().map(ToString::to_string).unwrap_or_default();
+    let name = address.replacen("data.terraform_remote_state.", "", 1);
+    name.strip_prefix("module.").unwrap_or(&name).to_owned()
+}
+
 #[async_trait]
 impl DataSource for RemoteState {
     type Client = Arc<dyn RemoteStates>;
@@ -96,7 +105,7 @@ impl DataSource for RemoteState {
     async fn read(
         states: &Arc<dyn RemoteStates>,
         config: Self,
-        _cx: &Context,
+        cx: &Context,
     ) -> Result<Self, Error> {
         let mut outputs = config.defaults.as_entries().cloned().unwrap_or_default();
         let backend = match config.backend.as_str() {
@@ -112,8 +121,9 @@ impl DataSource for RemoteState {
             return Err(wrong("backend", "Invalid backend configuration", detail).into());
         }
         let workspace = config.workspace.as_deref().filter(|name| !name.is_empty());
+        let workspace = workspace.unwrap_or("default");
         let found = states
-            .outputs(backend, &config.config, workspace.unwrap_or("default"))
+            .outputs(&name_of(cx), backend, &config.config, workspace)
             .await?;
         let Some(found) = found else {
             return Err(wrong(

@@ -22,6 +22,7 @@ impl RemoteStates for Nowhere {
     async fn outputs(
         &self,
         _: &str,
+        _: &str,
         _: &Value,
         _: &str,
     ) -> Result<Option<BTreeMap<Arc<str>, Value>>, Diagnostic> {
