@@ -114,17 +114,13 @@ fn lock_path<'a>(info: &'a stead_state::LockInfo, location: &'a str) -> &'a str 
 }
 
 /// Prints a failure: errors on standard error, the warnings that came with them where results stand.
-#[expect(
-    clippy::print_stderr,
-    reason = "this is the one place where failures are shown"
-)]
 pub(crate) fn report(error: &CommandError) -> ExitCode {
     let colour = |terminal: bool| Style {
         colour: !error.no_color && colour_wanted(terminal),
     };
     if let Some(text) = &error.text {
         let style = colour(std::io::stderr().is_terminal());
-        eprintln!("{}", style.red(text));
+        crate::commands::print_error(&format!("{}\n", style.red(text)));
     }
     let (errors, warnings): (Vec<_>, Vec<_>) = error
         .diagnostics
@@ -135,7 +131,7 @@ pub(crate) fn report(error: &CommandError) -> ExitCode {
     let style = colour(std::io::stdout().is_terminal());
     crate::commands::print(&render(&warnings, &error.sources, style, error.layout));
     let style = colour(std::io::stderr().is_terminal());
-    eprint!("{}", render(&errors, &error.sources, style, error.layout));
+    crate::commands::print_error(&render(&errors, &error.sources, style, error.layout));
     ExitCode::FAILURE
 }
 

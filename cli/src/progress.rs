@@ -59,12 +59,11 @@ impl Progress {
         progress
     }
 
-    #[expect(clippy::print_stdout, reason = "progress is this type's purpose")]
     fn line(&self, text: &str) {
         match &self.display {
             // A line that cannot be drawn is only progress.
             Some(display) => drop(display.println(text)),
-            None => println!("{text}"),
+            None => crate::commands::print(&format!("{text}\n")),
         }
     }
 

@@ -50,6 +50,27 @@ fn chain() -> TestEnv {
 }
 
 #[test]
+fn an_apply_that_nobody_listens_to_is_done_to_the_end() {
+    let env = TestEnv::new(&[(
+        "main.tf",
+        "resource \"terraform_data\" \"a\" { count = 200 }\nresource \"terraform_data\" \"b\" { input = nonsensitive(terraform_data.a[*].id) }\n",
+    )]);
+    // Both pipes are closed before anything is written.
+    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_stead"))
+        .args(["apply", "-auto-approve"])
+        .current_dir(env.path())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .expect("stead runs");
+    drop((child.stdout.take(), child.stderr.take()));
+    let status = child.wait().expect("an end");
+    assert!(status.success(), "{status}");
+    assert_eq!(env.state()["resources"].as_array().map(Vec::len), Some(2));
+    assert!(!env.path().join("terraform.tfstate.journal").exists());
+}
+
+#[test]
 fn applies_once_and_then_has_nothing_to_do() {
     let env = chain();
     assert_eq!(env.stead(&["plan", "-detailed-exitcode"]).code, 2);

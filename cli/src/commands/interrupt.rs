@@ -3,11 +3,9 @@
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+use super::print_error;
+
 /// A token that the first SIGINT or SIGTERM cancels; the second one ends the process.
-#[expect(
-    clippy::print_stderr,
-    reason = "the user waits for an answer to Ctrl-C"
-)]
 #[expect(clippy::exit, reason = "a second interrupt means: now")]
 pub(crate) fn token() -> CancellationToken {
     let token = CancellationToken::new();
@@ -16,13 +14,13 @@ pub(crate) fn token() -> CancellationToken {
     let mut interrupts = Interrupts::listen();
     tokio::spawn(async move {
         interrupts.next().await;
-        eprintln!(
-            "\nInterrupt received.\nPlease wait for stead to exit or data loss may occur.\nGracefully shutting down...\n"
+        print_error(
+            "\nInterrupt received.\nPlease wait for stead to exit or data loss may occur.\nGracefully shutting down...\n\n",
         );
         cancel.cancel();
         interrupts.next().await;
-        eprintln!(
-            "\nTwo interrupts received. Exiting immediately. Note that data loss may have occurred."
+        print_error(
+            "\nTwo interrupts received. Exiting immediately. Note that data loss may have occurred.\n",
         );
         std::process::exit(1);
     });

@@ -94,11 +94,9 @@ pub(crate) fn print(text: &str) {
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }
 
-/// Writes what went wrong to standard error, where a command goes on all the same.
-#[expect(
-    clippy::print_stderr,
-    reason = "errors of tests are told while other tests still run"
-)]
+/// Writes to standard error, which may be gone like standard output: then too a command does its work to the end.
 pub(crate) fn print_error(text: &str) {
-    eprint!("{text}");
+    use std::io::Write as _;
+    let mut out = std::io::stderr().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }
