@@ -18,16 +18,42 @@ use crate::commands::state::StateCommand;
 use crate::commands::workspace::WorkspaceCommand;
 use crate::render::arrange::Layout;
 
+const GETTING_STARTED: &str = "\
+In a folder with *.tf files:
+  stead init       once, and when modules or providers change
+  stead plan       what would change, and why (-because)
+  stead apply      the same, then asks and does it
+  stead destroy    takes everything away again
+
+Help for a command and its flags: stead COMMAND -help";
+
+const PLAN_EXAMPLES: &str = "\
+Examples:
+  stead plan -out=saved.plan && stead apply saved.plan    exactly what was shown is done
+  stead plan -because -concise                            short, with the reason of each change
+  stead plan -target=module.cluster                       one module, and what it needs
+  stead plan -refresh-only                                what has changed outside
+  stead plan -detailed-exitcode                           for scripts: 2 when there are changes";
+
+const APPLY_EXAMPLES: &str = "\
+Examples:
+  stead apply                                   plans, asks, and applies
+  stead apply saved.plan                        does what `stead plan -out=saved.plan` has shown, without asking
+  stead apply -replace='talos_machine.cp[0]'    makes one object anew
+  stead apply -auto-approve -json               for scripts";
+
 /// Provisions a homelab or a small platform, from bare hypervisor to a cluster that GitOps owns.
 ///
-/// Existing Terraform and OpenTofu configurations and states run as they are. Every flag may be written with one dash
-/// (-auto-approve) or two (--auto-approve).
+/// Describe what there should be in *.tf files; stead plans what has to change, asks, and changes it. Existing Terraform
+/// and OpenTofu configurations and states run as they are. Every flag may be written with one dash (-auto-approve) or two
+/// (--auto-approve).
 #[derive(Debug, Parser)]
 #[command(
     name = "stead",
     version,
     disable_version_flag = true,
-    max_term_width = 120
+    max_term_width = 120,
+    after_help = GETTING_STARTED
 )]
 pub(crate) struct Cli {
     /// Run as if started in this folder
@@ -42,22 +68,27 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Prepare the folder: check providers and fetch modules (native providers need nothing)
     Init(InitArgs),
-    /// Bring files into the canonical layout
-    Fmt(crate::commands::FmtArgs),
-    /// Fetch the modules that the configuration calls
-    Get(GetArgs),
-    /// Show the modules that the configuration calls
-    Modules(ModulesArgs),
-    /// Show the providers that the configuration needs, or their schemas
-    Providers(ProvidersArgs),
     /// Check that the configuration is valid; asks no one and needs no state
     Validate(ValidateArgs),
     /// Show what an apply would change
+    #[command(after_help = PLAN_EXAMPLES)]
     Plan(PlanArgs),
     /// Make the changes: of a fresh plan, or of a saved one
+    #[command(after_help = APPLY_EXAMPLES)]
     Apply(ApplyArgs),
     /// Destroy everything that the state records
     Destroy(ApplyArgs),
+    #[cfg(feature = "homelab")]
+    /// Do the whole job: preflight, apply, and a closing report
+    Bootstrap(BootstrapArgs),
+    #[cfg(feature = "homelab")]
+    /// The simulated homelab: try a stack, or rehearse a change, without touching iron
+    #[command(subcommand)]
+    Lab(LabCommand),
+    /// Show output values from the state
+    Output(crate::commands::OutputArgs),
+    /// Show the state, a saved plan, or the configuration
+    Show(ShowArgs),
     /// Take an object that exists already under an address
     Import(crate::commands::import::ImportArgs),
     /// Find out what has changed outside, and record it
@@ -66,41 +97,41 @@ pub(crate) enum Command {
     Taint(crate::commands::taint::TaintArgs),
     /// Take that mark back
     Untaint(crate::commands::taint::TaintArgs),
-    /// Draw what depends on what
-    Graph(crate::commands::GraphArgs),
-    /// Show output values from the state
-    Output(crate::commands::OutputArgs),
-    /// Show the state, or a saved plan
-    Show(ShowArgs),
-    /// Evaluate expressions at a prompt
-    Console(ConsoleArgs),
-    /// Show what tools ask about stead itself
-    #[command(subcommand)]
-    Metadata(MetadataCommand),
     /// Look into the state, and change it
     #[command(subcommand)]
     State(StateCommand),
     /// Keep several states for one configuration
     #[command(subcommand)]
     Workspace(WorkspaceCommand),
-    #[command(subcommand, hide = true)]
-    Env(WorkspaceCommand),
     /// Release a lock that outlived its command
     ForceUnlock(ForceUnlockArgs),
+    /// Bring files into the canonical layout
+    Fmt(crate::commands::FmtArgs),
+    /// Evaluate expressions at a prompt
+    Console(ConsoleArgs),
+    /// Draw what depends on what
+    Graph(crate::commands::GraphArgs),
     /// Run the tests of *.tftest.hcl and *.tofutest.hcl files
     Test(crate::commands::test::TestArgs),
-    #[cfg(feature = "homelab")]
-    /// Do the whole job: preflight, apply, and a closing report
-    Bootstrap(BootstrapArgs),
-    #[cfg(feature = "homelab")]
-    /// The simulated homelab: try a stack, or rehearse a change, without touching iron
+    /// Fetch the modules that the configuration calls
+    Get(GetArgs),
+    /// Show the modules that the configuration calls
+    Modules(ModulesArgs),
+    /// Show the providers that the configuration needs, or their schemas
+    Providers(ProvidersArgs),
+    /// Show what tools ask about stead itself
     #[command(subcommand)]
-    Lab(LabCommand),
+    Metadata(MetadataCommand),
     /// Show the version and the providers that are built in
     #[command(alias = "--version", alias = "-v")]
     Version(VersionArgs),
     /// Print a completion script for a shell
-    Completions { shell: clap_complete::Shell },
+    Completions {
+        /// For bash: stead completions bash > /etc/bash_completion.d/stead
+        shell: clap_complete::Shell,
+    },
+    #[command(subcommand, hide = true)]
+    Env(WorkspaceCommand),
 }
 
 /// Flags of every command that evaluates the configuration, in the order in which they stand: later ones win.
@@ -141,7 +172,8 @@ impl Args for VariableArgs {
                     .long("var")
                     .value_name("NAME=VALUE")
                     .action(ArgAction::Append)
-                    .help("Set a root variable: -var 'name=value'"),
+                    .help_heading("Variables")
+                    .help("Set a root variable: -var 'name=value'; repeatable"),
             )
             .arg(
                 Arg::new("var-file")
@@ -149,6 +181,7 @@ impl Args for VariableArgs {
                     .value_name("FILE")
                     .action(ArgAction::Append)
                     .value_parser(clap::value_parser!(PathBuf))
+                    .help_heading("Variables")
                     .help("Read variables from a file, besides terraform.tfvars and *.auto.tfvars"),
             )
     }
@@ -182,19 +215,19 @@ impl FromArgMatches for VariableArgs {
 #[derive(Args, Clone, Debug, Default)]
 pub(crate) struct DisplayArgs {
     /// No colours
-    #[arg(long)]
+    #[arg(help_heading = "Output", long)]
     pub(crate) no_color: bool,
-    /// Ask for the values of variables that nothing gives
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value = "true", default_missing_value = "true")]
+    /// Ask for the values of variables that nothing gives; -input=false fails instead
+    #[arg(help_heading = "Output", long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value = "true", default_missing_value = "true", hide_possible_values = true, hide_default_value = true)]
     pub(crate) input: Option<bool>,
     /// Show warnings as one line each
-    #[arg(long)]
+    #[arg(help_heading = "Output", long)]
     pub(crate) compact_warnings: bool,
-    /// Tell warnings of one kind together
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value = "true", default_missing_value = "true")]
+    /// Tell warnings of one kind together; -consolidate-warnings=false tells each
+    #[arg(help_heading = "Output", long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value = "true", default_missing_value = "true", hide_possible_values = true, hide_default_value = true)]
     pub(crate) consolidate_warnings: Option<bool>,
     /// Tell errors of one kind together
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true")]
+    #[arg(help_heading = "Output", long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true", hide_possible_values = true, hide_default_value = true)]
     pub(crate) consolidate_errors: Option<bool>,
 }
 
@@ -220,43 +253,94 @@ impl DisplayArgs {
 #[derive(Args, Clone, Debug, Default)]
 pub(crate) struct ReportArgs {
     /// Tell everything as JSON, one object a line, instead of text
-    #[arg(long)]
+    #[arg(help_heading = "Output", long)]
     pub(crate) json: bool,
     /// Write the same JSON to a file, beside the text
-    #[arg(long, value_name = "FILE", conflicts_with = "json")]
+    #[arg(
+        help_heading = "Output",
+        long,
+        value_name = "FILE",
+        conflicts_with = "json"
+    )]
     pub(crate) json_into: Option<PathBuf>,
     /// One line for each object, without its attributes
-    #[arg(long)]
+    #[arg(help_heading = "Output", long)]
     pub(crate) concise: bool,
     /// Say which expression, at which place, makes each attribute differ
-    #[arg(long)]
+    #[arg(help_heading = "Output", long)]
     pub(crate) because: bool,
     /// Show sensitive values too
-    #[arg(long)]
+    #[arg(help_heading = "Output", long)]
     pub(crate) show_sensitive: bool,
 }
 
 #[derive(Args, Clone, Debug)]
 pub(crate) struct LockArgs {
-    /// Hold the state's lock while working
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value = "true", default_missing_value = "true", action = ArgAction::Set)]
+    /// Hold the state's lock while working; -lock=false only where nobody else can work
+    #[arg(help_heading = "State", long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value = "true", default_missing_value = "true", action = ArgAction::Set, hide_possible_values = true, hide_default_value = true)]
     pub(crate) lock: bool,
     /// How long to wait for the lock, such as 30s or 5m
-    #[arg(long, value_name = "DURATION", default_value = "0s")]
+    #[arg(
+        help_heading = "State",
+        long,
+        value_name = "DURATION",
+        default_value = "0s"
+    )]
     pub(crate) lock_timeout: String,
     /// Where the state is kept, instead of terraform.tfstate
-    #[arg(long, value_name = "FILE")]
+    #[arg(help_heading = "State", long, value_name = "FILE")]
     pub(crate) state: Option<PathBuf>,
     /// Where the state is written, instead of where it is read
-    #[arg(long, value_name = "FILE")]
+    #[arg(help_heading = "State", long, value_name = "FILE")]
     pub(crate) state_out: Option<PathBuf>,
     /// Where the state as it was is kept; - for nowhere
-    #[arg(long, value_name = "FILE", allow_hyphen_values = true)]
+    #[arg(
+        help_heading = "State",
+        long,
+        value_name = "FILE",
+        allow_hyphen_values = true
+    )]
     pub(crate) backup: Option<PathBuf>,
 }
 
 #[derive(Args, Clone, Debug)]
 pub(crate) struct PlanningArgs {
+    /// Plan to destroy everything
+    #[arg(help_heading = "What is planned", long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true", action = ArgAction::Set, hide_possible_values = true, hide_default_value = true)]
+    pub(crate) destroy: bool,
+    /// Ask providers for the present state of every object first; -refresh=false believes the state
+    #[arg(help_heading = "What is planned", long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value = "true", default_missing_value = "true", action = ArgAction::Set, hide_possible_values = true, hide_default_value = true)]
+    pub(crate) refresh: bool,
+    /// Replace this instance although nothing forces it; repeatable
+    #[arg(help_heading = "What is planned", long, value_name = "ADDRESS", action = ArgAction::Append)]
+    pub(crate) replace: Vec<String>,
+    /// How many operations may run at once
+    #[arg(
+        help_heading = "What is planned",
+        long,
+        value_name = "N",
+        default_value = "10",
+        allow_negative_numbers = true
+    )]
+    pub(crate) parallelism: i64,
+    /// Plan only this resource, instance or module, and what it needs; repeatable
+    #[arg(help_heading = "What is planned", long, value_name = "ADDRESS", action = ArgAction::Append)]
+    pub(crate) target: Vec<String>,
+    /// Like -target, with the addresses in a file, one a line
+    #[arg(help_heading = "What is planned", long, value_name = "FILE", action = ArgAction::Append)]
+    pub(crate) target_file: Vec<PathBuf>,
+    /// Plan everything but this resource, instance or module, and what needs it
+    #[arg(help_heading = "What is planned", long, value_name = "ADDRESS", action = ArgAction::Append)]
+    pub(crate) exclude: Vec<String>,
+    /// Like -exclude, with the addresses in a file, one a line
+    #[arg(help_heading = "What is planned", long, value_name = "FILE", action = ArgAction::Append)]
+    pub(crate) exclude_file: Vec<PathBuf>,
+    /// Only find out what has changed outside, and record it
+    #[arg(help_heading = "What is planned", long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true", action = ArgAction::Set, hide_possible_values = true, hide_default_value = true)]
+    pub(crate) refresh_only: bool,
+    /// Ask providers only about objects whose configuration differs from what is recorded
+    #[arg(help_heading = "What is planned", long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true", action = ArgAction::Set, hide_possible_values = true, hide_default_value = true)]
+    pub(crate) minimal_refresh: bool,
     #[command(flatten)]
     pub(crate) variables: VariableArgs,
     #[command(flatten)]
@@ -265,41 +349,6 @@ pub(crate) struct PlanningArgs {
     pub(crate) report: ReportArgs,
     #[command(flatten)]
     pub(crate) locking: LockArgs,
-    /// Plan to destroy everything
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true", action = ArgAction::Set)]
-    pub(crate) destroy: bool,
-    /// Ask providers for the present state of every object first
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value = "true", default_missing_value = "true", action = ArgAction::Set)]
-    pub(crate) refresh: bool,
-    /// Replace this instance although nothing forces it
-    #[arg(long, value_name = "ADDRESS", action = ArgAction::Append)]
-    pub(crate) replace: Vec<String>,
-    /// How many operations may run at once
-    #[arg(
-        long,
-        value_name = "N",
-        default_value = "10",
-        allow_negative_numbers = true
-    )]
-    pub(crate) parallelism: i64,
-    /// Plan only this resource, instance or module, and what it needs
-    #[arg(long, value_name = "ADDRESS", action = ArgAction::Append)]
-    pub(crate) target: Vec<String>,
-    /// Like -target, with the addresses in a file, one a line
-    #[arg(long, value_name = "FILE", action = ArgAction::Append)]
-    pub(crate) target_file: Vec<PathBuf>,
-    /// Plan everything but this resource, instance or module, and what needs it
-    #[arg(long, value_name = "ADDRESS", action = ArgAction::Append)]
-    pub(crate) exclude: Vec<String>,
-    /// Like -exclude, with the addresses in a file, one a line
-    #[arg(long, value_name = "FILE", action = ArgAction::Append)]
-    pub(crate) exclude_file: Vec<PathBuf>,
-    /// Only find out what has changed outside, and record it
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true", action = ArgAction::Set)]
-    pub(crate) refresh_only: bool,
-    /// Ask providers only about objects whose configuration differs from what is recorded
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true", action = ArgAction::Set)]
-    pub(crate) minimal_refresh: bool,
 }
 
 #[derive(Args, Debug)]
@@ -321,20 +370,20 @@ pub(crate) struct ValidateArgs {
 
 #[derive(Args, Debug)]
 pub(crate) struct PlanArgs {
-    #[command(flatten)]
-    pub(crate) planning: PlanningArgs,
     /// Save the plan for `stead apply FILE`
-    #[arg(long, value_name = "FILE")]
+    #[arg(help_heading = "Results", long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
     /// Exit with 0 when there is nothing to do, 2 when there are changes, 1 on errors
-    #[arg(long)]
+    #[arg(help_heading = "Results", long)]
     pub(crate) detailed_exitcode: bool,
     /// Write configuration for what import blocks bring in and no resource declares into a new file
-    #[arg(long, value_name = "FILE")]
+    #[arg(help_heading = "Results", long, value_name = "FILE")]
     pub(crate) generate_config_out: Option<PathBuf>,
     /// How the plan is printed: text, or markdown for a comment on a pull request
-    #[arg(long, value_enum, default_value_t = PlanFormat::Text)]
+    #[arg(help_heading = "Results", long, value_enum, default_value_t = PlanFormat::Text)]
     pub(crate) format: PlanFormat,
+    #[command(flatten)]
+    pub(crate) planning: PlanningArgs,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -393,6 +442,7 @@ pub(crate) struct BootstrapArgs {
     pub(crate) lab_dir: PathBuf,
     #[command(flatten)]
     pub(crate) variables: VariableArgs,
+    /// No colours
     #[arg(long)]
     pub(crate) no_color: bool,
     /// How many operations may run at once

@@ -32,7 +32,7 @@ names() { # the subcommands that a help text lists
   printf '```\n'
   for name in $(names); do
     case $name in
-      state | lab) for inner in $(names "$name"); do help "$name" "$inner"; done ;;
+      state | workspace | lab) for inner in $(names "$name"); do help "$name" "$inner"; done ;;
       *) help "$name" ;;
     esac
   done

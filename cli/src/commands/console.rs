@@ -34,6 +34,7 @@ pub(crate) struct ConsoleArgs {
     /// Make a plan first, and evaluate against what it would leave
     #[arg(long)]
     plan: bool,
+    /// No colours
     #[arg(long)]
     no_color: bool,
 }

@@ -14,6 +14,7 @@ pub(crate) struct ForceUnlockArgs {
     /// Do not ask for approval
     #[arg(long)]
     force: bool,
+    /// No colours
     #[arg(long)]
     no_color: bool,
     /// The lock's ID, as the message about the lock shows it

@@ -33,6 +33,7 @@ pub(crate) struct GraphArgs {
     /// Accepted for scripts
     #[arg(long, value_name = "N", hide = true, allow_negative_numbers = true)]
     pub(crate) module_depth: Option<i64>,
+    /// No colours
     #[arg(long)]
     pub(crate) no_color: bool,
     #[command(flatten)]

@@ -17,6 +17,7 @@ use crate::world::Disk;
 pub(crate) struct ModulesArgs {
     #[command(flatten)]
     pub(crate) variables: VariableArgs,
+    /// No colours
     #[arg(long)]
     pub(crate) no_color: bool,
     /// Print as JSON

@@ -29,6 +29,7 @@ pub(crate) struct OutputArgs {
     /// Where the state is kept, instead of the selected workspace's place
     #[arg(long, value_name = "FILE")]
     pub(crate) state: Option<PathBuf>,
+    /// No colours
     #[arg(long)]
     pub(crate) no_color: bool,
     /// One output's name

@@ -25,6 +25,7 @@ use crate::world::Disk;
 pub(crate) struct ProvidersArgs {
     #[command(flatten)]
     pub(crate) variables: VariableArgs,
+    /// No colours
     #[arg(long)]
     pub(crate) no_color: bool,
     /// Where the test files lie
@@ -41,6 +42,7 @@ pub(crate) enum ProvidersCommand {
         /// Print as JSON: the only form there is
         #[arg(long, required = true)]
         json: bool,
+        /// No colours
         #[arg(long)]
         no_color: bool,
         #[command(flatten)]

@@ -20,6 +20,7 @@ pub(crate) struct TaintArgs {
     /// Succeed when there is no such instance
     #[arg(long)]
     pub(crate) allow_missing: bool,
+    /// No colours
     #[arg(long)]
     pub(crate) no_color: bool,
     /// Accepted for scripts: it concerns remote backends

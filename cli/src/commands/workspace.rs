@@ -33,12 +33,14 @@ pub(crate) enum WorkspaceCommand {
 
 #[derive(Args, Debug)]
 pub(crate) struct ListArgs {
+    /// No colours
     #[arg(long)]
     no_color: bool,
 }
 
 #[derive(Args, Debug)]
 pub(crate) struct ShowArgs {
+    /// No colours
     #[arg(long)]
     no_color: bool,
 }
@@ -54,8 +56,10 @@ pub(crate) struct NewArgs {
     /// Copy the state in this file into the new workspace
     #[arg(long, value_name = "FILE")]
     state: Option<PathBuf>,
+    /// No colours
     #[arg(long)]
     no_color: bool,
+    /// The workspace
     name: String,
 }
 
@@ -64,8 +68,10 @@ pub(crate) struct SelectArgs {
     /// Create the workspace if it is not there
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true", action = ArgAction::Set)]
     or_create: bool,
+    /// No colours
     #[arg(long)]
     no_color: bool,
+    /// The workspace
     name: String,
 }
 
@@ -80,8 +86,10 @@ pub(crate) struct DeleteArgs {
     /// How long to wait for the lock, such as 30s or 5m
     #[arg(long, value_name = "DURATION", default_value = "0s")]
     lock_timeout: String,
+    /// No colours
     #[arg(long)]
     no_color: bool,
+    /// The workspace
     name: String,
 }
 

@@ -120,20 +120,18 @@ impl Planner<'_, '_> {
             }
         }
         for (index, import) in (0..).zip(&self.evaluator.config(ROOT).imports) {
-            let refusal = if import.identity.is_some() {
-                Some((
-                    "Import by identity not supported",
-                    "stead does not support the argument \"identity\" of import blocks yet; give the object's \"id\".",
-                ))
-            } else {
-                None
-            };
-            if let Some((summary, detail)) = refusal {
-                self.diagnostics
-                    .push(Diagnostic::error(summary, detail).at(import.range.clone()));
+            let resource = import_resource(import);
+            if let (Some(identity), Some(resource)) = (&import.identity, &resource) {
+                let type_name = &resource.resource.type_name;
+                self.diagnostics.push(
+                    Diagnostic::error(
+                        "Unable to determine identity schema for import identity",
+                        format!("No provider that is built into stead gives objects of the type \"{type_name}\" an identity, which is required to import {resource} by one. Give the object's \"id\" in place of \"identity\"; the page of the type says what it is."),
+                    )
+                    .at(identity.range()),
+                );
                 continue;
             }
-            let resource = import_resource(import);
             let declared = self.is_declared_import(import);
             let keyed = has_key(import);
             match resource {

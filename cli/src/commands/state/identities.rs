@@ -19,6 +19,7 @@ pub(crate) struct IdentitiesArgs {
     /// Print as JSON: required
     #[arg(long)]
     json: bool,
+    /// No colours
     #[arg(long)]
     no_color: bool,
     /// Only these: a resource, an instance or a module

@@ -14,6 +14,7 @@ pub(crate) struct ListArgs {
     /// Only objects whose attribute "id" is this
     #[arg(long, value_name = "ID")]
     id: Option<String>,
+    /// No colours
     #[arg(long)]
     no_color: bool,
     /// Only these: a resource, an instance or a module

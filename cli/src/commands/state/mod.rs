@@ -83,6 +83,7 @@ struct ChangeArgs {
     backup: Option<PathBuf>,
     #[command(flatten)]
     lock: HoldArgs,
+    /// No colours
     #[arg(long)]
     no_color: bool,
     /// Accepted for scripts: it concerns remote backends

@@ -26,7 +26,9 @@ pub(crate) struct MvArgs {
     /// Only say what would be moved
     #[arg(long)]
     dry_run: bool,
+    /// What moves: a resource, an instance or a module
     source: String,
+    /// Its new address
     destination: String,
 }
 

@@ -9,6 +9,7 @@ use crate::settled;
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct PullArgs {
+    /// No colours
     #[arg(long)]
     no_color: bool,
 }

@@ -19,6 +19,7 @@ pub(crate) struct PushArgs {
     force: bool,
     #[command(flatten)]
     lock: HoldArgs,
+    /// No colours
     #[arg(long)]
     no_color: bool,
     /// Accepted for scripts: it concerns remote backends
