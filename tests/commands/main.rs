@@ -1,6 +1,7 @@
 //! Whole commands through the binary: what a user types, and what a user sees.
 
 mod apply;
+mod beyond;
 mod console;
 mod diagnostics;
 mod differential;

@@ -226,7 +226,12 @@ pub(crate) fn destruction(state: &State, format: Format) -> String {
     }
     for (address, object, _) in state.current_objects() {
         let this = address.to_string();
-        let shown = (address.config().to_string(), "box");
+        // Graphviz files name their nodes and label them apart; there the labels are Terraform's.
+        let label = match format {
+            Format::Dot => address.config().to_string(),
+            Format::Mermaid => this.clone(),
+        };
+        let shown = (label, "box");
         drawing.nodes.insert(name(&this), Some(shown));
         let needed = object.dependencies.iter();
         for other in needed.flat_map(|d| instances.get(d).into_iter().flatten()) {

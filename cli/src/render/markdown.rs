@@ -47,11 +47,19 @@ pub(crate) fn render(
                 "| {} | {} | {} |",
                 word(change),
                 cell(&display(change)),
-                why(change)
+                why(change, view)
             );
         }
         for change in &shown {
-            let title = format!("{} {}", word(change), html(&display(change)));
+            // Within HTML nothing is read as markdown.
+            let word = match word(change)
+                .strip_prefix("**")
+                .and_then(|w| w.strip_suffix("**"))
+            {
+                Some(word) => format!("<b>{word}</b>"),
+                None => word(change).to_owned(),
+            };
+            let title = format!("{word} {}", html(&display(change)));
             fold(&mut out, &title, &change_text(change, registry, view));
         }
     }
@@ -61,14 +69,15 @@ pub(crate) fn render(
     if !warnings.is_empty() {
         out.push_str("\n### Warnings\n\n");
         for warning in warnings.iter() {
-            let place = warning.subject.as_ref();
-            let place = place.map(|r| format!(" ({}:{})", r.file, r.start.line));
-            let _ = writeln!(
-                out,
-                "- {}{}",
-                code(&warning.summary),
-                place.map(|p| code(&p)).unwrap_or_default()
-            );
+            let _ = write!(out, "- {}", code(&warning.summary));
+            if let Some(range) = &warning.subject {
+                let place = format!("{}:{}", range.file, range.start.line);
+                let _ = write!(out, " ({})", code(&place));
+            }
+            if !warning.detail.is_empty() {
+                let _ = write!(out, ": {}", code(&warning.detail));
+            }
+            out.push('\n');
         }
     }
     out
@@ -88,8 +97,8 @@ fn word(change: &ResourceChange) -> &'static str {
     }
 }
 
-/// What forces a replacement, or why an object goes.
-fn why(change: &ResourceChange) -> String {
+/// What forces a replacement, why an object goes, and, where that is asked for, the expressions behind the changes.
+fn why(change: &ResourceChange, view: View) -> String {
     let mut parts: Vec<String> = change
         .replace_paths
         .iter()
@@ -100,6 +109,16 @@ fn why(change: &ResourceChange) -> String {
         parts.push(format!("moved from {}", cell(&old.to_string())));
     }
     parts.extend(change.notes.iter().map(|note| cell(note)));
+    let asked = change.because.iter().filter(|_| view.because);
+    parts.extend(asked.map(|because| {
+        let place = format!("{}:{}", because.range.file, because.range.start.line);
+        format!(
+            "{} because of {} ({})",
+            cell(&because.attribute.to_string()),
+            cell(&because.expression),
+            cell(&place)
+        )
+    }));
     parts.join(", ")
 }
 

@@ -96,8 +96,11 @@ pub(crate) fn render(plan: &Plan, registry: &Registry, view: View) -> String {
         } else {
             "\nstead will perform the following actions:\n"
         });
-        for change in &shown {
-            out.push('\n');
+        for (i, change) in shown.iter().enumerate() {
+            // A line each, without air between, is what is concise.
+            if i == 0 || !view.concise {
+                out.push('\n');
+            }
             out.push_str(&change_text(change, registry, view));
         }
         summary(&mut out, plan, &shown, view);
@@ -296,20 +299,19 @@ fn resource(
     registry: &Registry,
     view: View,
 ) {
-    header::comment(out, change, cause, view);
-    let body = if view.concise {
-        None
-    } else {
-        compare(change, relevant, registry)
-    };
+    let mut comment = String::new();
+    header::comment(&mut comment, change, cause, view);
+    if view.concise {
+        out.push_str(&concise(change, &comment, view));
+        return;
+    }
+    out.push_str(&comment);
+    let body = compare(change, relevant, registry);
     let resource = &change.address.resource;
     let keyword = match resource.mode {
         ResourceMode::Managed => "resource",
         _ => "data",
     };
-    if view.concise {
-        return;
-    }
     let drawing = Drawing {
         // What is only imported is shown whole, so that one sees what is taken over.
         show_all: change.importing.is_some(),
@@ -323,6 +325,20 @@ fn resource(
         resource.name,
         body.map_or_else(|| "{}".to_owned(), |node| drawing.node(&node, 0))
     );
+}
+
+/// A comment with the action's sign in place of its own, and the reasons below it.
+fn concise(change: &ResourceChange, comment: &str, view: View) -> String {
+    let mut lines = comment.lines();
+    let first = lines.next().unwrap_or_default();
+    // What makes it bold may stand before the sign.
+    let (bold, text) = first.split_once("# ").unwrap_or(("", first));
+    let sign = header::sign(change.action, view.style);
+    let mut out = format!("{sign} {}{text}\n", bold.replace(' ', ""));
+    for reason in lines {
+        let _ = writeln!(out, "    {reason}");
+    }
+    out
 }
 
 /// A change as it stands in a plan.
