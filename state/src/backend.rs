@@ -93,12 +93,21 @@ pub enum BackendError {
     #[error("this backend has one workspace only")]
     OneWorkspace,
     /// What was asked (method and place), what the service said, and what to do where that is known.
-    #[error("{asked}: {said}{}", hint.as_ref().map(|h| format!(" {h}")).unwrap_or_default())]
+    #[error("{}", told(asked, said, hint.as_deref()))]
     Failed {
         asked: String,
         said: String,
         hint: Option<String>,
     },
+}
+
+/// In sentences, without the last full stop: whoever shows it ends it.
+fn told(asked: &str, said: &str, hint: Option<&str>) -> String {
+    let said = said.trim().trim_end_matches('.');
+    match hint {
+        Some(hint) => format!("{asked}: {said}. {}", hint.trim_end_matches('.')),
+        None => format!("{asked}: {said}"),
+    }
 }
 
 impl BackendError {
@@ -120,5 +129,20 @@ impl BackendError {
             },
             other => other,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_reads_as_sentences() {
+        let error = BackendError::failed("read x (GET /x)", "403 Denied.");
+        assert_eq!(error.to_string(), "read x (GET /x): 403 Denied");
+        assert_eq!(
+            error.hint("Check the key.").to_string(),
+            "read x (GET /x): 403 Denied. Check the key"
+        );
     }
 }

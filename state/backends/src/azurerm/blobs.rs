@@ -331,9 +331,13 @@ fn refusal(asked: impl Into<String>, error: &azure_core::Error) -> Refusal {
         status, error_code, ..
     } = error.kind()
     else {
+        let failed = BackendError::failed(asked, causes(error));
         return Refusal {
             code: String::new(),
-            error: BackendError::failed(asked, causes(error)),
+            error: match found_beneath::<reqwest::Error>(error) {
+                true => failed.hint("Check the name of the storage account, and the network."),
+                false => failed,
+            },
         };
     };
     let (status, code) = (u16::from(*status), error_code.clone().unwrap_or_default());
@@ -367,19 +371,46 @@ fn refusal(asked: impl Into<String>, error: &azure_core::Error) -> Refusal {
     }
 }
 
-/// An error and its causes. The HTTP client's own words quote the address, and there the signature.
+fn found_beneath<E: std::error::Error + 'static>(error: &azure_core::Error) -> bool {
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        if error.is::<E>() {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
+
+/// What is beneath the layers of the client, which only say that there was an error. The HTTP client's own words quote the address, and
+/// there the signature.
 fn causes(error: &azure_core::Error) -> String {
-    let mut text = String::new();
+    let mut text = error.to_string();
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(error) = cause {
-        let next = match error.downcast_ref::<reqwest::Error>() {
-            Some(error) if error.is_timeout() => "no answer in time".to_owned(),
-            Some(_) => String::new(),
-            None => error.to_string(),
-        };
-        if !next.is_empty() && !text.contains(&next) {
-            let colon = if text.is_empty() { "" } else { ": " };
-            text = format!("{text}{colon}{next}");
+        let layer = error.is::<azure_core::Error>() || error.is::<reqwest::Error>();
+        match error.downcast_ref::<reqwest::Error>() {
+            Some(error) if error.is_timeout() => return "no answer in time".to_owned(),
+            _ if !layer => return chain(error),
+            _ => {}
+        }
+        // A layer with nothing beneath it says what there is to say.
+        if !error.is::<reqwest::Error>() {
+            text = error.to_string();
+        }
+        cause = error.source();
+    }
+    text
+}
+
+/// An error and its causes, in one line.
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let next = error.to_string();
+        if !text.contains(&next) {
+            text = format!("{text}: {next}");
         }
         cause = error.source();
     }

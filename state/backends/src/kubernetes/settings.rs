@@ -167,7 +167,7 @@ fn cluster(settings: Settings, dialer: &Dialer) -> Result<ClusterSettings, Diagn
     if wants_pod {
         config_paths.clear();
     }
-    let base = if wants_pod || (config_paths.is_empty() && settings.host.is_none()) {
+    let base = if wants_pod || (config_paths.is_empty() && given(settings.host.clone()).is_none()) {
         let found = ClusterSettings::in_cluster(environment)?;
         if found.is_none() && wants_pod {
             let error = Error::new(
@@ -177,7 +177,13 @@ fn cluster(settings: Settings, dialer: &Dialer) -> Result<ClusterSettings, Diagn
             );
             return Err(error.attribute("in_cluster_config").into());
         }
-        found.unwrap_or_default()
+        found.ok_or_else(|| {
+            let said = "no cluster is named";
+            Error::new("open the backend \"kubernetes\"", said).remedy(
+                "Set `config_path` or KUBE_CONFIG_PATH to a kubeconfig (KUBECONFIG and ~/.kube/config are not read by themselves), or \
+                 `host` or KUBE_HOST, or run in a pod.",
+            )
+        })?
     } else {
         ClusterSettings::default()
     };
@@ -228,7 +234,7 @@ mod tests {
         .unwrap();
         assert_eq!(found.namespace, "infra");
         assert_eq!(
-            read(json!({ "secret_suffix": "a-b" }), &[])
+            read(json!({ "secret_suffix": "a-b", "host": "https://x" }), &[])
                 .unwrap()
                 .namespace,
             "default"
@@ -251,6 +257,7 @@ mod tests {
                 vec![],
                 "KUBERNETES_SERVICE_HOST",
             ),
+            (json!({}), vec![], "KUBE_CONFIG_PATH"),
             (
                 json!({ "load_config_file": false }),
                 vec![("KUBE_CONFIG_PATHS", "/a:/b")],

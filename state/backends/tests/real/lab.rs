@@ -225,15 +225,18 @@ async fn azure_blobs_by_signing_in() {
 #[tokio::test(flavor = "multi_thread")]
 async fn azure_s_refusals_are_told_without_secrets() {
     let cloud = Cloud::new().await;
-    let wrong = json!({ "resource_group_name": "rg", "client_secret": "passw0rd-of-nobody" });
-    let store = cloud.backend(&cloud.arguments("x", wrong)).store("default");
-    let error = store
-        .expect("a store")
-        .read()
-        .await
-        .expect_err("a wrong secret");
-    assert!(!error.to_string().contains("passw0rd"), "{error}");
-    assert!(error.to_string().contains("AADSTS7000215"), "{error}");
+    for wrong in [
+        json!({ "resource_group_name": "rg", "client_secret": "passw0rd-of-nobody" }),
+        json!({ "use_azuread_auth": true, "client_secret": "passw0rd-of-nobody" }),
+    ] {
+        let store = cloud.backend(&cloud.arguments("x", wrong)).store("default");
+        let read = store.expect("a store").read().await;
+        let error = read.expect_err("a wrong secret").to_string();
+        assert!(
+            !error.contains("passw0rd") && error.contains("AADSTS7000215"),
+            "{error}"
+        );
+    }
     let elsewhere = cloud.arguments("x", json!({ "resource_group_name": "other" }));
     let store = cloud.backend(&elsewhere).store("default").expect("a store");
     let error = store.read().await.expect_err("another group").to_string();
