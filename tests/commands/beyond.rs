@@ -87,10 +87,17 @@ fn settled(text: &str) -> String {
         .into_owned()
 }
 
+/// What stead prints, without its word on secrets in plain states.
+fn ok(env: &TestEnv, arguments: &[&str]) -> String {
+    let output = env.stead_with(arguments, &[("STEAD_PLAIN_STATE", "1")]);
+    assert_eq!(output.code, 0, "{arguments:?}\n{}", output.stderr);
+    output.stdout
+}
+
 /// The stack, applied; `size` is 1.
 fn applied() -> TestEnv {
     let env = TestEnv::new(&[("main.tf", ROOT), ("m/main.tf", MODULE)]);
-    env.ok(&["apply", "-auto-approve"]);
+    ok(&env, &["apply", "-auto-approve"]);
     env
 }
 
@@ -110,16 +117,22 @@ fn compare(name: &str, text: &str) {
 #[test]
 fn concise_plans_have_a_line_for_each_object() {
     let env = applied();
-    compare("concise.txt", &env.ok(&["plan", "-concise", "-var=size=2"]));
+    compare(
+        "concise.txt",
+        &ok(&env, &["plan", "-concise", "-var=size=2"]),
+    );
 }
 
 #[test]
 fn because_names_the_expression_behind_each_change() {
     let env = applied();
-    compare("because.txt", &env.ok(&["plan", "-because", "-var=size=2"]));
+    compare(
+        "because.txt",
+        &ok(&env, &["plan", "-because", "-var=size=2"]),
+    );
     compare(
         "because_concise.txt",
-        &env.ok(&["plan", "-because", "-concise", "-var=size=2"]),
+        &ok(&env, &["plan", "-because", "-concise", "-var=size=2"]),
     );
 }
 
@@ -128,24 +141,27 @@ fn markdown_is_for_a_pull_request() {
     let env = applied();
     compare(
         "changes.md",
-        &env.ok(&["plan", "-format=markdown", "-var=size=2"]),
+        &ok(&env, &["plan", "-format=markdown", "-var=size=2"]),
     );
     compare(
         "because.md",
-        &env.ok(&["plan", "-format=markdown", "-because", "-var=size=2"]),
+        &ok(
+            &env,
+            &["plan", "-format=markdown", "-because", "-var=size=2"],
+        ),
     );
-    compare("nothing.md", &env.ok(&["plan", "-format=markdown"]));
+    compare("nothing.md", &ok(&env, &["plan", "-format=markdown"]));
 }
 
 #[test]
 fn the_stream_goes_into_a_file_beside_the_text() {
     let env = applied();
-    let text = env.ok(&["plan", "-json-into=stream.json", "-var=size=2"]);
+    let text = ok(&env, &["plan", "-json-into=stream.json", "-var=size=2"]);
     assert!(
         text.contains("terraform_data.disk must be replaced"),
         "{text}"
     );
-    let alone = env.ok(&["plan", "-json", "-var=size=2"]);
+    let alone = ok(&env, &["plan", "-json", "-var=size=2"]);
     let stream = settled(&env.read("stream.json"));
     assert_eq!(stream, settled(&alone));
     for line in stream.lines() {
@@ -158,19 +174,19 @@ fn the_stream_goes_into_a_file_beside_the_text() {
 #[test]
 fn graphs_are_drawn_by_mermaid_too() {
     let env = applied();
-    compare("graph.mmd", &env.ok(&["graph", "-format=mermaid"]));
+    compare("graph.mmd", &ok(&env, &["graph", "-format=mermaid"]));
     compare(
         "graph_plan.mmd",
-        &env.ok(&["graph", "-type=plan", "-format=mermaid"]),
+        &ok(&env, &["graph", "-type=plan", "-format=mermaid"]),
     );
     compare(
         "graph_destroy.mmd",
-        &env.ok(&["graph", "-type=plan-destroy", "-format=mermaid"]),
+        &ok(&env, &["graph", "-type=plan-destroy", "-format=mermaid"]),
     );
-    env.ok(&["plan", "-out=saved", "-var=size=2"]);
+    ok(&env, &["plan", "-out=saved", "-var=size=2"]);
     compare(
         "graph_apply.mmd",
-        &env.ok(&["graph", "-plan=saved", "-format=mermaid"]),
+        &ok(&env, &["graph", "-plan=saved", "-format=mermaid"]),
     );
-    compare("graph_apply.dot", &env.ok(&["graph", "-plan=saved"]));
+    compare("graph_apply.dot", &ok(&env, &["graph", "-plan=saved"]));
 }
