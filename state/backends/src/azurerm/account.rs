@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use azure_core::credentials::TokenCredential;
 use azure_core::http::Url;
 use serde_json::Value as Json;
 use stead_sdk::azure::{Cloud, client_options};
@@ -13,7 +12,7 @@ use stead_state::BackendError;
 use tokio::sync::OnceCell;
 
 use super::blobs::Blobs;
-use super::login::login;
+use super::login::{Login, login, subscription_of_cli};
 use super::settings::{Access, Plan};
 use super::shared_key::SharedKey;
 use crate::sending::{Patience, failed, send};
@@ -68,12 +67,12 @@ impl Account {
         .map_err(failed)?;
         let mut options = client_options(&self.dialer, &cloud.login).map_err(failed)?;
         let signs_in = plan.access == Access::Login || plan.asks_resource_manager();
-        let credential = match signs_in {
+        let login = match signs_in {
             true => Some(login(&plan.settings, options.clone(), &self.dialer).map_err(failed)?),
             false => None,
         };
-        let found = match (&credential, plan.asks_resource_manager()) {
-            (Some(credential), true) => Some(self.look_up(&cloud, credential).await?),
+        let found = match (&login, plan.asks_resource_manager()) {
+            (Some(login), true) => Some(self.look_up(&cloud, login).await?),
             _ => None,
         };
         let address = match &found {
@@ -95,18 +94,34 @@ impl Account {
             let policy = SharedKey::new(&plan.account, &key).map_err(failed)?;
             options.per_try_policies.push(Arc::new(policy));
         }
-        let credential = credential.filter(|_| plan.access == Access::Login);
+        let login = login.filter(|_| plan.access == Access::Login);
+        let credential = login.map(|login| login.credential);
         Blobs::new(container, credential, options)
+    }
+
+    /// The subscription that the account is looked up in.
+    async fn subscription(&self, login: &Login) -> Result<String, Error> {
+        match self.plan.settings.subscription_id.as_str() {
+            "" if login.by_cli => subscription_of_cli(self.dialer.environment()).await,
+            "" => Err(Error::new(
+                format!("look up the storage account {:?}", self.plan.account),
+                "`subscription_id` is not set",
+            )
+            .remedy("Set it, or ARM_SUBSCRIPTION_ID: the account is looked up in it.")),
+            given => Ok(given.to_owned()),
+        }
     }
 
     /// The account's address for blobs and, where that is the way of access, one of its keys.
     async fn look_up(
         &self,
         cloud: &Cloud,
-        credential: &Arc<dyn TokenCredential>,
+        login: &Login,
     ) -> Result<(String, Option<Sensitive<String>>), BackendError> {
         let plan = &self.plan;
-        let token = credential
+        let subscription = self.subscription(login).await.map_err(failed)?;
+        let token = login
+            .credential
             .get_token(&[&cloud.arm_scope], None)
             .await
             .map_err(|e| {
@@ -121,7 +136,7 @@ impl Account {
         if let Ok(mut path) = url.path_segments_mut() {
             path.pop_if_empty().extend([
                 "subscriptions",
-                &plan.settings.subscription_id,
+                &subscription,
                 "resourceGroups",
                 &plan.settings.resource_group_name,
                 "providers",

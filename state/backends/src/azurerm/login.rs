@@ -1,13 +1,23 @@
 //! Who signs in, where it must be done: the settings with their files and the pod's variables, in the reference's order.
 
+use std::process::Stdio;
 use std::sync::Arc;
+use std::time::Duration;
 
 use azure_core::credentials::TokenCredential;
 use azure_core::http::ClientOptions;
 use stead_sdk::azure::{AssertionSource, Wanted, credential};
-use stead_sdk::{Dialer, Error};
+use stead_sdk::{Dialer, Environment, Error};
 
 use super::settings::Settings;
+
+const CLI_LIMIT: Duration = Duration::from_secs(30);
+
+/// A login, and whether it is the Azure CLI's, which knows a subscription besides.
+pub(super) struct Login {
+    pub(super) credential: Arc<dyn TokenCredential>,
+    pub(super) by_cli: bool,
+}
 
 /// # Errors
 /// When no way to sign in is configured, or two settings contradict each other.
@@ -15,7 +25,7 @@ pub(super) fn login(
     settings: &Settings,
     options: ClientOptions,
     dialer: &Dialer,
-) -> Result<Arc<dyn TokenCredential>, Error> {
+) -> Result<Login, Error> {
     let environment = dialer.environment();
     for variable in [
         "ARM_CLIENT_CERTIFICATE",
@@ -61,7 +71,47 @@ pub(super) fn login(
         use_msi: settings.use_msi,
         use_cli: settings.use_cli,
     };
-    credential(wanted, options, dialer)
+    let by_cli = wanted.client_secret.expose_secret().is_empty()
+        && wanted.assertion.is_none()
+        && !wanted.use_msi;
+    Ok(Login {
+        credential: credential(wanted, options, dialer)?,
+        by_cli,
+    })
+}
+
+/// The subscription that the Azure CLI works in.
+///
+/// # Errors
+/// When it cannot say.
+pub(super) async fn subscription_of_cli(environment: &Environment) -> Result<String, Error> {
+    let asked = "ask the Azure CLI for its subscription (`az account show`)";
+    let mut command = tokio::process::Command::new("az");
+    command
+        .args(["account", "show", "--query", "id", "--output", "tsv"])
+        .stdin(Stdio::null())
+        .kill_on_drop(true);
+    if let Some(path) = environment.get("PATH") {
+        command.env("PATH", path);
+    }
+    let failed = |said: String| {
+        Error::new(asked, said)
+            .remedy("Set `subscription_id` or ARM_SUBSCRIPTION_ID, or choose one with `az account set`.")
+            .attribute("subscription_id")
+    };
+    let output = match tokio::time::timeout(CLI_LIMIT, command.output()).await {
+        Ok(output) => output.map_err(|e| failed(e.to_string()))?,
+        Err(_) => return Err(failed("it did not end in time".to_owned())),
+    };
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
+    match (output.status.success(), text(&output.stdout)) {
+        (true, id) if !id.is_empty() => Ok(id),
+        _ => Err(failed(format!(
+            "{}: {}",
+            output.status,
+            text(&output.stderr)
+        ))),
+    }
 }
 
 /// The setting, the content of the file that stands in for it and the pod's variable: those that are given must agree.
@@ -123,6 +173,19 @@ fn assertion(settings: &Settings, pod: Option<&str>) -> Result<Option<AssertionS
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn the_cli_is_asked_for_its_subscription() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |folder: &str| [("PATH", folder.to_owned())].into_iter().collect();
+        let here = folder.path().to_str().unwrap();
+        let error = subscription_of_cli(&path(here)).await.unwrap_err();
+        assert!(error.to_string().contains("ARM_SUBSCRIPTION_ID"), "{error}");
+        // It answers with what it was asked.
+        std::os::unix::fs::symlink("/bin/echo", folder.path().join("az")).unwrap();
+        let answer = subscription_of_cli(&path(here)).await.unwrap();
+        assert_eq!(answer, "account show --query id --output tsv");
+    }
 
     #[test]
     fn what_is_given_twice_must_agree() {

@@ -1,7 +1,7 @@
 //! The backend's block: the reference's arguments, and what they come to.
 
 use stead_sdk::value::{Diagnostic, Diagnostics, Path, Sensitive, Value};
-use stead_sdk::{Dialer, Error, ProviderConfig, settings};
+use stead_sdk::{Dialer, ProviderConfig, settings};
 
 #[derive(Clone, Debug, ProviderConfig)]
 #[provider(legacy)]
@@ -116,7 +116,6 @@ impl Plan {
 pub(super) fn plan(config: &Value, dialer: &Dialer) -> Result<Plan, Diagnostics> {
     let settings: Settings = settings("the backend \"azurerm\"", config, dialer.environment())?;
     let access = access(&settings);
-    let asks = settings.lookup_blob_endpoint || access == Access::KeyLookedUp;
     if settings.resource_group_name.is_empty() && access == Access::KeyLookedUp {
         let detail = "One of `access_key`, `sas_token`, `use_azuread_auth` and `resource_group_name` must be specified \
                       (ARM_ACCESS_KEY, ARM_SAS_TOKEN, ARM_USE_AZUREAD).";
@@ -129,14 +128,6 @@ pub(super) fn plan(config: &Value, dialer: &Dialer) -> Result<Plan, Diagnostics>
             detail,
             Some("resource_group_name"),
         ));
-    }
-    if asks && settings.subscription_id.is_empty() {
-        let error = Error::missing_setting("subscription_id", &["ARM_SUBSCRIPTION_ID"]);
-        return Err(error
-            .remedy(
-                "Set `subscription_id` or ARM_SUBSCRIPTION_ID: the account is looked up in it (`az account show --query id`).",
-            )
-            .into());
     }
     // A URL would take these for steps up and down.
     if settings.key.split('/').any(|s| matches!(s, "." | "..")) {
@@ -232,10 +223,6 @@ mod tests {
         };
         for (arguments, says) in [
             (json!({}), "resource_group_name"),
-            (
-                json!({ "resource_group_name": "rg" }),
-                "ARM_SUBSCRIPTION_ID",
-            ),
             (
                 with("lookup_blob_endpoint", json!(true)),
                 "resource_group_name",

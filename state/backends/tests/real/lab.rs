@@ -237,6 +237,16 @@ async fn azure_s_refusals_are_told_without_secrets() {
             "{error}"
         );
     }
+    let nowhere = json!({ "resource_group_name": "rg", "subscription_id": "" });
+    let store = cloud
+        .backend(&cloud.arguments("x", nowhere))
+        .store("default");
+    let error = store
+        .expect("a store")
+        .read()
+        .await
+        .expect_err("no subscription");
+    assert!(error.to_string().contains("ARM_SUBSCRIPTION_ID"), "{error}");
     let elsewhere = cloud.arguments("x", json!({ "resource_group_name": "other" }));
     let store = cloud.backend(&elsewhere).store("default").expect("a store");
     let error = store.read().await.expect_err("another group").to_string();
