@@ -126,7 +126,7 @@ impl Login {
         })
     }
 
-    /// Profile files, tokens of a workload, a container's and an instance's credentials.
+    /// Profile files, tokens of a workload, a container's and an instance's credentials. The library reads the process's variables itself.
     fn provider(&self) -> SharedCredentialsProvider {
         let settings = &self.settings;
         let config = self.provider_config();

@@ -545,3 +545,112 @@ async fn only_the_accounts_that_are_allowed() {
     }
     server.asked();
 }
+
+#[tokio::test]
+async fn an_instance_has_credentials_of_its_own() {
+    let server = Server::start().await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let empty = folder.path().join("empty");
+    std::fs::write(&empty, "").expect("a file");
+    let mut arguments = json!({
+        "access_key": null, "secret_key": null, "shared_config_files": [empty], "shared_credentials_files": [empty],
+        "ec2_metadata_service_endpoint": format!("http://{}", server.address),
+    });
+    let store = server
+        .backend(&arguments)
+        .store("default")
+        .expect("a store");
+    let mut token = ok("a-token");
+    token
+        .headers
+        .push(("x-aws-ec2-metadata-token-ttl-seconds", "21600"));
+    let credentials = json!({
+        "Code": "Success", "LastUpdated": "2026-01-01T00:00:00Z", "Type": "AWS-HMAC", "AccessKeyId": "ASIAINSTANCE", "SecretAccessKey": "s",
+        "Token": "t", "Expiration": "2099-01-01T00:00:00Z",
+    });
+    server.will([token, ok("role"), ok(&credentials.to_string()), ok("{}")]);
+    store.read().await.expect("a read");
+    let asked = server.asked();
+    assert_eq!(asked[0].what, "PUT /latest/api/token");
+    assert_eq!(
+        header(&asked[2], "x-aws-ec2-metadata-token"),
+        Some("a-token")
+    );
+    assert!(
+        header(&asked[3], "authorization")
+            .expect("a signature")
+            .contains("Credential=ASIAINSTANCE/")
+    );
+
+    arguments["skip_metadata_api_check"] = json!(true);
+    let store = server
+        .backend(&arguments)
+        .store("default")
+        .expect("a store");
+    let error = store
+        .read()
+        .await
+        .expect_err("nothing left to ask")
+        .to_string();
+    assert!(
+        error.contains("No valid credential sources found") && error.contains("AWS_ACCESS_KEY_ID"),
+        "{error}"
+    );
+    assert_eq!(server.asked().len(), 0);
+}
+
+/// Keeps what is logged.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().expect("the log").extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// With the log of everything: also what AWS's libraries say.
+#[tokio::test]
+async fn no_log_holds_a_secret() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_writer(move || writer.clone())
+        .finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let server = Server::start().await;
+    let key = STANDARD.encode([7; 32]);
+    let arguments = json!({
+        "secret_key": "hidden-secret", "encrypt": true, "sse_customer_key": key,
+        "assume_role_with_web_identity": { "role_arn": "arn:aws:iam::123456789012:role/ci", "web_identity_token": "hidden-token" },
+        "assume_role": { "role_arn": "arn:aws:iam::123456789012:role/state" },
+    });
+    let store = server
+        .backend(&arguments)
+        .store("default")
+        .expect("a store");
+    server.will([
+        assumed("AssumeRoleWithWebIdentity", "ASIACI"),
+        assumed("AssumeRole", "ASIAROLE"),
+        ok(""),
+    ]);
+    store
+        .write(&state(1, "hidden-output"))
+        .await
+        .expect("a write");
+    server.asked();
+    let log = String::from_utf8(log.0.lock().expect("the log").clone()).expect("text");
+    assert!(
+        log.contains("PUT http://") && log.contains("found credentials for AWS"),
+        "{log}"
+    );
+    for secret in ["hidden", key.as_str(), "token-of-", "AWS4-HMAC-SHA256"] {
+        assert!(!log.contains(secret), "{secret} in {log}");
+    }
+}
