@@ -75,6 +75,16 @@ impl Stack {
         self.command(&all).output().expect("stead runs")
     }
 
+    /// Runs stead on the stack, in its lab, under another program.
+    pub(crate) fn under(&self, program: &[&str], arguments: &[&str]) -> Output {
+        let chdir = format!("-chdir={}", self.name);
+        let mut all = vec!["lab", "exec", "--"];
+        all.extend(program);
+        all.extend([env!("CARGO_BIN_EXE_stead"), &chdir]);
+        all.extend(arguments);
+        self.command(&all).output().expect("stead runs")
+    }
+
     /// Starts the README's command. What it says goes to [`Stack::said`]: nobody reads it meanwhile.
     pub(crate) fn start_unread(&self) -> Child {
         let output = std::fs::File::create(self.dir.path().join("said")).expect("a file");

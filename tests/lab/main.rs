@@ -5,4 +5,5 @@ mod env;
 mod interrupted;
 mod killed;
 mod stacks;
+mod sweep;
 mod tests_of_stacks;
