@@ -263,7 +263,7 @@ pub(crate) struct ReportArgs {
         conflicts_with = "json"
     )]
     pub(crate) json_into: Option<PathBuf>,
-    /// One line for each object, without its attributes
+    /// No progress, and one line for each object, without its attributes
     #[arg(help_heading = "Output", long)]
     pub(crate) concise: bool,
     /// Say which expression, at which place, makes each attribute differ

@@ -63,7 +63,8 @@ impl Report {
     pub(crate) fn observer(&self, style: Style) -> Arc<dyn Observer> {
         let mut all: Vec<Arc<dyn Observer>> = Vec::new();
         // Markdown is a document: progress would stand in it.
-        if self.human.is_some() && self.format == PlanFormat::Text {
+        let progress = self.human.as_ref().is_some_and(|args| !args.concise);
+        if progress && self.format == PlanFormat::Text {
             all.push(Progress::new(style));
         }
         if let Some(stream) = &self.stream {
