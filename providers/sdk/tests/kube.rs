@@ -36,6 +36,11 @@ async fn api(stream: Box<dyn Stream>) {
                 "200 OK",
                 format!(r#"{{"kind":"Namespace","token":"{token}"}}"#),
             ),
+            "/api/v1/namespaces/renewed" if token != "Bearer new" => (
+                "401 Unauthorized",
+                r#"{"kind":"Status","message":"Unauthorized","code":401}"#.to_owned(),
+            ),
+            "/api/v1/namespaces/renewed" => ("200 OK", r#"{"kind":"Namespace"}"#.to_owned()),
             "/api/v1/namespaces/forbidden" => (
                 "403 Forbidden",
                 r#"{"kind":"Status","message":"no right","code":403}"#.to_owned(),
@@ -99,6 +104,33 @@ async fn a_cluster_is_reached_through_the_gateway_with_a_client_certificate() {
         .await
         .unwrap_err();
     assert!(error.is_untrusted(), "{error}");
+}
+
+#[tokio::test]
+async fn a_token_that_has_run_out_is_read_anew_once() {
+    let server = listen(None, api).await;
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "old").unwrap();
+    let settings = ClusterSettings {
+        host: Some(format!("http://{server}")),
+        token_file: Some(file.path().display().to_string()),
+        ..ClusterSettings::default()
+    };
+    let cluster = Cluster::new(settings, Dialer::direct());
+    let cx = Context::detached();
+    let found = cluster.get(&namespace("a"), &cx).await.unwrap().unwrap();
+    assert_eq!(found["token"], "Bearer old");
+    // The server says no to the token, whatever it is read from.
+    let error = cluster.get(&namespace("renewed"), &cx).await.unwrap_err();
+    assert_eq!(error.status(), Some(401));
+    std::fs::write(file.path(), "new\n").unwrap();
+    assert!(
+        cluster
+            .get(&namespace("renewed"), &cx)
+            .await
+            .unwrap()
+            .is_some()
+    );
 }
 
 #[tokio::test]
