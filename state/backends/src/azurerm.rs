@@ -11,7 +11,6 @@
 mod account;
 mod blobs;
 mod lease;
-mod login;
 mod settings;
 mod shared_key;
 

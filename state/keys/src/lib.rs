@@ -3,6 +3,7 @@
 //! One module a key provider. Its block is a struct that derives [`ProviderConfig`](stead_sdk::ProviderConfig): schema and decoding come from
 //! there. What a key provider does with its arguments is in `stead_state::encryption`.
 
+mod azure_vault;
 mod external;
 mod fixed;
 mod pbkdf2;
@@ -33,6 +34,12 @@ pub struct Kind {
 
 /// All kinds, by name.
 pub const KINDS: &[Kind] = &[
+    Kind {
+        name: "azure_vault",
+        schema: azure_vault::Settings::block,
+        chains: false,
+        make: azure_vault::make,
+    },
     Kind {
         name: "external",
         schema: external::External::block,

@@ -39,7 +39,8 @@ fn bytes(items: &[i64]) -> Value {
 #[test]
 fn arguments_make_key_providers() {
     let passphrase = ("passphrase", Value::string("a passphrase of some length"));
-    let ProviderKind::Pbkdf2(plain) = make("pbkdf2", &[passphrase.clone()], None).expect("made")
+    let ProviderKind::Pbkdf2(plain) =
+        make("pbkdf2", std::slice::from_ref(&passphrase), None).expect("made")
     else {
         panic!("another kind");
     };

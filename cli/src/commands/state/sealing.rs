@@ -19,6 +19,7 @@ use crate::world::Disk;
 pub(crate) struct SealArgs {
     #[command(flatten)]
     lock: HoldArgs,
+    /// No colours
     #[arg(long)]
     no_color: bool,
 }

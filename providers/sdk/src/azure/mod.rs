@@ -2,8 +2,10 @@
 
 mod cloud;
 mod credentials;
+mod login;
 mod transport;
 
 pub use cloud::Cloud;
 pub use credentials::{AssertionSource, Wanted, credential};
+pub use login::{Login, LoginSettings, login, subscription_of_cli};
 pub use transport::client_options;

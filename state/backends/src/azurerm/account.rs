@@ -5,14 +5,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use azure_core::http::Url;
 use serde_json::Value as Json;
-use stead_sdk::azure::{Cloud, client_options};
+use stead_sdk::azure::{Cloud, Login, client_options, login, subscription_of_cli};
 use stead_sdk::value::Sensitive;
 use stead_sdk::{Dialer, Error, HttpOptions};
 use stead_state::BackendError;
 use tokio::sync::OnceCell;
 
 use super::blobs::Blobs;
-use super::login::{Login, login, subscription_of_cli};
 use super::settings::{Access, Plan};
 use super::shared_key::SharedKey;
 use crate::sending::{Patience, failed, send};
@@ -68,7 +67,9 @@ impl Account {
         let mut options = client_options(&self.dialer, &cloud.login).map_err(failed)?;
         let signs_in = plan.access == Access::Login || plan.asks_resource_manager();
         let login = match signs_in {
-            true => Some(login(&plan.settings, options.clone(), &self.dialer).map_err(failed)?),
+            true => {
+                Some(login(&plan.settings.login(), options.clone(), &self.dialer).map_err(failed)?)
+            }
             false => None,
         };
         let found = match (&login, plan.asks_resource_manager()) {

@@ -1,5 +1,6 @@
 //! The backend's block: the reference's arguments, and what they come to.
 
+use stead_sdk::azure::LoginSettings;
 use stead_sdk::value::{Diagnostic, Diagnostics, Path, Sensitive, Value};
 use stead_sdk::{Dialer, ProviderConfig, settings};
 
@@ -35,11 +36,11 @@ pub(super) struct Settings {
     #[attr(optional, env = "ARM_SAS_TOKEN")]
     sas_token: Sensitive<String>,
     #[attr(optional, env = "ARM_TENANT_ID")]
-    pub(super) tenant_id: String,
+    tenant_id: String,
     #[attr(optional, env = "ARM_CLIENT_ID")]
-    pub(super) client_id: String,
+    client_id: String,
     #[attr(optional, env = "ARM_CLIENT_ID_FILE_PATH")]
-    pub(super) client_id_file_path: String,
+    client_id_file_path: String,
     /// Terraform takes it and does nothing with it.
     #[attr(optional, unsupported, deprecated = "Use `msi_endpoint`.")]
     endpoint: String,
@@ -50,29 +51,29 @@ pub(super) struct Settings {
     #[attr(optional, unsupported)]
     client_certificate_password: String,
     #[attr(optional, env = "ARM_CLIENT_SECRET")]
-    pub(super) client_secret: Sensitive<String>,
+    client_secret: Sensitive<String>,
     #[attr(optional, env = "ARM_CLIENT_SECRET_FILE_PATH")]
-    pub(super) client_secret_file_path: String,
+    client_secret_file_path: String,
     #[attr(optional, env = "ARM_USE_OIDC")]
-    pub(super) use_oidc: bool,
+    use_oidc: bool,
     #[attr(optional, env = ["ARM_ADO_PIPELINE_SERVICE_CONNECTION_ID", "ARM_OIDC_AZURE_SERVICE_CONNECTION_ID"])]
-    pub(super) ado_pipeline_service_connection_id: String,
+    ado_pipeline_service_connection_id: String,
     #[attr(optional, env = ["ARM_OIDC_REQUEST_TOKEN", "ACTIONS_ID_TOKEN_REQUEST_TOKEN", "SYSTEM_ACCESSTOKEN"])]
-    pub(super) oidc_request_token: Sensitive<String>,
+    oidc_request_token: Sensitive<String>,
     #[attr(optional, env = ["ARM_OIDC_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_URL", "SYSTEM_OIDCREQUESTURI"])]
-    pub(super) oidc_request_url: String,
+    oidc_request_url: String,
     #[attr(optional, env = "ARM_OIDC_TOKEN")]
-    pub(super) oidc_token: Sensitive<String>,
+    oidc_token: Sensitive<String>,
     #[attr(optional, env = "ARM_OIDC_TOKEN_FILE_PATH")]
-    pub(super) oidc_token_file_path: String,
+    oidc_token_file_path: String,
     #[attr(optional, env = "ARM_USE_MSI")]
-    pub(super) use_msi: bool,
+    use_msi: bool,
     #[attr(optional, unsupported)]
     msi_endpoint: String,
     #[attr(optional, default = true, env = "ARM_USE_CLI")]
-    pub(super) use_cli: bool,
+    use_cli: bool,
     #[attr(optional, env = "ARM_USE_AKS_WORKLOAD_IDENTITY")]
-    pub(super) use_aks_workload_identity: bool,
+    use_aks_workload_identity: bool,
     /// Sign in to the storage itself, in place of an account key.
     #[attr(optional, env = "ARM_USE_AZUREAD")]
     use_azuread_auth: bool,
@@ -145,6 +146,29 @@ pub(super) fn plan(config: &Value, dialer: &Dialer) -> Result<Plan, Diagnostics>
         metadata_host: settings.metadata_host.clone(),
         settings,
     })
+}
+
+impl Settings {
+    /// What decides who signs in.
+    pub(super) fn login(&self) -> LoginSettings {
+        LoginSettings {
+            tenant_id: self.tenant_id.clone(),
+            subscription_id: self.subscription_id.clone(),
+            client_id: self.client_id.clone(),
+            client_id_file_path: self.client_id_file_path.clone(),
+            client_secret: self.client_secret.clone(),
+            client_secret_file_path: self.client_secret_file_path.clone(),
+            use_oidc: self.use_oidc,
+            oidc_token: self.oidc_token.clone(),
+            oidc_token_file_path: self.oidc_token_file_path.clone(),
+            oidc_request_url: self.oidc_request_url.clone(),
+            oidc_request_token: self.oidc_request_token.clone(),
+            ado_pipeline_service_connection_id: self.ado_pipeline_service_connection_id.clone(),
+            use_aks_workload_identity: self.use_aks_workload_identity,
+            use_msi: self.use_msi,
+            use_cli: self.use_cli,
+        }
+    }
 }
 
 fn access(settings: &Settings) -> Access {

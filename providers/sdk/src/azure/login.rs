@@ -6,23 +6,45 @@ use std::time::Duration;
 
 use azure_core::credentials::TokenCredential;
 use azure_core::http::ClientOptions;
-use stead_sdk::azure::{AssertionSource, Wanted, credential};
-use stead_sdk::{Dialer, Environment, Error};
+use stead_value::Sensitive;
 
-use super::settings::Settings;
+use super::{AssertionSource, Wanted, credential};
+use crate::{Dialer, Environment, Error};
 
 const CLI_LIMIT: Duration = Duration::from_secs(30);
 
-/// A login, and whether it is the Azure CLI's, which knows a subscription besides.
-pub(super) struct Login {
-    pub(super) credential: Arc<dyn TokenCredential>,
-    pub(super) by_cli: bool,
+/// The reference's settings for signing in, their environment variables taken into account. Empty means not set.
+#[derive(Clone, Debug, Default)]
+pub struct LoginSettings {
+    pub tenant_id: String,
+    pub subscription_id: String,
+    pub client_id: String,
+    pub client_id_file_path: String,
+    pub client_secret: Sensitive<String>,
+    pub client_secret_file_path: String,
+    pub use_oidc: bool,
+    pub oidc_token: Sensitive<String>,
+    pub oidc_token_file_path: String,
+    pub oidc_request_url: String,
+    pub oidc_request_token: Sensitive<String>,
+    pub ado_pipeline_service_connection_id: String,
+    pub use_aks_workload_identity: bool,
+    pub use_msi: bool,
+    pub use_cli: bool,
 }
 
+/// A login, and whether it is the Azure CLI's, which knows a subscription besides.
+pub struct Login {
+    pub credential: Arc<dyn TokenCredential>,
+    pub by_cli: bool,
+}
+
+/// Signs in as the settings say.
+///
 /// # Errors
 /// When no way to sign in is configured, or two settings contradict each other.
-pub(super) fn login(
-    settings: &Settings,
+pub fn login(
+    settings: &LoginSettings,
     options: ClientOptions,
     dialer: &Dialer,
 ) -> Result<Login, Error> {
@@ -84,7 +106,7 @@ pub(super) fn login(
 ///
 /// # Errors
 /// When it cannot say.
-pub(super) async fn subscription_of_cli(environment: &Environment) -> Result<String, Error> {
+pub async fn subscription_of_cli(environment: &Environment) -> Result<String, Error> {
     let asked = "ask the Azure CLI for its subscription (`az account show`)";
     let mut command = tokio::process::Command::new("az");
     command
@@ -138,7 +160,10 @@ fn agreed(name: &str, value: &str, path: &str, pod: Option<&str>) -> Result<Stri
 }
 
 /// Where a federated token comes from, when one is wanted.
-fn assertion(settings: &Settings, pod: Option<&str>) -> Result<Option<AssertionSource>, Error> {
+fn assertion(
+    settings: &LoginSettings,
+    pod: Option<&str>,
+) -> Result<Option<AssertionSource>, Error> {
     if !settings.use_oidc && !settings.use_aks_workload_identity {
         return Ok(None);
     }
