@@ -116,6 +116,7 @@ impl Container {
 #[async_trait]
 impl Resource for Container {
     type Client = Client;
+    const IDENTIFIES_FIRST: bool = true;
 
     fn validate(config: &Value) -> Diagnostics {
         let mut found = Diagnostics::new();

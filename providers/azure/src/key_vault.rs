@@ -368,6 +368,7 @@ fn plan_rbac(plan: &mut PlanDraft) -> Result<(), Diagnostic> {
 #[async_trait]
 impl Resource for KeyVault {
     type Client = Client;
+    const IDENTIFIES_FIRST: bool = true;
 
     fn validate(config: &Value) -> Diagnostics {
         let mut found = Diagnostics::new();

@@ -73,6 +73,7 @@ impl ResourceGroup {
 #[async_trait]
 impl Resource for ResourceGroup {
     type Client = Client;
+    const IDENTIFIES_FIRST: bool = true;
 
     fn validate(config: &Value) -> Diagnostics {
         let mut found = Diagnostics::new();

@@ -172,6 +172,7 @@ impl RoleAssignment {
 #[async_trait]
 impl Resource for RoleAssignment {
     type Client = Client;
+    const IDENTIFIES_FIRST: bool = true;
 
     fn validate(config: &Value) -> Diagnostics {
         let mut found = Diagnostics::new();

@@ -126,6 +126,10 @@ pub trait Resource: ResourceSchema + Send + Sync + 'static {
     /// Making the object once more does what making it once does: a create that was cut off is simply repeated.
     const REPEATABLE: bool = false;
 
+    /// A create tells what identifies its object ([`Context::identified`]) before its first request that changes something: one
+    /// that was cut off and has told nothing has made nothing.
+    const IDENTIFIES_FIRST: bool = false;
+
     /// The object that this plan will make, by the name that the plan gives it, so that `read` finds it; `None` where the other
     /// side names it.
     fn named(&self) -> Option<Self> {
@@ -134,13 +138,13 @@ pub trait Resource: ResourceSchema + Send + Sync + 'static {
 
     /// What has become of a create that was cut off. Unless a type knows better: an object that had been identified, or that the plan
     /// names, is read, and is whole when it is as it was planned. One that only has the right name may be somebody else's.
-    /// Of others nothing can be told, which does no harm where the create is repeatable.
+    /// Of others nothing can be told, which does no harm where the create is repeatable, or where it would have told who it is.
     async fn resume(
         client: &Self::Client,
         mut cut: Cut<Self>,
         cx: &Context,
     ) -> Result<Resumed<Self>, Error> {
-        if Self::REPEATABLE && cut.known.is_none() {
+        if (Self::REPEATABLE || Self::IDENTIFIES_FIRST) && cut.known.is_none() {
             return Ok(Resumed::Absent);
         }
         let identified = cut.known.is_some();

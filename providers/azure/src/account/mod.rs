@@ -151,6 +151,7 @@ fn plan_public_items(plan: &mut PlanDraft) -> Result<(), Diagnostic> {
 #[async_trait]
 impl Resource for StorageAccount {
     type Client = Client;
+    const IDENTIFIES_FIRST: bool = true;
 
     fn validate(config: &Value) -> Diagnostics {
         let mut found = Diagnostics::new();

@@ -69,7 +69,9 @@ fn error(asked: &str, status: u16, reason: &str, body: Option<&Json>) -> Error {
     let kind = match status {
         401 | 403 => ErrorKind::Denied,
         404 => ErrorKind::NotFound,
-        500 if missing.iter().any(|m| said.contains(m)) => ErrorKind::NotFound,
+        500 if missing.iter().any(|m| said.contains(m)) || is_missing_mapping(&said) => {
+            ErrorKind::NotFound
+        }
         500 | 400 if said.contains("already exists") || said.contains("checksum mismatch") => {
             ErrorKind::Conflict
         }
@@ -113,6 +115,12 @@ fn remedy(status: u16, said: &str) -> Option<String> {
     }
 }
 
+/// What `/cluster/mapping/…/ID` says of an id that is not there (`PVE::API2::Cluster::Mapping`). A VM that names such a device fails with other
+/// words, and is not missing itself.
+fn is_missing_mapping(said: &str) -> bool {
+    said.contains("mapping '") && said.contains("' not found")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -135,6 +143,10 @@ mod tests {
     fn what_is_missing_and_what_is_wrong_are_told_apart() {
         let gone = "Configuration file 'nodes/pve/qemu-server/100.conf' does not exist";
         assert!(error("read", 500, gone, None).is_not_found());
+        assert!(error("read", 500, "mapping 'gpu' not found", None).is_not_found());
+        assert!(
+            !error("start", 500, "PCI device mapping not found for 'gpu'", None).is_not_found()
+        );
         let body = json!({ "errors": { "vmid": "invalid" }, "message": "Parameter verification failed.\n" });
         let refused = error("create", 400, "x", Some(&body));
         assert_eq!(
