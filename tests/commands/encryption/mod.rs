@@ -2,6 +2,9 @@
 
 mod opentofu;
 
+use std::fs::OpenOptions;
+use std::process::{Command, Stdio};
+
 use crate::env::{Output, TestEnv};
 
 const SECRET: &str = "hunter2";
@@ -471,4 +474,55 @@ fn a_sealed_plan_needs_the_key_again_and_nothing_else() {
     std::fs::copy(other.path().join("p"), env.path().join("p")).expect("the plan");
     let error = flat(&env.fails(&[&["apply", "-no-color"][..], &var, &["p"]].concat()));
     assert!(error.contains("without unencrypted method"), "{error}");
+}
+
+#[test]
+fn what_a_killed_run_leaves_is_sealed_and_settled_with_the_key() {
+    let env = TestEnv::new(&[
+        (
+            "main.tf",
+            "resource \"terraform_data\" \"a\" {\n  input = sensitive(\"hunter2\")\n}\nresource \"local_file\" \"b\" {\n  filename   = \"out\"\n  source     = \"gate\"\n  depends_on = [terraform_data.a]\n}\n",
+        ),
+        ("encryption.tf", &sealed_by(1)),
+    ]);
+    let gate = env.path().join("gate");
+    let made = Command::new("mkfifo").arg(&gate).status();
+    assert!(made.expect("mkfifo").success());
+    let mut child = Command::new(env!("CARGO_BIN_EXE_stead"))
+        .args(["apply", "-auto-approve"])
+        .current_dir(env.path())
+        .env_clear()
+        .env("HOME", env.path())
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("stead runs");
+    // Whoever opens the pipe for writing knows that the file is being made.
+    let pipe = OpenOptions::new()
+        .write(true)
+        .open(&gate)
+        .expect("a reader");
+    child.kill().expect("killed");
+    child.wait().expect("the end of the command");
+    drop(pipe);
+    std::fs::remove_file(&gate).expect("the pipe");
+    let journal = env.read("terraform.tfstate.journal");
+    assert!(journal.lines().count() > 2, "{journal}");
+    assert!(
+        !journal.contains(SECRET) && !journal.contains("terraform_data"),
+        "{journal}"
+    );
+    env.write("encryption.tf", &sealed_by(2));
+    let error = flat(&env.fails(&["plan"]));
+    assert!(error.contains("decryption failed"), "{error}");
+    assert_eq!(env.read("terraform.tfstate.journal"), journal, "left alone");
+    env.write("encryption.tf", &sealed_by(1));
+    env.write("gate", "x");
+    let output = env.stead(&["apply", "-auto-approve"]);
+    assert_eq!(output.code, 0, "{}", output.stderr);
+    assert!(output.stderr.contains("was cut off"), "{}", output.stderr);
+    assert!(!env.path().join("terraform.tfstate.journal").exists());
+    assert!(!everything(&env).contains(SECRET));
+    assert!(env.ok(&["state", "pull"]).contains(SECRET));
 }
