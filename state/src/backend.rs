@@ -37,6 +37,12 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// Where it lies, for people and for the `Path` of lock notes, in the reference's words (`bucket/key`, `container/blob`, …).
     fn location(&self) -> String;
 
+    /// What no two states share, wherever they lie: the location with the service that it is at. Tells nothing secret, and stays the same when
+    /// credentials change.
+    fn identity(&self) -> String {
+        self.location()
+    }
+
     /// The whole state, or `None` when there is none yet (or nothing in it).
     async fn read(&self) -> Result<Option<Vec<u8>>, BackendError>;
 

@@ -7,6 +7,11 @@
 //! `STEAD_SWEEP_KILLS` (500) is how many commands are killed at random moments, `STEAD_SWEEP_SEED` where their moments come from, and
 //! `STEAD_SWEEP_STACK` the stack. The other half needs `strace`, which kills the process as it enters its n-th sync.
 
+#![expect(
+    clippy::print_stdout,
+    reason = "a run of many minutes says how far it is"
+)]
+
 use std::time::Duration;
 
 use rand::rngs::StdRng;

@@ -40,7 +40,7 @@ impl RemoteBackend {
 
     /// A name that no two states share, and that says whose it is.
     fn journal_path(&self, store: &dyn Store) -> PathBuf {
-        let digest = sha2::Sha256::digest(store.location());
+        let digest = sha2::Sha256::digest(store.identity());
         let short: String = digest.iter().take(6).map(|b| format!("{b:02x}")).collect();
         journals().join(format!("{}-{short}.tfstate.journal", self.kind))
     }

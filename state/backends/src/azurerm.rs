@@ -122,6 +122,11 @@ impl Store for Workspace {
         format!("{}/{}", self.account.plan.container, self.blob)
     }
 
+    /// Names of accounts are given once in the world.
+    fn identity(&self) -> String {
+        format!("{}/{}", self.account.plan.account, self.location())
+    }
+
     async fn read(&self) -> Result<Option<Vec<u8>>, BackendError> {
         let found = self.account.blobs().await?.read(&self.blob).await?;
         // The blob that a lock is taken on before there is a state is empty.

@@ -134,6 +134,10 @@ impl Store for Workspace {
         format!("{}/{}", self.place.namespace, self.names.secret)
     }
 
+    fn identity(&self) -> String {
+        format!("{}/{}", self.place.cluster.named(), self.location())
+    }
+
     async fn read(&self) -> Result<Option<Vec<u8>>, BackendError> {
         self.read_state().await
     }

@@ -71,6 +71,14 @@ impl Propagation {
 }
 
 impl Cluster {
+    /// How the settings name the cluster, without asking anyone: by its host, or by kubeconfig files and the names in them.
+    pub fn named(&self) -> String {
+        let settings = &self.inner.settings;
+        let names = [&settings.host, &settings.context, &settings.cluster];
+        let names = names.into_iter().flatten().chain(&settings.config_paths);
+        names.map(String::as_str).collect::<Vec<_>>().join(" ")
+    }
+
     pub fn new(settings: ClusterSettings, dialer: Dialer) -> Cluster {
         let inner = Inner {
             settings,

@@ -7,7 +7,7 @@ use stead_sdk::async_trait;
 use stead_sdk::value::{Diagnostic, Value};
 use stead_utility::RemoteStates;
 
-pub fn nowhere() -> Arc<dyn RemoteStates> {
+pub(crate) fn nowhere() -> Arc<dyn RemoteStates> {
     Arc::new(Nowhere)
 }
 

@@ -60,6 +60,10 @@ impl Store for Object {
         format!("{}/{}", self.bucket.name, self.key)
     }
 
+    fn identity(&self) -> String {
+        format!("{}{}", self.bucket.address, self.key)
+    }
+
     async fn read(&self) -> Result<Option<Vec<u8>>, BackendError> {
         let content = self.bucket.get(&self.key).await?;
         Ok(content.filter(|content| !content.is_empty()))
