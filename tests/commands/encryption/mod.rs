@@ -6,6 +6,7 @@ use std::fs::OpenOptions;
 use std::process::{Command, Stdio};
 
 use crate::env::{Output, TestEnv};
+use crate::state_server::StateServer;
 
 const SECRET: &str = "hunter2";
 
@@ -525,4 +526,32 @@ fn what_a_killed_run_leaves_is_sealed_and_settled_with_the_key() {
     assert!(!env.path().join("terraform.tfstate.journal").exists());
     assert!(!everything(&env).contains(SECRET));
     assert!(env.ok(&["state", "pull"]).contains(SECRET));
+}
+
+#[test]
+fn a_remote_state_is_sealed_before_it_leaves_and_taken_along_sealed() {
+    let server = StateServer::start();
+    let env = new(&sealed_by(1));
+    env.ok(&["apply", "-auto-approve"]);
+    // To the server, under its lock.
+    env.write("backend.tf", &server.backend());
+    env.ok(&["init", "-force-copy"]);
+    let kept = server.state().to_string();
+    assert!(
+        kept.contains("encrypted_data") && !kept.contains(SECRET),
+        "{kept}"
+    );
+    assert!(env.ok(&["plan"]).contains("No changes"));
+    env.write("main.tf", &stack("hunter3"));
+    env.ok(&["apply", "-auto-approve"]);
+    assert_eq!(env.ok(&["output", "-raw", "o"]), "hunter3");
+    assert!(!server.state().to_string().contains("hunter"));
+    assert!(!everything(&env).contains("hunter"), "the history too");
+    // An older copy at the place is noticed here.
+    server.with(|kept_now| kept_now.state = Some(kept.into()));
+    let error = flat(&env.fails(&["plan", "-no-color"]));
+    assert!(
+        error.contains("an older copy was put in its place"),
+        "{error}"
+    );
 }
