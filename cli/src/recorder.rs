@@ -91,16 +91,19 @@ impl StateSink for Recorder<'_> {
     }
 
     fn finished(&mut self, state: &mut State) -> Result<(), Diagnostic> {
-        let written = match self.journal.take() {
-            Some(journal) => self.file.write_last(state, journal),
-            None => self.file.write(state),
+        let (written, elsewhere) = match self.journal.take() {
+            Some(journal) => (
+                self.file.write_last(state, journal),
+                " What was done is in the journal: the next command takes it from there, when the cause is removed.",
+            ),
+            None => (self.file.write(state), ""),
         };
         written.map_err(|e| {
             let copy = match write_copy(self.file, state) {
                 Ok(()) => "The state has been written to the file \"errored.tfstate\" in this folder as well.".to_owned(),
                 Err(e) => format!("It could not be written to \"errored.tfstate\" in this folder either: {e}."),
             };
-            not_saved(&format!("{e}. What was done is in the journal beside the state: the next command takes it from there, when the cause is removed. {copy}"))
+            not_saved(&format!("{e}.{elsewhere} {copy}"))
         })
     }
 }

@@ -65,6 +65,12 @@ pub enum Error {
         "the history does not reach from serial {from} back to {to} without a gap: the state was written in between by something that keeps no history"
     )]
     HistoryGap { from: u64, to: u64 },
+    #[error("the state is written, but what this has changed is not in its history: {0}")]
+    HistoryNotKept(Box<Error>),
+    #[error(
+        "the state is sealed, but its history is not, and holds what the state held before: {0}"
+    )]
+    HistoryNotSealed(Box<Error>),
     #[error("there was no state with serial {wanted}")]
     NoSuchSerial { wanted: u64 },
     #[error("starting threads for the remote state: {0}")]

@@ -52,6 +52,13 @@ pub struct StateManager {
     encryption: Arc<Encryption>,
     /// Where the serials that were seen are noted, when they are to be.
     serials: Option<Serials>,
+    /// Hears of what went wrong beside a write that succeeded.
+    tell: fn(&Error),
+}
+
+/// Until somebody wants to hear of it.
+fn log(error: &Error) {
+    tracing::warn!(%error, "beside the state");
 }
 
 /// How a state stands to the one that was read.
@@ -79,11 +86,11 @@ impl StateManager {
         }
     }
 
-    /// A state at a remote place. `journal` is where its journal lies on this machine; `tell` hears of a lock that cannot be given back at
-    /// the end.
+    /// A state at a remote place. `journal` is where its journal lies on this machine; `tell` also hears of a lock that cannot be given
+    /// back at the end.
     pub fn remote(store: Arc<dyn Store>, journal: PathBuf, tell: fn(&Error)) -> StateManager {
         let place = RemotePlace::new(store, tell);
-        StateManager::of(disk::real(), Box::new(place), journal)
+        StateManager::of(disk::real(), Box::new(place), journal).telling(tell)
     }
 
     fn of(disk: Arc<dyn Disk>, place: Box<dyn Place>, journal: PathBuf) -> StateManager {
@@ -114,7 +121,15 @@ impl StateManager {
             in_doubt: Vec::new(),
             encryption: Arc::default(),
             serials: None,
+            tell: log,
         }
+    }
+
+    /// Who hears of what went wrong beside a write that succeeded, such as the history that could not be written.
+    #[must_use]
+    pub fn telling(mut self, tell: fn(&Error)) -> StateManager {
+        self.tell = tell;
+        self
     }
 
     /// How long a journal's records may gather before they are synced together; five milliseconds unless said otherwise.
@@ -138,13 +153,18 @@ impl StateManager {
         self
     }
 
-    /// What is known of the state's past.
+    /// What is known of the past of the state that was read; where there is none, of those that lay there before.
     ///
     /// # Errors
     /// When a part of it cannot be read.
     pub fn history(&self) -> Result<History> {
-        self.history.read(|bytes| {
-            let opened = self.encryption.open_other(&bytes);
+        let lineage = self.seen.as_ref().map(|(_, lineage)| lineage.as_str());
+        self.history_of(lineage, &self.encryption)
+    }
+
+    fn history_of(&self, lineage: Option<&str>, encryption: &Encryption) -> Result<History> {
+        self.history.read(lineage, |bytes| {
+            let opened = encryption.open_other(bytes);
             opened.map_err(Error::sealed(Path::new("history")))
         })
     }
@@ -257,10 +277,12 @@ impl StateManager {
 
     /// Takes the bytes of a state as what was read.
     fn open(&mut self, bytes: Vec<u8>, location: &Path) -> Result<()> {
-        let opened = self.encryption.open_state(&bytes);
+        // Only what may be sealed is kept beside what it opens to.
+        let kept = self.encryption.is_chosen().then(|| bytes.clone());
+        let opened = self.encryption.open_state(bytes);
         let opened = opened.map_err(Error::sealed(location))?;
         self.outdated = opened.outdated;
-        self.sealed = (!opened.plain).then_some(bytes);
+        self.sealed = kept.filter(|_| !opened.plain);
         self.content = Some(opened.content);
         Ok(())
     }
@@ -285,8 +307,9 @@ impl StateManager {
     fn settle(&mut self, state: Option<State>) -> Result<Option<State>> {
         self.in_doubt.clear();
         self.settlements.clear();
-        let Ok(path) = self.free_journal_path() else {
-            return Ok(state);
+        let path = match self.free_journal_path() {
+            Err(Error::JournalBusy { .. }) => return Ok(state),
+            path => path?,
         };
         self.settled = true;
         let journals = self.journals(&path)?;
@@ -335,8 +358,7 @@ impl StateManager {
     /// The journals of runs that were cut off: the one on this machine, and one beside a remote state that another machine has left.
     fn journals(&self, path: &Path) -> Result<Vec<Vec<u8>>> {
         let ours = self.disk.read(path).map_err(Error::io("reading", path))?;
-        // Unless we hold the lock, whoever writes it may be at work.
-        let theirs = match self.place.beside().filter(|_| self.holds_lock()) {
+        let theirs = match self.beside() {
             Some(store) => mirror::read(&store)?,
             None => None,
         };
@@ -346,6 +368,12 @@ impl StateManager {
             !ours.is_some_and(|ours| ours.starts_with(theirs))
         });
         Ok(ours.into_iter().chain(theirs).collect())
+    }
+
+    /// Where the copy of the journal lies, which is ours to read, write or remove while we hold the lock: without it, whoever wrote
+    /// what is there may be at work.
+    fn beside(&self) -> Option<Arc<dyn Store>> {
+        self.place.beside().filter(|_| self.holds_lock())
     }
 
     /// Leaves a journal with nothing but what is in doubt, or none.
@@ -367,7 +395,7 @@ impl StateManager {
             in_doubt,
             self.group,
             &self.encryption,
-            self.place.beside(),
+            self.beside(),
             self.place.lock_watch(),
         )
     }
@@ -380,7 +408,7 @@ impl StateManager {
     }
 
     fn remove_journal(&self, path: &Path) -> Result<()> {
-        if let Some(store) = self.place.beside() {
+        if let Some(store) = self.beside() {
             mirror::remove(&store)?;
         }
         let removed = self.disk.remove(path);
@@ -392,8 +420,7 @@ impl StateManager {
     }
 
     fn header(&self, run: Run) -> Header {
-        let serial = self.seen.as_ref().map_or(0, |(serial, _)| *serial);
-        Header::new(serial, self.digest(), run)
+        Header::new(self.seen_serial().unwrap_or_default(), self.digest(), run)
     }
 
     /// What the last reading found of runs that were cut off, once.
@@ -546,22 +573,9 @@ impl StateManager {
 
     /// Whether what was read last means this state, however it is laid out and whoever wrote it.
     fn compare(&self, state: &State) -> Result<Compared> {
-        let ours = self.render(state)?;
-        if self.content.as_ref() == Some(&ours) {
-            return Ok(Compared::Same);
-        }
-        let Some(before) = self.as_read()? else {
-            return Ok(Compared::Different(None));
-        };
-        let before = State {
-            terraform_version: state.terraform_version.clone(),
-            serial: state.serial,
-            lineage: state.lineage.clone(),
-            ..before
-        };
-        Ok(match self.render(&before)? == ours {
-            true => Compared::Same,
-            false => Compared::Different(Some(before)),
+        Ok(match self.as_read()? {
+            Some(before) if before.says_the_same(state) => Compared::Same,
+            before => Compared::Different(before),
         })
     }
 
@@ -594,7 +608,7 @@ impl StateManager {
         note(state.serial, digest.clone())?;
         self.place.write(bytes)?;
         if self.outdated {
-            self.seal_history(state.serial, &digest);
+            self.seal_history(&state.lineage, state.serial, &digest);
         }
         let only_sealed = self.outdated && self.seen_serial() == Some(state.serial);
         if !only_sealed {
@@ -615,39 +629,40 @@ impl StateManager {
         let Some(run) = &self.run else {
             return;
         };
-        let from = self.seen.as_ref().map_or(0, |(serial, _)| *serial);
+        let from = self.seen_serial().unwrap_or_default();
         let entry = Entry::of(before, after, from, digest, run.clone());
         if let Err(error) = self.add_to_history(&entry) {
-            tracing::warn!(error, "the history of the state was not written");
+            (self.tell)(&Error::HistoryNotKept(Box::new(error)));
         }
     }
 
-    fn add_to_history(&self, entry: &Entry) -> std::result::Result<(), String> {
-        let bytes = serde_json::to_vec(entry).map_err(|e| e.to_string())?;
+    fn add_to_history(&self, entry: &Entry) -> Result<()> {
+        let path = Path::new("history");
+        let bytes = serde_json::to_vec(entry).map_err(|e| Error::Malformed {
+            path: path.to_owned(),
+            reason: e.to_string(),
+        })?;
         let bytes = self.encryption.seal_other(&bytes);
-        let bytes = bytes.map_err(|e| e.to_string())?;
-        let added = self.history.add(entry.serial, &bytes);
-        added.map_err(|e| e.to_string())
+        let bytes = bytes.map_err(Error::sealed(path))?;
+        self.history.add(&entry.lineage, entry.serial, &bytes)
     }
 
-    /// Lets the history follow a state that is sealed otherwise from now on: it holds what the state held. `digest` is that of the state.
-    fn seal_history(&self, serial: u64, digest: &str) {
-        let any = self.encryption.taking_plain();
-        let read = self.history.read(|bytes| {
-            let opened = any.open_other(&bytes);
-            opened.map_err(Error::sealed(Path::new("history")))
-        });
-        let sealed = read.map_err(|e| e.to_string()).and_then(|history| {
-            let mut entries = history.entries.into_iter();
-            entries.try_for_each(|mut entry| {
-                if entry.serial == serial {
-                    digest.clone_into(&mut entry.digest);
-                }
-                self.add_to_history(&entry)
-            })
-        });
+    /// Lets the history follow a state that is sealed otherwise from now on: it holds what the state held, and what lay there before.
+    /// `digest` is that of the state.
+    fn seal_history(&self, lineage: &str, serial: u64, digest: &str) {
+        let sealed = self
+            .history_of(None, &self.encryption.taking_plain())
+            .and_then(|history| {
+                let mut entries = history.entries.into_iter();
+                entries.try_for_each(|mut entry| {
+                    if entry.serial == serial && entry.lineage == lineage {
+                        digest.clone_into(&mut entry.digest);
+                    }
+                    self.add_to_history(&entry)
+                })
+            });
         if let Err(error) = sealed {
-            tracing::warn!(error, "the history of the state was not sealed");
+            (self.tell)(&Error::HistoryNotSealed(Box::new(error)));
         }
     }
 

@@ -94,6 +94,37 @@ impl ResourceObjects {
     }
 }
 
+impl OutputValue {
+    /// Whether two records say the same, however they are laid out.
+    pub fn says_the_same(&self, other: &OutputValue) -> bool {
+        self.sensitive == other.sensitive
+            && self.ty == other.ty
+            && is_same_json(&self.value, &other.value)
+    }
+}
+
+impl ResourceObjects {
+    fn says_the_same(&self, other: &ResourceObjects) -> bool {
+        self.provider == other.provider
+            && self.unknown_fields == other.unknown_fields
+            && is_same_map(&self.instances, &other.instances, |a, b| {
+                self.provider_of(a) == other.provider_of(b) && a.says_the_same(b)
+            })
+    }
+}
+
+/// Whether two maps have the same keys, and values that are the same in a way.
+fn is_same_map<K: Ord, V>(
+    a: &BTreeMap<K, V>,
+    b: &BTreeMap<K, V>,
+    is_same: impl Fn(&V, &V) -> bool,
+) -> bool {
+    a.len() == b.len()
+        && a.iter()
+            .zip(b)
+            .all(|((one, x), (other, y))| one == other && is_same(x, y))
+}
+
 impl InstanceObjects {
     /// Whether two records say the same, however they are laid out.
     pub fn says_the_same(&self, other: &InstanceObjects) -> bool {
@@ -103,8 +134,7 @@ impl InstanceObjects {
             _ => false,
         };
         same(self.current.as_ref(), other.current.as_ref())
-            && self.deposed.len() == other.deposed.len()
-            && (self.deposed.iter()).all(|(key, object)| same(Some(object), other.deposed.get(key)))
+            && is_same_map(&self.deposed, &other.deposed, Object::says_the_same)
     }
 }
 
@@ -143,6 +173,22 @@ impl State {
     /// An empty state without a lineage.
     pub fn new() -> State {
         State::default()
+    }
+
+    /// Whether two states say the same of everything but when and by what they were written, however they are laid out.
+    pub fn says_the_same(&self, other: &State) -> bool {
+        let checks = match (&self.check_results, &other.check_results) {
+            (Some(a), Some(b)) => is_same_json(a, b),
+            (a, b) => a.is_none() && b.is_none(),
+        };
+        checks
+            && self.unknown_fields == other.unknown_fields
+            && is_same_map(&self.outputs, &other.outputs, OutputValue::says_the_same)
+            && is_same_map(
+                &self.resources,
+                &other.resources,
+                ResourceObjects::says_the_same,
+            )
     }
 
     pub fn is_empty(&self) -> bool {

@@ -184,3 +184,69 @@ fn only_the_last_writes_are_kept_and_nobody_else_may_read_them() {
     let mode = one.metadata().expect("its mode").permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
 }
+
+#[test]
+fn a_state_that_begins_anew_has_a_past_of_its_own() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for number in 0..250 {
+        command(folder.path(), "apply", |state| {
+            set(state, "thing.old", Some(number));
+        });
+    }
+    std::fs::remove_file(folder.path().join("terraform.tfstate")).expect("removed");
+    for number in 0..25 {
+        command(folder.path(), "apply", |state| {
+            set(state, "thing.new", Some(number));
+        });
+    }
+    let mut manager = manager(folder.path(), "state undo");
+    let state = manager.read().expect("a state").expect("one");
+    let history = manager.history().expect("a history");
+    assert_eq!(history.entries.len(), 25);
+    assert_eq!(history.entries[0].serial, 25);
+    let back = manager.back_to(1, &state).expect("a past");
+    assert_eq!(back.current_objects().count(), 1);
+}
+
+#[test]
+fn what_is_said_of_going_back_by_force_is_still_known() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for number in 0..5 {
+        command(folder.path(), "apply", |state| {
+            set(state, "thing.a", Some(number));
+        });
+    }
+    let mut pushed = manager(folder.path(), "state push");
+    let mut state = pushed.read().expect("a state").expect("one");
+    set(&mut state, "thing.a", Some(9));
+    state.serial = 2;
+    pushed.import(&mut state, true).expect("forced");
+    drop(pushed);
+    command(folder.path(), "apply", |state| {
+        set(state, "thing.a", Some(10));
+    });
+    let mut manager = manager(folder.path(), "state undo");
+    let state = manager.read().expect("a state").expect("one");
+    assert_eq!(state.serial, 3);
+    assert!(manager.back_to(2, &state).is_ok());
+    assert!(matches!(
+        manager.back_to(1, &state),
+        Err(Error::HistoryGap { from: 5, .. })
+    ));
+}
+
+static TOLD: std::sync::Mutex<Vec<String>> = std::sync::Mutex::new(Vec::new());
+
+#[test]
+fn a_history_that_cannot_be_written_is_told_of() {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("terraform.tfstate.history"), "no folder").expect("a file");
+    let mut manager = manager(folder.path(), "apply")
+        .telling(|error| TOLD.lock().expect("the list").push(error.to_string()));
+    let mut state = State::new();
+    manager
+        .write(&mut state)
+        .expect("the state is written all the same");
+    let told = TOLD.lock().expect("the list");
+    assert!(told[0].contains("not in its history"), "{told:?}");
+}

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use serde_json::{json, value::to_raw_value};
-use stead_state::journal::{Doubt, Intent, Run};
+use stead_state::journal::{Doubt, Intent, JournalHandle, Run};
 use stead_state::{
     BackendError, Error, LockInfo, Object, ObjectStatus, ProviderConfigRef, State, StateManager,
     Store, from_bytes, parse_provider, parse_resource_instance,
@@ -170,6 +170,16 @@ fn wait<T>(future: impl Future<Output = T>) -> T {
         .block_on(future)
 }
 
+/// Makes the first object, from its intent to its outcome.
+async fn make_whole(handle: &JournalHandle, state: &mut State) {
+    let whole = handle.intend(&creation(1)).await.expect("noted");
+    state.set_current(&address(1), &provider(), Some(object("vm-1")));
+    let objects = state.instance(&address(1)).expect("it is there").clone();
+    handle
+        .changed(Some(whole), &address(1), Some((&provider(), &objects)))
+        .expect("noted");
+}
+
 /// A machine begins an apply, makes one object whole and one half, and is never seen again.
 fn cut_off(place: &Place, machine: &Path) {
     let mut manager = place.manager(machine);
@@ -179,12 +189,7 @@ fn cut_off(place: &Place, machine: &Path) {
     let journal = manager.begin_journal(run(), Vec::new()).expect("a journal");
     let handle = journal.handle();
     wait(async {
-        let whole = handle.intend(&creation(1)).await.expect("noted");
-        state.set_current(&address(1), &provider(), Some(object("vm-1")));
-        let objects = state.instance(&address(1)).expect("it is there").clone();
-        handle
-            .changed(Some(whole), &address(1), Some((&provider(), &objects)))
-            .expect("noted");
+        make_whole(&handle, &mut state).await;
         let half = handle.intend(&creation(2)).await.expect("noted");
         handle
             .identified(half, &address(2), &provider(), object("vm-2"))
@@ -253,14 +258,7 @@ fn a_state_that_cannot_be_written_stays_in_the_journal() {
     manager.write(&mut state).expect("written");
     let journal = manager.begin_journal(run(), Vec::new()).expect("a journal");
     let handle = journal.handle();
-    wait(async {
-        let whole = handle.intend(&creation(1)).await.expect("noted");
-        state.set_current(&address(1), &provider(), Some(object("vm-1")));
-        let objects = state.instance(&address(1)).expect("it is there").clone();
-        handle
-            .changed(Some(whole), &address(1), Some((&provider(), &objects)))
-            .expect("noted");
-    });
+    wait(make_whole(&handle, &mut state));
     place.with(|m| m.refuses_writes = true);
     let error = manager
         .write_last(&mut state, journal)
@@ -284,14 +282,7 @@ fn nothing_is_written_under_a_lock_that_somebody_broke() {
     manager.write(&mut state).expect("written");
     let journal = manager.begin_journal(run(), Vec::new()).expect("a journal");
     let handle = journal.handle();
-    wait(async {
-        let whole = handle.intend(&creation(1)).await.expect("noted");
-        state.set_current(&address(1), &provider(), Some(object("vm-1")));
-        let objects = state.instance(&address(1)).expect("it is there").clone();
-        handle
-            .changed(Some(whole), &address(1), Some((&provider(), &objects)))
-            .expect("noted");
-    });
+    wait(make_whole(&handle, &mut state));
     place.with(|m| m.lock = None);
     let mut thief = place.manager(other.path());
     thief.lock(&lock("thief")).expect("the lock");
@@ -316,6 +307,37 @@ fn nothing_is_written_under_a_lock_that_somebody_broke() {
     next.lock(&lock("second")).expect("the lock");
     let state = next.read().expect("a state").expect("one");
     assert!(state.current(&address(1)).is_some());
+}
+
+/// Who works without the lock must not take away what the holder of the lock, or one that was cut off, has left.
+#[test]
+fn a_run_without_the_lock_leaves_the_copy_of_another_alone() {
+    let place = Place::default();
+    let (first, second) = machines();
+    cut_off(&place, first.path());
+    let mut manager = place.manager(second.path());
+    let mut state = manager.read().expect("a state").expect("one");
+    let journal = manager.begin_journal(run(), Vec::new()).expect("a journal");
+    wait(make_whole(&journal.handle(), &mut state));
+    manager.write_last(&mut state, journal).expect("written");
+    assert_eq!(place.beside(), ["journal.000000"]);
+    place.with(|m| m.lock = None);
+    let mut next = place.manager(second.path());
+    next.lock(&lock("second")).expect("the lock");
+    let state = next.read().expect("a state").expect("one");
+    assert!(
+        state.current(&address(2)).is_some(),
+        "what the first had begun"
+    );
+}
+
+#[test]
+fn a_journal_that_cannot_be_looked_at_is_not_taken_for_none() {
+    let place = Place::default();
+    let (machine, _) = machines();
+    std::fs::write(machine.path().join(".stead"), "no folder").expect("a file");
+    let refused = place.manager(machine.path()).read();
+    assert!(matches!(refused, Err(Error::Io { .. })), "{refused:?}");
 }
 
 fn machines() -> (tempfile::TempDir, tempfile::TempDir) {

@@ -7,6 +7,7 @@ mod record;
 mod remote;
 mod setup;
 
+use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -16,7 +17,7 @@ use stead_state::encryption::Encryption;
 use stead_state::journal::Run;
 use stead_state::{State, StateManager};
 use stead_value::schema::Block;
-use stead_value::{Diagnostics, Value};
+use stead_value::{Diagnostic, Diagnostics, Value};
 
 pub(crate) use declared::{Declared, declared};
 pub(crate) use other_stacks::OtherStacks;
@@ -28,8 +29,12 @@ use remote::RemoteBackend;
 
 use crate::args::VariableArgs;
 use crate::command_line;
+use crate::commands::print_error;
 use crate::encryption::{self, Encryptions};
-use crate::error::{CommandError, Result};
+use crate::error::{CommandError, Result, colour_wanted};
+use crate::render::Style;
+use crate::render::arrange::Layout;
+use crate::render::diagnostics::{Sources, render};
 use crate::session::{Given, lock_info, who};
 use crate::workspace;
 use crate::world::Disk;
@@ -166,7 +171,7 @@ pub(crate) fn in_file(path: &Path, encryptions: &Encryptions) -> StateManager {
 
 /// The state in a file.
 fn file(path: impl Into<PathBuf>) -> StateManager {
-    StateManager::at(path).remembering(run())
+    StateManager::at(path).remembering(run()).telling(tell)
 }
 
 /// This command, for journals and histories.
@@ -176,6 +181,36 @@ pub(crate) fn run() -> Run {
         who: who(),
         started: crate::world::now(),
     }
+}
+
+/// Says what went wrong beside something that succeeded.
+fn tell(error: &stead_state::Error) {
+    use stead_state::Error::{HistoryNotKept, HistoryNotSealed};
+    let told = match error {
+        HistoryNotKept(_) => format!("{error}. `stead state undo` cannot go back beyond this."),
+        HistoryNotSealed(_) => format!(
+            "{error}. Remove the history, or mend the cause and run `stead state rekey` again."
+        ),
+        // A lock that stays behind when the command has ended.
+        error => format!(
+            "Error message: {error}\n\nThe lock of the state may still be there, taken by {}. Look at who holds it with `stead plan`, and remove it with `stead force-unlock`.",
+            who()
+        ),
+    };
+    let diagnostic = match error {
+        HistoryNotKept(_) => Diagnostic::warning("History not written", told),
+        HistoryNotSealed(_) => Diagnostic::warning("History not sealed", told),
+        _ => Diagnostic::error("Error releasing the state lock", told),
+    };
+    let style = Style {
+        colour: colour_wanted(std::io::stderr().is_terminal()),
+    };
+    print_error(&render(
+        &diagnostic.into(),
+        &Sources::default(),
+        style,
+        Layout::default(),
+    ));
 }
 
 /// A flag that names a file, where the state lies at a remote place.

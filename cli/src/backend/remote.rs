@@ -9,9 +9,8 @@ use stead_sdk::Dialer;
 use stead_state::{BackendError, StateManager, Store, wait_for};
 use stead_value::{Diagnostic, Diagnostics, Value};
 
-use super::{journals, run};
+use super::{journals, run, tell};
 use crate::error::{CommandError, Result};
-use crate::session::who;
 
 #[derive(Debug)]
 pub(crate) struct RemoteBackend {
@@ -35,7 +34,7 @@ impl RemoteBackend {
             .store(workspace)
             .map_err(|e| self.failure("Error loading state", e))?;
         let journal = self.journal_path(&*store);
-        Ok(StateManager::remote(store, journal, tell_of_unlocking).remembering(run()))
+        Ok(StateManager::remote(store, journal, tell).remembering(run()))
     }
 
     /// A name that no two states share, and that says whose it is.
@@ -65,16 +64,4 @@ impl RemoteBackend {
     fn failure(&self, summary: &str, error: BackendError) -> CommandError {
         CommandError::new(summary, format!("The backend \"{}\": {error}.", self.kind))
     }
-}
-
-/// A lock that stays behind when the command has ended.
-fn tell_of_unlocking(error: &stead_state::Error) {
-    let diagnostic = Diagnostic::error(
-        "Error releasing the state lock",
-        format!(
-            "Error message: {error}\n\nThe lock of the state may still be there, taken by {}. Look at who holds it with `stead plan`, and remove it with `stead force-unlock`.",
-            who()
-        ),
-    );
-    crate::error::report(&diagnostic.into());
 }

@@ -72,7 +72,7 @@ impl Encryptions {
 
     /// The bytes of the plan in a file.
     pub(crate) fn open_plan(&self, path: &Path, bytes: Vec<u8>) -> Result<Vec<u8>, Diagnostic> {
-        let opened = self.plan.open_plan(&bytes);
+        let opened = self.plan.open_plan(bytes);
         let opened = opened.map_err(|error| explain(&path.display().to_string(), &error))?;
         Ok(opened.content)
     }
@@ -82,7 +82,7 @@ impl Encryptions {
         if !is_sealed(&bytes) {
             return Ok(bytes);
         }
-        let opened = self.state.open_state(&bytes);
+        let opened = self.state.open_state(bytes);
         let opened = opened.map_err(|error| explain(&path.display().to_string(), &error))?;
         Ok(opened.content)
     }

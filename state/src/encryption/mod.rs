@@ -11,6 +11,7 @@ mod keys;
 mod method;
 mod pieces;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -125,6 +126,27 @@ fn payload(bytes: &[u8]) -> Option<Payload> {
     (!payload.encryption_version.is_empty()).then_some(payload)
 }
 
+fn about(bytes: &[u8]) -> Result<About, Error> {
+    serde_json::from_slice(bytes).map_err(|e| Error::Unrecognised(e.to_string()))
+}
+
+fn decoded(text: &str) -> Result<Vec<u8>, Error> {
+    BASE64
+        .decode(text)
+        .map_err(|e| Error::Unrecognised(e.to_string()))
+}
+
+/// Metadata as they are written.
+fn written(metadata: &Metadata) -> BTreeMap<String, String> {
+    let text = |(name, json): (&String, &Vec<u8>)| (name.clone(), BASE64.encode(json));
+    metadata.iter().map(text).collect()
+}
+
+fn read_metadata(written: &BTreeMap<String, String>) -> Result<Metadata, Error> {
+    let read = |(name, text): (&String, &String)| Ok((name.clone(), decoded(text)?));
+    written.iter().map(read).collect()
+}
+
 fn tail(bytes: &[u8], length: usize) -> &[u8] {
     bytes
         .get(bytes.len().saturating_sub(length)..)
@@ -164,11 +186,6 @@ impl Encryption {
         !matches!(self.methods.first(), Some(Method::AesGcm { .. }))
     }
 
-    /// Gets the key for sealing, so that what is wrong with them shows before there is anything to seal.
-    pub fn prepare(&self) -> Result<(), Error> {
-        self.with_sealing(|_, _| Ok(()))
-    }
-
     /// Seals a state; its serial and lineage stay readable.
     pub fn seal_state(&self, state: &[u8]) -> Result<Vec<u8>, Error> {
         if self.is_plain() {
@@ -195,10 +212,7 @@ impl Encryption {
             let payload = Payload {
                 serial,
                 lineage,
-                meta: metadata
-                    .iter()
-                    .map(|(name, json)| (name.clone(), BASE64.encode(json)))
-                    .collect(),
+                meta: written(metadata),
                 encrypted_data: BASE64.encode(sealed),
                 encryption_version: VERSION.into(),
             };
@@ -227,8 +241,14 @@ impl Encryption {
         done
     }
 
-    /// Opens a state, sealed or not.
-    pub fn open_state(&self, bytes: &[u8]) -> Result<Opened, Error> {
+    /// Opens a state, sealed or not. What is in the clear and given away is not copied.
+    pub fn open_state<'b>(&self, bytes: impl Into<Cow<'b, [u8]>>) -> Result<Opened, Error> {
+        let bytes = bytes.into();
+        // What stands outside of a sealed state, and is compared with what stands inside.
+        let outside = match is_sealed(&bytes) {
+            true => Some(about(&bytes)?),
+            false => None,
+        };
         let opened = self.open(bytes, |plain| {
             #[derive(Deserialize)]
             struct Version {
@@ -241,13 +261,10 @@ impl Encryption {
                 Err(e) => Err(e.to_string()),
             }
         })?;
-        if opened.plain {
+        let Some(outside) = outside else {
             return Ok(opened);
-        }
-        let about = |bytes: &[u8]| {
-            serde_json::from_slice::<About>(bytes).map_err(|e| Error::Unrecognised(e.to_string()))
         };
-        let (outside, inside) = (about(bytes)?, about(&opened.content)?);
+        let inside = about(&opened.content)?;
         let mismatch = |field, outside: String, inside: String| Error::Mismatch {
             field,
             outside,
@@ -268,16 +285,16 @@ impl Encryption {
     }
 
     /// Opens a plan file, sealed or not.
-    pub fn open_plan(&self, bytes: &[u8]) -> Result<Opened, Error> {
-        self.open(bytes, |plain| match plain.starts_with(b"PK") {
+    pub fn open_plan<'b>(&self, bytes: impl Into<Cow<'b, [u8]>>) -> Result<Opened, Error> {
+        self.open(bytes.into(), |plain| match plain.starts_with(b"PK") {
             true => Ok(()),
             false => Err("the given payload is not a plan file".into()),
         })
     }
 
     /// Opens what [`Encryption::seal_other`] has sealed and is JSON.
-    pub fn open_other(&self, bytes: &[u8]) -> Result<Vec<u8>, Error> {
-        let opened = self.open(bytes, |plain| {
+    pub fn open_other<'b>(&self, bytes: impl Into<Cow<'b, [u8]>>) -> Result<Vec<u8>, Error> {
+        let opened = self.open(bytes.into(), |plain| {
             let json = serde_json::from_slice::<serde::de::IgnoredAny>(plain);
             json.map(drop).map_err(|e| e.to_string())
         })?;
@@ -286,31 +303,27 @@ impl Encryption {
 
     fn open(
         &self,
-        bytes: &[u8],
+        bytes: Cow<'_, [u8]>,
         is_plain: impl Fn(&[u8]) -> Result<(), String>,
     ) -> Result<Opened, Error> {
-        let payload = payload(bytes);
+        let payload = payload(&bytes);
         if self.methods.is_empty() {
             return match payload {
                 Some(_) => Err(Error::NotConfigured),
                 None => Ok(Opened {
-                    content: bytes.to_vec(),
+                    content: bytes.into_owned(),
                     outdated: false,
                     plain: true,
                 }),
             };
         }
         let Some(payload) = payload else {
-            is_plain(bytes).map_err(Error::Unrecognised)?;
-            if !self
-                .methods
-                .iter()
-                .any(|m| matches!(m, Method::Unencrypted))
-            {
+            is_plain(&bytes).map_err(Error::Unrecognised)?;
+            if !self.takes_plain() {
                 return Err(Error::Plain);
             }
             return Ok(Opened {
-                content: bytes.to_vec(),
+                content: bytes.into_owned(),
                 outdated: !self.is_plain(),
                 plain: true,
             });
@@ -318,14 +331,8 @@ impl Encryption {
         if payload.encryption_version != VERSION {
             return Err(Error::Version(payload.encryption_version));
         }
-        let unreadable = |e: base64::DecodeError| Error::Unrecognised(e.to_string());
-        let data = BASE64.decode(&payload.encrypted_data).map_err(unreadable)?;
-        let metadata = payload
-            .meta
-            .iter()
-            .map(|(name, text)| Ok((name.clone(), BASE64.decode(text)?)))
-            .collect::<Result<Metadata, _>>()
-            .map_err(unreadable)?;
+        let data = decoded(&payload.encrypted_data)?;
+        let metadata = read_metadata(&payload.meta)?;
         let (position, content) =
             self.first_that_opens(&metadata, |method, key| method.open(key, &data))?;
         Ok(Opened {

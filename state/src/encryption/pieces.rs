@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Serialize};
 
-use super::{Encryption, Error, Key, Metadata, Method};
+use super::{Encryption, Error, Key, Method, decoded, read_metadata, written};
 
 /// What must be known to open the pieces again; no secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,10 +38,7 @@ impl Encryption {
         let method = self.methods.first().ok_or(Error::NotConfigured)?;
         self.with_sealing(|key, metadata| {
             let with = SealedWith {
-                meta: metadata
-                    .iter()
-                    .map(|(name, json)| (name.clone(), BASE64.encode(json)))
-                    .collect(),
+                meta: written(metadata),
                 proof: BASE64.encode(method.seal_at(key, &[], PROOF)?),
             };
             Ok(Some((Pieces::new(method, key), with)))
@@ -53,14 +50,8 @@ impl Encryption {
         if self.methods.is_empty() {
             return Err(Error::NotConfigured);
         }
-        let unreadable = |e: base64::DecodeError| Error::Unrecognised(e.to_string());
-        let proof = BASE64.decode(&with.proof).map_err(unreadable)?;
-        let metadata = with
-            .meta
-            .iter()
-            .map(|(name, text)| Ok((name.clone(), BASE64.decode(text)?)))
-            .collect::<Result<Metadata, _>>()
-            .map_err(unreadable)?;
+        let proof = decoded(&with.proof)?;
+        let metadata = read_metadata(&with.meta)?;
         let (_, pieces) = self.first_that_opens(&metadata, |method, key| {
             method.open_at(key, &proof, PROOF)?;
             Ok(Pieces::new(method, key))

@@ -84,9 +84,7 @@ fn same(
 
 fn same_output(a: Option<&OutputValue>, b: Option<&OutputValue>) -> bool {
     match (a, b) {
-        (Some(a), Some(b)) => {
-            a.sensitive == b.sensitive && a.ty == b.ty && same_json(Some(&a.value), Some(&b.value))
-        }
+        (Some(a), Some(b)) => a.says_the_same(b),
         (None, None) => true,
         _ => false,
     }

@@ -122,7 +122,6 @@ impl Entry {
 }
 
 /// What is known of a state's past.
-#[derive(Default)]
 pub struct History {
     /// The newest first.
     pub entries: Vec<Entry>,
@@ -137,6 +136,8 @@ impl History {
         let mut back = state.clone();
         let mut at = state.serial;
         let mut entries = self.entries.into_iter().peekable();
+        // Serials that somebody has gone back from, with `state push -force`.
+        while entries.next_if(|e| e.serial > at).is_some() {}
         if entries
             .peek()
             .is_some_and(|e| e.serial == at && e.digest != digest)
@@ -144,7 +145,7 @@ impl History {
             return Err(Error::HistoryGap { from: at, to: at });
         }
         while at > serial {
-            let entry = entries.next_if(|e| e.serial == at && e.lineage == state.lineage);
+            let entry = entries.next_if(|e| e.serial == at);
             let Some(entry) = entry else {
                 let to = entries.peek().map_or(0, |e| e.serial);
                 return Err(Error::HistoryGap { from: at, to });

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::{Entry, History, VERSION};
 use crate::disk::{self, Disk};
+use crate::journal::digest;
 use crate::place::wait_for;
 use crate::{Error, Result, Store};
 
@@ -24,33 +25,39 @@ pub(crate) enum HistoryStore {
     Beside(Arc<dyn Store>),
 }
 
-/// Twelve digits, so that the order of names is that of serials.
-fn name(serial: u64) -> String {
-    format!("{serial:012}")
+/// What the names of a lineage's entries begin with: serials of another one must not be taken for its own.
+fn family(lineage: &str) -> String {
+    let mut digest = digest(lineage.as_bytes());
+    digest.truncate(8);
+    digest.push('.');
+    digest
+}
+
+/// Twelve digits, so that the order of a lineage's names is that of its serials.
+fn name(lineage: &str, serial: u64) -> String {
+    format!("{}{serial:012}", family(lineage))
 }
 
 impl HistoryStore {
-    pub(crate) fn add(&self, serial: u64, entry: &[u8]) -> Result<()> {
+    pub(crate) fn add(&self, lineage: &str, serial: u64, entry: &[u8]) -> Result<()> {
+        let name = name(lineage, serial);
         match self {
             HistoryStore::Folder { disk, folder } => {
                 disk.make_folder(folder)
                     .map_err(Error::io("making the folder", folder))?;
-                let path = folder.join(name(serial));
+                let path = folder.join(name);
                 disk::replace(&**disk, &path, entry, |_| Ok(()))
                     .map_err(Error::io("writing the history", &path))?;
             }
             HistoryStore::Beside(store) => {
-                let (to, name, entry) = (
-                    Arc::clone(store),
-                    PREFIX.to_owned() + &name(serial),
-                    entry.to_vec(),
-                );
+                let (to, entry) = (Arc::clone(store), entry.to_vec());
+                let name = format!("{PREFIX}{name}");
                 wait_for(async move { to.write_beside(&name, &entry).await })?
                     .map_err(|e| Error::remote("writing the history of", store.location(), e))?;
             }
         }
         if serial.is_multiple_of(TIDY) {
-            let names = self.names()?;
+            let names = self.names(Some(lineage))?;
             for name in &names[..names.len().saturating_sub(KEPT)] {
                 self.remove(name)?;
             }
@@ -58,10 +65,14 @@ impl HistoryStore {
         Ok(())
     }
 
-    /// All that can be read, opened with `open`.
-    pub(crate) fn read(&self, open: impl Fn(Vec<u8>) -> Result<Vec<u8>>) -> Result<History> {
+    /// The entries of a lineage, or of all, opened with `open`.
+    pub(crate) fn read(
+        &self,
+        lineage: Option<&str>,
+        open: impl Fn(Vec<u8>) -> Result<Vec<u8>>,
+    ) -> Result<History> {
         let mut entries = Vec::new();
-        for name in self.names()?.iter().rev() {
+        for name in self.names(lineage)?.iter().rev() {
             let Some(bytes) = self.get(name)? else {
                 continue; // Another command has just tidied up.
             };
@@ -89,8 +100,8 @@ impl HistoryStore {
         }
     }
 
-    /// The oldest first.
-    fn names(&self) -> Result<Vec<String>> {
+    /// The oldest of a lineage first.
+    fn names(&self, lineage: Option<&str>) -> Result<Vec<String>> {
         let mut names = match self {
             HistoryStore::Folder { disk, folder } => {
                 disk.list(folder).map_err(Error::io("looking at", folder))?
@@ -101,9 +112,15 @@ impl HistoryStore {
                     .map_err(|e| Error::remote("reading the history of", store.location(), e))?
             }
         };
+        let wanted = lineage.map(family);
         names.retain(|name| {
-            let digits = name.strip_prefix(PREFIX).unwrap_or(name);
-            digits.len() == 12 && digits.bytes().all(|b| b.is_ascii_digit())
+            let name = name.strip_prefix(PREFIX).unwrap_or(name);
+            let serial = match (&wanted, name.split_once('.')) {
+                (Some(family), _) => name.strip_prefix(family.as_str()),
+                (None, Some((_, serial))) => Some(serial),
+                (None, None) => None,
+            };
+            serial.is_some_and(|s| s.len() == 12 && s.bytes().all(|b| b.is_ascii_digit()))
         });
         names.sort();
         Ok(names)

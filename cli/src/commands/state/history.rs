@@ -6,6 +6,7 @@ use stead_state::history::{ChangeKind, Entry};
 use super::place;
 use crate::commands::print;
 use crate::error::Result;
+use crate::settled;
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct HistoryArgs {
@@ -20,7 +21,9 @@ pub(crate) struct HistoryArgs {
 }
 
 pub(super) fn run(args: &HistoryArgs) -> Result<u8> {
-    let history = place(None)?.history()?;
+    let mut file = place(None)?;
+    settled::read_for_states(&mut file)?;
+    let history = file.history()?;
     let shown = history.entries.iter().take(args.last.unwrap_or(usize::MAX));
     if args.json {
         let entries: Vec<_> = shown.map(entry_json).collect();

@@ -3,7 +3,7 @@
 use std::io::Read as _;
 use std::path::Path;
 
-use stead_state::{State, from_bytes, to_bytes};
+use stead_state::{State, from_bytes};
 
 use super::{HoldArgs, place};
 use crate::encryption::{self, Encryptions};
@@ -40,7 +40,7 @@ pub(super) async fn run(args: &PushArgs) -> Result<u8> {
     let failed = |e| CommandError::text(format!("Failed to write state: {e}"));
     file.import(&mut state, args.force).map_err(failed)?;
     // As Terraform does: what replaces other content has been changed once more by that.
-    if there.is_some_and(|there| !same_content(there, &state)) {
+    if there.is_some_and(|there| !there.says_the_same(&state)) {
         state.serial += 1;
         file.import(&mut state, true).map_err(failed)?;
     }
@@ -59,14 +59,4 @@ fn source(path: &str, encryptions: &Encryptions) -> Result<State> {
     let bytes = encryptions.open_file(Path::new(path), bytes)?;
     from_bytes(&bytes, Path::new(path))
         .map_err(|e| CommandError::text(format!("Error reading source state {path:?}: {e}")))
-}
-
-fn same_content(there: State, ours: &State) -> bool {
-    let there = State {
-        terraform_version: ours.terraform_version.clone(),
-        serial: ours.serial,
-        lineage: ours.lineage.clone(),
-        ..there
-    };
-    matches!((to_bytes(&there), to_bytes(ours)), (Ok(a), Ok(b)) if a == b)
 }
