@@ -1,11 +1,9 @@
 //! Azure's refusals: code and message from the body, and what the user can do about them.
 
-use std::error::Error as _;
-
 use azure_core::error::ErrorKind as AzureErrorKind;
 use serde_json::Value as Json;
 use stead_sdk::value::Diagnostic;
-use stead_sdk::{Error, Failure};
+use stead_sdk::{Error, Failure, chain};
 
 /// A failed request, with the codes that callers decide by.
 #[derive(Clone, Debug)]
@@ -190,20 +188,6 @@ impl<T> From<ApiError> for Failure<T> {
     fn from(error: ApiError) -> Self {
         error.error.into()
     }
-}
-
-/// An error and its causes in one line: the retry layer hides why a connection failed.
-fn chain(error: &azure_core::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let next = error.to_string();
-        if !text.contains(&next) {
-            text = format!("{text}: {next}");
-        }
-        cause = error.source();
-    }
-    text
 }
 
 /// What helps against Entra ID's commonest refusals.

@@ -186,8 +186,8 @@ pub use stead_value as value;
 pub use context::{Context, Progress, ProgressSink};
 pub use dial::{
     ClientIdentity, Counters, Dialer, Environment, Fingerprint, HostKeyPolicy, HttpOptions, Roots,
-    Ssh, SshAuth, SshOptions, SshOutput, SshStream, Stream, TlsOptions, WebSocket, http_error,
-    init_crypto, redact_url, shell_quote,
+    Ssh, SshAuth, SshOptions, SshOutput, SshStream, Stream, TlsOptions, WebSocket, chain,
+    http_error, init_crypto, redact_url, shell_quote,
 };
 pub use ephemeral::{Ephemeral, Lease};
 pub use error::{Error, ErrorKind};

@@ -61,6 +61,6 @@ where
 }
 
 /// Up to a quarter less, so that many clients do not come back at the same instant.
-pub(crate) fn jitter(pause: Duration) -> Duration {
+pub fn jitter(pause: Duration) -> Duration {
     pause.mul_f64(1.0 - 0.25 * rand::random::<f64>())
 }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::{RequestBuilder, StatusCode};
 use stead_sdk::Dialer;
+use stead_sdk::retry::jitter;
 use stead_state::BackendError;
 
 /// How often a request is tried, and how far apart.
@@ -118,11 +119,6 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
         .parse()
         .ok()?;
     Some(Duration::from_secs(seconds))
-}
-
-/// Up to a half less, so that many clients do not come back at the same instant.
-fn jitter(pause: Duration) -> Duration {
-    pause.mul_f64(1.0 - 0.5 * rand::random::<f64>())
 }
 
 /// The sdk's error as the backend's.

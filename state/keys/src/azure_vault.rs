@@ -1,6 +1,5 @@
 //! `azure_vault`: a new key for each run, which a key in Azure Key Vault or Managed HSM encrypts.
 
-use std::error::Error as _;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -14,7 +13,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Serialize};
 use stead_sdk::azure::{Cloud, LoginSettings, client_options, login};
-use stead_sdk::{Dialer, Error, ProviderConfig, settings};
+use stead_sdk::{Dialer, Error, ProviderConfig, chain, settings};
 use stead_state::encryption::{Key, KeyService, KeySource, ProviderKind};
 use stead_value::{Sensitive, Value};
 
@@ -338,20 +337,6 @@ fn waiting<T: Send>(work: impl Future<Output = Result<T, String>> + Send) -> Res
             .join()
             .unwrap_or_else(|_| Err("asking the vault came to an unexpected end".into()))
     })
-}
-
-/// An error and its causes in one line: the retry layer hides why a connection failed.
-fn chain(error: &azure_core::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let next = error.to_string();
-        if !text.contains(&next) {
-            text = format!("{text}: {next}");
-        }
-        cause = error.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -156,7 +156,7 @@ pub fn http_error(asked: &str, error: reqwest::Error) -> Error {
 }
 
 /// An error and its causes, in one line; a cause that its parent quotes already is not repeated.
-pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

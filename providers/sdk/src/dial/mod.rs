@@ -22,7 +22,7 @@ use tokio::net::TcpStream;
 
 pub use counters::Counters;
 pub use environment::Environment;
-pub use http::{HttpOptions, http_error, redact_url};
+pub use http::{HttpOptions, chain, http_error, redact_url};
 pub use ssh::{HostKeyPolicy, Ssh, SshAuth, SshOptions, SshOutput, SshStream, shell_quote};
 pub use tls::{ClientIdentity, Fingerprint, Roots, TlsOptions};
 pub use websocket::WebSocket;

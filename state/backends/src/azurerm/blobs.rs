@@ -19,6 +19,7 @@ use azure_storage_blob::{
     BlobClient, BlobClientOptions, BlobContainerClient, BlobContainerClientOptions,
 };
 use futures::TryStreamExt as _;
+use stead_sdk::chain;
 use stead_state::BackendError;
 
 /// What goes in one request: each has the time of one request, also on a slow line, so they go one after the other. What was put in
@@ -397,20 +398,6 @@ fn causes(error: &azure_core::Error) -> String {
         // A layer with nothing beneath it says what there is to say.
         if !error.is::<reqwest::Error>() {
             text = error.to_string();
-        }
-        cause = error.source();
-    }
-    text
-}
-
-/// An error and its causes, in one line.
-fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let next = error.to_string();
-        if !text.contains(&next) {
-            text = format!("{text}: {next}");
         }
         cause = error.source();
     }

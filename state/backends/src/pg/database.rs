@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use stead_sdk::retry::jitter;
 use stead_sdk::{Dialer, TlsOptions};
 use stead_state::BackendError;
 use tokio::sync::{Mutex, OnceCell};
@@ -188,7 +189,7 @@ impl Pauses {
             return false;
         }
         self.left -= 1;
-        tokio::time::sleep(self.next.mul_f64(0.5 + 0.5 * rand::random::<f64>())).await;
+        tokio::time::sleep(jitter(self.next)).await;
         self.next *= 3;
         true
     }
