@@ -275,22 +275,32 @@ fn read_because(because: BecauseDocument) -> Option<Because> {
     })
 }
 
-/// Whether a file looks like a plan: a ZIP archive, or one that is sealed.
-pub fn is_plan(path: &Path) -> bool {
+/// What kind of plan a file is, by its first bytes where these tell.
+#[derive(PartialEq, Eq)]
+enum Kind {
+    /// A ZIP archive.
+    Plain,
+    Sealed,
+}
+
+fn kind(path: &Path) -> Option<Kind> {
     let mut magic = [0; 4];
-    let begins = File::open(path)
-        .and_then(|mut f| f.read_exact(&mut magic))
-        .is_ok();
+    File::open(path).ok()?.read_exact(&mut magic).ok()?;
     match &magic {
-        b"PK\x03\x04" => begins,
-        [b'{', ..] => std::fs::read(path).is_ok_and(|bytes| is_sealed_plan(&bytes)),
-        _ => false,
+        b"PK\x03\x04" => Some(Kind::Plain),
+        [b'{', ..] => is_sealed_plan(&std::fs::read(path).ok()?).then_some(Kind::Sealed),
+        _ => None,
     }
+}
+
+/// Whether a file looks like a plan.
+pub fn is_plan(path: &Path) -> bool {
+    kind(path).is_some()
 }
 
 /// Whether a file is a sealed plan.
 pub fn is_sealed(path: &Path) -> bool {
-    std::fs::read(path).is_ok_and(|bytes| is_sealed_plan(&bytes))
+    kind(path) == Some(Kind::Sealed)
 }
 
 /// Reads a plan file; `open` gives the bytes of the archive.
