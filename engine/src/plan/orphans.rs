@@ -4,10 +4,13 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Instant;
 
+use stead_sdk::Remains;
 use stead_state::ProviderConfigRef;
+use stead_state::journal::Doubt;
 use stead_value::addr::{ConfigResource, InstanceKey, ResourceInstance};
 use stead_value::{Diagnostic, Value};
 
+use super::resume::doubt_of;
 use super::{Finished, Kind, Planner, instance, refresh};
 use crate::eval::{Expansion, Object, ROOT};
 use crate::event::Event;
@@ -358,6 +361,7 @@ impl Planner<'_, '_> {
         let (Some(recorded), Ok(schema)) = (recorded, schema) else {
             return;
         };
+        let doubt = doubt_of(&recorded);
         let value = match object::decode(&**opened.provider(), &address.resource, schema, &recorded)
         {
             Ok(value) => value,
@@ -376,15 +380,22 @@ impl Planner<'_, '_> {
                 address: address.clone(),
                 id: instance::display_id(&plain),
             });
-            let read = opened
-                .provider()
-                .read(
-                    &address.resource.type_name,
-                    plain,
-                    recorded.private,
-                    &context,
-                )
-                .await;
+            let type_name = &address.resource.type_name;
+            let provider = opened.provider();
+            let read = if matches!(doubt, Some(Doubt::Delete)) {
+                // Whatever it has left is to be deleted.
+                provider
+                    .remains(type_name, plain, recorded.private, &context)
+                    .await
+                    .map(|remains| match remains {
+                        Remains::Nothing => None,
+                        Remains::Whole(object) | Remains::Part(object) => Some(object),
+                    })
+            } else {
+                provider
+                    .read(type_name, plain, recorded.private, &context)
+                    .await
+            };
             let found = read.as_ref().ok().and_then(Option::as_ref);
             observer.event(Event::RefreshDone {
                 address: address.clone(),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use stead_state::journal::{Doubt, IN_DOUBT};
+use stead_state::journal::Doubt;
 use stead_state::{ObjectStatus, ProviderConfigRef};
 use stead_value::addr::ResourceInstance;
 use stead_value::{Diagnostics, Marks, Type, Value};
@@ -108,11 +108,13 @@ impl Planner<'_, '_> {
         if !asked || later || opened.is_late() || !Self::is_managed(&address) {
             return self.continue_parked(&address);
         }
-        if doubt.is_some() {
+        match doubt {
+            Some(Doubt::Delete) => {
+                return self.ask_what_remains(address, opened, value, recorded.private);
+            }
             // What has become of an operation that was cut off is about to be known.
-            self.state.edit_object(&address, None, |object| {
-                object.unknown_fields.remove(IN_DOUBT);
-            });
+            Some(_) => self.no_longer_in_doubt(&address),
+            None => {}
         }
         self.read_object(address, opened, value, recorded.private);
     }

@@ -1,5 +1,6 @@
 //! Plans and applies as a whole, over two small providers.
 
+mod cut_off;
 mod ephemeral;
 mod evaluator;
 mod failures;

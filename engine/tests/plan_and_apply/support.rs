@@ -11,7 +11,7 @@ use stead_engine::{Event, Observer, PlanMode, Registry};
 use stead_lang::config::{ConfigTree, NothingInstalled};
 use stead_sdk::{
     Context, DataSource, Dialer, Ephemeral, Error, Failure, Lease, Native, Private, ProviderConfig,
-    Resource, async_trait,
+    Remains, Resource, async_trait,
 };
 use stead_state::State;
 use stead_state::journal::JournalHandle;
@@ -155,6 +155,14 @@ impl Resource for Cluster {
         client
             .act(format!("delete cloud_cluster {}", prior.name))
             .await
+    }
+
+    async fn remains(_: &Remote, prior: Self, _: &Context) -> Result<Remains<Self>, Error> {
+        Ok(match prior.name.as_str() {
+            "kept a while" => Remains::Part(prior),
+            "gone" => Remains::Nothing,
+            _ => Remains::Whole(prior),
+        })
     }
 }
 

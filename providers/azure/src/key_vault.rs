@@ -3,7 +3,9 @@
 use azure_core::http::Method;
 use serde_json::{Map, Value as Json, json};
 use stead_sdk::value::{Diagnostic, Diagnostics, Path, Value};
-use stead_sdk::{Block, Context, Error, Failure, PlanDraft, Resource, ResourceSchema, async_trait};
+use stead_sdk::{
+    Block, Context, Error, Failure, PlanDraft, Remains, Resource, ResourceSchema, async_trait,
+};
 
 use crate::arm::{Ask, KEY_VAULT, until_accepted};
 use crate::common::{self, Phase, Tags, Timeouts, bounded, enabled};
@@ -294,6 +296,10 @@ impl KeyVault {
         }
     }
 
+    fn is_to_be_purged(&self, client: &Client) -> bool {
+        client.behaviour.purge_vaults && !self.purge_protection_enabled
+    }
+
     /// Gives the name free again. The vault is gone for its owner either way, so a refusal is a warning.
     async fn purge(&self, client: &Client, cx: &Context) -> Result<(), Error> {
         let doing = format!("purge the deleted vault {:?}", self.name);
@@ -507,10 +513,21 @@ impl Resource for KeyVault {
         let cx = &bounded(cx, prior.timeouts.as_ref(), Phase::Delete)?;
         let doing = format!("delete the key vault {:?}", prior.name);
         client.arm.delete(&prior.id, KEY_VAULT, &doing, cx).await?;
-        if client.behaviour.purge_vaults && !prior.purge_protection_enabled {
+        if prior.is_to_be_purged(client) {
             prior.purge(client, cx).await?;
         }
         Ok(())
+    }
+
+    async fn remains(client: &Client, prior: Self, cx: &Context) -> Result<Remains<Self>, Error> {
+        if let Some(found) = Self::read(client, prior.clone(), cx).await? {
+            return Ok(Remains::Whole(found));
+        }
+        let cx = &bounded(cx, prior.timeouts.as_ref(), Phase::Read)?;
+        if prior.is_to_be_purged(client) && prior.is_soft_deleted(client, cx).await? {
+            return Ok(Remains::Part(prior));
+        }
+        Ok(Remains::Nothing)
     }
 
     async fn import(client: &Client, id: &str, cx: &Context) -> Result<Self, Error> {

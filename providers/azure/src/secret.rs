@@ -3,7 +3,8 @@
 use jiff::Timestamp;
 use stead_sdk::value::{Diagnostic, Diagnostics, Path, Sensitive, Value};
 use stead_sdk::{
-    Context, Cut, Error, Failure, PlanDraft, Resource, ResourceSchema, Resumed, async_trait, codec,
+    Context, Cut, Error, Failure, PlanDraft, Remains, Resource, ResourceSchema, Resumed,
+    async_trait, codec,
 };
 
 use crate::common::{self, Phase, Tags, Timeouts, bounded};
@@ -309,6 +310,24 @@ impl Resource for Secret {
                 );
                 Ok(())
             }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn remains(client: &Client, prior: Self, cx: &Context) -> Result<Remains<Self>, Error> {
+        if let Some(found) = Self::read(client, prior.clone(), cx).await? {
+            return Ok(Remains::Whole(found));
+        }
+        if !client.behaviour.purge_secrets {
+            return Ok(Remains::Nothing);
+        }
+        let cx = &bounded(cx, prior.timeouts.as_ref(), Phase::Read)?;
+        let id = SecretId::parse(&prior.id)?;
+        match client.vault(&id.vault, cx)?.is_soft_deleted(&id.name).await {
+            Ok(true) => Ok(Remains::Part(prior)),
+            Ok(false) => Ok(Remains::Nothing),
+            // It went with its vault: `read` has made sure that this is gone.
+            Err(error) if error.is_unreachable() => Ok(Remains::Nothing),
             Err(error) => Err(error.into()),
         }
     }

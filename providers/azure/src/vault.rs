@@ -282,6 +282,26 @@ impl Vault<'_> {
         Ok(gone.await?)
     }
 
+    /// Whether the vault keeps a deleted secret of this name. Without the right to look, the purge itself will tell.
+    pub(crate) async fn is_soft_deleted(&self, name: &str) -> Result<bool, ApiError> {
+        let doing = format!("look for the deleted secret {name:?}");
+        let asked = format!(
+            "{doing} (GET {}deletedsecrets/{name})",
+            self.secrets.endpoint()
+        );
+        let found = until_accepted(self.cx, &doing, self.patience(), self.passing(), || async {
+            self.secrets
+                .get_deleted_secret(name, None)
+                .await
+                .map_err(|e| self.error(&asked, &e))
+        });
+        match found.await {
+            Ok(_) => Ok(true),
+            Err(error) if matches!(error.status(), Some(403 | 404)) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Removes a deleted secret for good and waits until its name is free.
     pub(crate) async fn purge(&self, name: &str) -> Result<(), ApiError> {
         let doing = format!("purge the deleted secret {name:?}");

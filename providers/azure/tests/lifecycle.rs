@@ -3,6 +3,7 @@
 mod support;
 
 use serde_json::{Value as Json, json};
+use stead_sdk::Remains;
 use stead_sdk::testing::{Harness, Stored};
 use support::Azure;
 
@@ -142,6 +143,49 @@ async fn a_vault_is_ready_when_its_name_is() {
     harness.delete("azurerm_key_vault", &made).await.unwrap();
     let purge = "POST /subscriptions/sub/providers/Microsoft.KeyVault/locations/westeurope/deletedVaults/kv-lab/purge";
     assert!(azure.log().contains(&purge.to_owned()));
+}
+
+#[tokio::test]
+async fn a_vault_whose_delete_was_cut_off_is_left_until_it_is_purged() {
+    let azure = Azure::start().await;
+    let harness = provider(&azure, json!({})).await;
+    let made = vault(&harness).await;
+    let remains = harness.remains("azurerm_key_vault", &made).await.unwrap();
+    assert!(matches!(remains, Remains::Whole(_)), "{remains:?}");
+    harness.delete("azurerm_key_vault", &made).await.unwrap();
+    let remains = harness.remains("azurerm_key_vault", &made).await.unwrap();
+    assert!(matches!(remains, Remains::Nothing), "{remains:?}");
+    let deleted =
+        "/subscriptions/sub/providers/Microsoft.KeyVault/locations/westeurope/deletedVaults/kv-lab";
+    azure.put(deleted, json!({"properties": {}}));
+    let remains = harness.remains("azurerm_key_vault", &made).await.unwrap();
+    assert!(matches!(remains, Remains::Part(_)), "{remains:?}");
+    let keeping = json!({"key_vault": [{"purge_soft_delete_on_destroy": false}]});
+    let keeping = provider(&azure, keeping).await;
+    let remains = keeping.remains("azurerm_key_vault", &made).await.unwrap();
+    assert!(matches!(remains, Remains::Nothing), "{remains:?}");
+}
+
+#[tokio::test]
+async fn a_secret_whose_delete_was_cut_off_is_left_until_it_is_purged() {
+    let azure = Azure::start().await;
+    let keeping = json!({"key_vault": [{"purge_soft_deleted_secrets_on_destroy": false}]});
+    let keeping = provider(&azure, keeping).await;
+    vault(&keeping).await;
+    let secret = json!({"name": "db-password", "key_vault_id": VAULT, "value": "hunter2"});
+    const NAME: &str = "azurerm_key_vault_secret";
+    let made = keeping.apply(NAME, None, secret).await.unwrap();
+    let remains = keeping.remains(NAME, &made).await.unwrap();
+    assert!(matches!(remains, Remains::Whole(_)), "{remains:?}");
+    keeping.delete(NAME, &made).await.unwrap();
+    let remains = keeping.remains(NAME, &made).await.unwrap();
+    assert!(matches!(remains, Remains::Nothing), "{remains:?}");
+    let purging = provider(&azure, json!({})).await;
+    let remains = purging.remains(NAME, &made).await.unwrap();
+    assert!(matches!(remains, Remains::Part(_)), "{remains:?}");
+    purging.delete(NAME, &made).await.unwrap();
+    let remains = purging.remains(NAME, &made).await.unwrap();
+    assert!(matches!(remains, Remains::Nothing), "{remains:?}");
 }
 
 #[tokio::test]

@@ -203,5 +203,5 @@ pub use provisioner::{Connection, ProvisionOutput, Provisioner, Provisioning, co
 pub use resource::{
     Block, DataSource, DataSourceSchema, Failure, ProviderConfig, Resource, ResourceSchema,
 };
-pub use resume::{Cut, Identify, Resumed};
+pub use resume::{Cut, Identify, Remains, Resumed};
 pub use settings::settings;

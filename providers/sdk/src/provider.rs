@@ -7,7 +7,7 @@ use stead_value::addr::ProviderSource;
 use stead_value::schema::ProviderSchema;
 use stead_value::{CallError, Diagnostic, Diagnostics, Path, Value};
 
-use crate::{Context, Lease, Private, Resumed};
+use crate::{Context, Lease, Private, Remains, Resumed};
 
 /// Makes providers of one kind: what stands behind a source address such as `bpg/proxmox`.
 pub trait ProviderFactory: Send + Sync {
@@ -96,6 +96,18 @@ pub trait Provider: Send + Sync {
         _cx: &Context,
     ) -> Result<Resumed<ReadResponse>, Diagnostics> {
         Ok(Resumed::Unknown)
+    }
+
+    /// What a delete that was cut off has left of an object.
+    async fn remains(
+        &self,
+        type_name: &str,
+        prior: Value,
+        private: Vec<u8>,
+        cx: &Context,
+    ) -> Result<Remains<ReadResponse>, Diagnostics> {
+        let found = self.read(type_name, prior, private, cx).await?;
+        Ok(found.map_or(Remains::Nothing, Remains::Whole))
     }
 
     async fn import(

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use stead_value::schema::{Block as BlockSchema, Schema};
 use stead_value::{Diagnostic, Diagnostics, Value};
 
-use crate::{Context, Cut, Error, Field, ForeignObject, PlanDraft, Private, Resumed};
+use crate::{Context, Cut, Error, Field, ForeignObject, PlanDraft, Private, Remains, Resumed};
 
 /// A struct that describes a block: derived by `Block`, `Resource`, `DataSource` and `ProviderConfig` alike.
 pub trait Block: Field {
@@ -157,6 +157,18 @@ pub trait Resource: ResourceSchema + Send + Sync + 'static {
             Some(found) if identified => Resumed::Unfit(found),
             Some(_) => Resumed::Unknown,
         })
+    }
+
+    /// What a delete that was cut off has left. Unless a type knows better: all, or nothing if `read` finds nothing. A type whose
+    /// delete goes on when its object can no longer be read (one that is kept for a while, until it is purged) says
+    /// [`Remains::Part`] as long as something is left, and is asked to delete it again.
+    async fn remains(
+        client: &Self::Client,
+        prior: Self,
+        cx: &Context,
+    ) -> Result<Remains<Self>, Error> {
+        let found = Self::read(client, prior, cx).await?;
+        Ok(found.map_or(Remains::Nothing, Remains::Whole))
     }
 
     /// Finds an existing object by the identifier that people give to `import`. It is read right afterwards.

@@ -55,6 +55,26 @@ pub enum Resumed<T> {
     Unknown,
 }
 
+/// What a delete that was cut off has left.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Remains<T> {
+    Nothing,
+    /// The object can be read as ever.
+    Whole(T),
+    /// The object cannot be read any more, but must be deleted once more.
+    Part(T),
+}
+
+impl<T> Remains<T> {
+    pub(crate) fn map<U>(self, change: impl FnOnce(T) -> U) -> Remains<U> {
+        match self {
+            Remains::Nothing => Remains::Nothing,
+            Remains::Whole(object) => Remains::Whole(change(object)),
+            Remains::Part(object) => Remains::Part(change(object)),
+        }
+    }
+}
+
 impl<T> Resumed<T> {
     pub(crate) fn map<U>(self, change: impl FnOnce(T) -> U) -> Resumed<U> {
         match self {

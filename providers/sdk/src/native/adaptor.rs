@@ -17,7 +17,7 @@ use crate::plan::{
 use crate::settings::with_environment;
 use crate::{
     ApplyRequest, ApplyResponse, Context, Dialer, ForeignObject, Imported, Lease, Operation,
-    PlanRequest, PlanResponse, Private, Provider, ReadResponse, ResumeRequest, Resumed,
+    PlanRequest, PlanResponse, Private, Provider, ReadResponse, Remains, ResumeRequest, Resumed,
 };
 
 /// One configured (or not yet configured) native provider.
@@ -359,6 +359,26 @@ impl<C: Send + Sync + 'static> Provider for NativeProvider<C> {
             .await?;
         Ok(resumed.map(|(value, private)| ReadResponse {
             value: self.settle(entry, &value, &planned),
+            private,
+            warnings: cx.take_warnings(),
+        }))
+    }
+
+    async fn remains(
+        &self,
+        type_name: &str,
+        prior: Value,
+        private: Vec<u8>,
+        cx: &Context,
+    ) -> Result<Remains<ReadResponse>, Diagnostics> {
+        let entry = self.resource(type_name)?;
+        let cx = cx.for_operation();
+        let remains = entry
+            .operations
+            .remains(self.client()?, &prior, private, &cx)
+            .await?;
+        Ok(remains.map(|(value, private)| ReadResponse {
+            value: self.settle(entry, &value, &prior),
             private,
             warnings: cx.take_warnings(),
         }))

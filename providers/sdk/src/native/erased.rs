@@ -7,7 +7,7 @@ use stead_value::{Diagnostic, Diagnostics, Path, Value};
 
 use crate::{
     Context, Cut, DataSource, Ephemeral, Error, Failure, ForeignObject, Imported, Lease, PlanDraft,
-    Private, Resource, Resumed,
+    Private, Remains, Resource, Resumed,
 };
 
 /// What an operation leaves behind.
@@ -68,6 +68,13 @@ pub(crate) trait ErasedResource<C>: Send + Sync {
         known: Option<(Value, Vec<u8>)>,
         cx: &Context,
     ) -> Result<Resumed<(Value, Vec<u8>)>, Diagnostic>;
+    async fn remains(
+        &self,
+        client: &C,
+        prior: &Value,
+        private: Vec<u8>,
+        cx: &Context,
+    ) -> Result<Remains<(Value, Vec<u8>)>, Diagnostic>;
 }
 
 #[async_trait]
@@ -123,6 +130,11 @@ fn outcome<R: Resource>(
         private: private.into_bytes(),
         error,
     }
+}
+
+fn encoded<R: Resource>(object: &R, mut private: Private) -> Result<(Value, Vec<u8>), Diagnostic> {
+    object.store_private(&mut private)?;
+    Ok((object.encode(), private.into_bytes()))
 }
 
 fn settled<R: Resource>(result: Result<R, Failure<R>>, private: Private) -> Outcome {
@@ -260,14 +272,29 @@ impl<R: Resource> ErasedResource<R::Client> for Typed<R> {
             None => None,
         };
         let cut = Cut::new(decode::<R>(planned, &private)?, known, planned.clone());
-        let resumed = R::resume(client, cut, cx).await?;
-        let mut stored = Ok(());
-        let resumed = resumed.map(|object| {
-            stored = object.store_private(&mut private);
-            (object.encode(), std::mem::take(&mut private).into_bytes())
-        });
-        stored?;
-        Ok(resumed)
+        let encode = |object: R| encoded(&object, private);
+        Ok(match R::resume(client, cut, cx).await? {
+            Resumed::Absent => Resumed::Absent,
+            Resumed::Complete(object) => Resumed::Complete(encode(object)?),
+            Resumed::Unfit(object) => Resumed::Unfit(encode(object)?),
+            Resumed::Unknown => Resumed::Unknown,
+        })
+    }
+
+    async fn remains(
+        &self,
+        client: &R::Client,
+        prior: &Value,
+        bytes: Vec<u8>,
+        cx: &Context,
+    ) -> Result<Remains<(Value, Vec<u8>)>, Diagnostic> {
+        let private = Private::parse(&bytes);
+        let prior = decode::<R>(prior, &private)?;
+        Ok(match R::remains(client, prior, cx).await? {
+            Remains::Nothing => Remains::Nothing,
+            Remains::Whole(object) => Remains::Whole(encoded(&object, private)?),
+            Remains::Part(object) => Remains::Part(encoded(&object, private)?),
+        })
     }
 
     async fn import(&self, client: &R::Client, id: &str, cx: &Context) -> Outcome {

@@ -12,7 +12,8 @@ use stead_value::{Diagnostic, Diagnostics, Path, Type, Value, json};
 
 use crate::native::complete_blocks;
 use crate::{
-    ApplyRequest, Context, PlanRequest, PlanResponse, Provider, ProviderFactory, proposed_new,
+    ApplyRequest, Context, PlanRequest, PlanResponse, Provider, ProviderFactory, Remains,
+    proposed_new,
 };
 
 /// An object as the state would hold it.
@@ -199,6 +200,20 @@ impl Harness {
             )
             .await?;
         Ok(read.map(|r| Stored {
+            value: r.value,
+            private: r.private,
+        }))
+    }
+
+    /// What a delete that was cut off has left of the object.
+    pub async fn remains(
+        &self,
+        type_name: &str,
+        prior: &Stored,
+    ) -> Result<Remains<Stored>, Diagnostics> {
+        let (value, private) = (prior.value.clone(), prior.private.clone());
+        let remains = self.provider.remains(type_name, value, private, &self.cx);
+        Ok(remains.await?.map(|r| Stored {
             value: r.value,
             private: r.private,
         }))
