@@ -42,12 +42,29 @@ pub(crate) fn read_for_states(file: &mut StateManager) -> Result<Option<State>> 
 
 fn tell(settlement: &Settlement) -> String {
     let run = &settlement.run;
-    let mut text = format!(
-        "An earlier `stead {}` (by {}, begun {}) was cut off.",
-        run.command, run.who, run.started
-    );
+    let mut text = match settlement.may_be_at_work {
+        false => format!(
+            "An earlier `stead {}` (by {}, begun {}) was cut off.",
+            run.command, run.who, run.started
+        ),
+        true => format!(
+            "A `stead {}` (by {}, begun {}) has not come to its end: it is at work, or was cut off. Whoever gets the lock next settles it, as `stead plan` does.",
+            run.command, run.who, run.started
+        ),
+    };
+    if settlement.left_out {
+        text.push_str(" What it has done since the state was written is not shown here.");
+    }
     match settlement.recorded {
         0 => {}
+        1 if settlement.may_be_at_work => {
+            text.push_str(" One change that it has made is shown as if it were recorded.");
+        }
+        n if settlement.may_be_at_work => {
+            text.push_str(&format!(
+                " {n} changes that it has made are shown as if they were recorded."
+            ));
+        }
         1 => text.push_str(" One change that it had made is recorded now."),
         n => text.push_str(&format!(" {n} changes that it had made are recorded now.")),
     }

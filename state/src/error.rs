@@ -71,6 +71,8 @@ pub enum Error {
         "the state is sealed, but its history is not, and holds what the state held before: {0}"
     )]
     HistoryNotSealed(Box<Error>),
+    #[error("what lies beside the state of a run on another machine cannot be read: {0}")]
+    CopyNotRead(Box<Error>),
     #[error("there was no state with serial {wanted}")]
     NoSuchSerial { wanted: u64 },
     #[error("starting threads for the remote state: {0}")]

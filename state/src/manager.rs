@@ -12,7 +12,7 @@ use crate::journal::{
 };
 use crate::place::lock::is_locked;
 use crate::place::{LocalPlace, Place, RemotePlace};
-use crate::serials::Serials;
+use crate::serials::{Seen, Serials};
 use crate::{Error, LockInfo, Result, State, Store, v4};
 
 /// The version of Terraform whose state rules stead follows; written to states that stead begins.
@@ -43,6 +43,8 @@ pub struct StateManager {
     backed_up: bool,
     /// How long a journal's records gather before they are synced.
     group: Duration,
+    /// Nothing but the state itself is looked at.
+    alone: bool,
     /// The state and the journal beside it have been read together.
     settled: bool,
     /// What the last reading found of runs that were cut off.
@@ -89,8 +91,18 @@ impl StateManager {
     /// A state at a remote place. `journal` is where its journal lies on this machine; `tell` also hears of a lock that cannot be given
     /// back at the end.
     pub fn remote(store: Arc<dyn Store>, journal: PathBuf, tell: fn(&Error)) -> StateManager {
+        StateManager::remote_on(disk::real(), store, journal, tell)
+    }
+
+    /// The same with the journal on another disk than this machine's.
+    pub fn remote_on(
+        disk: Arc<dyn Disk>,
+        store: Arc<dyn Store>,
+        journal: PathBuf,
+        tell: fn(&Error),
+    ) -> StateManager {
         let place = RemotePlace::new(store, tell);
-        StateManager::of(disk::real(), Box::new(place), journal).telling(tell)
+        StateManager::of(disk, Box::new(place), journal).telling(tell)
     }
 
     fn of(disk: Arc<dyn Disk>, place: Box<dyn Place>, journal: PathBuf) -> StateManager {
@@ -116,6 +128,7 @@ impl StateManager {
             seen: None,
             backed_up: false,
             group: GROUP,
+            alone: false,
             settled: false,
             settlements: Vec::new(),
             in_doubt: Vec::new(),
@@ -132,7 +145,8 @@ impl StateManager {
         self
     }
 
-    /// How long a journal's records may gather before they are synced together; five milliseconds unless said otherwise.
+    /// How long a journal's records may gather before they are synced together; five milliseconds unless said otherwise. Two hundred times
+    /// as long lies between two uploads of its copy beside a remote state.
     #[must_use]
     pub fn gathering(mut self, group: Duration) -> StateManager {
         self.group = group;
@@ -175,6 +189,13 @@ impl StateManager {
     /// When the history does not reach back to it.
     pub fn back_to(&self, serial: u64, state: &State) -> Result<State> {
         self.history()?.back_to(serial, state, &self.digest())
+    }
+
+    /// Reads the state as it lies, whatever journals say: for who wants the outputs, which no journal holds.
+    #[must_use]
+    pub fn alone(mut self) -> StateManager {
+        self.alone = true;
+        self
     }
 
     /// Reads the state from a file that is not the one it is written to, until it has been written.
@@ -256,6 +277,9 @@ impl StateManager {
     /// The state, or `None` when there is none yet. What a run that was cut off has left in its journal is in it; while we hold
     /// the lock, that is also written.
     pub fn read(&mut self) -> Result<Option<State>> {
+        // Both before the state, so that they are not of a later time than it, unless we hold the lock.
+        let seen = self.serials.as_ref().map(|s| s.seen(&*self.disk));
+        let copies = self.copies()?;
         let place = self.source.as_mut().unwrap_or(&mut self.place);
         let state = match place.read()? {
             Some(bytes) => {
@@ -263,15 +287,15 @@ impl StateManager {
                 self.open(bytes, &location)?;
                 let content = self.content.as_deref().unwrap_or_default();
                 let state = v4::parse(content, &location)?;
-                self.check_serial(&state)?;
+                self.check_serial(&state, seen)?;
                 self.seen = Some((state.serial, state.lineage.clone()));
                 Some(state)
             }
             None => None,
         };
         match self.source {
-            None => self.settle(state),
-            Some(_) => Ok(state),
+            None if !self.alone => self.settle(state, copies),
+            _ => Ok(state),
         }
     }
 
@@ -288,10 +312,11 @@ impl StateManager {
     }
 
     /// An older copy of a sealed state opens as well as the newest.
-    fn check_serial(&self, state: &State) -> Result<()> {
-        match &self.serials {
-            Some(serials) if self.sealed.is_some() && self.source.is_none() => {
-                serials.check(&*self.disk, &self.location(), &state.lineage, state.serial)
+    fn check_serial(&self, state: &State, before: Option<Result<Seen>>) -> Result<()> {
+        match (&self.serials, before) {
+            (Some(serials), Some(before)) if self.sealed.is_some() && self.source.is_none() => {
+                let (lineage, serial) = (&state.lineage, state.serial);
+                serials.check(&*self.disk, &before?, &self.location(), lineage, serial)
             }
             _ => Ok(()),
         }
@@ -303,8 +328,9 @@ impl StateManager {
         bytes.map(|bytes| digest(bytes)).unwrap_or_default()
     }
 
-    /// Settles the journals of runs that were cut off. One that is being written is left alone.
-    fn settle(&mut self, state: Option<State>) -> Result<Option<State>> {
+    /// Settles the journals of runs that were cut off: that on this machine, and `copies` of those that other machines have left beside a remote
+    /// state. One that is being written is left alone.
+    fn settle(&mut self, state: Option<State>, copies: Vec<Vec<u8>>) -> Result<Option<State>> {
         self.in_doubt.clear();
         self.settlements.clear();
         let path = match self.free_journal_path() {
@@ -312,14 +338,24 @@ impl StateManager {
             path => path?,
         };
         self.settled = true;
-        let journals = self.journals(&path)?;
-        if journals.is_empty() {
+        let ours = self.disk.read(&path).map_err(Error::io("reading", &path))?;
+        // The copy of our own is behind it, never ahead.
+        let is_ours = |copy: &Vec<u8>| ours.as_ref().is_some_and(|ours| ours.starts_with(copy));
+        let theirs: Vec<_> = copies.iter().filter(|copy| !is_ours(copy)).collect();
+        if ours.is_none() && theirs.is_empty() {
             return Ok(state);
         }
         let mut found = Vec::new();
-        for bytes in &journals {
-            if let Some(unfinished) = Unfinished::parse(bytes, &path, &self.encryption)? {
-                found.push((bytes, unfinished));
+        for bytes in ours.iter().chain(theirs.iter().copied()) {
+            let theirs = theirs.iter().any(|theirs| std::ptr::eq(*theirs, bytes));
+            match Unfinished::parse(bytes, &path, &self.encryption) {
+                Ok(None) => {}
+                Ok(Some(unfinished)) => found.push((bytes, unfinished, theirs)),
+                // Who only looks can do without it.
+                Err(error) if theirs && !self.holds_lock() => {
+                    (self.tell)(&Error::CopyNotRead(Box::new(error)));
+                }
+                Err(error) => return Err(error),
             }
         }
         if found.is_empty() {
@@ -332,8 +368,11 @@ impl StateManager {
         let serial = settled.serial;
         let digest = self.digest();
         let mut run = Run::default();
-        for (bytes, unfinished) in found {
-            let mut settlement = unfinished.fold(&mut settled, serial, &digest);
+        for (bytes, unfinished, theirs) in found {
+            let mut settlement = match theirs && !self.holds_lock() {
+                true => unfinished.look(&mut settled, serial, &digest),
+                false => unfinished.fold(&mut settled, serial, &digest),
+            };
             if self.holds_lock()
                 && (settlement.damaged.is_some() || !settlement.disputed.is_empty())
             {
@@ -355,23 +394,22 @@ impl StateManager {
         Ok(Some(settled))
     }
 
-    /// The journals of runs that were cut off: the one on this machine, and one beside a remote state that another machine has left.
-    fn journals(&self, path: &Path) -> Result<Vec<Vec<u8>>> {
-        let ours = self.disk.read(path).map_err(Error::io("reading", path))?;
-        let theirs = match self.beside() {
-            Some(store) => mirror::read(&store)?,
-            None => None,
+    /// The journals that lie beside a remote state. Who holds the lock must know them; who only looks can do without.
+    fn copies(&self) -> Result<Vec<Vec<u8>>> {
+        let Some(store) = self.place.beside().filter(|_| !self.alone) else {
+            return Ok(Vec::new());
         };
-        // The copy of our own is behind it, never ahead.
-        let theirs = theirs.filter(|theirs| {
-            let ours = ours.as_deref();
-            !ours.is_some_and(|ours| ours.starts_with(theirs))
-        });
-        Ok(ours.into_iter().chain(theirs).collect())
+        match mirror::read(&store) {
+            Err(error) if !self.holds_lock() => {
+                (self.tell)(&Error::CopyNotRead(Box::new(error)));
+                Ok(Vec::new())
+            }
+            copies => copies,
+        }
     }
 
-    /// Where the copy of the journal lies, which is ours to read, write or remove while we hold the lock: without it, whoever wrote
-    /// what is there may be at work.
+    /// Where the copy of the journal lies, which is ours to write or remove while we hold the lock: without it, whoever wrote what is
+    /// there may be at work.
     fn beside(&self) -> Option<Arc<dyn Store>> {
         self.place.beside().filter(|_| self.holds_lock())
     }

@@ -10,7 +10,7 @@ use crate::disk::{self, Disk, folder_of};
 use crate::{Error, Result};
 
 /// The highest serial by lineage.
-type Seen = BTreeMap<String, u64>;
+pub(crate) type Seen = BTreeMap<String, u64>;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Serials(PathBuf);
@@ -20,7 +20,8 @@ impl Serials {
         Serials(path)
     }
 
-    fn read(&self, disk: &dyn Disk) -> Result<Seen> {
+    /// What has been seen so far.
+    pub(crate) fn seen(&self, disk: &dyn Disk) -> Result<Seen> {
         let path = &self.0;
         let bytes = disk.read(path).map_err(Error::io("reading", path))?;
         match bytes {
@@ -32,19 +33,20 @@ impl Serials {
         }
     }
 
-    /// Compares what was read with what was seen before, and notes what is newer.
+    /// Compares what was read with what had been seen before that, and notes what is newer. What others write while a state is read is
+    /// not held against it.
     ///
     /// # Errors
     /// [`Error::OlderThanSeen`].
     pub(crate) fn check(
         &self,
         disk: &dyn Disk,
+        before: &Seen,
         location: &str,
         lineage: &str,
         serial: u64,
     ) -> Result<()> {
-        let seen = self.read(disk)?;
-        match seen.get(lineage) {
+        match before.get(lineage) {
             Some(seen) if *seen > serial => Err(Error::OlderThanSeen {
                 location: location.to_owned(),
                 serial,
@@ -53,7 +55,7 @@ impl Serials {
             }),
             Some(seen) if *seen == serial => Ok(()),
             _ => {
-                self.put(disk, seen, lineage, serial);
+                self.note(disk, lineage, |seen| serial.max(seen.unwrap_or_default()));
                 Ok(())
             }
         }
@@ -61,24 +63,99 @@ impl Serials {
 
     /// Notes what was written, which may be older when somebody insisted.
     pub(crate) fn written(&self, disk: &dyn Disk, lineage: &str, serial: u64) {
-        match self.read(disk) {
-            Ok(seen) if seen.get(lineage) == Some(&serial) => {}
-            Ok(seen) => self.put(disk, seen, lineage, serial),
-            Err(error) => tracing::warn!(%error, "noting the serial of the state"),
-        }
+        self.note(disk, lineage, |_| serial);
     }
 
     /// A folder that cannot be written to is no reason to fail: then nothing is noticed.
-    fn put(&self, disk: &dyn Disk, mut seen: Seen, lineage: &str, serial: u64) {
-        seen.insert(lineage.to_owned(), serial);
-        if let Err(error) = replace(disk, &self.0, &seen) {
+    fn note(&self, disk: &dyn Disk, lineage: &str, serial: impl FnOnce(Option<u64>) -> u64) {
+        if let Err(error) = self.replace(disk, lineage, serial) {
             tracing::warn!(%error, "noting the serial of the state");
         }
     }
+
+    /// Under a lock: commands on other workspaces of the folder, and those that take no lock of the state, note theirs in the same file.
+    fn replace(
+        &self,
+        disk: &dyn Disk,
+        lineage: &str,
+        serial: impl FnOnce(Option<u64>) -> u64,
+    ) -> Result<()> {
+        let path = &self.0;
+        let failed = || Error::io("writing", path);
+        disk.make_folder(folder_of(path)).map_err(failed())?;
+        let lock = disk.create(&lock_path(path)).map_err(failed())?;
+        if let Some(file) = lock.os_file() {
+            file.lock().map_err(failed())?;
+        }
+        let mut seen = self.seen(disk)?;
+        let serial = serial(seen.get(lineage).copied());
+        if seen.insert(lineage.to_owned(), serial) == Some(serial) {
+            return Ok(());
+        }
+        let bytes = serde_json::to_vec_pretty(&seen).map_err(|e| failed()(e.into()))?;
+        disk::replace(disk, path, &bytes, |_| Ok(())).map_err(failed())?;
+        Ok(())
+    }
 }
 
-fn replace(disk: &dyn Disk, path: &Path, seen: &Seen) -> std::io::Result<()> {
-    disk.make_folder(folder_of(path))?;
-    disk::replace(disk, path, &serde_json::to_vec_pretty(seen)?, |_| Ok(()))?;
-    Ok(())
+/// `serials.json.lock` beside `serials.json`: what is renamed cannot be locked itself.
+fn lock_path(path: &Path) -> PathBuf {
+    let mut path = path.as_os_str().to_owned();
+    path.push(".lock");
+    path.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::RealDisk;
+
+    #[test]
+    fn those_who_note_at_once_lose_nothing() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("ours/serials.json");
+        std::thread::scope(|scope| {
+            for writer in 0..4 {
+                let serials = Serials::at(path.clone());
+                scope.spawn(move || {
+                    for serial in 1..=25 {
+                        serials.written(&RealDisk, &format!("own {writer}"), serial);
+                        let shared = serials.check(&RealDisk, &Seen::new(), "x", "shared", serial);
+                        shared.expect("nothing had been seen");
+                    }
+                });
+            }
+        });
+        let seen = Serials::at(path).seen(&RealDisk).expect("the note");
+        assert_eq!(seen.len(), 5, "{seen:?}");
+        assert!(seen.values().all(|serial| *serial == 25), "{seen:?}");
+    }
+
+    #[test]
+    fn what_is_written_while_a_state_is_read_does_not_make_it_old() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let serials = Serials::at(folder.path().join("serials.json"));
+        serials.written(&RealDisk, "l", 6);
+        let before = serials.seen(&RealDisk).expect("the note");
+        serials.written(&RealDisk, "l", 7);
+        let check = |seen: &Seen| serials.check(&RealDisk, seen, "x", "l", 6);
+        check(&before).expect("it was the newest");
+        let after = serials.seen(&RealDisk).expect("the note");
+        assert_eq!(after["l"], 7, "not taken back");
+        let refused = check(&after);
+        assert!(
+            matches!(
+                refused,
+                Err(Error::OlderThanSeen {
+                    seen: 7,
+                    serial: 6,
+                    ..
+                })
+            ),
+            "{refused:?}"
+        );
+        // Going back on purpose is noted.
+        serials.written(&RealDisk, "l", 3);
+        assert_eq!(serials.seen(&RealDisk).expect("the note")["l"], 3);
+    }
 }

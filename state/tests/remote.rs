@@ -19,6 +19,7 @@ struct Memory {
     lock: Option<LockInfo>,
     /// Asked for, and refused.
     refuses_writes: bool,
+    refuses_listing: bool,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -104,7 +105,10 @@ impl Store for Place {
     }
 
     async fn list_beside(&self) -> Result<Vec<String>, BackendError> {
-        Ok(self.beside())
+        match self.with(|m| m.refuses_listing) {
+            true => Err(BackendError::failed("LIST memory", "403 no list")),
+            false => Ok(self.beside()),
+        }
     }
 }
 
@@ -206,12 +210,27 @@ fn another_machine_settles_by_the_copy_beside_the_state() {
     let place = Place::default();
     let (first, second) = machines();
     cut_off(&place, first.path());
-    assert_eq!(place.beside(), ["journal.000000"]);
+    let copy = place.beside();
+    assert!(
+        matches!(&*copy, [name] if name.starts_with("journal.") && name.ends_with(".000000")),
+        "{copy:?}"
+    );
 
-    // Who only looks leaves it alone: the run might be going on.
+    // Who only looks sees what was done, and leaves it alone: the run might be going on.
     let mut manager = place.manager(second.path());
     let state = manager.read().expect("a state").expect("one");
-    assert!(state.current(&address(1)).is_none());
+    assert!(state.current(&address(1)).is_some());
+    assert!(state.current(&address(2)).is_some());
+    let settlements = manager.take_settlements();
+    assert!(
+        matches!(&*settlements, [s] if s.may_be_at_work && !s.left_out && s.recorded == 1),
+        "{settlements:?}"
+    );
+    assert_eq!(place.beside(), copy);
+    place.with(|m| {
+        let state = from_bytes(&m.files["state"], Path::new("x")).expect("a state");
+        assert!(state.current(&address(1)).is_none(), "nothing was written");
+    });
     assert!(
         matches!(manager.lock(&lock("second")), Err(Error::Locked { holder: Some(h), .. }) if h.id == "first")
     );
@@ -229,6 +248,75 @@ fn another_machine_settles_by_the_copy_beside_the_state() {
     let written = place.with(|m| m.files["state"].clone());
     let written = from_bytes(&written, Path::new("x")).expect("a state");
     assert!(written.current(&address(1)).is_some());
+}
+
+/// What was read of the state and what lies beside it may be of two moments: then neither is bent to fit the other.
+#[test]
+fn who_only_looks_takes_nothing_in_that_is_not_about_the_state() {
+    let place = Place::default();
+    let (first, second) = machines();
+    cut_off(&place, first.path());
+    // Somebody who keeps no journal beside it has written the state since.
+    place.with(|m| {
+        let mut state = from_bytes(&m.files["state"], Path::new("x")).expect("a state");
+        state.serial += 1;
+        state.set_current(&address(1), &provider(), Some(object("vm-9")));
+        let bytes = stead_state::to_bytes(&state).expect("bytes");
+        m.files.insert("state".into(), bytes);
+    });
+    let mut manager = place.manager(second.path());
+    let state = manager.read().expect("a state").expect("one");
+    assert!(state.current(&address(2)).is_none());
+    let settlements = manager.take_settlements();
+    assert!(
+        matches!(&*settlements, [s] if s.left_out && s.disputed.is_empty() && !s.is_silent()),
+        "{settlements:?}"
+    );
+    assert!(manager.in_doubt().is_empty());
+    // For the outputs nobody needs what lies beside.
+    let mut alone = place.manager(second.path()).alone();
+    alone.read().expect("a state").expect("one");
+    assert!(alone.take_settlements().is_empty());
+}
+
+/// Readers may be allowed to read the state and no more.
+#[test]
+fn who_only_looks_can_do_without_what_lies_beside() {
+    static TOLD: Mutex<Vec<String>> = Mutex::new(Vec::new());
+    let place = Place::default();
+    let (first, second) = machines();
+    cut_off(&place, first.path());
+    let open = |tell| {
+        let journal = second.path().join("default.tfstate.journal");
+        StateManager::remote(Arc::new(place.clone()), journal, tell)
+    };
+    let told = || std::mem::take(&mut *TOLD.lock().expect("the list"));
+    let tell = |error: &Error| TOLD.lock().expect("the list").push(error.to_string());
+    place.with(|m| m.refuses_listing = true);
+    let mut reader = open(tell);
+    reader.read().expect("a state").expect("one");
+    let said = told();
+    assert!(said[0].contains("403 no list"), "{said:?}");
+    // Who may write must know.
+    place.with(|m| m.lock = None);
+    let mut writer = open(tell);
+    writer.lock(&lock("second")).expect("the lock");
+    let refused = writer.read();
+    assert!(matches!(refused, Err(Error::Remote { .. })), "{refused:?}");
+    drop(writer);
+    // What cannot be made out is told as well.
+    place.with(|m| {
+        m.refuses_listing = false;
+        m.files.insert("journal.zz.000000".into(), b"x\n".to_vec());
+    });
+    let mut reader = open(tell);
+    let state = reader.read().expect("a state").expect("one");
+    assert!(state.current(&address(1)).is_some(), "by the other copy");
+    let said = told();
+    assert!(
+        said[0].contains("does not begin like a journal"),
+        "{said:?}"
+    );
 }
 
 #[test]
@@ -315,12 +403,13 @@ fn a_run_without_the_lock_leaves_the_copy_of_another_alone() {
     let place = Place::default();
     let (first, second) = machines();
     cut_off(&place, first.path());
+    let copy = place.beside();
     let mut manager = place.manager(second.path());
     let mut state = manager.read().expect("a state").expect("one");
     let journal = manager.begin_journal(run(), Vec::new()).expect("a journal");
     wait(make_whole(&journal.handle(), &mut state));
     manager.write_last(&mut state, journal).expect("written");
-    assert_eq!(place.beside(), ["journal.000000"]);
+    assert_eq!(place.beside(), copy);
     place.with(|m| m.lock = None);
     let mut next = place.manager(second.path());
     next.lock(&lock("second")).expect("the lock");

@@ -185,11 +185,14 @@ pub(crate) fn run() -> Run {
 
 /// Says what went wrong beside something that succeeded.
 fn tell(error: &stead_state::Error) {
-    use stead_state::Error::{HistoryNotKept, HistoryNotSealed};
+    use stead_state::Error::{CopyNotRead, HistoryNotKept, HistoryNotSealed};
     let told = match error {
         HistoryNotKept(_) => format!("{error}. `stead state undo` cannot go back beyond this."),
         HistoryNotSealed(_) => format!(
             "{error}. Remove the history, or mend the cause and run `stead state rekey` again."
+        ),
+        CopyNotRead(_) => format!(
+            "{error}. The state is shown as it lies. A command that takes the lock, such as `stead plan`, needs to read and list what lies beside it."
         ),
         // A lock that stays behind when the command has ended.
         error => format!(
@@ -200,6 +203,7 @@ fn tell(error: &stead_state::Error) {
     let diagnostic = match error {
         HistoryNotKept(_) => Diagnostic::warning("History not written", told),
         HistoryNotSealed(_) => Diagnostic::warning("History not sealed", told),
+        CopyNotRead(_) => Diagnostic::warning("Journal beside the state not read", told),
         _ => Diagnostic::error("Error releasing the state lock", told),
     };
     let style = Style {

@@ -98,8 +98,8 @@ fn read(
     encryptions: &Encryptions,
 ) -> Result<Option<State>, Diagnostic> {
     let backend = Backend::open(backend, config, encryptions).map_err(first)?;
-    let mut state = backend.state(workspace).map_err(|e| first(e.diagnostics))?;
-    state.read().map_err(|error| match error {
+    let state = backend.state(workspace).map_err(|e| first(e.diagnostics))?;
+    state.alone().read().map_err(|error| match error {
         sealed @ stead_state::Error::Encryption { .. } => {
             first(CommandError::from(sealed).diagnostics)
         }

@@ -56,13 +56,20 @@ impl HistoryStore {
                     .map_err(|e| Error::remote("writing the history of", store.location(), e))?;
             }
         }
-        if serial.is_multiple_of(TIDY) {
-            let names = self.names(Some(lineage))?;
-            for name in &names[..names.len().saturating_sub(KEPT)] {
-                self.remove(name)?;
-            }
+        if serial.is_multiple_of(TIDY)
+            && let Err(error) = self.tidy(lineage)
+        {
+            // What is too much stays until the next time.
+            tracing::warn!(%error, "tidying the history");
         }
         Ok(())
+    }
+
+    /// Removes the oldest entries of a lineage.
+    fn tidy(&self, lineage: &str) -> Result<()> {
+        let names = self.names(Some(lineage))?;
+        let old = &names[..names.len().saturating_sub(KEPT)];
+        old.iter().try_for_each(|name| self.remove(name))
     }
 
     /// The entries of a lineage, or of all, opened with `open`.

@@ -48,6 +48,10 @@ pub struct Settlement {
     pub kept: Option<PathBuf>,
     /// The first line that cannot be read.
     pub damaged: Option<usize>,
+    /// It was read without the lock, from beside a remote state: the run may be at work still.
+    pub may_be_at_work: bool,
+    /// Nothing was taken in: the state is not one that this run has found or written.
+    pub left_out: bool,
 }
 
 /// An instance that has another object in the state than in the journal.
@@ -66,6 +70,7 @@ impl Settlement {
             && self.unknown.is_empty()
             && self.disputed.is_empty()
             && self.damaged.is_none()
+            && !self.left_out
     }
 }
 
@@ -189,16 +194,38 @@ impl Unfinished {
         Ok(())
     }
 
+    /// What [`Unfinished::fold`] does, for one who does not hold the lock: the run may be going on, and what it does to the state later than we have
+    /// read it is not for us to judge.
+    pub(crate) fn look(self, state: &mut State, serial: u64, digest: &str) -> Settlement {
+        let settlement = match self.is_about(serial, digest) {
+            true => self.fold(state, serial, digest),
+            false => Settlement {
+                run: self.run,
+                left_out: true,
+                ..Settlement::default()
+            },
+        };
+        Settlement {
+            may_be_at_work: true,
+            ..settlement
+        }
+    }
+
+    /// Whether this run has found or written that state.
+    fn is_about(&self, serial: u64, digest: &str) -> bool {
+        self.states.contains(&(serial, digest.to_owned()))
+    }
+
     /// Takes what the journal says into the state that it is about. `serial` and `digest` are those of the file that the state
     /// was read from.
     pub(crate) fn fold(self, state: &mut State, serial: u64, digest: &str) -> Settlement {
+        // Somebody else has written the state since: what they say of an address stands.
+        let ours = self.is_about(serial, digest);
         let mut settlement = Settlement {
             run: self.run,
             damaged: self.damaged,
             ..Settlement::default()
         };
-        // Somebody else has written the state since: what they say of an address stands.
-        let ours = self.states.contains(&(serial, digest.to_owned()));
         let mut last: BTreeMap<ResourceInstance, Option<(ProviderConfigRef, InstanceObjects)>> =
             BTreeMap::new();
         for (address, objects) in self.changes {

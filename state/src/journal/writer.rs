@@ -19,6 +19,9 @@ use crate::{Error, InstanceObjects, Object, ProviderConfigRef, Result, Store, v4
 /// At least this long lies between two syncs, so that what comes in the meantime goes into one.
 pub(crate) const GROUP: Duration = Duration::from_millis(5);
 
+/// So many times as long lies between two uploads of a journal's copy as between two syncs.
+const UPLOAD: u32 = 200;
+
 /// An operation's number in its journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Operation(u64);
@@ -104,10 +107,8 @@ impl Journal {
         let locked = |file: &dyn DiskFile| file.os_file().map_or(Ok(()), lock_file);
         let file = disk::replace(disk, &path, &text, locked)
             .map_err(Error::io("beginning the journal", &path))?;
-        let mirror = beside.map(Mirror::begin).transpose()?.map(Arc::new);
-        if let Some(mirror) = &mirror {
-            mirror.append(&text);
-        }
+        let mirror = beside.map(|store| Mirror::begin(store, &text, group * UPLOAD));
+        let mirror = mirror.transpose()?.map(Arc::new);
         let records = 1 + in_doubt.len() as u64;
         let shared = Arc::new(Shared {
             path,

@@ -48,6 +48,8 @@ struct Inner {
     safe_names: BTreeMap<PathBuf, u64>,
     operations: usize,
     fault: Option<(usize, Fault)>,
+    /// Only what happens to paths with this in them is counted, and fails.
+    about: Option<&'static str>,
     /// Nothing works any more.
     off: bool,
 }
@@ -62,8 +64,14 @@ enum Told {
 }
 
 impl Inner {
-    /// Counts an operation and says what is to become of it.
-    fn step(&mut self) -> io::Result<Told> {
+    /// Counts an operation on a path and says what is to become of it.
+    fn step(&mut self, path: &Path) -> io::Result<Told> {
+        if self
+            .about
+            .is_some_and(|about| !path.to_string_lossy().contains(about))
+        {
+            return Ok(Told::Go);
+        }
         let failed = || io::Error::from(io::ErrorKind::StorageFull);
         let number = self.operations;
         self.operations += 1;
@@ -85,8 +93,8 @@ impl Inner {
         }
     }
 
-    fn act(&mut self, act: impl FnOnce(&mut Inner)) -> io::Result<()> {
-        match self.step()? {
+    fn act(&mut self, path: &Path, act: impl FnOnce(&mut Inner)) -> io::Result<()> {
+        match self.step(path)? {
             Told::Go => {
                 act(self);
                 Ok(())
@@ -105,6 +113,17 @@ impl TestDisk {
     pub(crate) fn failing(self, at: usize, fault: Fault) -> TestDisk {
         self.0.lock().expect("the disk").fault = Some((at, fault));
         self
+    }
+
+    /// Nothing fails, and nothing is counted, but what happens to paths with this in them.
+    pub(crate) fn about(self, part: &'static str) -> TestDisk {
+        self.0.lock().expect("the disk").about = Some(part);
+        self
+    }
+
+    /// As for a process that has ended.
+    pub(crate) fn switch_off(&self) {
+        self.0.lock().expect("the disk").off = true;
     }
 
     pub(crate) fn operations(&self) -> usize {
@@ -170,18 +189,19 @@ impl Disk for TestDisk {
     fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
         let mut inner = self.0.lock().expect("the disk");
         let id = inner.files.len() as u64;
-        inner.act(|inner| {
+        inner.act(path, |inner| {
             inner.files.insert(id, Content::default());
             inner.names.insert(path.to_owned(), id);
         })?;
         Ok(Box::new(TestFile {
             disk: self.clone(),
+            path: path.to_owned(),
             id,
         }))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.0.lock().expect("the disk").act(|inner| {
+        self.0.lock().expect("the disk").act(to, |inner| {
             if let Some(id) = inner.names.remove(from) {
                 inner.names.insert(to.to_owned(), id);
             }
@@ -189,37 +209,42 @@ impl Disk for TestDisk {
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
-        self.0.lock().expect("the disk").act(|inner| {
+        self.0.lock().expect("the disk").act(path, |inner| {
             inner.names.remove(path);
         })
     }
 
-    fn list(&self, _: &Path) -> io::Result<Vec<String>> {
-        Ok(Vec::new())
+    fn list(&self, path: &Path) -> io::Result<Vec<String>> {
+        let inner = self.0.lock().expect("the disk");
+        let inside = inner.names.keys().filter(|n| n.parent() == Some(path));
+        let names = inside.filter_map(|n| Some(n.file_name()?.to_string_lossy().into_owned()));
+        Ok(names.collect())
     }
 
-    fn make_folder(&self, _: &Path) -> io::Result<()> {
-        Ok(())
+    /// Folders are not kept, but the making of one may fail.
+    fn make_folder(&self, path: &Path) -> io::Result<()> {
+        self.0.lock().expect("the disk").act(path, |_| {})
     }
 
-    fn sync_folder(&self, _: &Path) -> io::Result<()> {
+    fn sync_folder(&self, path: &Path) -> io::Result<()> {
         self.0
             .lock()
             .expect("the disk")
-            .act(|inner| inner.safe_names = inner.names.clone())
+            .act(path, |inner| inner.safe_names = inner.names.clone())
     }
 }
 
 #[derive(Debug)]
 struct TestFile {
     disk: TestDisk,
+    path: PathBuf,
     id: u64,
 }
 
 impl DiskFile for TestFile {
     fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
         let mut inner = self.disk.0.lock().expect("the disk");
-        let told = inner.step()?;
+        let told = inner.step(&self.path)?;
         let bytes = match told {
             Told::Half => &bytes[..bytes.len() / 2],
             Told::Go | Told::GoAndStop => bytes,
@@ -234,10 +259,14 @@ impl DiskFile for TestFile {
 
     fn sync(&self) -> io::Result<()> {
         let id = self.id;
-        self.disk.0.lock().expect("the disk").act(|inner| {
-            let content = inner.files.get_mut(&id).expect("an open file");
-            content.synced = content.written.len();
-        })
+        self.disk
+            .0
+            .lock()
+            .expect("the disk")
+            .act(&self.path, |inner| {
+                let content = inner.files.get_mut(&id).expect("an open file");
+                content.synced = content.written.len();
+            })
     }
 
     fn os_file(&self) -> Option<&File> {

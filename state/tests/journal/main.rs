@@ -1,7 +1,10 @@
 //! Whatever happens to the process, the disk or the power during a run: afterwards the state knows every object that exists, once.
 
 mod disk;
+mod history;
+mod remote;
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
@@ -97,40 +100,59 @@ fn look(state: &mut State, world: &World, unknown: &[Intent]) {
     }
 }
 
-/// One run: settle, look, then some operations. Ends where anything fails, as a process does that is killed there.
+/// The command that a run is.
+fn command() -> Run {
+    Run {
+        command: "apply".into(),
+        who: "me@here".into(),
+        started: "now".into(),
+    }
+}
+
+/// One run on a local state.
 fn run(folder: &Path, disk: &TestDisk, world: &mut World, seed: u64) -> Result<()> {
+    let local = StateManager::at_on(Arc::new(disk.clone()), folder.join("terraform.tfstate"));
+    work(local, world, seed, &Cell::new(None), &|| Ok(()))
+}
+
+/// One run: settle, look, then some operations. Ends where anything fails, as a process does that is killed there. `doing` is the object that it is about;
+/// `between` is called when an operation is over.
+fn work(
+    manager: StateManager,
+    world: &mut World,
+    seed: u64,
+    doing: &Cell<Option<u64>>,
+    between: &dyn Fn() -> Result<()>,
+) -> Result<()> {
     let mut chance = StdRng::seed_from_u64(seed);
-    let mut local = StateManager::at_on(Arc::new(disk.clone()), folder.join("terraform.tfstate"))
-        .gathering(Duration::ZERO);
-    local.lock(&lock())?;
-    let mut state = local.read()?.unwrap_or_default();
-    let unknown = local.in_doubt().to_vec();
+    let mut manager = manager.gathering(Duration::ZERO).remembering(command());
+    manager.lock(&lock())?;
+    let mut state = manager.read()?.unwrap_or_default();
+    let unknown = manager.in_doubt().to_vec();
     look(&mut state, world, &unknown);
-    local.write(&mut state)?;
-    let journal = local.begin_journal(
-        Run {
-            command: "apply".into(),
-            who: "me@here".into(),
-            started: "now".into(),
-        },
-        Vec::new(),
-    )?;
+    manager.write(&mut state)?;
+    let journal = manager.begin_journal(command(), Vec::new())?;
     let mut next = world.keys().last().map_or(0, |n| n + 1);
     for _ in 0..6 {
         let there: Vec<u64> = recorded(&state).into_keys().collect();
         let chosen = chance.random_range(0..3);
         if there.is_empty() || chosen == 0 {
+            doing.set(Some(next));
             create(&journal, &mut state, world, next, chance.random_bool(0.5))?;
             next += 1;
         } else {
             let number = there[chance.random_range(0..there.len())];
+            doing.set(Some(number));
             change(&journal, &mut state, world, number, chosen == 1)?;
         }
+        wait(journal.handle().settled())?;
+        between()?;
+        doing.set(None);
         if chance.random_bool(0.5) {
-            local.checkpoint(&mut state, &journal)?;
+            manager.checkpoint(&mut state, &journal)?;
         }
     }
-    local.write_last(&mut state, journal)
+    manager.write_last(&mut state, journal)
 }
 
 fn create(
