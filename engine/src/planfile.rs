@@ -275,32 +275,15 @@ fn read_because(because: BecauseDocument) -> Option<Because> {
     })
 }
 
-/// What kind of plan a file is, by its first bytes where these tell.
-#[derive(PartialEq, Eq)]
-enum Kind {
-    /// A ZIP archive.
-    Plain,
-    Sealed,
-}
-
-fn kind(path: &Path) -> Option<Kind> {
-    let mut magic = [0; 4];
-    File::open(path).ok()?.read_exact(&mut magic).ok()?;
-    match &magic {
-        b"PK\x03\x04" => Some(Kind::Plain),
-        [b'{', ..] => is_sealed_plan(&std::fs::read(path).ok()?).then_some(Kind::Sealed),
-        _ => None,
-    }
-}
-
-/// Whether a file looks like a plan.
+/// Whether a file looks like a plan: by its first bytes where these tell.
 pub fn is_plan(path: &Path) -> bool {
-    kind(path).is_some()
-}
-
-/// Whether a file is a sealed plan.
-pub fn is_sealed(path: &Path) -> bool {
-    kind(path) == Some(Kind::Sealed)
+    let mut magic = [0; 4];
+    let read = File::open(path).and_then(|mut file| file.read_exact(&mut magic));
+    match (&magic, read) {
+        (b"PK\x03\x04", Ok(())) => true,
+        ([b'{', ..], Ok(())) => std::fs::read(path).is_ok_and(|bytes| is_sealed_plan(&bytes)),
+        _ => false,
+    }
 }
 
 /// Reads a plan file; `open` gives the bytes of the archive.

@@ -30,12 +30,8 @@ pub(crate) fn open(
     no_color: bool,
     given: &VariableArgs,
 ) -> Result<(Session, PlanFile)> {
-    // Not the plan but the folder says how plans are sealed. One in the clear needs no folder that can be read.
-    let around = encryption::in_folder_given(&Disk, given);
-    let around = match planfile::is_sealed(path) {
-        true => around?,
-        false => around.unwrap_or_default(),
-    };
+    // Not the plan but the folder says how plans are sealed: one that cannot be read may say that those in the clear are not taken.
+    let around = encryption::in_folder_given(&Disk, given)?;
     let mut file = planfile::read(path, |bytes| around.open_plan(path, bytes))?;
     let variables: BTreeMap<Arc<str>, GivenVariable> = file
         .plan

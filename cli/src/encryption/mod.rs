@@ -99,10 +99,15 @@ pub(crate) fn in_folder(files: &dyn Files) -> Result<Encryptions> {
 /// The same with variables from the command line.
 pub(crate) fn in_folder_given(files: &dyn Files, variables: &VariableArgs) -> Result<Encryptions> {
     let (root, diagnostics) = load_module(files, Path::new(""));
-    if diagnostics.has_errors() {
-        return Err(diagnostics.into());
-    }
-    Ok(of(files, &root, &Given::Gather(variables))?.0)
+    let made = match diagnostics.has_errors() {
+        true => Err(diagnostics.into()),
+        false => of(files, &root, &Given::Gather(variables)),
+    };
+    let (made, _) = made.map_err(|mut error| {
+        root.files.iter().for_each(|file| error.sources.add(file));
+        error
+    })?;
+    Ok(made)
 }
 
 /// What the configuration says, with what is worth a warning.

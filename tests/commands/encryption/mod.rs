@@ -477,6 +477,47 @@ fn a_sealed_plan_needs_the_key_again_and_nothing_else() {
     assert!(error.contains("without unencrypted method"), "{error}");
 }
 
+/// The folder says what is taken. When it cannot be read, it may say that nothing in the clear is; OpenTofu refuses then too.
+#[test]
+fn a_plan_in_the_clear_is_not_taken_where_the_folder_cannot_be_read() {
+    let other = TestEnv::new(&[("main.tf", &stack("other"))]);
+    other.ok(&["plan", "-out=p"]);
+    let env = new(&sealed_by(1));
+    std::fs::copy(other.path().join("p"), env.path().join("p")).expect("the plan");
+    env.write("main.tf", "resource {");
+    for command in [&["apply", "p"][..], &["show", "p"]] {
+        let error = env.fails(command);
+        assert!(error.contains("main.tf line 1"), "{error}");
+        assert!(!error.contains("other"), "{error}");
+    }
+    assert!(!env.path().join("terraform.tfstate").exists());
+    // A folder without a configuration says nothing.
+    std::fs::remove_file(other.path().join("main.tf")).expect("the configuration");
+    other.ok(&["apply", "p"]);
+}
+
+/// As OpenTofu's tests: what a run makes is kept in memory, and no key is asked for.
+#[test]
+fn tests_seal_nothing_and_need_no_key() {
+    let env = new(&sealed_by(1).replace(&format!("\"{}\"", "01".repeat(32)), "var.key"));
+    env.write(
+        "variables.tf",
+        "variable \"key\" {\n  default = \"no key at all\"\n}\n",
+    );
+    env.write(
+        "main.tftest.hcl",
+        "run \"whole\" {\n  assert {\n    condition     = nonsensitive(output.o) == \"hunter2\"\n    error_message = \"another\"\n  }\n}\n",
+    );
+    let refused = env.fails(&["plan"]);
+    assert!(
+        refused.contains("Unable to build encryption key data"),
+        "{refused}"
+    );
+    let told = env.ok(&["test"]);
+    assert!(told.contains("1 passed, 0 failed"), "{told}");
+    assert!(!env.path().join("terraform.tfstate").exists());
+}
+
 #[test]
 fn what_a_killed_run_leaves_is_sealed_and_settled_with_the_key() {
     let env = TestEnv::new(&[
