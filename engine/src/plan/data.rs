@@ -8,7 +8,7 @@ use stead_value::condition::{Condition, RuleKind};
 use stead_value::{Diagnostic, Diagnostics, Severity, Value};
 
 use super::instance::{Prepared, display_id, unknown_where_computed};
-use super::{Finished, Planner, locate};
+use super::{Finished, Kind, Planner, locate};
 use crate::checks::CheckObject;
 use crate::eval::InstanceConfig;
 use crate::event::Event;
@@ -114,7 +114,22 @@ impl Planner<'_, '_> {
             .any(|address| counts(&address.module) && !self.desired.contains(address))
     }
 
+    /// Whether the instance is a data source that a destroy plan reads, as a plan for a change would: the configuration of a
+    /// provider whose objects go may be made from it. What only a check block needs is of no use to it.
+    pub(super) fn is_read_before_destroy(&self, config: &InstanceConfig<'_>) -> bool {
+        let resource = config.resource;
+        self.reads_before_destroy
+            && resource.addr.mode == ResourceMode::Data
+            && resource.check.is_none()
+    }
+
     fn read_later(&mut self, prepared: Prepared, reason: ActionReason) {
+        if self.kind == Kind::Destroy {
+            // Later there is nothing to see: what was read last is the best that is known.
+            let recorded = self.refreshed.get(&prepared.address);
+            let value = recorded.map(|prior| prior.value.clone());
+            return self.publish_destroyed(prepared.id, &prepared.address, value);
+        }
         let Ok(schema) = self.schema_of(&prepared) else {
             return self.publish_failed(prepared.id);
         };
@@ -232,7 +247,7 @@ impl Planner<'_, '_> {
                 );
             }
         }
-        if !self.postconditions(&prepared.address, &value) {
+        if self.kind != Kind::Destroy && !self.postconditions(&prepared.address, &value) {
             return self.publish_failed(prepared.id);
         }
         let encoded = self.schema_of(&prepared).and_then(|schema| {

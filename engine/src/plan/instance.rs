@@ -104,7 +104,7 @@ impl Planner<'_, '_> {
         };
         self.want_provider(&provider);
         let ephemeral = address.resource.mode == ResourceMode::Ephemeral;
-        if self.kind == Kind::Destroy && !ephemeral {
+        if self.kind == Kind::Destroy && !ephemeral && !self.is_read_before_destroy(&config) {
             return self.recorded_instance(id, address, provider);
         }
         if self.is_refresh_only() && Self::is_managed(&address) {
@@ -201,15 +201,22 @@ impl Planner<'_, '_> {
             .evaluator
             .scope(config.module, config.repetition.clone());
         let object = CheckObject::Instance(address.clone());
-        let rules = Rules::new(
-            &object,
-            RuleKind::Precondition,
-            &config.resource.lifecycle.preconditions,
-            self.condition_severity(),
-        );
+        let preconditions = match self.kind {
+            // What is destroyed need not meet conditions any more.
+            Kind::Destroy => Diagnostics::new(),
+            Kind::Plan | Kind::Validate => self.evaluator.check(
+                &Rules::new(
+                    &object,
+                    RuleKind::Precondition,
+                    &config.resource.lifecycle.preconditions,
+                    self.condition_severity(),
+                ),
+                &scope,
+            ),
+        };
         Evaluated {
             decoded,
-            preconditions: self.evaluator.check(&rules, &scope),
+            preconditions,
             provisioners,
             triggered,
         }
@@ -249,7 +256,7 @@ impl Planner<'_, '_> {
         self.publish_failed(id);
     }
 
-    /// In a destroy plan an instance is what was recorded of it, refreshed.
+    /// In a destroy plan a managed instance is what was recorded of it, refreshed.
     fn recorded_instance(
         &mut self,
         id: ObjectId,
@@ -257,13 +264,29 @@ impl Planner<'_, '_> {
         provider: ProviderConfigRef,
     ) {
         if self.state.current(&address).is_none() && !self.may_exist(&address) {
-            return self.publish(id, Value::dynamic());
+            return self.publish_destroyed(id, &address, None);
         }
         self.want_refresh(&address, &provider);
         // Until the refresh is done the instance stays pending for those who ask (the provider configurations).
         self.evaluator.run(id, || ());
         let prepared = Prepared::recorded(id, address, provider);
         self.plan_prepared(Box::new(prepared));
+    }
+
+    /// Publishes what there is, before it goes, of an instance that a destroy plan does not evaluate. What is not there would
+    /// have to be made before a data source could see it.
+    pub(super) fn publish_destroyed(
+        &mut self,
+        id: ObjectId,
+        address: &ResourceInstance,
+        value: Option<Value>,
+    ) {
+        let value = value.filter(|v| !v.is_null()).unwrap_or_else(|| {
+            let modules = self.pending.entry(address.config()).or_default();
+            modules.push(address.module.clone());
+            Value::dynamic()
+        });
+        self.publish(id, value);
     }
 
     /// Goes on with an evaluated instance, when its prior object is known too.
@@ -280,12 +303,14 @@ impl Planner<'_, '_> {
             self.parked.insert(address.clone(), prepared);
             return;
         }
-        if self.kind == Kind::Destroy && address.resource.mode != ResourceMode::Ephemeral {
+        let evaluated = match prepared.address.resource.mode {
+            ResourceMode::Managed => self.kind != Kind::Destroy,
+            ResourceMode::Data => self.kind != Kind::Destroy || !prepared.config.is_null(),
+            ResourceMode::Ephemeral => true,
+        };
+        if !evaluated {
             let value = self.refreshed.get(address).map(|prior| prior.value.clone());
-            let value = value
-                .filter(|v| !v.is_null())
-                .unwrap_or_else(Value::dynamic);
-            return self.publish(prepared.id, value);
+            return self.publish_destroyed(prepared.id, &prepared.address, value);
         }
         if self.is_refresh_only() && Self::is_managed(address) {
             let settled = if recorded {

@@ -261,6 +261,8 @@ struct Planner<'e, 'c> {
     observer: Arc<dyn Observer>,
     cancel: CancellationToken,
     kind: Kind,
+    /// Whether a destroy plan reads data sources: not where nothing is recorded, which nothing is then destroyed of.
+    reads_before_destroy: bool,
     /// After moves; refreshed objects and data sources are written back to it.
     state: State,
     pool: Pool,
@@ -314,7 +316,9 @@ impl<'e, 'c> Planner<'e, 'c> {
     ) -> Self {
         let in_doubt = options.in_doubt.iter();
         let in_doubt = in_doubt.map(|i| (i.address.clone(), i.clone())).collect();
+        let reads_before_destroy = options.refresh && !options.minimal_refresh && !state.is_empty();
         Planner {
+            reads_before_destroy,
             imports: imports::Imports::of_generated(&options.generated),
             evaluator,
             registry,
