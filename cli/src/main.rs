@@ -8,6 +8,7 @@ mod encryption;
 mod error;
 mod logging;
 mod modules;
+mod problems;
 mod progress;
 mod prompt;
 mod providers;

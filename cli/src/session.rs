@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use indexmap::IndexMap;
-use stead_engine::Registry;
 use stead_engine::eval::{Evaluator, GivenVariable, Origin, Phase, Settings};
+use stead_engine::{Registry, without_consequences};
 use stead_lang::Files;
 use stead_lang::config::{ConfigTree, EarlyValues, Module, Variable};
 use stead_lang::functions::World;
@@ -64,7 +64,9 @@ impl Session {
         no_color: bool,
     ) -> Result<Session> {
         let mut session = Session::read(files, origin, &given, no_color)?;
-        session.check_configuration(files, &given)?;
+        let found = session.tree.check(&session.registry);
+        let found = without_consequences(&session.tree, found);
+        session.check_configuration(files, &given, found)?;
         session.variables = match given {
             Given::Saved(values) => values,
             Given::Gather(arguments) => session.gather(files, arguments)?,
@@ -105,7 +107,12 @@ impl Session {
         }
         found.require(declared);
         session.variables = session.accept(found)?;
-        session.check_configuration(&Disk, &given)?;
+        let found = match session.tree.check(&session.registry) {
+            // What is found by the text alone may be the consequence of what is not.
+            found if found.has_errors() => session.problems(&session.tree).await,
+            found => found,
+        };
+        session.check_configuration(&Disk, &given, found)?;
         Ok(session)
     }
 
@@ -128,13 +135,17 @@ impl Session {
         Ok(())
     }
 
-    /// Finds what is wrong whatever the values are.
-    fn check_configuration(&mut self, files: &dyn Files, given: &Given<'_>) -> Result<()> {
-        let diagnostics = self.tree.check(&self.registry);
-        if diagnostics.has_errors() {
-            return Err(self.failure(diagnostics));
+    /// Goes on if nothing is wrong whatever the values are: `found` says what is.
+    fn check_configuration(
+        &mut self,
+        files: &dyn Files,
+        given: &Given<'_>,
+        found: Diagnostics,
+    ) -> Result<()> {
+        if found.has_errors() {
+            return Err(self.failure(found));
         }
-        self.warn(&diagnostics);
+        self.warn(&found);
         backend::in_use(files, &self.tree.root.module, given)
             .map_err(|error| error.with_sources(self))?;
         // For a saved plan there may be more values.

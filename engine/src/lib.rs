@@ -6,6 +6,7 @@
 pub mod apply;
 pub mod changes;
 pub mod checks;
+mod consequences;
 pub mod console;
 mod ephemeral;
 pub mod eval;
@@ -25,6 +26,7 @@ pub mod test;
 mod wire;
 
 pub use changes::{Action, ActionReason, Importing, OutputChange, Plan, PlanMode, ResourceChange};
+pub use consequences::without_consequences;
 pub use event::{EphemeralStep, Event, Observer};
 pub use object::recorded_value;
 pub use providers::Registry;

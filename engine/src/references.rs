@@ -422,6 +422,13 @@ impl<'c> References<'c> {
         self.add(module, references(expression).0, found);
     }
 
+    /// What the conditions and messages of rules in a module refer to.
+    pub(crate) fn of_rules(&self, module: &Module, rules: &[CheckRule]) -> Vec<Node> {
+        let mut found = Vec::new();
+        self.rules(module, rules, &mut found);
+        found
+    }
+
     fn rules(&self, module: &Module, rules: &[CheckRule], found: &mut Vec<Node>) {
         self.add(module, rule_references(rules), found);
     }

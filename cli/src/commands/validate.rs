@@ -2,18 +2,17 @@
 
 use std::collections::HashSet;
 use std::path::Path;
-use std::sync::Arc;
 
-use stead_engine::eval::{Evaluator, Phase};
 use stead_lang::config::ModuleSource;
 use stead_lang::config::test_file::TestSuite;
-use stead_value::{Diagnostic, Diagnostics, Severity};
+use stead_value::{Diagnostics, Severity};
 
 use super::print;
 use crate::args::ValidateArgs;
 use crate::encryption;
 use crate::error::{CommandError, Result};
 use crate::modules::installed;
+use crate::problems::add_new;
 use crate::render::json::diagnostic;
 use crate::session::{Given, Session};
 use crate::world::Disk;
@@ -71,16 +70,7 @@ async fn check(args: &ValidateArgs, origin: &Path) -> Result<(Session, Diagnosti
     if found.has_errors() {
         return Err(session.failure(found));
     }
-    found.extend(session.tree.check(&session.registry));
-    let result = {
-        let evaluator = session.evaluator(Phase::Validate);
-        stead_engine::plan::validate(&evaluator, &session.registry).await
-    };
-    let evaluated = match result {
-        Ok(warnings) => warnings,
-        Err(errors) => errors,
-    };
-    add_new(&mut found, evaluated);
+    found.extend(session.problems(&session.tree).await);
     check_tests(&suite, &session, &mut found).await;
     match found.into_result() {
         Ok(warnings) => Ok((session, warnings)),
@@ -120,39 +110,6 @@ async fn check_tests(suite: &TestSuite, session: &Session, found: &mut Diagnosti
         let Some(tree) = module.tree.as_ref().filter(|_| seen.insert(directory)) else {
             continue;
         };
-        add_new(found, tree.check(&session.registry));
-        let evaluator = Evaluator::new(tree, session.settings(Phase::Validate));
-        let checked = stead_engine::plan::validate(&evaluator, &session.registry).await;
-        add_new(found, checked.unwrap_or_else(|errors| errors));
-    }
-}
-
-/// Adds what evaluation found to what was found without it: the same mistake is said once, and the same of several instances.
-fn add_new(found: &mut Diagnostics, evaluated: Diagnostics) {
-    let key = |d: &Diagnostic| {
-        let place = d
-            .subject
-            .as_ref()
-            .map(|r| (Arc::clone(&r.file), r.start.byte));
-        (d.summary.clone(), place)
-    };
-    let mut seen: HashSet<_> = found.iter().map(key).collect();
-    let mut evaluated: Vec<Diagnostic> = evaluated.into_iter().collect();
-    evaluated.sort_by_cached_key(|d| {
-        d.subject
-            .as_ref()
-            .map(|r| (r.file.to_string(), r.start, r.end))
-    });
-    let told = found.has_errors();
-    for diagnostic in evaluated {
-        // What refers to itself has been found already.
-        let of_itself = diagnostic.summary == "Self-referential block"
-            || diagnostic.summary.starts_with("Cycle: ") && !diagnostic.summary.contains(',');
-        if told && of_itself {
-            continue;
-        }
-        if diagnostic.subject.is_none() || seen.insert(key(&diagnostic)) {
-            found.push(diagnostic);
-        }
+        add_new(found, session.problems(tree).await);
     }
 }
