@@ -129,8 +129,14 @@ impl Planner<'_, '_> {
         }
     }
 
-    /// Those that the apply needs: what its operations, the root outputs and the checks are made from.
+    /// Those that the apply opens again: all, and of a destruction those that its operations, the root outputs and the checks
+    /// are made from. Terraform opens what nothing uses, too: its conditions count.
     pub(super) fn needed_ephemerals(&self, changes: &[ResourceChange]) -> Vec<EphemeralInstance> {
+        if self.kind == Kind::Plan {
+            let mut all = self.ephemerals.clone();
+            all.sort_by(|a, b| a.address.cmp(&b.address));
+            return all;
+        }
         if self.ephemerals.is_empty() || self.kind == Kind::Validate {
             return Vec::new();
         }

@@ -77,6 +77,27 @@ async fn it_is_closed_although_its_user_failed() {
 }
 
 #[tokio::test]
+async fn what_nothing_uses_is_opened_by_the_apply_too_and_by_no_destruction() {
+    let stack = r#"
+        ephemeral "cloud_token" "unused" { name = "unused" }
+        resource "cloud_cluster" "c" { name = "c" }
+    "#;
+    let mut stand = Stand::new();
+    let applied = stand.apply(stack, PlanMode::Normal).await;
+    assert!(applied.diagnostics.is_empty(), "{:?}", applied.diagnostics);
+    let times = |stand: &Stand, entry| {
+        let log = stand.remote.log();
+        log.iter().filter(|e| *e == entry).count()
+    };
+    // Once while planning, once while applying.
+    assert_eq!(times(&stand, "open unused"), 2);
+    assert_eq!(times(&stand, "close unused"), 2);
+    stand.apply(stack, PlanMode::Destroy).await;
+    assert_eq!(times(&stand, "open unused"), 3);
+    assert_eq!(times(&stand, "close unused"), 3);
+}
+
+#[tokio::test]
 async fn what_is_not_known_yet_is_opened_during_the_apply_only() {
     let stack = r#"
         resource "cloud_cluster" "c" { name = "c" }
