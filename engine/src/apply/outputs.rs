@@ -42,6 +42,11 @@ impl Executor<'_, '_> {
             if checked.has_errors() && self.plan.mode != PlanMode::RefreshOnly {
                 continue;
             }
+            // What was known is as it was planned.
+            let value = match change.after.is_wholly_known() {
+                true => change.after.clone(),
+                false => value,
+            };
             let value = match value.is_wholly_known() {
                 true if value.is_null() => {
                     self.state.outputs.remove(&**name);

@@ -4,11 +4,28 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use stead_value::addr::{Module as ConfigPath, ModuleInstance};
-use stead_value::{Type, Value};
+use stead_value::{Kind as ValueKind, Type, Value};
 
 use super::{Kind, Planner};
 use crate::eval::{Object, Outcome, ROOT};
 use crate::{Action, OutputChange};
+
+/// Planned outputs know one zero: the reference's plan files lose the sign of the other.
+fn with_one_zero(value: &Value) -> Value {
+    let same = value.transform(&mut |_, inner: Value| {
+        let zero = matches!(inner.kind(), ValueKind::Number(n) if n.is_zero());
+        let (marks, number) = (inner.marks(), Value::number(0));
+        Ok::<_, std::convert::Infallible>(if zero {
+            number.with_marks(marks)
+        } else {
+            inner
+        })
+    });
+    match same {
+        Ok(value) => value,
+        Err(never) => match never {},
+    }
+}
 
 impl Planner<'_, '_> {
     /// The outputs of modules that have a value.
@@ -48,6 +65,7 @@ impl Planner<'_, '_> {
                 if output.ephemeral {
                     continue;
                 }
+                let after = with_one_zero(&after);
                 let before = self.recorded_output(name);
                 let recorded_sensitive =
                     self.state.outputs.get(&**name).is_some_and(|o| o.sensitive);
