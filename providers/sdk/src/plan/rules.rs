@@ -370,7 +370,23 @@ fn forcing_part(shape: Shape<'_>, item: &Value) -> Value {
 /// Refuses what the published schema of a provider has and stead does not do yet. Unknown counts as configured.
 pub(crate) fn refuse_unsupported(owner: &str, block: &Block, config: &Value) -> Diagnostics {
     let instead = "Leave it out, or use the published provider as a plugin for this configuration.";
-    refuse_unsupported_with(owner, instead, block, config)
+    let mut found = refuse_unsupported_with(owner, instead, block, config);
+    found.extend(refuse_id(block, config));
+    found
+}
+
+/// The published providers that call `id` optional and computed do so for each of their types, and take it from nobody: it is
+/// not among the arguments that they know (`terraform-plugin-sdk`, `helper/schema`, whose words these are).
+fn refuse_id(block: &Block, config: &Value) -> Option<Diagnostic> {
+    let id = block.attributes.get("id")?;
+    let given = config.get("id").is_some_and(|id| !id.is_null());
+    (id.optional && id.computed && given).then(|| {
+        Diagnostic::error(
+            "Invalid or unknown key",
+            "The provider decides the id: leave it out.",
+        )
+        .attribute(Path::root().attr("id"))
+    })
 }
 
 /// The same, for blocks that are no provider's: `instead` says what to do.
@@ -462,4 +478,31 @@ fn wholly_unsupported(block: &Block) -> bool {
     let some = !block.attributes.is_empty() || !block.blocks.is_empty();
     some && block.attributes.values().all(|a| a.unsupported)
         && block.blocks.values().all(|b| wholly_unsupported(&b.block))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_that_published_providers_take_from_nobody_is_refused() {
+        let refused = |optional, id: Value| {
+            let mut attribute = Attribute::new(Type::String);
+            (attribute.optional, attribute.computed) = (optional, true);
+            let mut block = Block::default();
+            block.attributes.insert("id".into(), attribute);
+            let config = Value::object(BTreeMap::from([(Arc::from("id"), id)]));
+            let found = refuse_unsupported("a_thing", &block, &config);
+            let found: Vec<Diagnostic> = found.into_iter().collect();
+            found.into_iter().map(|d| (d.summary, d.attribute)).next()
+        };
+        let expected = (
+            "Invalid or unknown key".to_owned(),
+            Some(Path::root().attr("id")),
+        );
+        assert_eq!(refused(true, Value::string("x")), Some(expected.clone()));
+        assert_eq!(refused(true, Value::unknown(Type::String)), Some(expected));
+        assert_eq!(refused(true, Value::null(Type::String)), None);
+        assert_eq!(refused(false, Value::string("x")), None);
+    }
 }
