@@ -247,14 +247,15 @@ impl Blobs {
     }
 
     /// Takes an infinite lease of this id.
-    pub(super) async fn acquire(&self, name: &str, id: &str) -> Result<()> {
+    /// For so many seconds, of 15 to 60, or for ever when that is -1. Who has the lease can take it anew.
+    pub(super) async fn acquire(&self, name: &str, id: &str, seconds: i32) -> Result<()> {
         let options = BlobClientAcquireLeaseOptions {
             proposed_lease_id: Some(id.to_owned()),
             ..BlobClientAcquireLeaseOptions::default()
         };
         let done = self
             .blob_to_change(name)?
-            .acquire_lease(-1, Some(options))
+            .acquire_lease(seconds, Some(options))
             .await;
         let asked = || self.asked("take a lease on the blob", "PUT", name);
         done.map(|_| ()).map_err(|e| refusal(asked(), &e))

@@ -10,6 +10,11 @@ use super::{STATE_TYPE, Workspace};
 /// In lower case: OpenTofu's client and Terraform's write it in different cases.
 const NOTE: &str = "terraformlockid";
 
+/// How long a lease lasts that nobody has written a name to yet, in seconds: who is killed just then leaves no lock that nobody can break by its
+/// id.
+const NAMELESS: i32 = 60;
+const FOR_EVER: i32 = -1;
+
 impl Properties {
     /// Who holds the lease, if that is written down.
     fn holder(&self) -> Option<LockInfo> {
@@ -65,7 +70,7 @@ impl Workspace {
             }
             Some(_) => {}
         }
-        if let Err(refusal) = blobs.acquire(&self.blob, &info.id).await {
+        if let Err(refusal) = blobs.acquire(&self.blob, &info.id, NAMELESS).await {
             if !refusal.is_about_the_lease() {
                 return Err(refusal.into());
             }
@@ -73,7 +78,11 @@ impl Workspace {
                 return Err(self.locked("state blob is already locked").await);
             }
         }
-        match self.annotate(&info.id, Some(info)).await {
+        let named = match self.annotate(&info.id, Some(info)).await {
+            Ok(()) => blobs.acquire(&self.blob, &info.id, FOR_EVER).await,
+            refused => refused,
+        };
+        match named {
             Ok(()) => {
                 self.account.note_lease(&self.blob, &info.id);
                 Ok(info.id.clone())
