@@ -90,6 +90,7 @@ impl From<stead_state::Error> for CommandError {
             holder,
             location,
             reason,
+            lives,
         } = &error
         {
             detail = format!("Error message: {reason}");
@@ -99,9 +100,30 @@ impl From<stead_state::Error> for CommandError {
                     info.id, lock_path(info, location), info.operation, info.who, info.version, info.created, info.info
                 ));
             }
-            detail.push_str(&format!("\n\n{LOCKS}"));
+            let holder = holder.as_deref();
+            detail.push_str(&format!(
+                "\n\n{}\n\n{LOCKS}",
+                whether_alive(holder, location, *lives)
+            ));
         }
         CommandError::new(summary, detail)
+    }
+}
+
+/// How to see whether the one who holds a lock is still at work.
+fn whether_alive(holder: Option<&stead_state::LockInfo>, location: &str, lives: bool) -> String {
+    match holder {
+        _ if lives => format!(
+            "This lock ends with the process that holds it: that one is at work, here (`fuser -v {location}` names it) or where else this file is mounted."
+        ),
+        Some(info) => format!(
+            "This lock may have outlived the command that took it. Look whether that one is still at work (`pgrep -af stead` on the machine of {}). If it is not, remove the lock: `stead force-unlock {}`.",
+            info.who, info.id
+        ),
+        None => {
+            "Nothing says who took this lock: that one may just be doing so. Try again in a minute."
+                .into()
+        }
     }
 }
 

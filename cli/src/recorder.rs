@@ -3,11 +3,9 @@
 use std::time::{Duration, Instant};
 
 use stead_engine::apply::{Changed, StateSink};
-use stead_state::journal::{Intent, Journal, JournalHandle};
+use stead_state::journal::{Intent, Journal, JournalHandle, Run};
 use stead_state::{ResourceId, State, StateManager};
 use stead_value::Diagnostic;
-
-use crate::backend;
 
 /// The whole state is written at most this often while the journal is there, and never for more than a twentieth of the time.
 const CHECKPOINT: Duration = Duration::from_secs(10);
@@ -15,6 +13,8 @@ const CHECKPOINT: Duration = Duration::from_secs(10);
 /// Where an apply's state goes.
 pub(crate) struct Recorder<'a> {
     file: &'a mut StateManager,
+    /// The command that this is.
+    run: Run,
     /// What an earlier run left in doubt and this plan has not looked into.
     in_doubt: Vec<Intent>,
     journal: Option<Journal>,
@@ -26,12 +26,14 @@ impl<'a> Recorder<'a> {
     /// `looked_into` says which objects the plan has asked about.
     pub(crate) fn new(
         file: &'a mut StateManager,
+        run: Run,
         looked_into: impl Fn(&Intent) -> bool,
     ) -> Recorder<'a> {
         let in_doubt = file.in_doubt().iter();
         let in_doubt = in_doubt.filter(|i| !looked_into(i)).cloned().collect();
         Recorder {
             file,
+            run,
             in_doubt,
             journal: None,
             written: Instant::now(),
@@ -63,7 +65,7 @@ impl StateSink for Recorder<'_> {
         }
         let journal = self
             .file
-            .begin_journal(backend::run(), std::mem::take(&mut self.in_doubt))
+            .begin_journal(self.run.clone(), std::mem::take(&mut self.in_doubt))
             .map_err(|e| not_saved(&format!("{e}. Nothing was changed.")))?;
         Ok(Some(self.journal.insert(journal).handle()))
     }
@@ -112,17 +114,15 @@ fn not_saved(detail: &str) -> Diagnostic {
     Diagnostic::error("Failed to save state", detail)
 }
 
-/// The state where people can find it, when it cannot be written to its place.
+/// The state where people can find it, when it cannot be written to its place. An older copy, which may be all that is left of another run, stays unless this
+/// one is whole.
 fn write_copy(file: &StateManager, state: &State) -> std::io::Result<()> {
     use std::io::Write as _;
-    use std::os::unix::fs::OpenOptionsExt as _;
     let bytes = file.bytes_of(state).map_err(std::io::Error::other)?;
-    let mut file = std::fs::OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open("errored.tfstate")?;
+    // Readable by its owner only, as all of its kind.
+    let mut file = tempfile::NamedTempFile::new_in(".")?;
     file.write_all(&bytes)?;
-    file.sync_all()
+    file.as_file().sync_all()?;
+    file.persist("errored.tfstate")?;
+    std::fs::File::open(".")?.sync_all()
 }

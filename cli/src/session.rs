@@ -522,6 +522,13 @@ pub(crate) async fn lock_state(
                 }
                 tokio::time::sleep(Duration::from_millis(200)).await;
             }
+            // Nobody has it; it cannot be taken.
+            Err(error @ stead_state::Error::Io { .. }) => {
+                return Err(CommandError::new(
+                    "Error acquiring the state lock",
+                    format!("Error message: {error}\n\n{}", crate::error::LOCKS),
+                ));
+            }
             outcome => return Ok(outcome?),
         }
     }

@@ -48,6 +48,8 @@ pub enum Error {
         holder: Option<Box<LockInfo>>,
         /// What the operating system or the service said.
         reason: String,
+        /// It ends with the process that holds it, which is therefore alive.
+        lives: bool,
     },
     #[error(
         "the lock of the state {location} is not ours any more: somebody has broken it, or it has run out"
@@ -157,6 +159,7 @@ impl Error {
                 location,
                 holder,
                 reason,
+                lives: false,
             },
             BackendError::LockLost => Error::LockLost { location },
             source => Error::Remote {

@@ -76,10 +76,13 @@ fn the_second_apply_is_refused_or_waits_for_the_first() {
     for more in [&[][..], &["-lock-timeout=1s"]] {
         let arguments = [&["apply", "-auto-approve", "-no-color"], more].concat();
         let error = env.fails(&arguments);
+        let error: Vec<&str> = error.split_whitespace().collect();
+        let error = error.join(" ");
         for text in [
             "Error acquiring the state lock",
             "Lock Info:",
             "Operation: OperationTypeApply",
+            "fuser -v terraform.tfstate",
         ] {
             assert!(error.contains(text), "no {text:?} in\n{error}");
         }

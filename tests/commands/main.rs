@@ -3,6 +3,7 @@
 mod apply;
 mod beyond;
 mod console;
+mod damage;
 mod diagnostics;
 mod differential;
 mod encryption;

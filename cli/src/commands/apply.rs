@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::plan::{Prepared, begin, prepare};
 use super::planning;
 use crate::args::{ApplyArgs, PlanFormat};
+use crate::backend;
 use crate::error::{CommandError, Result};
 use crate::prompt::{self, Question, Unanswered};
 use crate::recorder::Recorder;
@@ -204,7 +205,7 @@ pub(crate) async fn execute(
 ) -> Applied {
     let evaluator = session.evaluator(Phase::Apply);
     let planned_for: HashSet<_> = planned.plan.changes.iter().map(|c| &c.address).collect();
-    let mut sink = Recorder::new(state, |intent| {
+    let mut sink = Recorder::new(state, backend::run(), |intent| {
         planned_for.contains(&intent.address)
             || planned.plan.prior_state.current(&intent.address).is_some()
     });

@@ -89,6 +89,7 @@ impl StateLock {
                         location: path.display().to_string(),
                         holder,
                         reason: "resource temporarily unavailable".into(),
+                        lives: true,
                     });
                 }
                 Err(errno) => return Err(Error::io("locking", path)(errno.into())),
