@@ -69,7 +69,12 @@ impl Stack {
 
     /// Runs stead on the stack, in its lab.
     pub(crate) fn in_lab(&self, arguments: &[&str]) -> Output {
-        let chdir = format!("-chdir={}", self.name);
+        self.in_lab_at(self.name, arguments)
+    }
+
+    /// Runs stead on another stack, which lies beside this one, in the same lab.
+    pub(crate) fn in_lab_at(&self, folder: &str, arguments: &[&str]) -> Output {
+        let chdir = format!("-chdir={folder}");
         let mut all = vec!["lab", "exec", "--", env!("CARGO_BIN_EXE_stead"), &chdir];
         all.extend(arguments);
         self.command(&all).output().expect("stead runs")
