@@ -59,12 +59,13 @@ pub(super) fn prepare(
     };
     let mut providers = module.providers.clone();
     for (name, provider) in chosen {
-        let body = match provider {
+        let (body, for_each) = match provider {
             TestProvider::Real(config) => {
                 let source = module.provider_source(&name.local);
                 let schema = registry.schema(&source).ok();
                 let block = schema.map(|s| s.provider.block.clone());
-                preparer.resolved(&config.body, block.as_ref())
+                let body = preparer.resolved(&config.body, block.as_ref());
+                (body, config.for_each.clone())
             }
             TestProvider::Mock(mock) => {
                 let source = module.provider_source(&name.local);
@@ -83,14 +84,14 @@ pub(super) fn prepare(
                         .diagnostics
                         .push(diagnostic.at(provider.range().clone())),
                 }
-                Body::empty()
+                (Body::empty(), mock.for_each.clone())
             }
         };
         let config = ProviderConfig {
             name: name.clone(),
             body: Arc::new(body),
             version: None,
-            for_each: None,
+            for_each,
             range: provider.range().clone(),
         };
         providers.insert(name, config);

@@ -42,13 +42,7 @@ pub(crate) fn config(block: Block, diagnostics: &mut Diagnostics) -> Option<Prov
     });
     let for_each = body.attributes.shift_remove("for_each").map(|a| a.expr);
     if let (Some(expr), None) = (&for_each, &alias) {
-        diagnostics.push(
-            Diagnostic::error(
-                "Alias required when using \"for_each\"",
-                "The for_each argument is allowed only for provider configurations with an alias.",
-            )
-            .at(expr.range()),
-        );
+        diagnostics.push(alias_required(expr));
     }
     for name in RESERVED {
         if let Some(attribute) = body.attributes.shift_remove(name) {
@@ -245,4 +239,13 @@ impl ConfigTree {
         let local = parent.module.local_name(&source);
         self.passed_instance(&parent_path, &ProviderName { local, alias: None })
     }
+}
+
+/// A provider configuration with `for_each` needs a name to be told from the default one by.
+pub(super) fn alias_required(keys: &Expression) -> Diagnostic {
+    Diagnostic::error(
+        "Alias required when using \"for_each\"",
+        "The for_each argument is allowed only for provider configurations with an alias.",
+    )
+    .at(keys.range())
 }

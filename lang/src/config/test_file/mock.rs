@@ -12,13 +12,14 @@ use crate::config::content::{
     unsupported_block,
 };
 use crate::config::model::{ObjectAddress, ProviderName};
+use crate::config::providers::alias_required;
 use crate::config::refactor::object_address;
 use crate::config::references::check_local_name;
 use crate::config::statics;
 use crate::expr::evaluate_constant;
 use crate::syntax::{Block, Body};
 
-const PROVIDER_ARGUMENTS: [&str; 3] = ["alias", "source", "override_during"];
+const PROVIDER_ARGUMENTS: [&str; 4] = ["alias", "for_each", "source", "override_during"];
 const DATA_BLOCKS: [&str; 5] = [
     "mock_resource",
     "mock_data",
@@ -49,12 +50,17 @@ pub(super) fn provider(
     }
     let during_plan = during_plan(&block.body, false, diagnostics);
     let source = string_argument(&block.body, "source", diagnostics);
+    let for_each = block.body.attribute("for_each").map(|a| a.expr.clone());
+    if let Some(keys) = for_each.as_ref().filter(|_| alias.is_none()) {
+        diagnostics.push(alias_required(keys));
+    }
     for name in PROVIDER_ARGUMENTS {
         block.body.attributes.shift_remove(name);
     }
     let data = data(block.body, during_plan, false, diagnostics);
     let mock = MockProvider {
         data,
+        for_each,
         source,
         during_plan,
         range,

@@ -68,6 +68,8 @@ impl TestProvider {
 #[derive(Debug)]
 pub struct MockProvider {
     pub data: MockData,
+    /// Makes several instances of the provider, as in OpenTofu.
+    pub for_each: Option<Expression>,
     /// A directory with more data.
     pub source: Option<Arc<str>>,
     /// What holds for values that do not say it themselves.
