@@ -16,7 +16,7 @@ use crate::commands::modules::ModulesArgs;
 use crate::commands::providers::ProvidersArgs;
 use crate::commands::state::StateCommand;
 use crate::commands::workspace::WorkspaceCommand;
-use crate::render::arrange::Layout;
+use crate::render::arrange::{Deprecations, Layout};
 
 const GETTING_STARTED: &str = "\
 In a folder with *.tf files:
@@ -229,6 +229,9 @@ pub(crate) struct DisplayArgs {
     /// Tell errors of one kind together
     #[arg(help_heading = "Output", long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true", hide_possible_values = true, hide_default_value = true)]
     pub(crate) consolidate_errors: Option<bool>,
+    /// Whose deprecated variables and outputs are warned of: module:all, module:local (not fetched) or module:none
+    #[arg(help_heading = "Output", long, value_name = "module:WHICH", require_equals = true, value_parser = Deprecations::parse)]
+    pub(crate) deprecation: Option<Deprecations>,
 }
 
 impl DisplayArgs {
@@ -238,6 +241,7 @@ impl DisplayArgs {
             compact: self.compact_warnings,
             warnings_apart: self.consolidate_warnings == Some(false),
             errors_together: self.consolidate_errors == Some(true),
+            deprecations: self.deprecation.unwrap_or_default(),
         }
     }
 
@@ -419,6 +423,9 @@ pub(crate) struct ShowArgs {
     /// The configuration, with the modules that it calls (with -json only)
     #[arg(long)]
     pub(crate) config: bool,
+    /// What a module declares, without what it calls and who provides it (with -json only)
+    #[arg(long, value_name = "DIR")]
+    pub(crate) module: Option<PathBuf>,
     /// Show sensitive values too
     #[arg(long)]
     pub(crate) show_sensitive: bool,

@@ -1,6 +1,7 @@
 //! Where a run is told: for people on standard output, for machines as a stream of JSON, or both.
 
 use std::fs::File;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -38,18 +39,24 @@ impl Observer for Both {
     }
 }
 
+/// The file that `-json-into` names, emptied. Nobody else may read a new one.
+pub(crate) fn file_for_json(path: &Path) -> Result<File> {
+    let mut options = File::options();
+    let options = options.write(true).create(true).truncate(true).mode(0o600);
+    options.open(path).map_err(|e| {
+        CommandError::new(
+            "Failed to write the JSON stream",
+            format!("{}: {e}.", path.display()),
+        )
+    })
+}
+
 impl Report {
     pub(crate) fn new(args: &ReportArgs, format: PlanFormat) -> Result<Report> {
         let stream = if args.json {
             Some(Stream::new(Box::new(std::io::stdout())))
         } else if let Some(path) = &args.json_into {
-            let file = File::create(path).map_err(|e| {
-                CommandError::new(
-                    "Failed to write the JSON stream",
-                    format!("{}: {e}.", path.display()),
-                )
-            })?;
-            Some(Stream::new(Box::new(file)))
+            Some(Stream::new(Box::new(file_for_json(path)?)))
         } else {
             None
         };

@@ -115,6 +115,17 @@ impl Stream {
         let _ = writeln!(out, "{line}").and_then(|()| out.flush());
     }
 
+    /// The address of a recorded object.
+    pub(crate) fn address(&self, address: &ResourceInstance) {
+        self.info(&address.to_string(), "resource_address", json!({}));
+    }
+
+    /// A line that is no message.
+    pub(crate) fn document(&self, document: &Json) {
+        let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
+        let _ = writeln!(out, "{document}").and_then(|()| out.flush());
+    }
+
     pub(crate) fn log(&self, message: &str) {
         self.info(message, "log", json!({}));
     }

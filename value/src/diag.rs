@@ -62,6 +62,17 @@ pub struct Diagnostic {
     pub call: Option<Box<CalledFunction>>,
     /// What is deprecated, when that is what the warning is about.
     pub origin: Option<String>,
+    /// Where it is declared, when a module's author has deprecated it.
+    pub deprecated_in: Option<Declared>,
+}
+
+/// Where a module is, as far as its users can change it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Declared {
+    /// In the package of the root module.
+    Local,
+    /// In a package that was fetched.
+    Remote,
 }
 
 /// What is shown of a function whose call went wrong.
@@ -87,6 +98,7 @@ impl Diagnostic {
             condition: None,
             call: None,
             origin: None,
+            deprecated_in: None,
         }
     }
 

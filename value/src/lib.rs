@@ -18,7 +18,9 @@ mod text;
 mod types;
 mod value;
 
-pub use diag::{CalledFunction, Diagnostic, Diagnostics, Severity, SourcePos, SourceRange};
+pub use diag::{
+    CalledFunction, Declared, Diagnostic, Diagnostics, Severity, SourcePos, SourceRange,
+};
 pub use function::{CallError, FunctionParameter, FunctionSignature};
 pub use number::{Decimal, Number};
 pub use path::{Path, Step};

@@ -4,6 +4,7 @@ use std::io::IsTerminal as _;
 use std::path::Path;
 
 use stead_engine::planfile;
+use stead_lang::config::ConfigTree;
 use stead_state::State;
 
 use super::print;
@@ -24,6 +25,9 @@ pub(crate) fn run(args: ShowArgs, origin: &Path) -> Result<u8> {
     let named = args.file.as_deref().filter(|p| planfile::is_plan(p));
     if let Some(path) = args.plan.as_deref().or(named) {
         return plan(path, &args, origin);
+    }
+    if let Some(directory) = &args.module {
+        return module(directory, &args, origin);
     }
     if args.config {
         let session = Session::load(origin, &VariableArgs::default(), args.no_color)?;
@@ -72,7 +76,8 @@ pub(crate) fn run(args: ShowArgs, origin: &Path) -> Result<u8> {
 /// One thing is shown, and a configuration only to machines.
 fn check_what(args: &ShowArgs) -> Result<()> {
     let wrong = |summary: &str, detail: &str| Err(CommandError::new(summary, detail));
-    let kinds = [args.of_state, args.plan.is_some(), args.config];
+    let module = args.module.is_some();
+    let kinds = [args.of_state, args.plan.is_some(), args.config, module];
     let chosen = kinds.into_iter().filter(|chosen| *chosen).count();
     if args.config && !args.json {
         return wrong(
@@ -80,19 +85,36 @@ fn check_what(args: &ShowArgs) -> Result<()> {
             "The -config option requires -json to be specified.",
         );
     }
+    if module && !args.json {
+        return wrong(
+            "JSON output required for module",
+            "The -module=DIR option requires -json to be specified.",
+        );
+    }
     if chosen > 0 && args.file.is_some() {
         return wrong(
             "Unexpected command line arguments",
-            "This command does not expect a file's name beside -state, -plan or -config.",
+            "This command does not expect a file's name beside -state, -plan, -config or -module.",
         );
     }
     if chosen > 1 {
         return wrong(
             "Conflicting object types to show",
-            "The -state, -plan=FILE and -config options are mutually-exclusive, to specify which kind of object to show.",
+            "The -state, -plan=FILE, -config and -module=DIR options are mutually-exclusive, to specify which kind of object to show.",
         );
     }
     Ok(())
+}
+
+fn module(directory: &Path, args: &ShowArgs, origin: &Path) -> Result<u8> {
+    let (module, found) = stead_lang::config::load_module(&Disk, directory);
+    let session = Session::of_tree(ConfigTree::of_root(module), origin, args.no_color)?;
+    if found.has_errors() {
+        return Err(session.failure(found));
+    }
+    let json = render::json::config::module(&session.tree, &session.registry);
+    print(&format!("{json}\n"));
+    Ok(0)
 }
 
 fn plan(path: &Path, args: &ShowArgs, origin: &Path) -> Result<u8> {

@@ -58,8 +58,8 @@ pub(crate) async fn run(args: ValidateArgs, origin: &Path) -> Result<u8> {
 
 async fn check(args: &ValidateArgs, origin: &Path) -> Result<(Session, Diagnostics)> {
     let given = Given::Gather(&args.variables);
-    let (mut session, mut found) =
-        Session::read_quietly(&Disk, origin, &given, args.display.no_color)?;
+    let (session, mut found) = Session::read_quietly(&Disk, origin, &given, args.display.no_color)?;
+    let mut session = session.with_layout(args.display.layout());
     let suite = read_tests(args, &mut session, &mut found)?;
     found.extend(
         match encryption::of(&Disk, &session.tree.root.module, &given) {

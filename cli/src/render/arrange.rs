@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use stead_value::condition::CheckObject;
-use stead_value::{Diagnostic, Diagnostics, Severity, SourceRange};
+use stead_value::{Declared, Diagnostic, Diagnostics, Severity, SourceRange};
 
 /// How diagnostics are laid out.
 #[derive(Clone, Copy, Debug, Default)]
@@ -14,6 +14,38 @@ pub(crate) struct Layout {
     pub(crate) warnings_apart: bool,
     /// Errors that are alike together (`-consolidate-errors`).
     pub(crate) errors_together: bool,
+    /// Which deprecations are told (`-deprecation`).
+    pub(crate) deprecations: Deprecations,
+}
+
+/// Of which modules it is told that their authors have deprecated something.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Deprecations {
+    #[default]
+    All,
+    /// Of those that were not fetched.
+    Local,
+    None,
+}
+
+impl Deprecations {
+    /// Reads `module:LEVEL`. A level that nobody knows stands for all, as in OpenTofu.
+    pub(crate) fn parse(text: &str) -> Result<Deprecations, String> {
+        match text.strip_prefix("module:") {
+            Some("local") => Ok(Deprecations::Local),
+            Some("none") => Ok(Deprecations::None),
+            Some(_) => Ok(Deprecations::All),
+            None => Err("expected module:all, module:local or module:none".into()),
+        }
+    }
+
+    fn tells(self, diagnostic: &Diagnostic) -> bool {
+        match (self, diagnostic.deprecated_in) {
+            (Deprecations::All, _) | (_, None) => true,
+            (Deprecations::Local, Some(declared)) => declared == Declared::Local,
+            (Deprecations::None, Some(_)) => false,
+        }
+    }
 }
 
 /// A diagnostic, and how many more it stands for.
@@ -52,7 +84,8 @@ pub(crate) fn grouped(diagnostics: &Diagnostics, layout: Layout) -> Vec<Group<'_
     };
     let mut found: Vec<Group<'_>> = Vec::new();
     let mut seen: HashMap<(bool, &str), usize> = HashMap::new();
-    for diagnostic in sorted(diagnostics) {
+    let told = sorted(diagnostics).into_iter();
+    for diagnostic in told.filter(|d| layout.deprecations.tells(d)) {
         if groups(diagnostic) {
             let kind = (diagnostic.is_error(), diagnostic.summary.as_str());
             let at = *seen.entry(kind).or_insert(found.len());

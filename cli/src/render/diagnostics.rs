@@ -57,8 +57,12 @@ pub(crate) fn render(
 
 /// Warnings as one line each, with their place (`-compact-warnings`).
 pub(crate) fn compact(warnings: &Diagnostics, style: Style, layout: Layout) -> String {
+    let groups = grouped(warnings, layout);
+    if groups.is_empty() {
+        return String::new();
+    }
     let mut out = format!("\n{}\n\n", style.bold_yellow("Warnings:"));
-    for group in grouped(warnings, layout) {
+    for group in groups {
         let _ = writeln!(out, "- {}", group.first.summary);
         if let Some(range) = &group.first.subject {
             let more = match group.more {

@@ -7,7 +7,7 @@ use stead_lang::expr::{
     Target,
 };
 use stead_value::addr::{InstanceKey, Resource, ResourceInstance, ResourceMode};
-use stead_value::{Diagnostic, Marks, Type, Value};
+use stead_value::{Declared, Diagnostic, Marks, Type, Value};
 
 use super::{Evaluator, Expansion, ModuleId, Object, Outcome, Phase, Repeated};
 
@@ -111,6 +111,7 @@ impl Scope for EvalScope<'_, '_> {
         Some(Deprecation {
             message: "The value comes from a deprecated output.".into(),
             origin: "one of the many deprecated outputs of this configuration".into(),
+            declared: Declared::Local,
         })
     }
 

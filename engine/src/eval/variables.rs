@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use stead_lang::config::{Deprecated, Variable};
+use stead_lang::config::{Deprecated, ModuleSource, Variable};
 use stead_lang::expr::{Deprecation, Evaluation, evaluate, warn_of_parts};
-use stead_value::{Diagnostic, Marks, Type, Value};
+use stead_value::{Declared, Diagnostic, Marks, Type, Value};
 
 use super::{Evaluator, GivenVariable, ModuleId, Origin, Phase, Repetition};
 
@@ -82,6 +82,7 @@ impl Evaluator<'_> {
         let deprecation = Deprecation {
             message: deprecated.message.clone(),
             origin: format!("{}.{output}", self.module_address(module).module()),
+            declared: self.declared(module),
         };
         let mut all = self.deprecations.borrow_mut();
         let known = all.iter().position(|d| *d == deprecation);
@@ -89,6 +90,19 @@ impl Evaluator<'_> {
             all.push(deprecation);
             all.len() - 1
         }))
+    }
+
+    /// Whether the module or one around it was fetched.
+    fn declared(&self, module: ModuleId) -> Declared {
+        let path = self.module_address(module).module();
+        let around = (1..=path.0.len()).filter_map(|depth| path.0.get(..depth));
+        let mut nodes =
+            around.filter_map(|names| self.tree().get(&stead_value::addr::Module(names.to_vec())));
+        let fetched = |source: &ModuleSource| source.enters_new_package();
+        match nodes.any(|node| node.source.as_ref().is_some_and(fetched)) {
+            true => Declared::Remote,
+            false => Declared::Local,
+        }
     }
 
     /// A variable's value, when its validations hold: what uses a wrong one needs no second message.
@@ -125,7 +139,8 @@ impl Evaluator<'_> {
                             if !given.value.is_null()
                                 && let Some(deprecated) = &variable.deprecated
                             {
-                                let warning = variable_deprecated(deprecated);
+                                let warning =
+                                    variable_deprecated(deprecated, self.declared(module));
                                 given.diagnostics.push(warning.at(argument.expr.range()));
                             }
                             match variable
@@ -175,7 +190,7 @@ impl Evaluator<'_> {
                 if !given.value.is_null()
                     && let Some(deprecated) = &variable.deprecated
                 {
-                    let warning = variable_deprecated(deprecated);
+                    let warning = variable_deprecated(deprecated, Declared::Local);
                     let warning = warning.at(deprecated.range.clone());
                     evaluation.diagnostics.push(warning);
                 }
@@ -246,8 +261,11 @@ pub(crate) fn accept_given(
     }
 }
 
-fn variable_deprecated(deprecated: &Deprecated) -> Diagnostic {
-    Diagnostic::warning("Deprecated variable got a value", &deprecated.message)
+fn variable_deprecated(deprecated: &Deprecated, declared: Declared) -> Diagnostic {
+    Diagnostic {
+        deprecated_in: Some(declared),
+        ..Diagnostic::warning("Deprecated variable got a value", &deprecated.message)
+    }
 }
 
 fn root_output_deprecated(deprecated: &Deprecated) -> Diagnostic {

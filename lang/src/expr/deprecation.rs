@@ -1,6 +1,6 @@
 //! Deprecated values: the mark travels with a value to where it is used, which is told, and ends there.
 
-use stead_value::{Diagnostic, Marks, Path, Step, Value};
+use stead_value::{Declared, Diagnostic, Marks, Path, Step, Value};
 
 use super::scope::{Evaluation, Scope};
 use crate::syntax::{Expr, ExprKind, Expression, ObjectKey};
@@ -12,6 +12,7 @@ pub struct Deprecation {
     pub message: String,
     /// What is deprecated: `module.network.subnet`.
     pub origin: String,
+    pub declared: Declared,
 }
 
 /// Warns when the value itself is deprecated. Its parts may be used or not.
@@ -53,6 +54,7 @@ fn warnings(marks: Marks, expr: &Expression, place: &Expr, scope: &dyn Scope) ->
             let mut warning = Diagnostic::warning("Deprecated value used", deprecation.message)
                 .at(expr.file().range(place.span));
             warning.origin = Some(deprecation.origin);
+            warning.deprecated_in = Some(deprecation.declared);
             warning
         })
         .collect()

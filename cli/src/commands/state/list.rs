@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::address::{has_id, instances};
-use crate::commands::print;
+use super::machine::MachineArgs;
 use crate::error::Result;
 
 #[derive(clap::Args, Debug)]
@@ -17,20 +17,27 @@ pub(crate) struct ListArgs {
     /// No colours
     #[arg(long)]
     no_color: bool,
+    #[command(flatten)]
+    machine: MachineArgs,
     /// Only these: a resource, an instance or a module
     addresses: Vec<String>,
 }
 
 pub(super) fn run(args: &ListArgs) -> Result<u8> {
-    let state = super::read(args.state.as_ref())?;
-    let id = args.id.as_deref().filter(|id| !id.is_empty());
-    let mut text = String::new();
-    for address in instances(&state, &args.addresses, false)? {
-        let current = state.current(&address);
-        if id.is_none_or(|id| current.is_some_and(|(object, _)| has_id(object, id))) {
-            text.push_str(&format!("{address}\n"));
+    args.machine.tell(|output| {
+        let state = super::read(args.state.as_ref())?;
+        let id = args.id.as_deref().filter(|id| !id.is_empty());
+        let mut text = String::new();
+        for address in instances(&state, &args.addresses, false)? {
+            let current = state.current(&address);
+            if id.is_none_or(|id| current.is_some_and(|(object, _)| has_id(object, id))) {
+                text.push_str(&format!("{address}\n"));
+                if let Some(stream) = &output.stream {
+                    stream.address(&address);
+                }
+            }
         }
-    }
-    print(&text);
-    Ok(0)
+        output.text(&text);
+        Ok(())
+    })
 }

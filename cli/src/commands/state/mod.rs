@@ -4,6 +4,7 @@ mod address;
 mod history;
 mod identities;
 mod list;
+mod machine;
 mod mv;
 mod pull;
 mod push;

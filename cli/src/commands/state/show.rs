@@ -3,9 +3,9 @@
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
-use stead_state::parse_resource_instance;
+use stead_state::{State, parse_resource_instance};
 
-use crate::commands::print;
+use super::machine::{MachineArgs, Output};
 use crate::error::{CommandError, Result, colour_wanted};
 use crate::render::{self, Style};
 
@@ -20,6 +20,8 @@ pub(crate) struct ShowArgs {
     /// No colours
     #[arg(long)]
     no_color: bool,
+    #[command(flatten)]
+    machine: MachineArgs,
     /// An instance's address
     address: String,
 }
@@ -27,6 +29,10 @@ pub(crate) struct ShowArgs {
 const ONE_INSTANCE: &str = "This command requires that the address references one specific instance.\nTo view the available instances, use \"stead state list\". Please modify \nthe address to reference a specific instance.";
 
 pub(super) fn run(args: &ShowArgs) -> Result<u8> {
+    args.machine.tell(|output| show(args, output))
+}
+
+fn show(args: &ShowArgs, output: &Output) -> Result<()> {
     let style = Style {
         colour: !args.no_color && colour_wanted(std::io::stdout().is_terminal()),
     };
@@ -42,14 +48,21 @@ pub(super) fn run(args: &ShowArgs) -> Result<u8> {
             "No instance found for the given address!\n\n{ONE_INSTANCE}"
         ))
     })?;
-    print(&render::state::object(
+    let registry = crate::providers::registry()?;
+    if let Some(stream) = &output.stream {
+        let mut alone = State::new();
+        alone.terraform_version.clone_from(&state.terraform_version);
+        alone.set_current(&wanted, provider, Some(object.clone()));
+        stream.document(&render::json::state(&alone, &registry)?);
+    }
+    output.text(&render::state::object(
         &wanted,
         None,
         object,
         provider,
-        &crate::providers::registry()?,
+        &registry,
         style,
         args.show_sensitive,
     )?);
-    Ok(0)
+    Ok(())
 }

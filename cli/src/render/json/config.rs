@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value as Json, json};
 use stead_engine::Registry;
 use stead_lang::config::{
-    ConfigNode, ConfigTree, Constraints, DependsOn, Early, ModuleCall, ProviderName, Repetition,
-    Resource,
+    ConfigNode, ConfigTree, Constraints, DependsOn, Deprecated, Early, Module, ModuleCall,
+    ProviderName, Repetition, Resource,
 };
 use stead_lang::expr::{PathKind, StaticReference, Target, evaluate_constant, references};
 use stead_lang::syntax::{Body, Expression};
 use stead_value::addr::{InstanceKey, ResourceMode};
 use stead_value::schema::{Attribute, Block, Nesting};
-use stead_value::{Step, Type};
+use stead_value::{SourceRange, Step, Type};
 
 use super::value::known;
 use crate::render::text::quote;
@@ -26,6 +26,93 @@ pub(crate) fn configuration(tree: &ConfigTree, registry: &Registry) -> Json {
     }
     out.insert("root_module".into(), marshal.module(&tree.root));
     out.into()
+}
+
+/// What the root module declares, in OpenTofu's form: nothing that its providers' schemas or the modules that it calls are
+/// needed for.
+pub(crate) fn module(tree: &ConfigTree, registry: &Registry) -> Json {
+    let marshal = Marshal { tree, registry };
+    let mut out = Map::new();
+    let mut providers = marshal.providers();
+    for provider in providers.values_mut().filter_map(Json::as_object_mut) {
+        provider.remove("expressions");
+    }
+    if !providers.is_empty() {
+        out.insert("provider_config".into(), providers.into());
+    }
+    let declared = &tree.root.module;
+    let mut module = Map::new();
+    let outputs = declared.outputs.iter().map(|(name, output)| {
+        let mut entry = Map::new();
+        flag(&mut entry, "sensitive", output.sensitive);
+        flag(&mut entry, "ephemeral", output.ephemeral);
+        deprecated(&mut entry, output.deprecated.as_ref());
+        depends_on(&mut entry, &output.depends_on);
+        describe(&mut entry, &output.description);
+        (name.to_string(), Json::from(entry))
+    });
+    insert(&mut module, "outputs", sorted(outputs));
+    let mut resources: Vec<&Resource> = declared.resources.values().collect();
+    resources.sort_by_cached_key(|r| (r.mode(), r.addr.to_string()));
+    let resources = resources.into_iter().map(|resource| {
+        let mut entry = marshal.head(&tree.root, resource);
+        let provisioners = resource.provisioners.iter();
+        let provisioners: Vec<Json> = provisioners.map(|p| json!({"type": &*p.kind})).collect();
+        insert(&mut entry, "provisioners", provisioners.into());
+        depends_on(&mut entry, &resource.depends_on);
+        Json::from(entry)
+    });
+    insert(&mut module, "resources", resources.collect());
+    let calls = declared.calls.iter().map(|(name, call)| {
+        let mut entry = Map::new();
+        source_and_version(&mut entry, declared, call);
+        depends_on(&mut entry, &call.depends_on);
+        (name.to_string(), Json::from(entry))
+    });
+    insert(&mut module, "module_calls", sorted(calls));
+    let variables = declared.variables.iter().map(|(name, variable)| {
+        let mut entry = Map::new();
+        if variable.constraint.ty != Type::Dynamic {
+            let ty = stead_value::json::type_to_json(&variable.constraint.ty);
+            entry.insert("type".into(), ty);
+        }
+        match &variable.default {
+            Some(default) => drop(entry.insert("default".into(), known(default))),
+            None => flag(&mut entry, "required", true),
+        }
+        describe(&mut entry, &variable.description);
+        flag(&mut entry, "sensitive", variable.sensitive);
+        flag(&mut entry, "ephemeral", variable.ephemeral);
+        deprecated(&mut entry, variable.deprecated.as_ref());
+        (name.to_string(), Json::from(entry))
+    });
+    insert(&mut module, "variables", sorted(variables));
+    out.insert("root_module".into(), module.into());
+    out.into()
+}
+
+/// Inserts a list or an object that is not empty.
+fn insert(out: &mut Map<String, Json>, name: &str, value: Json) {
+    let empty = match &value {
+        Json::Array(items) => items.is_empty(),
+        Json::Object(entries) => entries.is_empty(),
+        _ => false,
+    };
+    if !empty {
+        out.insert(name.into(), value);
+    }
+}
+
+fn flag(out: &mut Map<String, Json>, name: &str, set: bool) {
+    if set {
+        out.insert(name.into(), true.into());
+    }
+}
+
+fn deprecated(out: &mut Map<String, Json>, deprecated: Option<&Deprecated>) {
+    if let Some(deprecated) = deprecated {
+        out.insert("deprecated".into(), deprecated.message.as_str().into());
+    }
 }
 
 struct Marshal<'a> {
@@ -140,7 +227,8 @@ impl Marshal<'_> {
             out.insert("resources".into(), resources.collect());
         }
         let calls = module.calls.iter().filter_map(|(name, call)| {
-            Some((name.to_string(), self.call(call, node.children.get(name)?)))
+            let child = node.children.get(name)?;
+            Some((name.to_string(), self.call(module, call, child)))
         });
         let calls = sorted(calls);
         if calls.as_object().is_some_and(|c| !c.is_empty()) {
@@ -163,11 +251,9 @@ impl Marshal<'_> {
         out.into()
     }
 
-    fn call(&self, call: &ModuleCall, child: &ConfigNode) -> Json {
+    fn call(&self, caller: &Module, call: &ModuleCall, child: &ConfigNode) -> Json {
         let mut out = Map::new();
-        if let Some(Early::Known(source)) = &call.source {
-            out.insert("source".into(), source.to_string().into());
-        }
+        source_and_version(&mut out, caller, call);
         let mut schema = Block::default();
         for name in child.module.variables.keys() {
             schema
@@ -180,22 +266,17 @@ impl Marshal<'_> {
         }
         repetition(&mut out, &call.repetition);
         out.insert("module".into(), self.module(child));
-        if let Some(Early::Known(version)) = &call.version {
-            out.insert(
-                "version_constraint".into(),
-                constraint(&version.text).into(),
-            );
-        }
         depends_on(&mut out, &call.depends_on);
         out.into()
     }
 
-    fn resource(&self, node: &ConfigNode, resource: &Resource) -> Json {
+    fn head(&self, node: &ConfigNode, resource: &Resource) -> Map<String, Json> {
         let mut out = Map::new();
         out.insert("address".into(), resource.addr.to_string().into());
         let mode = match resource.mode() {
             ResourceMode::Managed => "managed",
-            _ => "data",
+            ResourceMode::Data => "data",
+            ResourceMode::Ephemeral => "ephemeral",
         };
         out.insert("mode".into(), mode.into());
         out.insert("type".into(), json!(&*resource.addr.type_name));
@@ -205,6 +286,12 @@ impl Marshal<'_> {
             "provider_config_key".into(),
             self.key_of(node, &name).into(),
         );
+        out
+    }
+
+    fn resource(&self, node: &ConfigNode, resource: &Resource) -> Json {
+        let mut out = self.head(node, resource);
+        let name = resource.provider_name();
         let provisioners: Vec<Json> = resource
             .provisioners
             .iter()
@@ -243,6 +330,27 @@ impl Marshal<'_> {
         depends_on(&mut out, &resource.depends_on);
         out.into()
     }
+}
+
+/// Where a called module comes from.
+fn source_and_version(out: &mut Map<String, Json>, caller: &Module, call: &ModuleCall) {
+    if let Some(Early::Known(source)) = &call.source {
+        let source = as_written(caller, &call.source_range).unwrap_or_else(|| source.to_string());
+        out.insert("source".into(), source.into());
+    }
+    if let Some(Early::Known(version)) = &call.version {
+        let parts: Vec<&str> = version.text.split(',').map(str::trim).collect();
+        out.insert("version_constraint".into(), parts.join(",").into());
+    }
+}
+
+/// The text of a string without escapes, as its author wrote it.
+fn as_written(module: &Module, range: &SourceRange) -> Option<String> {
+    let file = module.files.iter().find(|f| *f.name() == range.file)?;
+    let (start, end) = (range.start.byte as usize, range.end.byte as usize);
+    let text = file.text().get(start..end)?;
+    let text = text.strip_prefix('"')?.strip_suffix('"')?;
+    (!text.contains(['\\', '$', '%'])).then(|| text.to_owned())
 }
 
 fn provider(node: &ConfigNode, name: &ProviderName) -> Map<String, Json> {
