@@ -167,8 +167,8 @@ impl Observer for Progress {
                 self.begin(&address, None);
             }
             Event::RefreshDone { address, .. } => self.end(&address),
-            Event::Import { address, id } => {
-                self.line(&format!("{} Preparing import... [id={id}]", bold(&address)));
+            Event::Import { address, by } => {
+                self.line(&format!("{} Preparing import... [{by}]", bold(&address)));
             }
             Event::Start {
                 address,

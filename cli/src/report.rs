@@ -136,12 +136,12 @@ impl Report {
     pub(crate) fn begin(&self, plan: &Plan, style: Style) -> usize {
         if self.human.is_some() {
             for change in &plan.changes {
-                let Some(Importing { id, .. }) = &change.importing else {
+                let Some(Importing { by, .. }) = &change.importing else {
                     continue;
                 };
                 let address = style.bold(format!("{}:", change.address));
                 print(&format!(
-                    "{address} Importing... [id={id}]\n{address} Import complete [id={id}]\n"
+                    "{address} Importing... [{by}]\n{address} Import complete [{by}]\n"
                 ));
             }
         }

@@ -9,6 +9,7 @@ use serde_json::{Map, Value as Json, json};
 use stead_engine::{
     Action, ActionReason, EphemeralStep, Event, Observer, Plan, PlanMode, ResourceChange,
 };
+use stead_sdk::ImportBy;
 use stead_state::State;
 use stead_value::addr::{InstanceKey, ResourceInstance};
 use stead_value::{Diagnostic, Diagnostics, Severity};
@@ -308,7 +309,11 @@ fn planned(change: &ResourceChange) -> Json {
         .into();
     }
     if let Some(importing) = &change.importing {
-        out["importing"] = json!({ "id": importing.id });
+        // An identity is not in Terraform's events.
+        out["importing"] = match &importing.by {
+            ImportBy::Id(id) => json!({ "id": id }),
+            ImportBy::Identity(_) => json!({}),
+        };
         if let Some(text) = &importing.generated_config {
             out["generated_config"] = json!(text);
         }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use stead_sdk::ImportBy;
 use stead_state::{ProviderConfigRef, State};
 use stead_value::addr::ResourceInstance;
 use stead_value::{Diagnostics, Path, SourceRange, Type, Value};
@@ -139,6 +140,8 @@ pub struct ResourceChange {
     pub before: Value,
     /// The object as planned, with unknowns; null for a delete.
     pub after: Value,
+    /// What identifies the object that there is, where its provider says so.
+    pub identity: Option<Value>,
     /// Attributes that force the replacement.
     pub replace_paths: Vec<Path>,
     /// Which expression, at which place, makes each changed attribute what it is.
@@ -157,6 +160,14 @@ pub struct ResourceChange {
 }
 
 impl ResourceChange {
+    /// What identifies the object after the change, as far as the plan can say: what is created has no identity yet.
+    pub fn identity_after(&self) -> Option<&Value> {
+        match self.action {
+            Action::NoOp | Action::Read | Action::Update => self.identity.as_ref(),
+            _ => None,
+        }
+    }
+
     /// Whether `destroy = false` keeps the object from being destroyed.
     pub fn is_spared(&self) -> bool {
         matches!(
@@ -170,12 +181,11 @@ impl ResourceChange {
 }
 
 /// How an object comes to be managed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Importing {
-    /// As the provider names it.
-    pub id: String,
+    /// An identity is whole here, as the provider completed it.
+    pub by: ImportBy,
     /// The `resource` block that was written for it, when nothing declared it.
-    #[serde(default)]
     pub generated_config: Option<String>,
 }
 

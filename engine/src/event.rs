@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use stead_sdk::ImportBy;
 use stead_value::addr::ResourceInstance;
 
 use crate::Action;
@@ -22,7 +23,7 @@ pub enum Event {
     /// An object is about to be taken under an address.
     Import {
         address: ResourceInstance,
-        id: String,
+        by: ImportBy,
     },
     /// An operation of an apply (or a data source read) began.
     Start {

@@ -13,6 +13,7 @@ pub mod eval;
 pub mod event;
 mod flatmap;
 pub mod graph;
+mod identity;
 mod object;
 pub mod outputs;
 pub mod plan;

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use serde_json::value::RawValue;
-use stead_sdk::Provider;
+use stead_sdk::{Provider, ReadResponse};
 use stead_state::{Object, ObjectStatus};
 use stead_value::addr::{ProviderSource, Resource, ResourceInstance, ResourceMode};
 use stead_value::schema::{Attribute, AttributeType, Block, Schema};
 use stead_value::{Diagnostic, Diagnostics, Marks, Path, Value};
 
-use crate::Registry;
+use crate::{Registry, identity};
 
 /// The state's field for objects that are left alone instead of destroyed.
 pub(crate) const SKIP_DESTROY: &str = "skip_destroy";
@@ -113,17 +113,37 @@ fn decode_data(
     stead_value::json::from_json(&complete.into(), &ty)
 }
 
-/// What state records of a value; write-only attributes are null in it already.
+/// An object as its provider has it.
+#[derive(Clone, Debug)]
+pub(crate) struct Found {
+    /// Null when there is none.
+    pub(crate) value: Value,
+    pub(crate) private: Vec<u8>,
+    /// `None` when the provider says nothing of it.
+    pub(crate) identity: Option<Value>,
+}
+
+impl From<ReadResponse> for Found {
+    fn from(read: ReadResponse) -> Found {
+        Found {
+            value: read.value,
+            private: read.private,
+            identity: read.identity,
+        }
+    }
+}
+
+/// What state records of an object; write-only attributes are null in it already.
 pub(crate) fn encode(
-    value: &Value,
+    found: Found,
     schema: &Schema,
-    private: Vec<u8>,
     status: ObjectStatus,
     dependencies: Vec<String>,
     create_before_destroy: bool,
 ) -> Result<Object, Diagnostic> {
-    let sensitive_attributes = value.marked_paths(Marks::SENSITIVE);
-    let (plain, _) = value.clone().unmark_deep();
+    let sensitive_attributes = found.value.marked_paths(Marks::SENSITIVE);
+    let identity = identity::encode(found.identity.as_ref(), schema)?;
+    let (plain, _) = found.value.unmark_deep();
     let json = stead_value::json::to_json(&plain, &schema.block.value_type())
         .map_err(|e| Diagnostic::error("Value cannot be stored", e.to_string()))?;
     let attributes: Arc<RawValue> = serde_json::value::to_raw_value(&json)
@@ -135,9 +155,10 @@ pub(crate) fn encode(
         attributes,
         is_flat: false,
         sensitive_attributes,
-        private,
+        private: found.private,
         dependencies,
         create_before_destroy,
+        identity,
         unknown_fields: serde_json::Map::new(),
     })
 }

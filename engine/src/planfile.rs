@@ -10,6 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use stead_sdk::ImportBy;
 use stead_state::State;
 use stead_state::encryption::is_sealed_plan;
 use stead_value::{Diagnostic, Diagnostics, Marks, SourcePos, SourceRange};
@@ -25,7 +26,7 @@ use crate::wire::{Wire, WireStep, path_from_wire, path_to_wire};
 use crate::{Action, ActionReason};
 
 /// Plans are not carried from one release to another: schemas, and with them the types of values, may differ.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// What Terraform's and OpenTofu's plan files hold in the place of ours.
 const FOREIGN: &str = "tfplan";
@@ -97,12 +98,14 @@ struct ChangeDocument {
     previous_address: Option<String>,
     deposed: Option<String>,
     #[serde(default)]
-    importing: Option<Importing>,
+    importing: Option<ImportingDocument>,
     provider: String,
     action: Action,
     reason: Option<ActionReason>,
     before: Wire,
     after: Wire,
+    #[serde(default)]
+    identity: Option<Wire>,
     replace_paths: Vec<Vec<WireStep>>,
     #[serde(default)]
     because: Vec<BecauseDocument>,
@@ -112,6 +115,17 @@ struct ChangeDocument {
     prior_private: Vec<u8>,
     create_before_destroy: bool,
     dependencies: Vec<String>,
+}
+
+/// One of `id` and `identity`.
+#[derive(Serialize, Deserialize)]
+struct ImportingDocument {
+    #[serde(default)]
+    id: Option<String>,
+    #[serde(default)]
+    identity: Option<Wire>,
+    #[serde(default)]
+    generated_config: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -234,12 +248,13 @@ fn write_change(change: &ResourceChange) -> ChangeDocument {
         address: change.address.to_string(),
         previous_address: change.previous_address.as_ref().map(ToString::to_string),
         deposed: change.deposed.clone(),
-        importing: change.importing.clone(),
+        importing: change.importing.as_ref().map(write_importing),
         provider: change.provider.to_string(),
         action: change.action,
         reason: change.reason,
         before: Wire::of(&change.before),
         after: Wire::of(&change.after),
+        identity: change.identity.as_ref().map(Wire::of),
         replace_paths: change.replace_paths.iter().map(path_to_wire).collect(),
         because: change.because.iter().map(write_because).collect(),
         notes: change.notes.clone(),
@@ -249,6 +264,29 @@ fn write_change(change: &ResourceChange) -> ChangeDocument {
         create_before_destroy: change.create_before_destroy,
         dependencies: change.dependencies.clone(),
     }
+}
+
+fn write_importing(importing: &Importing) -> ImportingDocument {
+    let (id, identity) = match &importing.by {
+        ImportBy::Id(id) => (Some(id.clone()), None),
+        ImportBy::Identity(identity) => (None, Some(Wire::of(identity))),
+    };
+    ImportingDocument {
+        id,
+        identity,
+        generated_config: importing.generated_config.clone(),
+    }
+}
+
+fn read_importing(importing: ImportingDocument) -> Option<Importing> {
+    Some(Importing {
+        by: match (importing.id, importing.identity) {
+            (Some(id), None) => ImportBy::Id(id),
+            (None, Some(identity)) => ImportBy::Identity(identity.value()?),
+            _ => return None,
+        },
+        generated_config: importing.generated_config,
+    })
 }
 
 fn write_because(because: &Because) -> BecauseDocument {
@@ -450,12 +488,19 @@ fn read_change(change: ChangeDocument) -> Option<ResourceChange> {
             None => None,
         },
         deposed: change.deposed,
-        importing: change.importing,
+        importing: match change.importing {
+            Some(importing) => Some(read_importing(importing)?),
+            None => None,
+        },
         provider: stead_state::parse_provider(&change.provider)?,
         action: change.action,
         reason: change.reason,
         before: change.before.value()?,
         after: change.after.value()?,
+        identity: match change.identity {
+            Some(identity) => Some(identity.value()?),
+            None => None,
+        },
         replace_paths: change
             .replace_paths
             .into_iter()

@@ -25,7 +25,8 @@ pub use disk::{Disk, DiskFile, RealDisk};
 pub use error::{Error, Problem, Result};
 pub use manager::StateManager;
 pub use model::{
-    InstanceObjects, Object, ObjectStatus, OutputValue, ResourceId, ResourceObjects, State,
+    Identity, InstanceObjects, Object, ObjectStatus, OutputValue, ResourceId, ResourceObjects,
+    State,
 };
 pub use place::lock::LockInfo;
 pub use place::wait_for;

@@ -83,8 +83,17 @@ pub struct Object {
     /// Configuration addresses of what this object was made from, sorted.
     pub dependencies: Vec<String>,
     pub create_before_destroy: bool,
-    /// Fields that this version does not interpret (`identity`, …).
+    /// What identifies the object beside its attributes, where its provider says so. Boxed: most objects have none.
+    pub identity: Option<Box<Identity>>,
+    /// Fields that this version does not interpret.
     pub unknown_fields: serde_json::Map<String, serde_json::Value>,
+}
+
+/// A resource identity, in the form of its type's identity schema.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Identity {
+    pub schema_version: u64,
+    pub attributes: serde_json::Map<String, serde_json::Value>,
 }
 
 impl ResourceObjects {
@@ -149,6 +158,7 @@ impl Object {
             private,
             dependencies,
             create_before_destroy,
+            identity,
             unknown_fields,
         } = self;
         *status == other.status
@@ -158,6 +168,7 @@ impl Object {
             && *sensitive_attributes == other.sensitive_attributes
             && *private == other.private
             && *dependencies == other.dependencies
+            && *identity == other.identity
             && *unknown_fields == other.unknown_fields
             && is_same_json(attributes, &other.attributes)
     }

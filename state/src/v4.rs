@@ -15,9 +15,13 @@ use stead_value::{Path, Step, Value};
 use crate::address::{ProviderConfigRef, parse_module_instance, parse_provider};
 use crate::error::Problem;
 use crate::model::{
-    InstanceObjects, Object, ObjectStatus, OutputValue, ResourceId, ResourceObjects, State,
+    Identity, InstanceObjects, Object, ObjectStatus, OutputValue, ResourceId, ResourceObjects,
+    State,
 };
 use crate::{Error, Result, upgrade};
+
+/// The field of an object whose identity is missing, although its version is there.
+const IDENTITY_SCHEMA_VERSION: &str = "identity_schema_version";
 
 #[derive(Serialize, Deserialize)]
 struct FileV4 {
@@ -119,6 +123,11 @@ pub(crate) struct InstanceV4 {
     attributes_flat: Option<Box<RawValue>>,
     #[serde(default, deserialize_with = "or_nothing")]
     sensitive_attributes: Vec<Vec<Json>>,
+    /// Terraform writes it for objects without an identity, too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    identity_schema_version: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    identity: Option<Map<String, Json>>,
     #[serde(flatten)]
     unknown_fields: Map<String, Json>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -349,6 +358,19 @@ fn read_object(instance: InstanceV4) -> std::result::Result<Object, String> {
         Some(text) => BASE64.decode(text).map_err(|e| format!("private: {e}"))?,
         None => Vec::new(),
     };
+    let mut unknown_fields = instance.unknown_fields;
+    let identity = match (instance.identity, instance.identity_schema_version) {
+        (Some(attributes), version) => Some(Box::new(Identity {
+            schema_version: version.unwrap_or_default(),
+            attributes,
+        })),
+        // Says nothing, and is written back as it came.
+        (None, Some(version)) => {
+            unknown_fields.insert(IDENTITY_SCHEMA_VERSION.into(), version.into());
+            None
+        }
+        (None, None) => None,
+    };
     Ok(Object {
         status: match instance.status.as_deref() {
             None | Some("") => ObjectStatus::Ready,
@@ -367,7 +389,8 @@ fn read_object(instance: InstanceV4) -> std::result::Result<Object, String> {
         private,
         dependencies: instance.dependencies,
         create_before_destroy: instance.create_before_destroy,
-        unknown_fields: instance.unknown_fields,
+        identity,
+        unknown_fields,
     })
 }
 
@@ -521,6 +544,13 @@ fn write_object(key: &InstanceKey, deposed: Option<&String>, object: &Object) ->
     } else {
         (Some(attributes), None)
     };
+    let identity = object.identity.as_deref();
+    let mut unknown_fields = object.unknown_fields.clone();
+    let without = unknown_fields.remove(IDENTITY_SCHEMA_VERSION);
+    let identity_schema_version = match identity {
+        Some(identity) => Some(identity.schema_version),
+        None => without.and_then(|version| version.as_u64()),
+    };
     InstanceV4 {
         index_key: match key {
             InstanceKey::None => None,
@@ -537,7 +567,9 @@ fn write_object(key: &InstanceKey, deposed: Option<&String>, object: &Object) ->
         private: (!object.private.is_empty()).then(|| BASE64.encode(&object.private)),
         dependencies: object.dependencies.clone(),
         create_before_destroy: object.create_before_destroy,
-        unknown_fields: object.unknown_fields.clone(),
+        identity_schema_version,
+        identity: identity.map(|identity| identity.attributes.clone()),
+        unknown_fields,
     }
 }
 
@@ -570,6 +602,57 @@ mod tests {
         for kept in ["identity", "new_field", "later", "eA==", "01234567"] {
             assert!(text.contains(kept), "{kept}");
         }
+    }
+
+    #[test]
+    fn an_identity_is_read_with_its_version_and_a_version_alone_is_none() {
+        let state = |fields: &str| {
+            let text = format!(
+                r#"{{"version":4,"resources":[{{"mode":"managed","type":"t","name":"n","provider":"provider[\"registry.terraform.io/a/b\"]","instances":[{{"schema_version":0,"attributes":{{}}{fields}}}]}}]}}"#
+            );
+            read(text.as_bytes()).expect("a state")
+        };
+        let identity = |state: &State| {
+            let (_, object, _) = state.current_objects().next().expect("an object");
+            object.identity.as_deref().cloned()
+        };
+        let written = |state: &State| {
+            let written: Json =
+                serde_json::from_slice(&render(state).expect("bytes")).expect("JSON");
+            let instance = &written["resources"][0]["instances"][0];
+            (
+                instance.get("identity").cloned(),
+                instance.get("identity_schema_version").cloned(),
+            )
+        };
+        let named = |version| Identity {
+            schema_version: version,
+            attributes: json!({"id": "i"}).as_object().cloned().unwrap_or_default(),
+        };
+        for (fields, found, back) in [
+            ("", None, (None, None)),
+            // As Terraform writes it for every object.
+            (
+                r#","identity_schema_version":0"#,
+                None,
+                (None, Some(json!(0))),
+            ),
+            (
+                r#","identity":{"id":"i"}"#,
+                Some(named(0)),
+                (Some(json!({"id": "i"})), Some(json!(0))),
+            ),
+            (
+                r#","identity_schema_version":2,"identity":{"id":"i"}"#,
+                Some(named(2)),
+                (Some(json!({"id": "i"})), Some(json!(2))),
+            ),
+        ] {
+            let state = state(fields);
+            assert_eq!(identity(&state), found, "{fields}");
+            assert_eq!(written(&state), back, "{fields}");
+        }
+        assert!(!state("").says_the_same(&state(r#","identity":{"id":"i"}"#)));
     }
 
     #[test]

@@ -22,6 +22,7 @@ fn object(holds: u32) -> Object {
         private: Vec::new(),
         dependencies: Vec::new(),
         create_before_destroy: false,
+        identity: None,
         unknown_fields: serde_json::Map::new(),
     }
 }

@@ -150,6 +150,7 @@ fn object(id: &str) -> Object {
         private: Vec::new(),
         dependencies: Vec::new(),
         create_before_destroy: false,
+        identity: None,
         unknown_fields: serde_json::Map::new(),
     }
 }

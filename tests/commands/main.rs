@@ -10,6 +10,7 @@ mod differential;
 mod encryption;
 mod env;
 mod history;
+mod identities;
 mod imports;
 mod journal;
 mod locking;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::{FunctionSignature, Type, Value};
+use crate::{FunctionSignature, ObjectType, Type, Value};
 
 /// A versioned block: the schema of one provider configuration, resource or data source.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -11,6 +11,18 @@ pub struct Schema {
     /// Version of the state's form, raised when older states need an upgrade.
     pub version: u64,
     pub block: Block,
+    /// Of a resource whose provider says what identifies its objects.
+    pub identity: Option<Identity>,
+}
+
+/// What identifies the objects of a resource type: recorded beside their attributes, and what an `import` block may give in place of
+/// an id.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Identity {
+    /// Version of its form in states, counted apart from the attributes'.
+    pub version: u64,
+    /// By name; an import must give the `required` ones and may give the `optional` ones.
+    pub attributes: BTreeMap<Arc<str>, Attribute>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -74,6 +86,35 @@ pub struct NestedBlock {
     /// Zero means no limit.
     pub max_items: u64,
     pub force_new: bool,
+}
+
+impl From<Block> for Schema {
+    /// The first version of a schema.
+    fn from(block: Block) -> Schema {
+        Schema {
+            version: 0,
+            block,
+            identity: None,
+        }
+    }
+}
+
+impl Identity {
+    /// The object type of identities.
+    pub fn value_type(&self) -> Type {
+        self.import_type().without_optional()
+    }
+
+    /// The type that an import's identity is converted to.
+    pub fn import_type(&self) -> Type {
+        let of =
+            |(name, attribute): (&Arc<str>, &Attribute)| (Arc::clone(name), attribute.value_type());
+        let optional = self.attributes.iter().filter(|(_, a)| !a.required);
+        Type::Object(Arc::new(ObjectType {
+            attributes: self.attributes.iter().map(of).collect(),
+            optional: optional.map(|(name, _)| Arc::clone(name)).collect(),
+        }))
+    }
 }
 
 impl Attribute {

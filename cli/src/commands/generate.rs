@@ -7,6 +7,7 @@ use stead_engine::PlanMode;
 use stead_engine::eval::Phase;
 use stead_engine::plan::{Generated, Options};
 use stead_lang::Files;
+use stead_sdk::ImportBy;
 use stead_state::{State, StateManager};
 use stead_value::{Diagnostic, Diagnostics};
 use tokio_util::sync::CancellationToken;
@@ -110,9 +111,12 @@ impl Writing {
 fn text(objects: &[Generated]) -> String {
     let mut text = HEADER.to_owned();
     for object in objects {
-        let id = serde_json::Value::from(object.id.as_str());
+        let from = match &object.by {
+            ImportBy::Id(id) => format!(" from {}", serde_json::Value::from(id.as_str())),
+            ImportBy::Identity(_) => String::new(),
+        };
         text.push_str(&format!(
-            "\n# __generated__ by Terraform from {id}\n{}\n",
+            "\n# __generated__ by Terraform{from}\n{}\n",
             object.text
         ));
     }

@@ -8,6 +8,7 @@ use stead_engine::Observer;
 use stead_engine::eval::{ImportTarget, Phase};
 use stead_engine::plan::import_object;
 use stead_lang::config::ConfigTree;
+use stead_sdk::ImportBy;
 use stead_state::{State, parse_resource_instance};
 use stead_value::addr::{ResourceInstance, ResourceMode};
 
@@ -62,7 +63,7 @@ pub(crate) async fn run(args: ImportArgs, origin: &Path) -> Result<u8> {
     let prior = settled::read(&mut file)?.unwrap_or_else(State::new);
     let target = ImportTarget {
         to: address,
-        id: args.id,
+        by: ImportBy::Id(args.id),
         range: None,
     };
     let progress: Arc<dyn Observer> = Progress::new(session.style);

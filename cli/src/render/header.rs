@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use stead_engine::{Action, ActionReason, ResourceChange};
+use stead_sdk::ImportBy;
 use stead_value::addr::InstanceKey;
 
 use super::Style;
@@ -120,7 +121,10 @@ pub(crate) fn comment(out: &mut String, change: &ResourceChange, cause: Cause, v
         let _ = writeln!(out, "  # (moved from {old})");
     }
     if let Some(importing) = &change.importing {
-        let _ = writeln!(out, "  # (imported from {})", quote(&importing.id));
+        let _ = match &importing.by {
+            ImportBy::Id(id) => writeln!(out, "  # (imported from {})", quote(id)),
+            ImportBy::Identity(_) => writeln!(out, "  # (will be imported first)"),
+        };
 
         if change.action.destroys() {
             let warning = "Warning: this will destroy the imported resource";

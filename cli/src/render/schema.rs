@@ -10,7 +10,7 @@ use stead_value::Diagnostics;
 use stead_value::addr::ProviderSource;
 use stead_value::json::type_to_json;
 use stead_value::schema::{
-    Attribute, AttributeType, Block, NestedBlock, Nesting, ProviderSchema, Schema,
+    Attribute, AttributeType, Block, Identity, NestedBlock, Nesting, ProviderSchema, Schema,
 };
 
 use crate::commands::metadata::signature;
@@ -50,6 +50,14 @@ fn provider(source: &ProviderSource, provider: &ProviderSchema) -> Json {
             out.insert(name.into(), all.into());
         }
     }
+    let identities: Map<_, _> = provider
+        .resources
+        .iter()
+        .filter_map(|(name, s)| Some((name.to_string(), identity(s.identity.as_ref()?))))
+        .collect();
+    if !identities.is_empty() {
+        out.insert("resource_identity_schemas".into(), identities.into());
+    }
     let mut functions: Map<_, _> = provider
         .functions
         .iter()
@@ -68,6 +76,26 @@ fn provider(source: &ProviderSource, provider: &ProviderSchema) -> Json {
 
 fn schema(schema: &Schema) -> Json {
     json!({"version": schema.version, "block": block(&schema.block)})
+}
+
+fn identity(schema: &Identity) -> Json {
+    let attributes = schema.attributes.iter().map(|(name, attribute)| {
+        let mut out = Map::new();
+        out.insert("type".into(), type_to_json(&attribute.value_type()));
+        if !attribute.description.is_empty() {
+            out.insert("description".into(), json!(attribute.description));
+        }
+        for (flag, is_set) in [
+            ("required_for_import", attribute.required),
+            ("optional_for_import", attribute.optional),
+        ] {
+            if is_set {
+                out.insert(flag.into(), true.into());
+            }
+        }
+        (name.to_string(), Json::Object(out))
+    });
+    json!({"version": schema.version, "attributes": attributes.collect::<Map<_, _>>()})
 }
 
 fn block(block: &Block) -> Json {

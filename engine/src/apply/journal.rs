@@ -11,7 +11,7 @@ use stead_value::{Diagnostic, Marks, Value};
 
 use super::Executor;
 use crate::changes::ResourceChange;
-use crate::object;
+use crate::object::{self, Found};
 
 /// What has to be noted of one operation.
 pub(super) struct Note {
@@ -118,16 +118,25 @@ struct Identifier {
 
 #[async_trait]
 impl Identify for Identifier {
-    async fn identified(&self, object: Value, private: Vec<u8>) -> Result<(), Diagnostic> {
+    async fn identified(
+        &self,
+        object: Value,
+        private: Vec<u8>,
+        identity: Option<Value>,
+    ) -> Result<(), Diagnostic> {
         let noted = &self.object;
         let by_schema = object::sensitive_by_schema(&noted.schema.block, &object);
         let object = object
             .apply_marks(&noted.sensitive, Marks::SENSITIVE)
             .apply_marks(&by_schema, Marks::SENSITIVE);
-        let recorded = object::encode(
-            &object::unknown_as_null(&object),
-            &noted.schema,
+        let found = Found {
+            value: object::unknown_as_null(&object),
             private,
+            identity,
+        };
+        let recorded = object::encode(
+            found,
+            &noted.schema,
             ObjectStatus::Tainted,
             noted.dependencies.clone(),
             noted.create_before_destroy,

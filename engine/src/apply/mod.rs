@@ -31,7 +31,7 @@ use crate::ephemeral::Held;
 use crate::eval::{Evaluator, InstanceConfig, Object};
 use crate::event::{Event, Observer};
 use crate::graph::{Op, OpId};
-use crate::object;
+use crate::object::{self, Found};
 use crate::plan::locate;
 use crate::providers::{Pool, Registry};
 use crate::{Action, PlanMode};
@@ -496,7 +496,7 @@ impl<'e, 'c> Executor<'e, 'c> {
         };
         let op = self.plan.graph.op(id);
         let address = change.address.clone();
-        flight.shown_id = crate::plan::display_id(&outcome.value);
+        flight.shown_id = crate::plan::display_id(&outcome.found.value);
         let mut ok = !outcome.diagnostics.has_errors();
         if let Some(check) = self.check_of(&change) {
             let problem = (!ok).then(|| {
@@ -511,9 +511,12 @@ impl<'e, 'c> Executor<'e, 'c> {
                 // What only a check needs stops nothing.
                 let object = self.evaluator.id(Object::Instance(address.clone()));
                 self.evaluator.publish(object, change.after.clone());
-                let left = object::unknown_as_null(&change.after);
-                if let Err(diagnostic) = self.fold(op, &change, &mut flight, left, Vec::new(), true)
-                {
+                let left = Found {
+                    value: object::unknown_as_null(&change.after),
+                    private: Vec::new(),
+                    identity: None,
+                };
+                if let Err(diagnostic) = self.fold(op, &change, &mut flight, left, true) {
                     self.diagnostics.push(diagnostic);
                 }
                 // There is nothing that conditions could be about.
@@ -530,7 +533,7 @@ impl<'e, 'c> Executor<'e, 'c> {
             &flight.ranges,
             &address.to_string(),
         ));
-        let folded = self.fold(op, &change, &mut flight, outcome.value, outcome.private, ok);
+        let folded = self.fold(op, &change, &mut flight, outcome.found, ok);
         if let Err(diagnostic) = folded {
             self.diagnostics
                 .push(diagnostic.address(address.to_string()));
@@ -609,8 +612,7 @@ impl<'e, 'c> Executor<'e, 'c> {
         op: Op,
         change: &ResourceChange,
         flight: &mut Flight,
-        value: Value,
-        private: Vec<u8>,
+        found: Found,
         ok: bool,
     ) -> Result<(), Diagnostic> {
         let address = &change.address;
@@ -625,23 +627,29 @@ impl<'e, 'c> Executor<'e, 'c> {
                 _ => change.deposed.clone(),
             };
             // A delete that failed keeps what the provider still knows, or all of it.
-            let left = if value.is_null() && ok {
+            let left = if found.value.is_null() && ok {
                 None
             } else {
-                let left = if value.is_null() {
-                    change.before.clone()
+                let left = if found.value.is_null() {
+                    Found {
+                        value: change.before.clone(),
+                        ..found
+                    }
                 } else {
-                    value
+                    found
                 };
-                let tainted = self.recorded_status(change, key.as_deref());
-                Some(object::encode(
-                    &left,
+                let recorded = self.recorded(change, key.as_deref());
+                let status = recorded.map_or(ObjectStatus::Ready, |o| o.status);
+                let identity = recorded.and_then(|o| o.identity.clone());
+                let mut left = object::encode(
+                    left,
                     &schema,
-                    private,
-                    tainted,
+                    status,
                     change.dependencies.clone(),
                     change.create_before_destroy,
-                )?)
+                )?;
+                left.identity = left.identity.or(identity);
+                Some(left)
             };
             match key {
                 Some(key) => self
@@ -651,11 +659,11 @@ impl<'e, 'c> Executor<'e, 'c> {
             }
             return Ok(());
         }
-        if value.is_null() {
+        if found.value.is_null() {
             self.restore_deposed(op, change);
             return Ok(());
         }
-        let value = value.apply_marks(&flight.sensitive, Marks::SENSITIVE);
+        let value = found.value.apply_marks(&flight.sensitive, Marks::SENSITIVE);
         let by_schema = object::sensitive_by_schema(&schema.block, &value);
         let value = value.apply_marks(&by_schema, Marks::SENSITIVE);
         let created = matches!(op, Op::Create { .. });
@@ -678,14 +686,22 @@ impl<'e, 'c> Executor<'e, 'c> {
         } else {
             change.dependencies.clone()
         };
+        let found = Found {
+            value: value.clone(),
+            ..found
+        };
         let mut object = object::encode(
-            &value,
+            found,
             &schema,
-            private,
             status,
             dependencies,
             change.create_before_destroy,
         )?;
+        if !created {
+            let recorded = self.recorded(change, None);
+            let identity = || recorded.and_then(|o| o.identity.clone());
+            object.identity = object.identity.or_else(identity);
+        }
         // OpenTofu's record of `destroy = false`, which holds when the block is gone.
         if self
             .enter(address)
@@ -725,13 +741,16 @@ impl<'e, 'c> Executor<'e, 'c> {
         change.address.resource.mode == stead_value::addr::ResourceMode::Data
     }
 
-    fn recorded_status(&self, change: &ResourceChange, deposed: Option<&str>) -> ObjectStatus {
-        let instance = self.state.instance(&change.address);
-        let object = match deposed {
-            Some(key) => instance.and_then(|i| i.deposed.get(key)),
-            None => instance.and_then(|i| i.current.as_ref()),
-        };
-        object.map_or(ObjectStatus::Ready, |o| o.status)
+    fn recorded(
+        &self,
+        change: &ResourceChange,
+        deposed: Option<&str>,
+    ) -> Option<&stead_state::Object> {
+        let instance = self.state.instance(&change.address)?;
+        match deposed {
+            Some(key) => instance.deposed.get(key),
+            None => instance.current.as_ref(),
+        }
     }
 
     /// A create that left nothing behind gives the deposed object its place back.

@@ -19,6 +19,8 @@ use crate::checks::{CheckObject, RuleKind};
 use crate::eval::{Object, Rules};
 use crate::event::Event;
 use crate::graph::{Op, OpId};
+use crate::identity;
+use crate::object::Found;
 use crate::plan::{ignore_changes, locate};
 use crate::providers::Opened;
 
@@ -34,11 +36,10 @@ pub(super) enum Started {
 
 /// What a job found.
 pub(super) struct Outcome {
-    /// The object now; null when there is none.
-    pub(super) value: Value,
+    /// The object now.
+    pub(super) found: Found,
     /// A create failed after the object was whole: it is not to be replaced.
     pub(super) usable: bool,
-    pub(super) private: Vec<u8>,
     pub(super) diagnostics: Diagnostics,
     /// What the journal calls it, if it was noted there.
     pub(super) operation: Option<Operation>,
@@ -48,9 +49,12 @@ impl Outcome {
     /// Nothing was sent: the object is as it was.
     fn unsent(value: Value, private: Vec<u8>, diagnostics: Diagnostics) -> Outcome {
         Outcome {
-            value,
+            found: Found {
+                value,
+                private,
+                identity: None,
+            },
             usable: false,
-            private,
             diagnostics,
             operation: None,
         }
@@ -101,6 +105,8 @@ struct Write {
     config: Value,
     private: Vec<u8>,
     prior_private: Vec<u8>,
+    /// Of the object that is changed.
+    identity: Option<Value>,
     late: bool,
     note: Option<Note>,
 }
@@ -272,9 +278,12 @@ impl Executor<'_, '_> {
             };
             let response = provider.apply(&type_name, request, &context).await;
             Outcome {
+                found: Found {
+                    value: response.value,
+                    private: response.private,
+                    identity: response.identity,
+                },
                 usable: false,
-                value: response.value,
-                private: response.private,
                 diagnostics: response.diagnostics,
                 operation,
             }
@@ -333,6 +342,7 @@ impl Executor<'_, '_> {
             } else {
                 Vec::new()
             },
+            identity: change.identity_after().cloned(),
             late: change.late,
         };
         let context = self.context(&change.address);
@@ -551,6 +561,14 @@ impl Write {
         };
         let response = provider.apply(type_name, request, &context).await;
         let mut diagnostics = response.diagnostics;
+        let (until_now, mut identity) = (self.identity.as_ref(), response.identity);
+        if let Err(diagnostic) =
+            identity::check(&self.address, &self.schema, until_now, identity.as_ref())
+        {
+            diagnostics.push(diagnostic);
+            // What was recorded stays.
+            identity = None;
+        }
         if !diagnostics.has_errors() {
             diagnostics.extend(broken_promise(&self.address, &promised, &response.value));
         }
@@ -566,9 +584,12 @@ impl Write {
             crate::object::unknown_as_null(&response.value)
         };
         Ok(Outcome {
+            found: Found {
+                value,
+                private: response.private,
+                identity,
+            },
             usable: response.usable,
-            value,
-            private: response.private,
             diagnostics,
             operation,
         })

@@ -81,7 +81,8 @@ impl Executor<'_, '_> {
         change: &ResourceChange,
     ) -> Vec<Result<Step, Diagnostics>> {
         let deposed = change.deposed.is_some() || matches!(op, Op::DeleteDeposed { .. });
-        if deposed || self.recorded_status(change, None) == ObjectStatus::Tainted {
+        let tainted = |o: &stead_state::Object| o.status == ObjectStatus::Tainted;
+        if deposed || self.recorded(change, None).is_some_and(tainted) {
             return Vec::new();
         }
         let Some(found) = self.evaluator.provisioners(&change.address) else {

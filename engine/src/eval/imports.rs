@@ -5,9 +5,11 @@ use std::sync::Arc;
 use stead_lang::config::Import;
 use stead_lang::expr::{Evaluation, evaluate, reference_values};
 use stead_lang::syntax::{Expr, ExprKind, Expression, Step, StepKind};
+use stead_sdk::ImportBy;
 use stead_value::addr::{
     ConfigResource, InstanceKey, Module, ModuleInstance, Resource, ResourceInstance, ResourceMode,
 };
+use stead_value::schema::Identity;
 use stead_value::{Diagnostic, Diagnostics, SourceRange, Type, Value};
 
 use super::expand::{Refusal, read_for_each};
@@ -17,8 +19,7 @@ use super::{EvalScope, Evaluator, Expansion, Phase, ROOT, Repetition};
 #[derive(Clone, Debug)]
 pub struct ImportTarget {
     pub to: ResourceInstance,
-    /// As the provider names it.
-    pub id: String,
+    pub by: ImportBy,
     /// Of the block; a command's arguments have none.
     pub range: Option<SourceRange>,
 }
@@ -95,7 +96,11 @@ pub fn has_key(import: &Import) -> bool {
 
 impl Evaluator<'_> {
     /// Evaluates one import block of the root module. Must run within [`Evaluator::run`].
-    pub fn import_targets(&self, import: &Import) -> (Vec<ImportTarget>, Diagnostics) {
+    pub fn import_targets(
+        &self,
+        import: &Import,
+        identities: Option<&Identity>,
+    ) -> (Vec<ImportTarget>, Diagnostics) {
         let mut diagnostics = Diagnostics::new();
         let mut repetitions = vec![Repetition::default()];
         if let Some(for_each) = &import.for_each {
@@ -136,7 +141,8 @@ impl Evaluator<'_> {
         for repetition in repetitions {
             let scope = self.scope(ROOT, repetition);
             let phase = self.phase();
-            targets.extend(import_target(import, &scope, phase, &mut diagnostics));
+            let target = import_target(import, identities, &scope, phase, &mut diagnostics);
+            targets.extend(target);
         }
         (targets, diagnostics)
     }
@@ -145,6 +151,7 @@ impl Evaluator<'_> {
 /// The target of one block and repetition; while validating, `None` also stands for one that is not known yet.
 fn import_target(
     import: &Import,
+    identities: Option<&Identity>,
     scope: &EvalScope<'_, '_>,
     phase: Phase,
     diagnostics: &mut Diagnostics,
@@ -156,7 +163,12 @@ fn import_target(
         );
         return None;
     };
-    let id = import_id(import, scope, phase, diagnostics);
+    let by = match (&import.identity, identities) {
+        (Some(given), Some(identities)) => {
+            import_identity(given, identities, scope, phase, diagnostics).map(ImportBy::Identity)
+        }
+        _ => import_id(import, scope, phase, diagnostics).map(ImportBy::Id),
+    };
     let mut module = ModuleInstance::root();
     for (name, key) in &target.calls {
         let key = instance_key(import, *key, scope, phase, diagnostics)?;
@@ -169,7 +181,7 @@ fn import_target(
             resource: target.resource,
             key,
         },
-        id: id?,
+        by: by?,
         range: Some(import.range.clone()),
     })
 }
@@ -216,6 +228,79 @@ fn import_id(
             None
         }
     }
+}
+
+/// An identity in the form of the schema; what it may leave out is null.
+fn import_identity(
+    expr: &Expression,
+    identities: &Identity,
+    scope: &EvalScope<'_, '_>,
+    phase: Phase,
+    diagnostics: &mut Diagnostics,
+) -> Option<Value> {
+    const WRONG: &str = "Invalid import identity argument";
+    let wrong = |detail: String| Diagnostic::error(WRONG, detail).at(expr.range());
+    let value = settle(evaluate(expr, scope), diagnostics)?;
+    if value.is_null() {
+        diagnostics.push(wrong("The import identity cannot be null.".into()));
+        return None;
+    }
+    let (value, marks) = value.unmark_deep();
+    if !marks.is_empty() {
+        diagnostics.push(wrong("The import identity must not contain sensitive or ephemeral values: it would be shown in the plan.".into()));
+        return None;
+    }
+    let identity = match stead_value::convert::convert(&value, &identities.import_type()) {
+        Ok(identity) => identity,
+        Err(e) => {
+            let place = match e.path.is_root() {
+                true => String::new(),
+                false => format!(".{}: ", e.path),
+            };
+            diagnostics.push(
+                Diagnostic::error(
+                    "Incorrect value type",
+                    format!("Invalid expression value: {place}{}.", e.message),
+                )
+                .at(expr.range()),
+            );
+            return None;
+        }
+    };
+    let given = value.as_entries().into_iter().flatten();
+    for (name, _) in given.filter(|(name, _)| !identities.attributes.contains_key(*name)) {
+        let known = identities.attributes.keys().map(|k| &**k);
+        let suggestion = stead_lang::nearest(name, known)
+            .map(|s| format!(" Did you mean \"{s}\"?"))
+            .unwrap_or_default();
+        let warning = Diagnostic::warning(
+            WRONG,
+            format!(
+                "The identity has no attribute \"{name}\", and what is given for it is ignored.{suggestion}"
+            ),
+        );
+        let warning = warning.at(expr.range());
+        // Every key of `for_each` gives the same names.
+        if !diagnostics.iter().any(|said| *said == warning) {
+            diagnostics.push(warning);
+        }
+    }
+    if !identity.is_wholly_known() {
+        if phase != Phase::Validate {
+            diagnostics.push(wrong("The import block \"identity\" argument depends on resource attributes that cannot be determined until apply, so stead cannot plan to import this resource.".into()));
+        }
+        return None;
+    }
+    let required = identities.attributes.iter().filter(|(_, a)| a.required);
+    for (name, _) in required {
+        if identity.get(name).is_none_or(|value| value.is_null()) {
+            diagnostics.push(wrong(format!(
+                "The attribute \"{name}\" is required to import by identity, and cannot be null."
+            )));
+            return None;
+        }
+    }
+    Some(identity)
 }
 
 fn instance_key(

@@ -12,6 +12,7 @@ use super::{Finished, Kind, Planner, locate};
 use crate::checks::CheckObject;
 use crate::eval::InstanceConfig;
 use crate::event::Event;
+use crate::object::Found;
 use crate::references::Node;
 use crate::{Action, ActionReason, ResourceChange, object};
 
@@ -202,6 +203,7 @@ impl Planner<'_, '_> {
             reason: Some(reason),
             before,
             after,
+            identity: None,
             replace_paths: Vec::new(),
             because: Vec::new(),
             notes: Vec::new(),
@@ -251,14 +253,12 @@ impl Planner<'_, '_> {
             return self.publish_failed(prepared.id);
         }
         let encoded = self.schema_of(&prepared).and_then(|schema| {
-            object::encode(
-                &value,
-                schema,
-                Vec::new(),
-                ObjectStatus::Ready,
-                Vec::new(),
-                false,
-            )
+            let found = Found {
+                value: value.clone(),
+                private: Vec::new(),
+                identity: None,
+            };
+            object::encode(found, schema, ObjectStatus::Ready, Vec::new(), false)
         });
         match encoded {
             Ok(object) => {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use stead_lang::config::{Import, ProviderName, implied_provider};
 use stead_lang::generate::resource_block;
+use stead_sdk::ImportBy;
 use stead_state::{ProviderConfigRef, State};
 use stead_value::addr::ResourceInstance;
 use stead_value::{Diagnostic, Diagnostics, Value};
@@ -19,8 +20,7 @@ use crate::providers::Registry;
 #[derive(Clone, Debug)]
 pub struct Generated {
     pub address: ResourceInstance,
-    /// As the provider names the object.
-    pub id: String,
+    pub by: ImportBy,
     /// Without a newline at its end.
     pub text: String,
 }
@@ -142,7 +142,7 @@ impl Planner<'_, '_> {
                 Finished::Generated {
                     provider,
                     target,
-                    result: result.map(|(value, _, _)| value),
+                    result: result.map(|found| found.value),
                 }
             }));
         }
@@ -180,7 +180,7 @@ impl Planner<'_, '_> {
         if let Some(generation) = &mut self.generation {
             let generated = Generated {
                 address: target.to,
-                id: target.id,
+                by: target.by,
                 text,
             };
             generation.done.push(generated);

@@ -4,10 +4,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use stead_lang::config::Import;
-use stead_sdk::Provider;
+use stead_lang::config::{Import, implied_provider};
+use stead_sdk::{ImportBy, Provider, ReadResponse, describe_identity};
 use stead_state::{ObjectStatus, ProviderConfigRef, State};
-use stead_value::addr::{ConfigResource, ResourceInstance};
+use stead_value::addr::{ConfigResource, ProviderSource, ResourceInstance};
+use stead_value::schema::Identity;
 use stead_value::{Diagnostic, Diagnostics, Marks, SourceRange, Value};
 use tokio_util::sync::CancellationToken;
 
@@ -19,8 +20,9 @@ use crate::eval::{
     Evaluator, ImportTarget, Object, ObjectId, Outcome, ROOT, has_key, import_resource,
 };
 use crate::event::{Event, Observer};
+use crate::object::Found;
 use crate::providers::Registry;
-use crate::{Importing, PlanMode, object};
+use crate::{Importing, PlanMode, identity, object};
 
 /// Takes one existing object under an address (`stead import`), and refreshes what is recorded already. Nothing is planned.
 ///
@@ -79,8 +81,8 @@ pub(super) struct Imports {
     by_resource: HashMap<ConfigResource, Vec<u32>>,
     /// What the blocks that have been evaluated want.
     wanted: HashMap<ResourceInstance, ImportTarget>,
-    /// What has been imported, with its id.
-    done: HashMap<ResourceInstance, String>,
+    /// What has been imported, and by what.
+    done: HashMap<ResourceInstance, ImportBy>,
     /// What configuration was written for before the plan.
     generated: HashMap<ResourceInstance, String>,
 }
@@ -97,7 +99,7 @@ impl Imports {
     /// How an object came to be managed, if this plan imports it.
     pub(super) fn importing(&self, address: &ResourceInstance) -> Option<Importing> {
         Some(Importing {
-            id: self.done.get(address)?.clone(),
+            by: self.done.get(address)?.clone(),
             generated_config: self.generated.get(address).cloned(),
         })
     }
@@ -121,12 +123,14 @@ impl Planner<'_, '_> {
         }
         for (index, import) in (0..).zip(&self.evaluator.config(ROOT).imports) {
             let resource = import_resource(import);
-            if let (Some(identity), Some(resource)) = (&import.identity, &resource) {
+            if let (Some(identity), Some(resource)) = (&import.identity, &resource)
+                && let Some((source, None)) = self.identity_schema(import, resource)
+            {
                 let type_name = &resource.resource.type_name;
                 self.diagnostics.push(
                     Diagnostic::error(
                         "Unable to determine identity schema for import identity",
-                        format!("No provider that is built into stead gives objects of the type \"{type_name}\" an identity, which is required to import {resource} by one. Give the object's \"id\" in place of \"identity\"; the page of the type says what it is."),
+                        format!("The provider \"{source}\" gives objects of the type \"{type_name}\" no identity, which is required to import {resource} by one. Give the object's \"id\" in place of \"identity\"; the page of the type says what it is."),
                     )
                     .at(identity.range()),
                 );
@@ -158,6 +162,31 @@ impl Planner<'_, '_> {
             }
             self.push(Object::Import(index));
         }
+    }
+
+    /// The provider of what an import block is about, and the identities that it gives the type. `None` without such a type, which
+    /// the resource says.
+    fn identity_schema(
+        &self,
+        import: &Import,
+        resource: &ConfigResource,
+    ) -> Option<(ProviderSource, Option<&Identity>)> {
+        let node = self.evaluator.tree().get(&resource.module)?;
+        let type_name = &resource.resource.type_name;
+        let local = match (
+            node.module.resources.get(&resource.resource),
+            &import.provider,
+        ) {
+            (Some(declared), _) => declared.provider_name().local,
+            (None, Some(given)) => given.name.local.clone(),
+            (None, None) => implied_provider(type_name).into(),
+        };
+        let source = node.module.provider_source(&local);
+        let schema = self
+            .registry
+            .resource_schema(&source, resource.resource.mode, type_name)
+            .ok()?;
+        Some((source, schema.identity.as_ref()))
     }
 
     /// Without a resource there is nothing to plan; a plan may be asked to write the configuration that is missing.
@@ -209,9 +238,11 @@ impl Planner<'_, '_> {
         let Some(import) = self.evaluator.config(ROOT).imports.get(index as usize) else {
             return;
         };
+        let identity =
+            import_resource(import).and_then(|resource| self.identity_schema(import, &resource)?.1);
         let Some(attempt) = self
             .evaluator
-            .run(id, || self.evaluator.import_targets(import))
+            .run(id, || self.evaluator.import_targets(import, identity))
         else {
             return;
         };
@@ -286,7 +317,7 @@ impl Planner<'_, '_> {
         let context = self.context(&prepared.address);
         self.observer.event(Event::Import {
             address: target.to.clone(),
-            id: target.id.clone(),
+            by: target.by.clone(),
         });
         let observer = Arc::clone(&self.observer);
         self.jobs.push_back(Box::pin(async move {
@@ -304,7 +335,7 @@ impl Planner<'_, '_> {
         &mut self,
         prepared: Box<Prepared>,
         target: ImportTarget,
-        result: Result<(Value, Vec<u8>, Diagnostics), Diagnostics>,
+        result: Result<ReadResponse, Diagnostics>,
     ) {
         let address = prepared.address.to_string();
         let placed = |diagnostics: Diagnostics| {
@@ -320,10 +351,10 @@ impl Planner<'_, '_> {
                 })
                 .collect::<Vec<_>>()
         };
-        let (value, private) = match result {
-            Ok((value, private, warnings)) => {
-                self.diagnostics.extend(placed(warnings));
-                (value, private)
+        let (value, private, identity) = match result {
+            Ok(found) => {
+                self.diagnostics.extend(placed(found.warnings));
+                (found.value, found.private, found.identity)
             }
             Err(errors) => {
                 self.diagnostics.extend(placed(errors));
@@ -333,30 +364,32 @@ impl Planner<'_, '_> {
         let encoded = self.schema_of(&prepared).and_then(|schema| {
             let by_schema = object::sensitive_by_schema(&schema.block, &value);
             let value = value.apply_marks(&by_schema, Marks::SENSITIVE);
-            let object = object::encode(
-                &value,
-                schema,
-                private.clone(),
-                ObjectStatus::Ready,
-                Vec::new(),
-                false,
-            )?;
+            identity::check(&prepared.address, schema, None, identity.as_ref())?;
+            let found = Found {
+                value: value.clone(),
+                private: private.clone(),
+                identity: identity.clone(),
+            };
+            let object = object::encode(found, schema, ObjectStatus::Ready, Vec::new(), false)?;
             Ok((object, value))
         });
         match encoded {
             Ok((object, value)) => {
                 self.state
                     .set_current(&prepared.address, &prepared.provider, Some(object));
+                let by = match (target.by, &identity) {
+                    (ImportBy::Identity(_), Some(whole)) => ImportBy::Identity(whole.clone()),
+                    (given, _) => given,
+                };
                 let prior = Prior {
                     value,
                     private,
+                    identity,
                     tainted: false,
                     create_before_destroy: false,
                 };
                 self.refreshed.insert(prepared.address.clone(), prior);
-                self.imports
-                    .done
-                    .insert(prepared.address.clone(), target.id);
+                self.imports.done.insert(prepared.address.clone(), by);
                 self.plan_prepared(prepared);
             }
             Err(diagnostic) => {
@@ -381,15 +414,19 @@ pub(super) fn provider_not_known(
         .at_place(target.range.clone())
 }
 
-/// Finds the object and reads it whole.
+/// Finds the object and reads it whole, its identity included.
 pub(super) async fn import(
     provider: &dyn Provider,
     target: &ImportTarget,
     observer: &dyn Observer,
     context: &stead_sdk::Context,
-) -> Result<(Value, Vec<u8>, Diagnostics), Diagnostics> {
+) -> Result<ReadResponse, Diagnostics> {
     let type_name = &target.to.resource.type_name;
-    let imported = provider.import(type_name, &target.id, context).await?;
+    let imported = provider.import(type_name, &target.by, context).await?;
+    let identity = match &target.by {
+        ImportBy::Identity(given) => imported.identity.or_else(|| Some(given.clone())),
+        ImportBy::Id(_) => imported.identity,
+    };
     let started = Instant::now();
     let address = || target.to.clone();
     observer.event(Event::RefreshStart {
@@ -405,11 +442,20 @@ pub(super) async fn import(
         elapsed: started.elapsed(),
     });
     match read {
-        Some(found) => Ok((found.value, found.private, found.warnings)),
-        None => Err(Diagnostic::error(
-            "Cannot import non-existent remote object",
-            format!("While attempting to import an existing object to \"{}\", the provider found that no object exists with the id \"{}\".", target.to, target.id),
-        )
-        .into()),
+        Some(found) => Ok(ReadResponse {
+            identity: found.identity.or(identity),
+            ..found
+        }),
+        None => {
+            let named = match &target.by {
+                ImportBy::Id(id) => format!("id \"{id}\""),
+                ImportBy::Identity(given) => format!("identity {}", describe_identity(given)),
+            };
+            Err(Diagnostic::error(
+                "Cannot import non-existent remote object",
+                format!("While attempting to import an existing object to \"{}\", the provider found that no object exists with the {named}.", target.to),
+            )
+            .into())
+        }
     }
 }

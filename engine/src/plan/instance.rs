@@ -453,6 +453,7 @@ impl Planner<'_, '_> {
             reason: decision.reason,
             before: decision.before,
             after: after.clone(),
+            identity: prior.and_then(|p| p.identity.clone()),
             replace_paths: decision.replace_paths,
             because,
             notes: decision.notes,

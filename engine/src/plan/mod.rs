@@ -222,7 +222,7 @@ enum Finished {
     Imported {
         prepared: Box<instance::Prepared>,
         target: crate::eval::ImportTarget,
-        result: Result<(Value, Vec<u8>, Diagnostics), Diagnostics>,
+        result: Result<ReadResponse, Diagnostics>,
     },
     Generated {
         provider: ProviderConfigRef,

@@ -4,17 +4,17 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Instant;
 
-use stead_sdk::Remains;
+use stead_sdk::{ReadResponse, Remains};
 use stead_state::ProviderConfigRef;
 use stead_state::journal::Doubt;
 use stead_value::addr::{ConfigResource, InstanceKey, ResourceInstance};
-use stead_value::{Diagnostic, Value};
+use stead_value::{Diagnostic, Diagnostics, Value};
 
 use super::resume::doubt_of;
 use super::{Finished, Kind, Planner, instance, refresh};
 use crate::eval::{Expansion, Object, ROOT};
 use crate::event::Event;
-use crate::{Action, ActionReason, PlanMode, ResourceChange, object};
+use crate::{Action, ActionReason, PlanMode, ResourceChange, identity, object};
 
 impl Planner<'_, '_> {
     /// Plans the deletion of every recorded object that nothing wants, and of every deposed one.
@@ -207,6 +207,7 @@ impl Planner<'_, '_> {
             prior.private.clone(),
             prior.create_before_destroy,
         );
+        let identity = prior.identity.clone();
         if late {
             self.diagnostics.push(
                 Diagnostic::error(
@@ -234,6 +235,7 @@ impl Planner<'_, '_> {
             reason,
             after: Value::null(before.ty()),
             before,
+            identity,
             replace_paths: Vec::new(),
             because: Vec::new(),
             notes: Vec::new(),
@@ -289,6 +291,8 @@ impl Planner<'_, '_> {
             },
             after: Value::null(before.ty()),
             before,
+            // As Terraform's plans: what is forgotten is not named by it.
+            identity: None,
             replace_paths: Vec::new(),
             because: Vec::new(),
             notes: Vec::new(),
@@ -362,18 +366,27 @@ impl Planner<'_, '_> {
             return;
         };
         let doubt = doubt_of(&recorded);
-        let value = match object::decode(&**opened.provider(), &address.resource, schema, &recorded)
-        {
-            Ok(value) => value,
-            Err(errors) => return self.diagnostics.extend(errors),
+        let provider_of = &**opened.provider();
+        let type_name = &address.resource.type_name;
+        let decoded = object::decode(provider_of, &address.resource, schema, &recorded);
+        let identity = identity::decode(provider_of, type_name, schema, &recorded);
+        let (value, identity) = match (decoded, identity) {
+            (Ok(value), Ok(identity)) => (value, identity),
+            (Err(errors), _) | (_, Err(errors)) => return self.diagnostics.extend(errors),
         };
         if !self.options.refresh || opened.is_late() {
-            let found = Some((value, recorded.private, stead_value::Diagnostics::new()));
-            return self.retire_deposed(address, key, Ok(found));
+            let found = ReadResponse {
+                value,
+                private: recorded.private,
+                identity,
+                warnings: Diagnostics::new(),
+            };
+            return self.retire_deposed(address, key, Ok(Some(found)));
         }
         let observer = Arc::clone(&self.observer);
         let context = self.context(&address);
         let (plain, _) = value.unmark_deep();
+        let schema = Arc::clone(schema);
         self.jobs.push_back(Box::pin(async move {
             let started = Instant::now();
             observer.event(Event::RefreshStart {
@@ -402,7 +415,21 @@ impl Planner<'_, '_> {
                 id: found.and_then(|r| instance::display_id(&r.value)),
                 elapsed: started.elapsed(),
             });
-            let result = read.map(|found| found.map(|r| (r.value, r.private, r.warnings)));
+            let result = read.and_then(|found| {
+                let Some(found) = found else {
+                    return Ok(None);
+                };
+                identity::check(
+                    &address,
+                    &schema,
+                    identity.as_ref(),
+                    found.identity.as_ref(),
+                )?;
+                Ok(Some(ReadResponse {
+                    identity: found.identity.or(identity),
+                    ..found
+                }))
+            });
             Finished::DeposedRefreshed {
                 address,
                 key,
@@ -420,11 +447,11 @@ impl Planner<'_, '_> {
         let Some(provider) = self.provider_of(&address) else {
             return;
         };
-        let (before, private) = match result {
+        let (before, private, identity) = match result {
             Ok(Some(_)) if self.is_refresh_only() => return,
-            Ok(Some((value, private, warnings))) => {
-                self.diagnostics.extend(warnings);
-                (value, private)
+            Ok(Some(found)) => {
+                self.diagnostics.extend(found.warnings);
+                (found.value, found.private, found.identity)
             }
             Ok(None) => return self.state.set_deposed(&address, &provider, &key, None),
             Err(errors) => {
@@ -443,6 +470,7 @@ impl Planner<'_, '_> {
             reason: None,
             after: Value::null(before.ty()),
             before,
+            identity,
             replace_paths: Vec::new(),
             because: Vec::new(),
             notes: Vec::new(),

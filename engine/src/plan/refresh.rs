@@ -3,15 +3,17 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use stead_sdk::ReadResponse;
 use stead_state::journal::Doubt;
 use stead_state::{ObjectStatus, ProviderConfigRef};
 use stead_value::addr::ResourceInstance;
-use stead_value::{Diagnostics, Marks, Type, Value};
+use stead_value::{Diagnostic, Diagnostics, Marks, Type, Value};
 
 use super::resume::doubt_of;
 use super::{Finished, Planner};
 use crate::event::Event;
-use crate::{Action, ResourceChange, object};
+use crate::object::Found;
+use crate::{Action, ResourceChange, identity, object};
 
 /// A recorded object as planning sees it.
 #[derive(Clone, Debug)]
@@ -19,12 +21,14 @@ pub(super) struct Prior {
     /// As found by the refresh; null when it is gone.
     pub(super) value: Value,
     pub(super) private: Vec<u8>,
+    /// `None` also when the type has none.
+    pub(super) identity: Option<Value>,
     pub(super) tainted: bool,
     pub(super) create_before_destroy: bool,
 }
 
-/// The outcome of a refresh job: the value found (`None`: gone), private data, and warnings.
-pub(super) type Refreshed = Result<Option<(Value, Vec<u8>, Diagnostics)>, Diagnostics>;
+/// The outcome of a refresh job; `None`: the object is gone.
+pub(super) type Refreshed = Result<Option<ReadResponse>, Diagnostics>;
 
 impl Planner<'_, '_> {
     /// Asks for the refresh of a recorded object, now or when its provider is open. Nothing happens for one that is not
@@ -78,9 +82,15 @@ impl Planner<'_, '_> {
                 return self.refresh_failed(&address);
             }
         };
-        let value = match object::decode(&**opened.provider(), &address.resource, schema, &recorded)
-        {
-            Ok(value) => value,
+        let provider_of = &**opened.provider();
+        let decoded =
+            object::decode(provider_of, &address.resource, schema, &recorded).and_then(|value| {
+                let type_name = &address.resource.type_name;
+                let identity = identity::decode(provider_of, type_name, schema, &recorded)?;
+                Ok((value, identity))
+            });
+        let (value, identity) = match decoded {
+            Ok(decoded) => decoded,
             Err(errors) => {
                 self.diagnostics
                     .extend(errors.into_iter().map(|d| d.address(address.to_string())));
@@ -90,6 +100,7 @@ impl Planner<'_, '_> {
         let prior = Prior {
             value: value.clone(),
             private: recorded.private.clone(),
+            identity,
             tainted: recorded.status == ObjectStatus::Tainted,
             create_before_destroy: recorded.create_before_destroy,
         };
@@ -167,8 +178,10 @@ impl Planner<'_, '_> {
                 id: found.and_then(|r| super::instance::display_id(&r.value)),
                 elapsed: started.elapsed(),
             });
-            let result = read.map(|found| found.map(|r| (r.value, r.private, r.warnings)));
-            Finished::Refreshed { address, result }
+            Finished::Refreshed {
+                address,
+                result: read,
+            }
         }));
     }
 
@@ -179,7 +192,11 @@ impl Planner<'_, '_> {
 
     pub(super) fn take_refreshed(&mut self, address: ResourceInstance, result: Refreshed) {
         self.refreshing.remove(&address);
-        match result {
+        let checked = result.and_then(|found| {
+            self.check_refreshed(&address, found.as_ref())?;
+            Ok(found)
+        });
+        match checked {
             Err(errors) => {
                 self.diagnostics.extend(errors.into_iter().map(|d| {
                     if d.address.is_none() {
@@ -188,44 +205,76 @@ impl Planner<'_, '_> {
                         d
                     }
                 }));
-                return self.refresh_failed(&address);
+                self.refresh_failed(&address);
             }
-            Ok(found) => self.fold_refreshed(&address, found),
+            Ok(found) => {
+                self.fold_refreshed(&address, found);
+                self.continue_parked(&address);
+            }
         }
-        self.continue_parked(&address);
+    }
+
+    /// An object that was refreshed is still the one that was recorded.
+    fn check_refreshed(
+        &self,
+        address: &ResourceInstance,
+        found: Option<&ReadResponse>,
+    ) -> Result<(), Diagnostic> {
+        let (Some(found), Some((_, provider))) = (found, self.state.current(address)) else {
+            return Ok(());
+        };
+        let schema = self.registry.resource_schema(
+            &provider.source,
+            address.resource.mode,
+            &address.resource.type_name,
+        )?;
+        let recorded = self.refreshed.get(address);
+        let recorded = recorded.and_then(|prior| prior.identity.as_ref());
+        identity::check(address, schema, recorded, found.identity.as_ref())
     }
 
     /// Takes what was found into the prior values, the state, and the drift.
-    fn fold_refreshed(
-        &mut self,
-        address: &ResourceInstance,
-        found: Option<(Value, Vec<u8>, Diagnostics)>,
-    ) {
+    fn fold_refreshed(&mut self, address: &ResourceInstance, found: Option<ReadResponse>) {
         let Some(prior) = self.refreshed.get_mut(address) else {
             return;
         };
         let recorded = prior.value.clone();
-        let (value, private) = match found {
-            Some((value, private, warnings)) => {
+        let (value, private, identity) = match found {
+            Some(found) => {
+                let warnings = found.warnings.into_iter();
                 self.diagnostics
-                    .extend(warnings.into_iter().map(|d| d.address(address.to_string())));
+                    .extend(warnings.map(|d| d.address(address.to_string())));
+                let sensitive = recorded.marked_paths(Marks::SENSITIVE);
+                let value = found.value.apply_marks(&sensitive, Marks::SENSITIVE);
                 (
-                    value.apply_marks(&recorded.marked_paths(Marks::SENSITIVE), Marks::SENSITIVE),
-                    private,
+                    value,
+                    found.private,
+                    found.identity.or(prior.identity.take()),
                 )
             }
-            None => (Value::null(Type::Dynamic), Vec::new()),
+            None => (Value::null(Type::Dynamic), Vec::new(), None),
         };
-        // What is as old as its flat attributes is written anew, in today's form.
-        let flat = self.state.current(address).is_some_and(|(o, _)| o.is_flat);
-        if recorded.raw_equals(&value) && prior.private == private && !flat {
-            return;
-        }
+        let unchanged = recorded.raw_equals(&value) && prior.private == private;
         prior.value = value.clone();
         prior.private.clone_from(&private);
+        prior.identity.clone_from(&identity);
         let Some((object, provider)) = self.state.current(address) else {
             return;
         };
+        // What is older than its identity, or than today's form of it or of its attributes, is written anew.
+        let schema = self.registry.resource_schema(
+            &provider.source,
+            address.resource.mode,
+            &address.resource.type_name,
+        );
+        let identified = schema
+            .as_ref()
+            .ok()
+            .and_then(|schema| identity::encode(identity.as_ref(), schema).ok()?);
+        let is_old = object.is_flat || (identified.is_some() && identified != object.identity);
+        if unchanged && !is_old {
+            return;
+        }
         let (object, provider) = (object.clone(), provider.clone());
         if !recorded.raw_equals(&value) {
             self.drift.push(ResourceChange {
@@ -242,6 +291,7 @@ impl Planner<'_, '_> {
                 reason: None,
                 before: recorded,
                 after: value.clone(),
+                identity: None,
                 replace_paths: Vec::new(),
                 because: Vec::new(),
                 notes: Vec::new(),
@@ -256,16 +306,15 @@ impl Planner<'_, '_> {
             self.state.set_current(address, &provider, None);
             return;
         }
-        let schema = self.registry.resource_schema(
-            &provider.source,
-            address.resource.mode,
-            &address.resource.type_name,
-        );
+        let found = Found {
+            value,
+            private,
+            identity,
+        };
         let encoded = schema.and_then(|schema| {
             object::encode(
-                &value,
+                found,
                 schema,
-                private,
                 object.status,
                 object.dependencies.clone(),
                 object.create_before_destroy,
@@ -273,6 +322,7 @@ impl Planner<'_, '_> {
         });
         match encoded {
             Ok(mut fresh) => {
+                fresh.identity = fresh.identity.or(object.identity);
                 fresh.unknown_fields = object.unknown_fields;
                 self.state.set_current(address, &provider, Some(fresh));
             }

@@ -12,8 +12,9 @@ use stead_value::{Diagnostic, Diagnostics, Marks, Type, Value};
 use super::refresh::Prior;
 use super::{Finished, Planner};
 use crate::event::Event;
-use crate::object;
+use crate::object::Found;
 use crate::providers::Opened;
+use crate::{identity, object};
 
 /// What the state says of an object's unfinished operation. What cannot be read calls for a look at the object all the same.
 pub(super) fn doubt_of(object: &stead_state::Object) -> Option<Doubt> {
@@ -121,6 +122,7 @@ impl Planner<'_, '_> {
                 if let Some(prior) = self.refreshed.get_mut(address) {
                     prior.value = Value::null(Type::Dynamic);
                     prior.private.clear();
+                    prior.identity = None;
                 }
             }
             Ok(Resumed::Complete(found)) => {
@@ -194,7 +196,6 @@ impl Planner<'_, '_> {
             Ok(Remains::Nothing) => Ok(None),
             Err(errors) => Err(errors),
         };
-        let found = found.map(|f| f.map(|r| (r.value, r.private, r.warnings)));
         self.take_refreshed(address, found);
     }
 
@@ -215,6 +216,7 @@ impl Planner<'_, '_> {
         let ReadResponse {
             value,
             private,
+            identity,
             warnings,
         } = found;
         let at = |d: Diagnostic| d.address(address.to_string());
@@ -227,29 +229,36 @@ impl Planner<'_, '_> {
             Ok(schema) => schema,
             Err(diagnostic) => return self.diagnostics.push(at(diagnostic)),
         };
+        let until_now = self
+            .refreshed
+            .get(address)
+            .and_then(|p| p.identity.as_ref());
+        if let Err(diagnostic) = identity::check(address, schema, until_now, identity.as_ref()) {
+            return self.diagnostics.push(at(diagnostic));
+        }
         let recorded = recorded.map(|(object, _)| object);
         let known_to_be = recorded.iter().flat_map(|o| o.sensitive_attributes.clone());
         let by_schema = object::sensitive_by_schema(&schema.block, &value);
         let sensitive: Vec<_> = known_to_be.chain(by_schema).collect();
         let value = value.apply_marks(&sensitive, Marks::SENSITIVE);
-        let (dependencies, create_before_destroy) = recorded
-            .map(|o| (o.dependencies, o.create_before_destroy))
+        let (dependencies, create_before_destroy, noted) = recorded
+            .map(|o| (o.dependencies, o.create_before_destroy, o.identity))
             .unwrap_or_default();
-        match object::encode(
-            &value,
-            schema,
-            private.clone(),
-            status,
-            dependencies,
-            create_before_destroy,
-        ) {
-            Ok(object) => {
+        let found = Found {
+            value: value.clone(),
+            private: private.clone(),
+            identity: identity.clone(),
+        };
+        match object::encode(found, schema, status, dependencies, create_before_destroy) {
+            Ok(mut object) => {
+                object.identity = object.identity.or(noted);
                 self.state.set_current(address, provider, Some(object));
                 self.refreshed.insert(
                     address.clone(),
                     Prior {
                         value,
                         private,
+                        identity,
                         tainted: status == ObjectStatus::Tainted,
                         create_before_destroy,
                     },

@@ -9,7 +9,8 @@ use stead_value::schema::Schema;
 use stead_value::{Diagnostic, Diagnostics, SourceRange};
 
 use super::Planner;
-use crate::object;
+use crate::identity;
+use crate::object::{self, Found};
 use crate::providers::config_ref;
 
 impl Planner<'_, '_> {
@@ -94,10 +95,15 @@ impl Planner<'_, '_> {
             .at(statement.clone())
             .into());
         };
+        identity::check(to, schema, None, own.identity.as_ref())?;
+        let found = Found {
+            value: own.value,
+            private: own.private,
+            identity: own.identity,
+        };
         let mut encoded = object::encode(
-            &own.value,
+            found,
             schema,
-            own.private,
             object.status,
             object.dependencies.clone(),
             object.create_before_destroy,

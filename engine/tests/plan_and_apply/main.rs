@@ -4,6 +4,7 @@ mod cut_off;
 mod ephemeral;
 mod evaluator;
 mod failures;
+mod identities;
 mod late_planning;
 mod ordering;
 mod support;

@@ -20,6 +20,8 @@ use stead_value::{Diagnostic, Diagnostics, Value};
 use tokio::sync::{Barrier, Semaphore};
 use tokio_util::sync::CancellationToken;
 
+use crate::identities::Boards;
+
 /// What a failing create leaves behind.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Left {
@@ -316,6 +318,7 @@ impl Resource for Thing {
 pub(crate) struct Stand {
     pub(crate) state: State,
     pub(crate) remote: Remote,
+    pub(crate) boards: Boards,
     pub(crate) parallelism: usize,
 }
 
@@ -367,6 +370,7 @@ impl Stand {
         Stand {
             state: State::new(),
             remote: Remote::default(),
+            boards: Boards::default(),
             parallelism: 10,
         }
     }
@@ -400,6 +404,10 @@ impl Stand {
             .resource::<Thing>()
             .build(&Dialer::direct());
         registry.register(source("hashicorp/inside"), Arc::new(inside));
+        registry.register(
+            source("hashicorp/board"),
+            crate::identities::factory(&self.boards),
+        );
         registry
     }
 
@@ -449,6 +457,10 @@ impl Stand {
 
     pub(crate) async fn apply(&mut self, stack: &str, mode: PlanMode) -> Applied {
         let planned = self.plan(stack, mode).await.expect("a plan");
+        self.apply_planned(stack, planned).await
+    }
+
+    pub(crate) async fn apply_planned(&mut self, stack: &str, planned: Planned) -> Applied {
         let tree = Stand::load(stack);
         let evaluator = Evaluator::new(&tree, Stand::settings(Phase::Apply));
         let observer: Arc<dyn Observer> = Arc::new(|_: Event| {});

@@ -2,7 +2,7 @@
 
 use proc_macro2::TokenStream;
 use quote::quote;
-use syn::{Data, DeriveInput, Fields, LitInt, LitStr, Result};
+use syn::{Data, DeriveInput, Fields, LitInt, LitStr, Result, Type};
 
 use crate::emit;
 use crate::field::Field;
@@ -35,6 +35,7 @@ struct Options {
     version: Option<LitInt>,
     legacy: bool,
     deprecated: Option<LitStr>,
+    identity: Option<Type>,
 }
 
 fn options(input: &DeriveInput, flavour: Flavour) -> Result<Options> {
@@ -52,12 +53,14 @@ fn options(input: &DeriveInput, flavour: Flavour) -> Result<Options> {
                 options.version = Some(meta.value()?.parse()?);
             } else if meta.path.is_ident("legacy") {
                 options.legacy = true;
+            } else if flavour == Flavour::Resource && meta.path.is_ident("identity") {
+                options.identity = Some(meta.value()?.parse()?);
             } else if meta.path.is_ident("deprecated") {
                 options.deprecated = Some(meta.value()?.parse()?);
             } else {
-                return Err(
-                    meta.error("unknown option here; known: name, version, legacy, deprecated")
-                );
+                return Err(meta.error(
+                    "unknown option here; known: name, version, legacy, deprecated, identity",
+                ));
             }
             Ok(())
         })?;
@@ -138,6 +141,7 @@ pub(crate) fn expand(input: &DeriveInput, flavour: Flavour) -> Result<TokenStrea
                 .filter(|f| f.unknown_on_change)
                 .map(|f| &f.name);
             let private = emit::private(&fields);
+            let identity = options.identity.as_ref().map(emit::identity);
             out.extend(quote! {
                 impl ::stead_sdk::ResourceSchema for #ident {
                     const NAME: &'static str = #name;
@@ -145,6 +149,7 @@ pub(crate) fn expand(input: &DeriveInput, flavour: Flavour) -> Result<TokenStrea
                     const LEGACY: bool = #legacy;
                     const UNKNOWN_ON_CHANGE: &'static [&'static str] = &[#(#volatile),*];
                     #private
+                    #identity
                 }
             });
         }

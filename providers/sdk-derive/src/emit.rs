@@ -2,7 +2,7 @@
 
 use proc_macro2::TokenStream;
 use quote::quote;
-use syn::{Expr, ExprLit, Ident, Lit, LitStr};
+use syn::{Expr, ExprLit, Ident, Lit, LitStr, Type};
 
 use crate::field::{Field, Kind, Nesting, Shape, is_any};
 
@@ -301,6 +301,35 @@ pub(crate) fn private(fields: &[Field]) -> TokenStream {
         ) -> ::std::result::Result<(), ::stead_sdk::value::Diagnostic> {
             #(if let ::std::option::Option::Some(value) = private.get(#names)? { self.#idents = value; })*
             ::std::result::Result::Ok(())
+        }
+    }
+}
+
+/// The methods that carry a resource's identity.
+pub(crate) fn identity(identity: &Type) -> TokenStream {
+    quote! {
+        fn identity_schema() -> ::std::option::Option<::stead_sdk::value::schema::Identity> {
+            ::std::option::Option::Some(::stead_sdk::codec::identity_schema::<Self, #identity>())
+        }
+
+        fn identity(&self) -> ::std::option::Option<::stead_sdk::value::Value> {
+            let identity = <#identity as ::stead_sdk::Identity<Self>>::of(self)?;
+            ::std::option::Option::Some(::stead_sdk::Field::encode(&identity))
+        }
+
+        fn identified_id(
+            identity: &::stead_sdk::value::Value,
+        ) -> ::std::result::Result<::std::string::String, ::stead_sdk::Error> {
+            let root = ::stead_sdk::value::Path::root();
+            let identity = <#identity as ::stead_sdk::Field>::decode(identity, &root)?;
+            <#identity as ::stead_sdk::Identity<Self>>::import_id(&identity)
+        }
+
+        fn upgraded_identity(
+            version: u64,
+            identity: ::stead_sdk::codec::Json,
+        ) -> ::std::result::Result<::stead_sdk::codec::Json, ::stead_sdk::Error> {
+            <#identity as ::stead_sdk::Identity<Self>>::upgrade(version, identity)
         }
     }
 }

@@ -11,7 +11,7 @@ use syn::{DeriveInput, parse_macro_input};
 
 use container::Flavour;
 
-/// A managed resource: `#[resource(name = "…", version = 0, legacy)]` on the struct, `#[attr(…)]` on its fields.
+/// A managed resource: `#[resource(name = "…", version = 0, legacy, identity = T)]` on the struct, `#[attr(…)]` on its fields.
 #[proc_macro_derive(Resource, attributes(resource, attr))]
 pub fn resource(input: TokenStream) -> TokenStream {
     derive(&parse_macro_input!(input as DeriveInput), Flavour::Resource)

@@ -3,11 +3,16 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use stead_value::schema::{Attribute, AttributeType, Block as BlockSchema, NestedBlock, Nesting};
+#[doc(hidden)]
+pub use serde_json::Value as Json;
+use stead_value::schema::{
+    Attribute, AttributeType, Block as BlockSchema, Identity as IdentitySchema, NestedBlock,
+    Nesting,
+};
 use stead_value::{Diagnostic, Path, Type, Value};
 
-use crate::Block;
 use crate::field::{Field, mismatch};
+use crate::{Block, Identity};
 
 /// Decodes one attribute of an object value, such as a write-only one of `config`.
 pub fn attribute<T: Field>(object: &Value, name: &str) -> Result<T, Diagnostic> {
@@ -137,6 +142,14 @@ pub fn nested_block<T: Block>(
         min_items,
         max_items,
         force_new,
+    }
+}
+
+#[doc(hidden)]
+pub fn identity_schema<R, I: Identity<R>>() -> IdentitySchema {
+    IdentitySchema {
+        version: I::VERSION,
+        attributes: I::block().attributes,
     }
 }
 

@@ -84,7 +84,8 @@ impl Context {
         let mut private = Private::default();
         object.store_private(&mut private)?;
         let value = null_write_only(&R::block(), &object.encode());
-        Ok(identify.identified(value, private.into_bytes()).await?)
+        let identified = identify.identified(value, private.into_bytes(), object.identity());
+        Ok(identified.await?)
     }
 
     /// Says which object of the configuration the operation is about.

@@ -142,6 +142,12 @@
 //! published provider is of the older kind (SDKv2): then null and `""`, `0`, `false` are no difference either, and optional
 //! fields may be bare.
 //!
+//! # Identities
+//!
+//! Where the published provider gives a type's objects an identity, `#[resource(…, identity = T)]` names a struct that derives
+//! `Block` and says as an [`Identity`] how it is made from an object, and by which id an object with it is imported. The adaptor does
+//! the rest: the identity is part of the schema, goes into states with every object, and stands in for the id in `import` blocks.
+//!
 //! # Schema equality
 //!
 //! [`testing::provider_table`] writes schemas as text; `tools/schema_table.py` writes the same text from the published
@@ -165,6 +171,7 @@ mod dial;
 mod ephemeral;
 mod error;
 mod field;
+mod identity;
 #[cfg(feature = "kube")]
 pub mod kube;
 mod native;
@@ -192,6 +199,7 @@ pub use dial::{
 pub use ephemeral::{Ephemeral, Lease};
 pub use error::{Error, ErrorKind};
 pub use field::{Dynamic, Field};
+pub use identity::{Identity, ImportBy, describe_identity};
 pub use native::{Definition, Native, NativeFactory, NoConfig, Unconfigured};
 pub use plan::{PlanDraft, proposed_new};
 pub use private::Private;

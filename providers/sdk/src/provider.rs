@@ -7,7 +7,7 @@ use stead_value::addr::ProviderSource;
 use stead_value::schema::ProviderSchema;
 use stead_value::{CallError, Diagnostic, Diagnostics, Path, Value};
 
-use crate::{Context, Lease, Private, Remains, Resumed};
+use crate::{Context, ImportBy, Lease, Private, Remains, Resumed};
 
 /// Makes providers of one kind: what stands behind a source address such as `bpg/proxmox`.
 pub trait ProviderFactory: Send + Sync {
@@ -55,6 +55,15 @@ pub trait Provider: Send + Sync {
         type_name: &str,
         version: u64,
         attributes: &serde_json::Value,
+    ) -> Result<Value, Diagnostics>;
+
+    /// Turns a state's identity of an older (or this) version of its schema into a value of this one. Types without an identity are
+    /// not asked.
+    fn upgrade_identity(
+        &self,
+        type_name: &str,
+        version: u64,
+        identity: &serde_json::Value,
     ) -> Result<Value, Diagnostics>;
 
     /// Makes an object of another type, or of another provider, one of this type: what a `moved` block between types asks for.
@@ -110,10 +119,11 @@ pub trait Provider: Send + Sync {
         Ok(found.map_or(Remains::Nothing, Remains::Whole))
     }
 
+    /// Finds an existing object. It is read right afterwards.
     async fn import(
         &self,
         type_name: &str,
-        id: &str,
+        by: &ImportBy,
         cx: &Context,
     ) -> Result<Imported, Diagnostics>;
 
@@ -203,6 +213,8 @@ pub struct PlanResponse {
 pub struct ReadResponse {
     pub value: Value,
     pub private: Vec<u8>,
+    /// Of the type's identity schema; `None`: what was recorded stays.
+    pub identity: Option<Value>,
     pub warnings: Diagnostics,
 }
 
@@ -221,6 +233,8 @@ pub struct ApplyResponse {
     /// With errors of a create: the object is fit all the same (only a wait failed), so that it must not be replaced.
     pub usable: bool,
     pub private: Vec<u8>,
+    /// As [`ReadResponse::identity`].
+    pub identity: Option<Value>,
     pub diagnostics: Diagnostics,
 }
 
@@ -247,4 +261,6 @@ pub struct ForeignObject<'a> {
 pub struct Imported {
     pub value: Value,
     pub private: Vec<u8>,
+    /// As [`ReadResponse::identity`].
+    pub identity: Option<Value>,
 }

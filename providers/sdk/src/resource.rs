@@ -1,7 +1,7 @@
 //! What authors of native providers write: resources, data sources and configurations as typed structs.
 
 use async_trait::async_trait;
-use stead_value::schema::{Block as BlockSchema, Schema};
+use stead_value::schema::{Block as BlockSchema, Identity as IdentitySchema, Schema};
 use stead_value::{Diagnostic, Diagnostics, Value};
 
 use crate::{Context, Cut, Error, Field, ForeignObject, PlanDraft, Private, Remains, Resumed};
@@ -27,7 +27,33 @@ pub trait ResourceSchema: Block {
         Schema {
             version: Self::VERSION,
             block: Self::block(),
+            identity: Self::identity_schema(),
         }
+    }
+
+    // The four that `identity = …` derives, from what its `Identity` says.
+
+    #[doc(hidden)]
+    fn identity_schema() -> Option<IdentitySchema> {
+        None
+    }
+
+    #[doc(hidden)]
+    fn identity(&self) -> Option<Value> {
+        None
+    }
+
+    #[doc(hidden)]
+    fn identified_id(_identity: &Value) -> Result<String, Error> {
+        Err(no_identity(Self::NAME))
+    }
+
+    #[doc(hidden)]
+    fn upgraded_identity(
+        _version: u64,
+        _identity: serde_json::Value,
+    ) -> Result<serde_json::Value, Error> {
+        Err(no_identity(Self::NAME))
     }
 
     #[doc(hidden)]
@@ -41,6 +67,13 @@ pub trait ResourceSchema: Block {
     }
 }
 
+fn no_identity(type_name: &str) -> Error {
+    Error::unsupported(
+        format!("identify a {type_name}"),
+        "objects of this type have no identity",
+    )
+}
+
 /// The derived half of a data source.
 pub trait DataSourceSchema: Block {
     const NAME: &'static str;
@@ -49,7 +82,7 @@ pub trait DataSourceSchema: Block {
     fn schema() -> Schema {
         Schema {
             version: Self::VERSION,
-            block: Self::block(),
+            ..Self::block().into()
         }
     }
 }
@@ -63,7 +96,7 @@ pub trait ProviderConfig: Block {
     fn schema() -> Schema {
         Schema {
             version: Self::VERSION,
-            block: Self::block(),
+            ..Self::block().into()
         }
     }
 }

@@ -13,7 +13,12 @@ use crate::Field;
 #[async_trait]
 pub trait Identify: Send + Sync {
     /// Returns when it is safe. `object` is the object as far as it is known.
-    async fn identified(&self, object: Value, private: Vec<u8>) -> Result<(), Diagnostic>;
+    async fn identified(
+        &self,
+        object: Value,
+        private: Vec<u8>,
+        identity: Option<Value>,
+    ) -> Result<(), Diagnostic>;
 }
 
 /// A create that was cut off.

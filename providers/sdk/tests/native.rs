@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value as Json, json};
-use stead_sdk::testing::Harness;
-use stead_sdk::value::{Diagnostics, Path, Type, Value};
+use stead_sdk::testing::{Harness, identity_table};
+use stead_sdk::value::{Diagnostic, Diagnostics, Path, Type, Value};
 use stead_sdk::{
-    Block, Context, DataSource, Dialer, Environment, Error, Failure, Native, NativeFactory,
-    PlanDraft, ProviderConfig, Resource, async_trait,
+    Block, Context, DataSource, Dialer, Environment, Error, Failure, Identify, Identity, Native,
+    NativeFactory, PlanDraft, ProviderConfig, ProviderFactory as _, Resource, async_trait,
 };
 
 /// The server: objects by id.
@@ -676,6 +676,186 @@ async fn import_is_refused_by_name_unless_done() {
             .detail
             .contains("no resource named acme_nothing"),
         "{error:?}"
+    );
+}
+
+/// Where the thing stands, and as what.
+#[derive(Clone, Debug, Block)]
+struct ThingIdentity {
+    #[attr(required)]
+    name: String,
+    #[attr(optional)]
+    endpoint: Option<String>,
+}
+
+#[derive(Clone, Debug, Resource)]
+#[resource(name = "acme_named", identity = ThingIdentity)]
+struct Named {
+    #[attr(computed)]
+    id: String,
+    #[attr(required)]
+    name: String,
+}
+
+impl Identity<Named> for ThingIdentity {
+    const VERSION: u64 = 3;
+
+    fn of(named: &Named) -> Option<Self> {
+        let (endpoint, name) = named.id.rsplit_once('/')?;
+        Some(ThingIdentity {
+            name: name.to_owned(),
+            endpoint: Some(endpoint.to_owned()),
+        })
+    }
+
+    fn import_id(&self) -> Result<String, Error> {
+        match self.name.as_str() {
+            "" => Err(Error::new("find the thing", "its name is empty").attribute("name")),
+            name => Ok(format!(
+                "{}/{name}",
+                self.endpoint.as_deref().unwrap_or("acme")
+            )),
+        }
+    }
+
+    fn upgrade(version: u64, identity: Json) -> Result<Json, Error> {
+        match version {
+            2 => Ok(json!({ "name": identity["called"] })),
+            _ => Err(Error::new(
+                "read the identity",
+                format!("version {version} is forgotten"),
+            )),
+        }
+    }
+}
+
+#[async_trait]
+impl Resource for Named {
+    type Client = Client;
+
+    async fn create(
+        client: &Client,
+        planned: Self,
+        _config: &Value,
+        cx: &Context,
+    ) -> Result<Self, Failure<Self>> {
+        let named = Named {
+            id: format!("{}/{}", client.endpoint, planned.name),
+            ..planned
+        };
+        cx.identified(&named).await?;
+        Ok(named)
+    }
+
+    async fn read(_: &Client, prior: Self, _cx: &Context) -> Result<Option<Self>, Error> {
+        Ok(Some(prior))
+    }
+
+    async fn delete(_: &Client, _prior: Self, _cx: &Context) -> Result<(), Error> {
+        Ok(())
+    }
+
+    async fn import(_: &Client, id: &str, _cx: &Context) -> Result<Self, Error> {
+        Ok(Named {
+            id: id.to_owned(),
+            name: id.rsplit('/').next().unwrap_or_default().to_owned(),
+        })
+    }
+}
+
+/// What a create says of its object.
+#[derive(Default)]
+struct Told(Mutex<Vec<Option<Value>>>);
+
+#[async_trait]
+impl Identify for Told {
+    async fn identified(
+        &self,
+        _object: Value,
+        _private: Vec<u8>,
+        identity: Option<Value>,
+    ) -> Result<(), Diagnostic> {
+        self.0.lock().unwrap().push(identity);
+        Ok(())
+    }
+}
+
+fn thing_identity(endpoint: &str, name: &str) -> Value {
+    Value::object_from([
+        ("endpoint", Value::string(endpoint)),
+        ("name", Value::string(name)),
+    ])
+}
+
+#[tokio::test]
+async fn an_identity_goes_with_its_object() {
+    let named = Native::<Client>::provider::<Config>("acme")
+        .configure(|_, _, _| async {
+            Ok(Client {
+                endpoint: "acme".into(),
+                ..Client::default()
+            })
+        })
+        .resource::<Named>()
+        .resource::<Thing>()
+        .build(&Dialer::direct());
+    assert_eq!(
+        identity_table(named.schema()),
+        "identity acme_named version=3\n  endpoint: string optional\n  name: string required\n"
+    );
+    let mut acme = Harness::configured(&named, json!({})).await.unwrap();
+    let told = Arc::new(Told::default());
+    acme.cx = acme.cx.clone().with_identify(told.clone());
+    let a = Some(thing_identity("acme", "a"));
+    let made = acme
+        .apply("acme_named", None, json!({ "name": "a" }))
+        .await
+        .unwrap();
+    assert_eq!(made.identity, a);
+    assert_eq!(*told.0.lock().unwrap(), [a.clone()]);
+    let read = acme.read("acme_named", &made).await.unwrap().unwrap();
+    assert_eq!(read.identity, a);
+
+    // By an identity in which the optional half is left out, and by one that cannot be.
+    let by = async |identity: Json| acme.import_by_identity("acme_named", identity).await;
+    assert_eq!(by(json!({ "name": "a" })).await.unwrap().identity, a);
+    let other = by(json!({ "name": "a", "endpoint": "b" })).await.unwrap();
+    assert_eq!(other.text("id"), "b/a");
+    let error = by(json!({ "name": "" })).await.unwrap_err();
+    assert!(
+        error
+            .iter()
+            .next()
+            .unwrap()
+            .detail
+            .contains("its name is empty"),
+        "{error:?}"
+    );
+    let error = acme.import_by_identity(THING, json!({})).await.unwrap_err();
+    assert!(
+        error
+            .iter()
+            .next()
+            .unwrap()
+            .detail
+            .contains("objects of this type have no identity"),
+        "{error:?}"
+    );
+
+    let upgrade = |version, identity: Json| {
+        acme.provider()
+            .upgrade_identity("acme_named", version, &identity)
+    };
+    let null = Value::null(Type::String);
+    let old = Value::object_from([("endpoint", null), ("name", Value::string("a"))]);
+    assert_eq!(upgrade(2, json!({ "called": "a" })).unwrap(), old);
+    assert_eq!(upgrade(3, json!({ "name": "a", "gone": 1 })).unwrap(), old);
+    assert!(upgrade(1, json!({ "name": "a" })).is_err());
+    assert!(upgrade(3, json!({ "name": [] })).is_err());
+    assert!(
+        acme.provider()
+            .upgrade_identity(THING, 0, &json!({}))
+            .is_err()
     );
 }
 

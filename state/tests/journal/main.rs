@@ -46,6 +46,7 @@ fn object(number: u64, holds: Option<u64>) -> Object {
         private: Vec::new(),
         dependencies: Vec::new(),
         create_before_destroy: false,
+        identity: None,
         unknown_fields: serde_json::Map::new(),
     }
 }

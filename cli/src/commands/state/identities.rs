@@ -41,11 +41,10 @@ pub(super) fn run(args: &IdentitiesArgs) -> Result<u8> {
         let Some((object, _)) = state.current(&address) else {
             continue;
         };
-        let identity = object.unknown_fields.get("identity");
-        if let Some(identity @ Json::Object(_)) = identity
+        if let Some(identity) = &object.identity
             && id.is_none_or(|id| has_id(object, id))
         {
-            found.insert(address.to_string(), identity.clone());
+            found.insert(address.to_string(), identity.attributes.clone().into());
         }
     }
     print(&format!("{:#}\n", Json::Object(found)));

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value as Json, json};
 use stead_engine::{Action, Plan, PlanMode, Registry, ResourceChange};
+use stead_sdk::ImportBy;
 use stead_state::State;
 use stead_value::Diagnostics;
 
@@ -130,8 +131,13 @@ fn planned_values(plan: &Plan, registry: &Registry) -> Json {
         );
         resource.insert(
             "schema_version".into(),
-            json!(schema.map(|s| s.version).unwrap_or(0)),
+            json!(schema.as_ref().map(|s| s.version).unwrap_or(0)),
         );
+        let identities = schema.ok().and_then(|s| s.identity.as_ref());
+        if let (Some(identity), Some(schema)) = (planned.identity_after(), identities) {
+            resource.insert("identity_schema_version".into(), schema.version.into());
+            resource.insert("identity".into(), known(identity));
+        }
         // What is forgotten has no values any more.
         if planned.after.is_null() {
             resource.insert("sensitive_values".into(), false.into());
@@ -190,10 +196,19 @@ fn change(planned: &ResourceChange) -> Json {
             .into();
     }
     if let Some(importing) = &planned.importing {
-        inner["importing"] = json!({ "id": importing.id });
+        inner["importing"] = match &importing.by {
+            ImportBy::Id(id) => json!({ "id": id }),
+            ImportBy::Identity(identity) => json!({ "identity": known(identity) }),
+        };
         if let Some(text) = &importing.generated_config {
             inner["generated_config"] = json!(text);
         }
+    }
+    if let Some(identity) = &planned.identity {
+        inner["before_identity"] = known(identity);
+    }
+    if let Some(identity) = planned.identity_after() {
+        inner["after_identity"] = known(identity);
     }
     out.insert("change".into(), inner);
     if let Some(reason) = planned.reason {

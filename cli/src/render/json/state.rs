@@ -80,6 +80,16 @@ fn state_resource(
     let value = recorded_value(registry, address, &provider.source, object)?;
     out.insert("values".into(), known(&value));
     out.insert("sensitive_values".into(), sensitive(&value));
+    if let Some(identity) = &object.identity {
+        // Of what create-before-destroy set aside Terraform does not write the version.
+        if deposed.is_none() {
+            out.insert(
+                "identity_schema_version".into(),
+                identity.schema_version.into(),
+            );
+        }
+        out.insert("identity".into(), identity.attributes.clone().into());
+    }
     if !object.dependencies.is_empty() {
         out.insert("depends_on".into(), json!(object.dependencies));
     }

@@ -33,6 +33,7 @@ pub(super) fn unchanged(value: Value, private: Vec<u8>) -> ReadResponse {
     ReadResponse {
         value,
         private,
+        identity: None,
         warnings: Diagnostics::new(),
     }
 }
@@ -48,6 +49,7 @@ pub(super) fn apply(request: ApplyRequest, block: &Block, with: With<'_>) -> App
         value,
         usable: true,
         private: request.private,
+        identity: None,
         diagnostics,
     }
 }

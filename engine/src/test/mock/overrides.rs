@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use stead_lang::config::ObjectAddress;
 use stead_sdk::{
-    ApplyRequest, ApplyResponse, Context, ForeignObject, Imported, Lease, PlanRequest,
+    ApplyRequest, ApplyResponse, Context, ForeignObject, ImportBy, Imported, Lease, PlanRequest,
     PlanResponse, Private, Provider, ProviderFactory, ReadResponse,
 };
 use stead_value::addr::{InstanceKey, ModuleInstance, Resource, ResourceInstance};
@@ -161,6 +161,15 @@ impl Provider for OverridingProvider {
         self.inner.upgrade(type_name, version, attributes)
     }
 
+    fn upgrade_identity(
+        &self,
+        type_name: &str,
+        version: u64,
+        identity: &serde_json::Value,
+    ) -> Result<Value, Diagnostics> {
+        self.inner.upgrade_identity(type_name, version, identity)
+    }
+
     fn take_over(
         &self,
         type_name: &str,
@@ -208,11 +217,11 @@ impl Provider for OverridingProvider {
     async fn import(
         &self,
         type_name: &str,
-        id: &str,
+        by: &ImportBy,
         cx: &Context,
     ) -> Result<Imported, Diagnostics> {
         let Some((given, block)) = self.found(type_name, false, cx) else {
-            return self.inner.import(type_name, id, cx).await;
+            return self.inner.import(type_name, by, cx).await;
         };
         // What the configuration says of the object is planned as its first update.
         let (value, diagnostics) = computed(&unset(block), block, Open::Null, self.known(given));
@@ -220,6 +229,7 @@ impl Provider for OverridingProvider {
         Ok(Imported {
             value,
             private: Vec::new(),
+            identity: None,
         })
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use stead_sdk::{
-    ApplyRequest, ApplyResponse, Context, ForeignObject, Imported, Lease, PlanRequest,
+    ApplyRequest, ApplyResponse, Context, ForeignObject, ImportBy, Imported, Lease, PlanRequest,
     PlanResponse, Private, Provider, ProviderFactory, ReadResponse,
 };
 use stead_value::addr::ResourceMode;
@@ -115,6 +115,15 @@ impl Provider for MockProvider {
         self.real.upgrade(type_name, version, attributes)
     }
 
+    fn upgrade_identity(
+        &self,
+        type_name: &str,
+        version: u64,
+        identity: &serde_json::Value,
+    ) -> Result<Value, Diagnostics> {
+        self.real.upgrade_identity(type_name, version, identity)
+    }
+
     fn take_over(
         &self,
         type_name: &str,
@@ -157,6 +166,7 @@ impl Provider for MockProvider {
                 value: request.prior,
                 usable: true,
                 private: request.private,
+                identity: None,
                 diagnostics: diagnostic.into(),
             },
         }
@@ -165,7 +175,7 @@ impl Provider for MockProvider {
     async fn import(
         &self,
         _type_name: &str,
-        _id: &str,
+        _by: &ImportBy,
         _cx: &Context,
     ) -> Result<Imported, Diagnostics> {
         Err(Diagnostic::error(

@@ -16,8 +16,9 @@ use crate::plan::{
 };
 use crate::settings::with_environment;
 use crate::{
-    ApplyRequest, ApplyResponse, Context, Dialer, ForeignObject, Imported, Lease, Operation,
-    PlanRequest, PlanResponse, Private, Provider, ReadResponse, Remains, ResumeRequest, Resumed,
+    ApplyRequest, ApplyResponse, Context, Dialer, ForeignObject, ImportBy, Imported, Lease,
+    Operation, PlanRequest, PlanResponse, Private, Provider, ReadResponse, Remains, ResumeRequest,
+    Resumed,
 };
 
 /// One configured (or not yet configured) native provider.
@@ -83,6 +84,22 @@ impl<C: Send + Sync + 'static> NativeProvider<C> {
             value.clone()
         };
         align(value, reference, Leniency::of(entry.legacy))
+    }
+
+    /// An object that was found again, written as `reference` writes it.
+    fn found(
+        &self,
+        entry: &ResourceEntry<C>,
+        object: Imported,
+        reference: &Value,
+        cx: &Context,
+    ) -> ReadResponse {
+        ReadResponse {
+            value: self.settle(entry, &object.value, reference),
+            private: object.private,
+            identity: object.identity,
+            warnings: cx.take_warnings(),
+        }
     }
 
     async fn plan_change(
@@ -157,6 +174,7 @@ impl<C: Send + Sync + 'static> NativeProvider<C> {
                     usable: false,
                     value: planned,
                     private: Vec::new(),
+                    identity: None,
                     diagnostics: Diagnostics::new(),
                 },
                 Err(diagnostic) => unchanged(prior, private, diagnostic),
@@ -167,6 +185,7 @@ impl<C: Send + Sync + 'static> NativeProvider<C> {
             usable,
             value,
             private,
+            identity,
             error,
         } = if prior.is_null() {
             operations
@@ -182,6 +201,7 @@ impl<C: Send + Sync + 'static> NativeProvider<C> {
             value,
             usable,
             private,
+            identity,
             diagnostics: error.into_iter().collect(),
         }
     }
@@ -193,6 +213,7 @@ fn unchanged(prior: Value, private: Vec<u8>, diagnostic: Diagnostic) -> ApplyRes
         usable: false,
         value: prior,
         private,
+        identity: None,
         diagnostics: diagnostic.into(),
     }
 }
@@ -281,6 +302,27 @@ impl<C: Send + Sync + 'static> Provider for NativeProvider<C> {
         Ok(state_json::decode(&entry.schema.block, &upgraded)?)
     }
 
+    fn upgrade_identity(
+        &self,
+        type_name: &str,
+        version: u64,
+        identity: &serde_json::Value,
+    ) -> Result<Value, Diagnostics> {
+        let entry = self.resource(type_name)?;
+        let Some(schema) = &entry.schema.identity else {
+            let detail = format!("Objects of the type {type_name} have no identity.");
+            return Err(Diagnostic::error("No resource identity", detail).into());
+        };
+        let upgraded = if version == schema.version {
+            identity.clone()
+        } else {
+            entry
+                .operations
+                .upgrade_identity(version, identity.clone())?
+        };
+        Ok(state_json::decode_identity(schema, &upgraded)?)
+    }
+
     fn take_over(
         &self,
         type_name: &str,
@@ -328,6 +370,7 @@ impl<C: Send + Sync + 'static> Provider for NativeProvider<C> {
         Ok(outcome.value.map(|value| ReadResponse {
             value: self.settle(entry, &value, &prior),
             private: outcome.private,
+            identity: outcome.identity,
             warnings: cx.take_warnings(),
         }))
     }
@@ -357,11 +400,7 @@ impl<C: Send + Sync + 'static> Provider for NativeProvider<C> {
             .operations
             .resume(self.client()?, &planned, known, &cx)
             .await?;
-        Ok(resumed.map(|(value, private)| ReadResponse {
-            value: self.settle(entry, &value, &planned),
-            private,
-            warnings: cx.take_warnings(),
-        }))
+        Ok(resumed.map(|object| self.found(entry, object, &planned, &cx)))
     }
 
     async fn remains(
@@ -377,17 +416,13 @@ impl<C: Send + Sync + 'static> Provider for NativeProvider<C> {
             .operations
             .remains(self.client()?, &prior, private, &cx)
             .await?;
-        Ok(remains.map(|(value, private)| ReadResponse {
-            value: self.settle(entry, &value, &prior),
-            private,
-            warnings: cx.take_warnings(),
-        }))
+        Ok(remains.map(|object| self.found(entry, object, &prior, &cx)))
     }
 
     async fn import(
         &self,
         type_name: &str,
-        id: &str,
+        by: &ImportBy,
         cx: &Context,
     ) -> Result<Imported, Diagnostics> {
         let entry = self.resource(type_name)?;
@@ -395,8 +430,9 @@ impl<C: Send + Sync + 'static> Provider for NativeProvider<C> {
             usable: _,
             value,
             private,
+            identity,
             error,
-        } = entry.operations.import(self.client()?, id, cx).await;
+        } = entry.operations.import(self.client()?, by, cx).await;
         match (value, error) {
             (Some(value), None) => {
                 let value = if entry.write_only {
@@ -404,12 +440,16 @@ impl<C: Send + Sync + 'static> Provider for NativeProvider<C> {
                 } else {
                     value
                 };
-                Ok(Imported { value, private })
+                Ok(Imported {
+                    value,
+                    private,
+                    identity,
+                })
             }
             (_, Some(diagnostic)) => Err(diagnostic.into()),
             (None, None) => Err(Diagnostic::error(
                 "Nothing to import",
-                format!("There is no {type_name} {id:?}."),
+                format!("There is no such {type_name}."),
             )
             .into()),
         }

@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use stead_value::{Diagnostic, Diagnostics, Path, Value};
 
 use crate::{
-    Context, Cut, DataSource, Ephemeral, Error, Failure, ForeignObject, Imported, Lease, PlanDraft,
-    Private, Remains, Resource, Resumed,
+    Context, Cut, DataSource, Ephemeral, Error, Failure, ForeignObject, ImportBy, Imported, Lease,
+    PlanDraft, Private, Remains, Resource, Resumed,
 };
 
 /// What an operation leaves behind.
@@ -17,6 +17,8 @@ pub(crate) struct Outcome {
     /// The object; `None` when it does not exist, or when nothing is known beyond what was known before.
     pub(crate) value: Option<Value>,
     pub(crate) private: Vec<u8>,
+    /// Of the object, where its type has identities and it tells its own.
+    pub(crate) identity: Option<Value>,
     pub(crate) error: Option<Diagnostic>,
 }
 
@@ -27,6 +29,11 @@ pub(crate) trait ErasedResource<C>: Send + Sync {
         &self,
         version: u64,
         attributes: serde_json::Value,
+    ) -> Result<serde_json::Value, Error>;
+    fn upgrade_identity(
+        &self,
+        version: u64,
+        identity: serde_json::Value,
     ) -> Result<serde_json::Value, Error>;
     fn take_over(&self, object: &ForeignObject<'_>) -> Result<Imported, Diagnostics>;
     async fn plan(
@@ -60,21 +67,21 @@ pub(crate) trait ErasedResource<C>: Send + Sync {
         private: Vec<u8>,
         cx: &Context,
     ) -> Result<(), Diagnostic>;
-    async fn import(&self, client: &C, id: &str, cx: &Context) -> Outcome;
+    async fn import(&self, client: &C, by: &ImportBy, cx: &Context) -> Outcome;
     async fn resume(
         &self,
         client: &C,
         planned: &Value,
         known: Option<(Value, Vec<u8>)>,
         cx: &Context,
-    ) -> Result<Resumed<(Value, Vec<u8>)>, Diagnostic>;
+    ) -> Result<Resumed<Imported>, Diagnostic>;
     async fn remains(
         &self,
         client: &C,
         prior: &Value,
         private: Vec<u8>,
         cx: &Context,
-    ) -> Result<Remains<(Value, Vec<u8>)>, Diagnostic>;
+    ) -> Result<Remains<Imported>, Diagnostic>;
 }
 
 #[async_trait]
@@ -128,13 +135,18 @@ fn outcome<R: Resource>(
         usable: false,
         value: object.map(R::encode),
         private: private.into_bytes(),
+        identity: object.and_then(R::identity),
         error,
     }
 }
 
-fn encoded<R: Resource>(object: &R, mut private: Private) -> Result<(Value, Vec<u8>), Diagnostic> {
+fn encoded<R: Resource>(object: &R, mut private: Private) -> Result<Imported, Diagnostic> {
     object.store_private(&mut private)?;
-    Ok((object.encode(), private.into_bytes()))
+    Ok(Imported {
+        value: object.encode(),
+        private: private.into_bytes(),
+        identity: object.identity(),
+    })
 }
 
 fn settled<R: Resource>(result: Result<R, Failure<R>>, private: Private) -> Outcome {
@@ -156,6 +168,7 @@ fn failed(error: Diagnostic, private: Vec<u8>) -> Outcome {
         usable: false,
         value: None,
         private,
+        identity: None,
         error: Some(error),
     }
 }
@@ -174,14 +187,16 @@ impl<R: Resource> ErasedResource<R::Client> for Typed<R> {
         R::upgrade(version, attributes)
     }
 
+    fn upgrade_identity(
+        &self,
+        version: u64,
+        identity: serde_json::Value,
+    ) -> Result<serde_json::Value, Error> {
+        R::upgraded_identity(version, identity)
+    }
+
     fn take_over(&self, object: &ForeignObject<'_>) -> Result<Imported, Diagnostics> {
-        let taken = R::take_over(object)?;
-        let mut private = Private::parse(&[]);
-        taken.store_private(&mut private)?;
-        Ok(Imported {
-            value: taken.encode(),
-            private: private.into_bytes(),
-        })
+        Ok(encoded(&R::take_over(object)?, Private::parse(&[]))?)
     }
 
     async fn plan(
@@ -262,7 +277,7 @@ impl<R: Resource> ErasedResource<R::Client> for Typed<R> {
         planned: &Value,
         known: Option<(Value, Vec<u8>)>,
         cx: &Context,
-    ) -> Result<Resumed<(Value, Vec<u8>)>, Diagnostic> {
+    ) -> Result<Resumed<Imported>, Diagnostic> {
         let mut private = Private::default();
         let known = match known {
             Some((value, bytes)) => {
@@ -287,7 +302,7 @@ impl<R: Resource> ErasedResource<R::Client> for Typed<R> {
         prior: &Value,
         bytes: Vec<u8>,
         cx: &Context,
-    ) -> Result<Remains<(Value, Vec<u8>)>, Diagnostic> {
+    ) -> Result<Remains<Imported>, Diagnostic> {
         let private = Private::parse(&bytes);
         let prior = decode::<R>(prior, &private)?;
         Ok(match R::remains(client, prior, cx).await? {
@@ -297,8 +312,16 @@ impl<R: Resource> ErasedResource<R::Client> for Typed<R> {
         })
     }
 
-    async fn import(&self, client: &R::Client, id: &str, cx: &Context) -> Outcome {
-        match R::import(client, id, cx).await {
+    async fn import(&self, client: &R::Client, by: &ImportBy, cx: &Context) -> Outcome {
+        let id = match by {
+            ImportBy::Id(id) => Ok(id.clone()),
+            ImportBy::Identity(identity) => R::identified_id(identity),
+        };
+        let found = match id {
+            Ok(id) => R::import(client, &id, cx).await,
+            Err(error) => Err(error),
+        };
+        match found {
             Ok(object) => outcome(Some(&object), Private::default(), None),
             Err(error) => failed(error.into(), Vec::new()),
         }

@@ -1,14 +1,22 @@
 //! Attributes from a state file as a value of the schema, whichever release of the provider wrote them.
 
 use serde_json::Value as Json;
-use stead_value::schema::{Block, NestedBlock, Nesting};
+use stead_value::schema::{Block, Identity, NestedBlock, Nesting};
 use stead_value::{Diagnostic, Kind, Type, Value, json};
 
 /// Reads the attributes of an object. Those that the schema does not have (any more) are dropped, as the published
 /// providers do; those that are missing are null, and missing blocks are absent.
 pub(crate) fn decode(block: &Block, attributes: &Json) -> Result<Value, Diagnostic> {
-    let ty = block.value_type();
-    let value = json::from_json(&prune(attributes, &ty), &ty).map_err(|e| {
+    Ok(complete(block, &typed(&block.value_type(), attributes)?))
+}
+
+/// Reads the identity of an object, in the same way.
+pub(crate) fn decode_identity(schema: &Identity, identity: &Json) -> Result<Value, Diagnostic> {
+    typed(&schema.value_type(), identity)
+}
+
+fn typed(ty: &Type, attributes: &Json) -> Result<Value, Diagnostic> {
+    json::from_json(&prune(attributes, ty), ty).map_err(|e| {
         let place = if e.path.is_root() {
             "the object".to_owned()
         } else {
@@ -19,8 +27,7 @@ pub(crate) fn decode(block: &Block, attributes: &Json) -> Result<Value, Diagnost
             format!("The state's value of {place} does not fit the schema: {e}."),
         )
         .attribute(e.path)
-    })?;
-    Ok(complete(block, &value))
+    })
 }
 
 /// The JSON without object members that the type does not have.

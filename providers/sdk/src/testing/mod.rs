@@ -2,17 +2,18 @@
 
 mod table;
 
-pub use table::{provider_table, schema_table, section_of};
+pub use table::{identity_table, provider_table, schema_table, section_of};
 
 use std::sync::Arc;
 
 use serde_json::{Map, Value as Json};
+use stead_value::convert::convert;
 use stead_value::schema::{Block, ProviderSchema, Schema};
 use stead_value::{Diagnostic, Diagnostics, Path, Type, Value, json};
 
 use crate::native::complete_blocks;
 use crate::{
-    ApplyRequest, Context, PlanRequest, PlanResponse, Provider, ProviderFactory, Remains,
+    ApplyRequest, Context, ImportBy, PlanRequest, PlanResponse, Provider, ProviderFactory, Remains,
     proposed_new,
 };
 
@@ -21,6 +22,7 @@ use crate::{
 pub struct Stored {
     pub value: Value,
     pub private: Vec<u8>,
+    pub identity: Option<Value>,
 }
 
 impl Stored {
@@ -172,9 +174,12 @@ impl Harness {
         let kept = Stored {
             value: response.value,
             private: response.private,
+            identity: response.identity,
         };
         let mut diagnostics = response.diagnostics;
         if !diagnostics.has_errors() {
+            let identity = self.check_identity(type_name, prior, kept.identity.as_ref());
+            diagnostics.extend(identity.err());
             inconsistencies(&plan.planned, &kept.value, &Path::root(), &mut diagnostics);
         }
         if diagnostics.has_errors() {
@@ -199,10 +204,37 @@ impl Harness {
                 &self.cx,
             )
             .await?;
-        Ok(read.map(|r| Stored {
+        let found = read.map(|r| Stored {
             value: r.value,
             private: r.private,
-        }))
+            identity: r.identity,
+        });
+        if let Some(found) = &found {
+            self.check_identity(type_name, Some(prior), found.identity.as_ref())?;
+        }
+        Ok(found)
+    }
+
+    /// What is wrong with an object's identity: every object of a type that has identities has one, and keeps it.
+    fn check_identity(
+        &self,
+        type_name: &str,
+        prior: Option<&Stored>,
+        found: Option<&Value>,
+    ) -> Result<(), Diagnostic> {
+        let wrong = |detail| Err(Diagnostic::error("Invalid resource identity", detail));
+        let schema = self.resource(type_name)?.identity.as_ref();
+        match (schema, found) {
+            (None, None) => return Ok(()),
+            (Some(schema), Some(found)) if found.ty() == schema.value_type() => {}
+            _ => return wrong(format!("{found:?} is no identity of a {type_name}.")),
+        }
+        match prior.and_then(|p| p.identity.as_ref()) {
+            Some(prior) if found.is_some_and(|f| !f.raw_equals(prior)) => {
+                wrong(format!("{prior:?} became {found:?}."))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// What a delete that was cut off has left of the object.
@@ -216,6 +248,7 @@ impl Harness {
         Ok(remains.await?.map(|r| Stored {
             value: r.value,
             private: r.private,
+            identity: r.identity,
         }))
     }
 
@@ -236,10 +269,30 @@ impl Harness {
     }
 
     pub async fn import(&self, type_name: &str, id: &str) -> Result<Stored, Diagnostics> {
-        let imported = self.provider.import(type_name, id, &self.cx).await?;
+        self.import_by(type_name, ImportBy::Id(id.to_owned())).await
+    }
+
+    /// Imports by an identity in JSON: what is left out is null.
+    pub async fn import_by_identity(
+        &self,
+        type_name: &str,
+        identity: Json,
+    ) -> Result<Stored, Diagnostics> {
+        let schema = self.resource(type_name)?.identity.as_ref();
+        let ty = schema.map_or(Type::Dynamic, |schema| schema.import_type());
+        let given = json::from_json_implied(&identity).map_err(invalid)?;
+        let identity = convert(&given, &ty)
+            .map_err(|e| Diagnostic::error("Invalid identity", e.to_string()))?;
+        self.import_by(type_name, ImportBy::Identity(identity))
+            .await
+    }
+
+    async fn import_by(&self, type_name: &str, by: ImportBy) -> Result<Stored, Diagnostics> {
+        let imported = self.provider.import(type_name, &by, &self.cx).await?;
         Ok(Stored {
             value: imported.value,
             private: imported.private,
+            identity: imported.identity,
         })
     }
 
@@ -278,6 +331,7 @@ impl Harness {
         Ok(Stored {
             value,
             private: Vec::new(),
+            identity: None,
         })
     }
 }

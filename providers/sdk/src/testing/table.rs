@@ -22,6 +22,19 @@ pub fn provider_table(schema: &ProviderSchema) -> String {
     out
 }
 
+/// The identities of a provider's resources, in the same form: a heading for each type that has one, then a line for every attribute,
+/// `required` and `optional` for import.
+pub fn identity_table(schema: &ProviderSchema) -> String {
+    let mut out = String::new();
+    for (name, schema) in &schema.resources {
+        if let Some(identity) = &schema.identity {
+            let _ = writeln!(out, "identity {name} version={}", identity.version);
+            attributes(&mut out, "", &identity.attributes);
+        }
+    }
+    out
+}
+
 /// The section of one schema: its heading (such as `resource acme_disk`), then a line for everything in it.
 pub fn schema_table(heading: &str, schema: &Schema) -> String {
     let mut out = String::new();

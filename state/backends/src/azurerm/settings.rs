@@ -206,10 +206,7 @@ mod tests {
         for (name, value) in extra.as_object().unwrap() {
             arguments[name] = value.clone();
         }
-        let schema = Schema {
-            version: 0,
-            block: Settings::block(),
-        };
+        let schema = Schema::from(Settings::block());
         let value = stead_sdk::testing::object(&schema, arguments).unwrap();
         let environment: Environment = environment.iter().copied().collect();
         plan(&value, &Dialer::new(environment).unwrap())

@@ -216,10 +216,7 @@ mod tests {
     use super::*;
 
     fn read(arguments: Json, environment: &[(&str, &str)]) -> Result<Place, Diagnostics> {
-        let schema = Schema {
-            version: 0,
-            block: Settings::block(),
-        };
+        let schema = Schema::from(Settings::block());
         let value = stead_sdk::testing::object(&schema, arguments).unwrap();
         let environment: Environment = environment.iter().copied().collect();
         place(&value, &Dialer::new(environment).unwrap())

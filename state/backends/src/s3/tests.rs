@@ -6,10 +6,7 @@ use stead_sdk::value::schema::Schema;
 use super::*;
 
 fn problems(arguments: Json, environment: &[(&str, &str)]) -> Vec<String> {
-    let schema = Schema {
-        version: 0,
-        block: (KIND.schema)(),
-    };
+    let schema = Schema::from((KIND.schema)());
     let value = stead_sdk::testing::object(&schema, arguments).unwrap();
     let dialer = Dialer::new(environment.iter().map(|(k, v)| (*k, *v)).collect()).unwrap();
     match (KIND.open)(&value, &dialer) {
@@ -19,10 +16,7 @@ fn problems(arguments: Json, environment: &[(&str, &str)]) -> Vec<String> {
 }
 
 fn settings(arguments: Json) -> Settings {
-    let schema = Schema {
-        version: 0,
-        block: (KIND.schema)(),
-    };
+    let schema = Schema::from((KIND.schema)());
     let value = stead_sdk::testing::object(&schema, arguments).unwrap();
     stead_sdk::settings("s3", &value, &stead_sdk::Environment::default()).unwrap()
 }
@@ -81,10 +75,7 @@ fn addresses_of_buckets() {
 #[test]
 fn paths_of_workspaces() {
     let path = |prefix: Option<&str>, workspace: &str| {
-        let schema = Schema {
-            version: 0,
-            block: (KIND.schema)(),
-        };
+        let schema = Schema::from((KIND.schema)());
         let arguments = json!({ "bucket": "b", "key": "net/terraform.tfstate", "region": "r", "workspace_key_prefix": prefix });
         let value = stead_sdk::testing::object(&schema, arguments).unwrap();
         let backend = (KIND.open)(&value, &Dialer::direct()).unwrap();

@@ -29,10 +29,7 @@ fn variable(name: &str) -> String {
 /// Opens a backend with these arguments, and no environment but this.
 fn open(kind_name: &str, arguments: &Json, environment: &[(&str, &str)]) -> Arc<dyn Backend> {
     let kind = kind(kind_name).expect("the kind");
-    let schema = Schema {
-        version: 0,
-        block: (kind.schema)(),
-    };
+    let schema = Schema::from((kind.schema)());
     let value = stead_sdk::testing::object(&schema, arguments.clone()).expect("the arguments");
     let environment: Environment = environment.iter().map(|(k, v)| (*k, *v)).collect();
     let dialer = Dialer::new(environment).expect("a dialer");

@@ -204,10 +204,7 @@ async fn says_what_is_wrong_with_the_login() {
 fn refuses_arguments_that_make_no_sense() {
     let problems = |arguments: Json| -> Vec<String> {
         let kind = kind("http").expect("the kind");
-        let schema = Schema {
-            version: 0,
-            block: (kind.schema)(),
-        };
+        let schema = Schema::from((kind.schema)());
         let value = stead_sdk::testing::object(&schema, arguments).expect("arguments");
         let found = (kind.open)(&value, &Dialer::direct()).expect_err("problems");
         found.iter().map(|d| d.summary.clone()).collect()
