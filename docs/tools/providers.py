@@ -26,8 +26,9 @@ WRAPPERS = {"Option", "Sensitive", "Box"}
 
 
 class Struct:
-    def __init__(self, name, kind, label, doc, fields):
-        self.name, self.kind, self.label, self.doc, self.fields = name, kind, label, doc, fields
+    def __init__(self, name, kind, label, identity, doc, fields):
+        self.name, self.kind, self.label, self.identity = name, kind, label, identity
+        self.doc, self.fields = doc, fields
 
 
 class Field:
@@ -95,8 +96,10 @@ def structs(folder):
             if not kind:
                 continue
             label = re.search(r'(?:resource|data_source)\(\s*name = "([^"]+)"', head)
+            identity = re.search(r"resource\([^)]*\bidentity = (\w+)", head)
             struct = Struct(
-                match["name"], kind[1], label[1] if label else None, docs(head.split("\n")), fields(match["body"])
+                match["name"], kind[1], label[1] if label else None, identity[1] if identity else None,
+                docs(head.split("\n")), fields(match["body"]),
             )
             # Two modules may each have a `Config`: the file tells them apart.
             found[(path, struct.name)] = struct
@@ -190,10 +193,17 @@ def rows(struct, resolve, prefix="", seen=()):
     return lines
 
 
+def identity(struct):
+    names = [f"`{f.name}`" + ("" if f.has("required") else " (optional)") for f in struct.fields]
+    return f"Identity, which an `import` block may give in place of an id: {', '.join(names)}."
+
+
 def section(title, struct, resolve):
     lines = [f"## {title}", ""]
     if struct.doc:
         lines += [struct.doc, ""]
+    if struct.identity:
+        lines += [identity(resolve(struct.identity)), ""]
     table = rows(struct, resolve)
     if table:
         lines += ["| argument | type | | meaning |", "|---|---|---|---|", *table, ""]

@@ -29,16 +29,16 @@ const DATASET: &str = "resource \"truenas_dataset\" \"a\" {\n  name = \"tank/a\"
 
 const GROUP: &str = "resource \"azurerm_resource_group\" \"a\" {\n  name     = \"rg-a\"\n  location = \"westeurope\"\n}\n";
 
-const GROUP_ONLY: &str = "provider \"azurerm\" {\n  resource_provider_registrations = \"none\"\n  features {}\n}\nresource \"azurerm_resource_group\" \"a\" {\n  name     = \"rg-a\"\n  location = \"westeurope\"\n}\n";
+pub(crate) const GROUP_ONLY: &str = "provider \"azurerm\" {\n  resource_provider_registrations = \"none\"\n  features {}\n}\nresource \"azurerm_resource_group\" \"a\" {\n  name     = \"rg-a\"\n  location = \"westeurope\"\n}\n";
 
 /// A configuration in a folder of its own, and its lab.
-struct Case {
+pub(crate) struct Case {
     dir: tempfile::TempDir,
     lab: PathBuf,
 }
 
 impl Case {
-    fn new(main: &str) -> Case {
+    pub(crate) fn new(main: &str) -> Case {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let lab = dir.path().join("lab");
         Case::in_lab_of(dir, lab, main)
@@ -51,35 +51,48 @@ impl Case {
         case
     }
 
-    fn write(&self, main: &str) {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    pub(crate) fn write(&self, main: &str) {
         std::fs::write(self.dir.path().join("main.tf"), main).expect("main.tf");
     }
 
-    fn run(&self, arguments: &[&str]) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_stead"))
+    fn outside(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_stead"));
+        command
             .args(arguments)
             .current_dir(self.dir.path())
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("HOME", self.dir.path())
-            .stdin(Stdio::null())
-            .output()
-            .expect("stead runs")
+            .stdin(Stdio::null());
+        command
     }
 
-    fn stead(&self, arguments: &[&str]) -> Output {
+    fn run(&self, arguments: &[&str]) -> Output {
+        self.outside(arguments).output().expect("stead runs")
+    }
+
+    /// A command in the lab.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let lab = self.lab.to_string_lossy().into_owned();
         let binary = env!("CARGO_BIN_EXE_stead");
         let mut all = vec!["lab", "exec", "--lab-dir", &lab, "--", binary];
         all.extend(arguments);
-        self.run(&all)
+        self.outside(&all)
+    }
+
+    pub(crate) fn stead(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().expect("stead runs")
     }
 
     fn apply(&self) -> Output {
         self.stead(&["apply", "-auto-approve", "-no-color", "-input=false"])
     }
 
-    fn fault(&self, fault: &str) {
+    pub(crate) fn fault(&self, fault: &str) {
         let lab = self.lab.to_string_lossy().into_owned();
         let output = self.run(&["lab", "fault", "--lab-dir", &lab, fault]);
         assert!(output.status.success(), "{}", text(&output));
@@ -96,7 +109,7 @@ impl Case {
         }
     }
 
-    fn succeeds(&self) {
+    pub(crate) fn succeeds(&self) {
         let output = self.apply();
         assert!(output.status.success(), "{}", text(&output));
         let plan = self.stead(&["plan", "-no-color", "-detailed-exitcode"]);

@@ -59,7 +59,7 @@ fn a_bootstrap_that_is_killed_again_and_again_is_finished_by_the_next() {
 }
 
 /// The command that runs in the lab.
-fn child_of(lab: &Child) -> Pid {
+pub(crate) fn child_of(lab: &Child) -> Pid {
     let children = format!("/proc/{0}/task/{0}/children", lab.id());
     let started = Instant::now();
     loop {
@@ -81,7 +81,7 @@ fn child_of(lab: &Child) -> Pid {
 }
 
 /// Waits until the journal has so many records; a command that ends before has fewer.
-fn wait_for_records(process: Pid, journal: &Path, count: usize) {
+pub(crate) fn wait_for_records(process: Pid, journal: &Path, count: usize) {
     let running = || {
         Path::new(&format!("/proc/{process}/exe"))
             .read_link()

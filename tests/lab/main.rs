@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod env;
+mod identities;
 mod interrupted;
 mod killed;
 mod stacks;

@@ -9,12 +9,13 @@ use stead_sdk::{
 
 use crate::arm::{Ask, KEY_VAULT, until_accepted};
 use crate::common::{self, Phase, Tags, Timeouts, bounded, enabled};
+use crate::identity::InGroup;
 use crate::ids;
 use crate::provider::Client;
 
 /// A vault for secrets, keys and certificates. Its name is unique in all of Azure.
 #[derive(Clone, Debug, Resource)]
-#[resource(name = "azurerm_key_vault", version = 2, legacy)]
+#[resource(name = "azurerm_key_vault", version = 2, legacy, identity = InGroup)]
 pub(crate) struct KeyVault {
     #[attr(optional, computed)]
     pub(crate) access_policy: Vec<AccessPolicy>,

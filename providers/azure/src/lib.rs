@@ -12,6 +12,7 @@ mod container;
 mod container_sas;
 mod error;
 mod features;
+mod identity;
 mod ids;
 mod key_vault;
 mod key_vault_data;

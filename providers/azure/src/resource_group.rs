@@ -7,12 +7,13 @@ use stead_sdk::{Context, Error, Failure, PlanDraft, Resource, ResourceSchema, as
 
 use crate::arm::{Ask, GROUPS};
 use crate::common::{self, Phase, Tags, Timeouts, bounded};
+use crate::identity::InSubscription;
 use crate::ids;
 use crate::provider::Client;
 
 /// A group of resources that are deleted together.
 #[derive(Clone, Debug, Resource)]
-#[resource(name = "azurerm_resource_group", version = 0, legacy)]
+#[resource(name = "azurerm_resource_group", version = 0, legacy, identity = InSubscription)]
 pub(crate) struct ResourceGroup {
     #[attr(optional, computed)]
     pub(crate) id: String,

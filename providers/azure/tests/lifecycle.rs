@@ -33,6 +33,18 @@ async fn vault(harness: &Harness) -> Stored {
         .unwrap()
 }
 
+/// Whether an object has this identity, and is found by it.
+async fn identified(harness: &Harness, name: &str, stored: &Stored, identity: Json) {
+    let own = stored.identity.as_ref().expect("an identity");
+    assert_eq!(
+        stead_sdk::value::json::to_json(own, &own.ty()).unwrap(),
+        identity
+    );
+    let imported = harness.import_by_identity(name, identity).await.unwrap();
+    assert_eq!(imported.text("id"), stored.text("id"));
+    assert_eq!(imported.identity, stored.identity);
+}
+
 /// Nothing differs when it is read again and planned again.
 async fn settled(harness: &Harness, name: &str, stored: &Stored, config: Json) {
     let read = harness
@@ -94,6 +106,18 @@ async fn a_resource_group_comes_changes_and_goes() {
         .unwrap()
         .unwrap();
     assert_eq!(read.text("location"), "westeurope");
+    let identity = json!({"name": "rg-lab", "subscription_id": "sub"});
+    identified(&harness, "azurerm_resource_group", &group, identity).await;
+    let nameless = json!({"name": "", "subscription_id": "sub"});
+    let error = harness
+        .import_by_identity("azurerm_resource_group", nameless)
+        .await
+        .unwrap_err();
+    let detail = &error.iter().next().unwrap().detail;
+    assert!(
+        detail.contains("/subscriptions/sub/resourceGroups/"),
+        "{detail}"
+    );
 
     azure.lag("operation", 2);
     azure.log();
@@ -396,6 +420,9 @@ async fn a_storage_account_its_container_and_a_signature() {
         .await
         .unwrap();
     assert_eq!(imported.text("account_replication_type"), "LRS");
+    let identity =
+        json!({"name": "salab", "resource_group_name": "rg-lab", "subscription_id": "sub"});
+    identified(&harness, "azurerm_storage_account", &account, identity).await;
 
     azure.lag("container", 2);
     let config = json!({"name": "gitea-db-clean", "storage_account_id": ACCOUNT});

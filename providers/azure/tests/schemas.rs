@@ -10,7 +10,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use stead_sdk::Dialer;
-use stead_sdk::testing::provider_table;
+use stead_sdk::testing::{identity_table, provider_table};
 
 /// Lines by heading and path; the heading's own line is under the empty path.
 type Table = BTreeMap<(String, String), Vec<String>>;
@@ -123,6 +123,24 @@ fn schemas_are_the_union_of_both_major_versions() {
     for key in ours.keys() {
         assert!(wanted.contains_key(key), "{key:?} is in neither");
     }
+}
+
+/// As azurerm makes them of the ids' types (`pluginsdk.GenerateIdentitySchema` with `commonids.ResourceGroupId`, `KeyVaultId` and
+/// `StorageAccountId`), the same in 4.81 and 5.2, which give no identity to the other types here.
+#[test]
+fn identities_equal_the_published_ones() {
+    let in_group = |name: &str| {
+        format!(
+            "identity {name} version=0\n  name: string required\n  resource_group_name: string required\n  subscription_id: string required\n"
+        )
+    };
+    let published = [
+        in_group("azurerm_key_vault"),
+        "identity azurerm_resource_group version=0\n  name: string required\n  subscription_id: string required\n".to_owned(),
+        in_group("azurerm_storage_account"),
+    ];
+    let factories = stead_azure::factories(&Dialer::direct());
+    assert_eq!(identity_table(factories[0].1.schema()), published.concat());
 }
 
 #[test]

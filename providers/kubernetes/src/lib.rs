@@ -4,6 +4,7 @@
 //! is planned by the schemas alone.
 
 mod fields;
+mod identity;
 mod manifest;
 mod metadata;
 mod namespace;

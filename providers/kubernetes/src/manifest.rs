@@ -14,6 +14,7 @@ use stead_sdk::{
 };
 
 use crate::fields;
+use crate::identity::Namespaced;
 use crate::namespace::{MANAGER, exists_already, timeout};
 use crate::provider::Client;
 use crate::waiting::{Conditions, wait};
@@ -26,7 +27,7 @@ const COMPUTED: [&str; 2] = ["metadata.annotations", "metadata.labels"];
 
 /// Any object, described as in YAML.
 #[derive(Clone, Debug, Resource)]
-#[resource(name = "kubernetes_manifest", version = 1)]
+#[resource(name = "kubernetes_manifest", version = 1, identity = Namespaced)]
 pub(crate) struct Manifest {
     /// The object: apiVersion, kind, metadata and the rest.
     #[attr(required)]
@@ -158,6 +159,18 @@ impl Manifest {
 
     fn id(&self) -> Result<ObjectRef, Error> {
         ObjectRef::of(&to_json(&self.manifest)?).map_err(|e| e.attribute("manifest"))
+    }
+
+    /// Of the object as the server has it: only that says in which namespace it lives. One that lives in none has an empty name there,
+    /// as in the published provider.
+    pub(crate) fn live_names(&self) -> Option<Namespaced> {
+        let of = |path: &[&str]| part(Some(&self.object), path);
+        Some(Namespaced {
+            api_version: of(&["apiVersion"])?,
+            kind: of(&["kind"])?,
+            name: of(&["metadata", "name"])?,
+            namespace: Some(of(&["metadata", "namespace"]).unwrap_or_default()),
+        })
     }
 
     fn conditions(&self) -> Result<Conditions, Error> {

@@ -11,6 +11,7 @@ use stead_sdk::{
     async_trait,
 };
 
+use crate::identity::ClusterWide;
 use crate::metadata::{Metadata, plan_version};
 use crate::provider::Client;
 
@@ -19,10 +20,10 @@ pub(crate) const MANAGER: &str = "Terraform";
 
 /// A namespace.
 #[derive(Clone, Debug, Resource)]
-#[resource(name = "kubernetes_namespace_v1", legacy)]
+#[resource(name = "kubernetes_namespace_v1", legacy, identity = ClusterWide)]
 pub(crate) struct Namespace {
     #[attr(optional, computed)]
-    id: String,
+    pub(crate) id: String,
     /// Wait until the service account `default` is there.
     #[attr(optional, default = false)]
     wait_for_default_service_account: bool,

@@ -11,6 +11,7 @@ use stead_sdk::value::{Diagnostic, Diagnostics, Path, Sensitive, Value};
 use stead_sdk::wait::{self, Poll, Polling};
 use stead_sdk::{Block, Context, Error, Failure, PlanDraft, Resource, async_trait, codec};
 
+use crate::identity::Namespaced;
 use crate::metadata::{Metadata, NamespacedMetadata, plan_version};
 use crate::namespace::{MANAGER, exists_already, timeout};
 use crate::provider::Client;
@@ -21,10 +22,10 @@ const TOKEN_TYPE: &str = "kubernetes.io/service-account-token";
 
 /// A secret.
 #[derive(Clone, Debug, Resource)]
-#[resource(name = "kubernetes_secret_v1", legacy)]
+#[resource(name = "kubernetes_secret_v1", legacy, identity = Namespaced)]
 pub(crate) struct Secret {
     #[attr(optional, computed)]
-    id: String,
+    pub(crate) id: String,
     /// Entries as text.
     #[attr(optional, computed, sensitive)]
     data: Option<Entries>,

@@ -24,6 +24,11 @@ fn text(failure: &ApplyFailure) -> String {
         .collect()
 }
 
+fn identity_of(stored: &Stored) -> Json {
+    let identity = stored.identity.as_ref().unwrap();
+    stead_sdk::value::json::to_json(identity, &identity.ty()).unwrap()
+}
+
 /// A second plan of the same configuration changes nothing.
 async fn settled(harness: &Harness, kind: &str, stored: &Stored, config: Json) {
     let read = harness.read(kind, stored).await.unwrap().unwrap();
@@ -56,6 +61,24 @@ async fn a_namespace_lives_and_dies() {
     assert!(text(&failure).contains("import"), "{}", text(&failure));
     assert!(failure.kept.is_none());
     assert_eq!(kubernetes.import(kind, "a").await.unwrap().text("id"), "a");
+    let identity = json!({ "api_version": "v1", "kind": "Namespace", "name": "a" });
+    assert_eq!(identity_of(&made), identity);
+    let imported = kubernetes.import_by_identity(kind, identity).await.unwrap();
+    assert_eq!(
+        (imported.text("id"), &imported.identity),
+        ("a".into(), &made.identity)
+    );
+    // The published provider imports the namespace all the same.
+    let other = json!({ "api_version": "v1", "kind": "Secret", "name": "a" });
+    let error = kubernetes
+        .import_by_identity(kind, other)
+        .await
+        .unwrap_err();
+    let detail = &error.iter().next().unwrap().detail;
+    assert!(
+        detail.contains("its identity is one of a Secret of v1"),
+        "{detail}"
+    );
 
     kubernetes.delete(kind, &changed).await.unwrap();
     assert!(api.object("/api/v1/namespaces/a").is_none());
@@ -233,6 +256,28 @@ async fn an_existing_object_is_not_taken_over_unless_imported() {
         imported.attribute("object").get("kind").unwrap().as_str(),
         Some("ConfigMap")
     );
+    let identity =
+        json!({ "api_version": "v1", "kind": "ConfigMap", "name": "c", "namespace": "n" });
+    assert_eq!(identity_of(&imported), identity);
+    let again = kubernetes
+        .import_by_identity("kubernetes_manifest", identity)
+        .await
+        .unwrap();
+    assert_eq!(again.value, imported.value);
+    // What lives in no namespace has an empty one in its identity.
+    let config = json!({ "manifest": { "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": "z" } } });
+    let namespace = kubernetes
+        .apply("kubernetes_manifest", None, config)
+        .await
+        .unwrap();
+    let identity =
+        json!({ "api_version": "v1", "kind": "Namespace", "name": "z", "namespace": "" });
+    assert_eq!(identity_of(&namespace), identity);
+    let again = kubernetes
+        .import_by_identity("kubernetes_manifest", identity)
+        .await
+        .unwrap();
+    assert_eq!(again.identity, namespace.identity);
 }
 
 #[tokio::test]

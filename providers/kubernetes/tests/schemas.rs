@@ -1,7 +1,7 @@
 //! The schemas equal the published provider's, and its states are read.
 
 use serde_json::json;
-use stead_sdk::testing::{Harness, provider_table, section_of};
+use stead_sdk::testing::{Harness, identity_table, provider_table, section_of};
 use stead_sdk::{Dialer, ProviderFactory as _};
 
 /// hashicorp/kubernetes 3.0, in the form of `../sdk/tools/schema_table.py`.
@@ -24,6 +24,27 @@ fn schemas_equal_the_published_ones() {
         let own = section_of(&ours, name).to_string().replace(name, published);
         assert_eq!(own, section_of(PUBLISHED, published).to_string(), "{name}");
     }
+}
+
+/// Version and attributes as in `kubernetes/resourceidentity.go` and `manifest/provider/resourceidentity.go` of the published provider,
+/// the same from 2.38 on.
+#[test]
+fn identities_equal_the_published_ones() {
+    let of = |name: &str, namespace: &str| {
+        format!(
+            "identity {name} version=1\n  api_version: string required\n  kind: string required\n  name: string required\n{namespace}"
+        )
+    };
+    let namespaced = "  namespace: string optional\n";
+    let published = [
+        of("kubernetes_manifest", namespaced),
+        of("kubernetes_namespace", ""),
+        of("kubernetes_namespace_v1", ""),
+        of("kubernetes_secret", namespaced),
+        of("kubernetes_secret_v1", namespaced),
+    ];
+    let factory = stead_kubernetes::factory(&Dialer::direct());
+    assert_eq!(identity_table(factory.schema()), published.concat());
 }
 
 #[test]

@@ -4,10 +4,11 @@ use stead_sdk::value::Sensitive;
 use stead_sdk::{Block, Resource};
 
 use crate::common::{Tags, Timeouts};
+use crate::identity::InGroup;
 
 /// A storage account. Its name is unique in all of Azure.
 #[derive(Clone, Debug, Resource)]
-#[resource(name = "azurerm_storage_account", version = 4, legacy)]
+#[resource(name = "azurerm_storage_account", version = 4, legacy, identity = InGroup)]
 pub(crate) struct StorageAccount {
     #[attr(optional, computed)]
     pub(crate) access_tier: String,
