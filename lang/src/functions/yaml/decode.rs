@@ -188,11 +188,19 @@ impl<'a> Reader<'a> {
             match resolve(&tag_name(tag.as_deref()), &text, style)? {
                 Scalar::Merge => {
                     let merged = self.node()?;
-                    let Some(inner) = merged.as_entries() else {
-                        let name = merged.ty().friendly_name();
-                        return Err(at(&span, &format!("cannot merge {name} into mapping")));
+                    // One mapping, or several, of which later ones win.
+                    let (all, from) = match merged.kind() {
+                        Kind::Tuple(items) => (items.as_slice(), " (from sequence)"),
+                        _ => (std::slice::from_ref(&merged), ""),
                     };
-                    entries.extend(inner.iter().map(|(k, v)| (Arc::clone(k), v.clone())));
+                    for one in all {
+                        let Some(inner) = one.as_entries() else {
+                            let name = one.ty().friendly_name();
+                            let problem = format!("cannot merge {name}{from} into mapping");
+                            return Err(at(&span, &problem));
+                        };
+                        entries.extend(inner.iter().map(|(k, v)| (Arc::clone(k), v.clone())));
+                    }
                 }
                 Scalar::Value(key) => {
                     if key.is_null() {
@@ -220,7 +228,7 @@ fn tag_name(tag: Option<&Tag>) -> String {
 
 enum Scalar {
     Value(Value),
-    /// `<<`: the entries of another mapping.
+    /// `<<`: the entries of another mapping, or, as in OpenTofu, of several.
     Merge,
 }
 
