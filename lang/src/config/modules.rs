@@ -13,7 +13,7 @@ use super::resource::{merge_escape, take_escape, take_repetition};
 use super::source::{ModuleSource, SourceError};
 use super::statics::start_range;
 use super::{references, terraform};
-use crate::expr::root_names;
+use crate::expr::{evaluate_constant, root_names};
 use crate::syntax::{Block, ExprKind, Expression, ObjectKey};
 
 pub(crate) fn call(block: Block, diagnostics: &mut Diagnostics) -> Option<ModuleCall> {
@@ -31,6 +31,8 @@ pub(crate) fn call(block: Block, diagnostics: &mut Diagnostics) -> Option<Module
         diagnostics,
     );
     let version_attribute = body.attributes.shift_remove("version");
+    // OpenTofu takes null for no version.
+    let version_attribute = version_attribute.filter(|a| !is_null(&a.expr));
     let version = version_attribute.as_ref().and_then(|a| {
         if root_names(&a.expr).is_empty() {
             terraform::version_constraint(a, diagnostics).map(Early::Known)
@@ -70,6 +72,12 @@ pub(crate) fn call(block: Block, diagnostics: &mut Diagnostics) -> Option<Module
         arguments: Arc::new(body),
         range,
     })
+}
+
+/// Whether the expression is the word itself.
+fn is_null(expr: &Expression) -> bool {
+    let outcome = root_names(expr).is_empty().then(|| evaluate_constant(expr));
+    outcome.is_some_and(|o| !o.diagnostics.has_errors() && o.value.is_null())
 }
 
 const LIFECYCLE: Shape = Shape {
