@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use stead_lang::config::{Deprecated, ModuleSource, Variable};
+use stead_lang::config::{Deprecated, ModuleSource, Output, Variable};
 use stead_lang::expr::{Deprecation, Evaluation, evaluate, warn_of_parts};
+use stead_value::convert::convert;
 use stead_value::{Declared, Diagnostic, Marks, Type, Value};
 
 use super::{Evaluator, GivenVariable, ModuleId, Origin, Phase, Repetition};
@@ -41,6 +42,10 @@ impl Evaluator<'_> {
         }
         if !evaluation.is_settled() {
             return evaluation;
+        }
+        match convert_output(output, &evaluation.value) {
+            Ok(value) => evaluation.value = value,
+            Err(problem) => evaluation.diagnostics.push(problem),
         }
         if let Some(deprecated) = &output.deprecated {
             if is_root {
@@ -259,6 +264,26 @@ pub(crate) fn accept_given(
         Some(place) => variable.accept_at(&given.value, place),
         None => variable.accept_from(&given.value, &given.how(&variable.name)),
     }
+}
+
+/// An output's value in the type that it declares.
+fn convert_output(output: &Output, value: &Value) -> Result<Value, Diagnostic> {
+    let constraint = &output.constraint;
+    if !constraint.declared {
+        return Ok(value.clone());
+    }
+    let value = constraint.defaults.apply(value);
+    convert(&value, &constraint.ty).map_err(|error| {
+        let at = match error.path.is_root() {
+            true => String::new(),
+            false => format!("{}: ", error.path),
+        };
+        Diagnostic::error(
+            "Invalid output value",
+            format!("The value expression does not match this output value's type constraint: {at}{error}."),
+        )
+        .at(output.value.range())
+    })
 }
 
 fn variable_deprecated(deprecated: &Deprecated, declared: Declared) -> Diagnostic {

@@ -124,7 +124,11 @@ static VARIABLE: Layout = Layout {
 
 static OUTPUT: Layout = Layout {
     blocks: &[block("precondition", &[], &Layout::ARGUMENTS)],
-    arguments: &[("value", Templates), ("depends_on", Expressions)],
+    arguments: &[
+        ("value", Templates),
+        ("depends_on", Expressions),
+        ("type", Expressions),
+    ],
     ..Layout::CONSTANTS
 };
 

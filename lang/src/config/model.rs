@@ -158,6 +158,8 @@ pub struct Local {
 #[derive(Clone, Debug)]
 pub struct Output {
     pub name: Arc<str>,
+    /// What the value is converted to.
+    pub constraint: TypeConstraint,
     pub value: Expression,
     pub sensitive: bool,
     pub ephemeral: bool,

@@ -70,14 +70,7 @@ pub(crate) fn variable(
         );
     }
     let description = string_argument(body, "description", diagnostics);
-    let constraint = match body.attribute("type") {
-        Some(attribute) => {
-            let (constraint, problems) = parse_type(&attribute.expr);
-            diagnostics.extend(problems);
-            constraint
-        }
-        None => TypeConstraint::default(),
-    };
+    let constraint = type_argument(body, diagnostics);
     let flag = |name: &str, diagnostics: &mut Diagnostics| {
         bool_argument(body, name, diagnostics).unwrap_or(false)
     };
@@ -107,6 +100,16 @@ pub(crate) fn variable(
     };
     check_validations(&variable, diagnostics);
     Some(variable)
+}
+
+/// The `type` of a variable or an output.
+fn type_argument(body: &Body, diagnostics: &mut Diagnostics) -> TypeConstraint {
+    let Some(attribute) = body.attribute("type") else {
+        return TypeConstraint::default();
+    };
+    let (constraint, problems) = parse_type(&attribute.expr);
+    diagnostics.extend(problems);
+    constraint
 }
 
 fn default(
@@ -180,6 +183,7 @@ const OUTPUT: Shape = Shape {
         "sensitive",
         "ephemeral",
         "deprecated",
+        "type",
     ],
     required: &["value"],
     blocks: &["precondition", "postcondition"],
@@ -198,6 +202,7 @@ pub(crate) fn output(block: Block, diagnostics: &mut Diagnostics) -> Option<Outp
     );
     let body = &block.body;
     let description = string_argument(body, "description", diagnostics);
+    let constraint = type_argument(body, diagnostics);
     let sensitive = bool_argument(body, "sensitive", diagnostics).unwrap_or(false);
     let ephemeral = bool_argument(body, "ephemeral", diagnostics).unwrap_or(false);
     let deprecated = deprecated(body, diagnostics);
@@ -216,6 +221,7 @@ pub(crate) fn output(block: Block, diagnostics: &mut Diagnostics) -> Option<Outp
     let depends_on = lists::depends_on(&mut body, diagnostics);
     Some(Output {
         name,
+        constraint,
         value: body.attribute("value")?.expr.clone(),
         sensitive,
         ephemeral,

@@ -404,7 +404,13 @@ fn walk<'a>(expr: &'a Expr, bound: &mut Vec<Arc<str>>, visit: &mut dyn Visit<'a>
             walk(base, bound, visit);
             walk_steps(steps, bound, visit);
         }
-        ExprKind::Call(call) => call.args.iter().for_each(|a| walk(a, bound, visit)),
+        ExprKind::Call(call) => {
+            // The type that `convert` converts to refers to nothing, though it looks as if it did.
+            let name = call.name.strip_prefix("core::").unwrap_or(&call.name);
+            let most = if name == "convert" { 1 } else { usize::MAX };
+            let values = call.args.iter().take(most);
+            values.for_each(|a| walk(a, bound, visit));
+        }
         ExprKind::Unary { operand: inner, .. } | ExprKind::Parens(inner) => {
             walk(inner, bound, visit);
         }
