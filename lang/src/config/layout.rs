@@ -8,6 +8,7 @@ use Strings::{Expressions, Literals, LiteralsExcept, Templates};
 pub static CONFIGURATION: Layout = Layout {
     blocks: &[
         block("terraform", &[], &TERRAFORM),
+        block("language", &[], &LANGUAGE),
         block("variable", &["name"], &VARIABLE),
         block("locals", &[], &Layout::ARGUMENTS),
         block("output", &["name"], &OUTPUT),
@@ -114,6 +115,12 @@ static ENCRYPTION_TARGET: Layout = Layout {
     blocks: &[block("fallback", &[], &ENCRYPTION_TARGET)],
     arguments: &[("method", Expressions)],
     ..Layout::ARGUMENTS
+};
+
+static LANGUAGE: Layout = Layout {
+    blocks: &[block("compatible_with", &[], &Layout::CONSTANTS)],
+    arguments: &[("edition", Expressions), ("experiments", Expressions)],
+    ..Layout::CONSTANTS
 };
 
 static VARIABLE: Layout = Layout {

@@ -5,6 +5,7 @@ mod content;
 mod early;
 mod encryption;
 mod files;
+mod language;
 mod layout;
 mod lifecycle;
 mod model;

@@ -13,11 +13,12 @@ use super::content::{
 };
 use super::model::{Import, Local, Module, ObjectAddress, Resource};
 use super::overrides::Overridden;
-use super::{modules, providers, refactor, resource, terraform, values};
+use super::{language, modules, providers, refactor, resource, terraform, values};
 use crate::syntax::{Block, Body};
 
-const BLOCKS: [&str; 14] = [
+const BLOCKS: [&str; 15] = [
     "terraform",
+    "language",
     "required_providers",
     "provider",
     "variable",
@@ -93,6 +94,7 @@ fn add_block(
                 terraform::add(&mut module.terraform, block, redeclared, diagnostics);
             }
         }
+        "language" => language::check(&block, diagnostics),
         "required_providers" => {
             if check_labels(&block, &[], diagnostics) {
                 diagnostics.push(

@@ -138,6 +138,10 @@ fn never_overridden(block: &Block) -> Option<Diagnostic> {
             "Cannot override 'import' blocks",
             "Import blocks can appear only in normal files, not in override files.",
         ),
+        "language" => (
+            "Language selections in override file",
+            "Language-related settings can appear only in normal files, not in override files.",
+        ),
         "check" => (
             "Can't override check blocks",
             "Override files cannot override check blocks.",
