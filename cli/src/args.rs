@@ -404,6 +404,9 @@ pub(crate) struct ApplyArgs {
     /// Do not ask for approval
     #[arg(long)]
     pub(crate) auto_approve: bool,
+    /// Succeed although a destruction has left objects alone that have destroy = false
+    #[arg(long)]
+    pub(crate) suppress_forget_errors: bool,
     /// A plan saved by `stead plan -out FILE`
     #[arg(value_name = "PLAN")]
     pub(crate) plan_file: Option<PathBuf>,
@@ -429,6 +432,8 @@ pub(crate) struct ShowArgs {
     /// Show sensitive values too
     #[arg(long)]
     pub(crate) show_sensitive: bool,
+    #[command(flatten)]
+    pub(crate) variables: VariableArgs,
     /// No colours
     #[arg(long)]
     pub(crate) no_color: bool,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use stead_engine::apply::Applied;
 use stead_engine::eval::Phase;
 use stead_engine::plan::Planned;
-use stead_engine::{Observer, PlanMode};
+use stead_engine::{Observer, Plan, PlanMode, ResourceChange};
 use stead_state::{State, StateManager};
 use stead_value::Diagnostic;
 use tokio_util::sync::CancellationToken;
@@ -98,8 +98,26 @@ async fn plan_and_apply(
     };
     let parallelism = planning::parallelism(&args.planning);
     let imported = report.begin(&planned.plan, session.style);
-    let applied = execute(&session, planned, &mut state, parallelism, progress, cancel).await;
+    let spared = spares(args, &planned.plan);
+    let mut applied = execute(&session, planned, &mut state, parallelism, progress, cancel).await;
+    tell_of_spared(spared, &mut applied);
     conclude(&session, report, applied, imported, headline)
+}
+
+/// Whether a destruction leaves objects alone without having been told that this is as it should be.
+pub(crate) fn spares(args: &ApplyArgs, plan: &Plan) -> bool {
+    let destroys = plan.mode == PlanMode::Destroy && !args.suppress_forget_errors;
+    destroys && plan.changes.iter().any(ResourceChange::is_spared)
+}
+
+/// Who destroys may believe that nothing is left; as in OpenTofu, the exit code says otherwise.
+pub(crate) fn tell_of_spared(spared: bool, applied: &mut Applied) {
+    if spared && !applied.diagnostics.has_errors() {
+        applied.diagnostics.push(Diagnostic::error(
+            "Destroy was successful but left behind forgotten instances",
+            "Objects with destroy = false have been taken out of the state and not destroyed, as the plan says. They still exist, and may cost money. Where this is as it should be, add -suppress-forget-errors.",
+        ));
+    }
 }
 
 /// `stead refresh`: an apply that only records what has changed outside, without asking.

@@ -4,7 +4,7 @@ use std::io::{BufRead as _, IsTerminal as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use clap::Args;
+use clap::{ArgAction, Args};
 use rustyline::DefaultEditor;
 use rustyline::error::ReadlineError;
 use stead_engine::Observer;
@@ -34,6 +34,12 @@ pub(crate) struct ConsoleArgs {
     /// Make a plan first, and evaluate against what it would leave
     #[arg(long)]
     plan: bool,
+    /// Accepted for scripts: to look at a state needs no lock
+    #[arg(long, hide = true, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value = "true", default_missing_value = "true", action = ArgAction::Set)]
+    lock: bool,
+    /// Accepted for scripts, as -lock
+    #[arg(long, hide = true, value_name = "DURATION", default_value = "0s")]
+    lock_timeout: String,
     /// No colours
     #[arg(long)]
     no_color: bool,

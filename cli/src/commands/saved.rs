@@ -12,7 +12,7 @@ use stead_state::State;
 use stead_value::{Diagnostic, Diagnostics, Value};
 use tokio_util::sync::CancellationToken;
 
-use super::apply::{conclude, execute};
+use super::apply::{conclude, execute, spares, tell_of_spared};
 use super::planning;
 use crate::args::{ApplyArgs, PlanFormat, VariableArgs};
 use crate::encryption;
@@ -125,12 +125,13 @@ async fn apply_open(
     give_again(&mut session, &args.planning.variables, &file)?;
     report.saved(&file.plan);
     let imported = report.begin(&file.plan, session.style);
+    let spared = spares(args, &file.plan);
     let progress = report.observer(session.style);
     let planned = Planned {
         plan: file.plan,
         pool: Pool::new(),
     };
-    let applied = execute(
+    let mut applied = execute(
         &session,
         planned,
         &mut state,
@@ -139,6 +140,7 @@ async fn apply_open(
         cancel,
     )
     .await;
+    tell_of_spared(spared, &mut applied);
     conclude(&session, report, applied, imported, Headline::Apply)
 }
 

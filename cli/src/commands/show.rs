@@ -8,7 +8,7 @@ use stead_lang::config::ConfigTree;
 use stead_state::State;
 
 use super::print;
-use crate::args::{ShowArgs, VariableArgs};
+use crate::args::ShowArgs;
 use crate::backend;
 use crate::encryption;
 use crate::error::{CommandError, Result, colour_wanted};
@@ -30,7 +30,7 @@ pub(crate) fn run(args: ShowArgs, origin: &Path) -> Result<u8> {
         return module(directory, &args, origin);
     }
     if args.config {
-        let session = Session::load(origin, &VariableArgs::default(), args.no_color)?;
+        let session = Session::load(origin, &args.variables, args.no_color)?;
         let json = render::json::config::configuration(&session.tree, &session.registry);
         print(&format!("{json}\n"));
         return Ok(0);
@@ -118,8 +118,7 @@ fn module(directory: &Path, args: &ShowArgs, origin: &Path) -> Result<u8> {
 }
 
 fn plan(path: &Path, args: &ShowArgs, origin: &Path) -> Result<u8> {
-    let (session, file) =
-        super::saved::open(path, origin, args.no_color, &VariableArgs::default())?;
+    let (session, file) = super::saved::open(path, origin, args.no_color, &args.variables)?;
     if args.json {
         let json = render::json::plan::whole(&file.plan, &session, &file.created)?;
         print(&format!("{json}\n"));
