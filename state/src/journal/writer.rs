@@ -16,7 +16,8 @@ use crate::place::LockWatch;
 use crate::place::lock::lock_file;
 use crate::{Error, InstanceObjects, Object, ProviderConfigRef, Result, Store, v4};
 
-/// At least this long lies between two syncs, so that what comes in the meantime goes into one.
+/// At least this long lies between two syncs that nobody waits for, so that what comes in the meantime goes into one. What comes while the disk syncs does
+/// in any case.
 pub(crate) const GROUP: Duration = Duration::from_millis(5);
 
 /// So many times as long lies between two uploads of a journal's copy as between two syncs.
@@ -39,7 +40,6 @@ pub struct Journal {
 #[derive(Clone, Debug)]
 pub struct JournalHandle(Arc<Shared>);
 
-#[derive(Debug)]
 struct Shared {
     path: PathBuf,
     lines: Lines,
@@ -53,13 +53,22 @@ struct Shared {
     lock_watch: Option<LockWatch>,
 }
 
-#[derive(Debug)]
+/// What it holds is nobody's to read but the journal's.
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared")
+            .field("path", &self.path)
+            .finish_non_exhaustive()
+    }
+}
+
 struct Queue {
-    bytes: Vec<u8>,
+    /// What has not been written yet: the thread that writes makes lines of it, so that operations need not wait for that.
+    pending: Vec<Record>,
     /// How many records were queued in all.
     records: u64,
     operations: u64,
-    /// Somebody waits with a thread of their own: do not gather.
+    /// Somebody waits: do not gather.
     hurry: bool,
     closing: bool,
 }
@@ -114,7 +123,7 @@ impl Journal {
             path,
             lines,
             queue: Mutex::new(Queue {
-                bytes: Vec::new(),
+                pending: Vec::new(),
                 records,
                 operations: in_doubt.len() as u64,
                 hurry: false,
@@ -154,7 +163,7 @@ impl Journal {
         let number = self
             .handle
             .0
-            .append(&Record::Checkpoint { serial, digest })?;
+            .append(Record::Checkpoint { serial, digest })?;
         self.handle.0.wait(number)
     }
 }
@@ -202,7 +211,7 @@ impl JournalHandle {
             ..InstanceObjects::default()
         };
         let entry = v4::write_instance(address, provider, &objects);
-        let number = self.0.append(&Record::Identified {
+        let number = self.0.append(Record::Identified {
             operation: operation.0,
             entry,
         })?;
@@ -225,7 +234,7 @@ impl JournalHandle {
     ) -> Result<()> {
         let entry =
             objects.map(|(provider, objects)| v4::write_instance(address, provider, objects));
-        self.0.append(&Record::Changed {
+        self.0.append(Record::Changed {
             operation: operation.map(|o| o.0),
             address: address.to_string(),
             entry,
@@ -258,31 +267,39 @@ impl Shared {
     }
 
     /// Queues a record; its number says when it is safe.
-    fn append(&self, record: &Record) -> Result<u64> {
+    fn append(&self, record: Record) -> Result<u64> {
         self.failure()?;
-        let mut queue = self.lock();
-        let bytes = line(&self.lines, queue.records, record, &self.path)?;
-        Ok(self.push(&mut queue, &bytes))
+        Ok(self.push(&mut self.lock(), record))
     }
 
     fn append_operation(&self, intent: &Intent) -> Result<(u64, u64)> {
         self.failure()?;
         let mut queue = self.lock();
         let operation = queue.operations;
-        let intent = Record::intent(operation, intent);
-        let bytes = line(&self.lines, queue.records, &intent, &self.path)?;
         queue.operations += 1;
-        Ok((self.push(&mut queue, &bytes), operation))
+        let number = self.push(&mut queue, Record::intent(operation, intent));
+        Ok((number, operation))
     }
 
-    fn push(&self, queue: &mut Queue, bytes: &[u8]) -> u64 {
-        queue.bytes.extend_from_slice(bytes);
+    fn push(&self, queue: &mut Queue, record: Record) -> u64 {
+        if queue.pending.is_empty() {
+            // Otherwise it knows already, and gathers.
+            self.wake.notify_all();
+        }
+        queue.pending.push(record);
         queue.records += 1;
-        self.wake.notify_all();
         queue.records
     }
 
+    /// Somebody waits for what is queued, if anything is.
+    fn hurry(&self, queue: &mut Queue) {
+        if !queue.pending.is_empty() && !std::mem::replace(&mut queue.hurry, true) {
+            self.wake.notify_all();
+        }
+    }
+
     async fn safe(&self, number: u64) -> Result<()> {
+        self.hurry(&mut self.lock());
         let mut safe = self.safe.subscribe();
         // The sender lives as long as we do.
         let _ = safe
@@ -296,8 +313,7 @@ impl Shared {
 
     fn wait(&self, number: u64) -> Result<()> {
         let mut queue = self.lock();
-        queue.hurry = true;
-        self.wake.notify_all();
+        self.hurry(&mut queue);
         while matches!(*self.safe.borrow(), Safe::UpTo(done) if done < number) {
             queue = self
                 .synced
@@ -308,12 +324,23 @@ impl Shared {
         self.failure()
     }
 
+    /// The last of so many records, as they are written.
+    fn lines_of(&self, last: &[Record], records: u64) -> std::io::Result<Vec<u8>> {
+        let first = records - last.len() as u64;
+        let mut bytes = Vec::new();
+        for (number, record) in (first..).zip(last) {
+            let line = self.lines.write(number, record);
+            bytes.extend(line.map_err(std::io::Error::other)?);
+        }
+        Ok(bytes)
+    }
+
     /// The thread that writes.
     fn write(&self, mut file: Box<dyn DiskFile>, group: Duration, mirror: Option<&Mirror>) {
         let mut last: Option<Instant> = None;
         loop {
             let mut queue = self.lock();
-            while queue.bytes.is_empty() && !queue.closing {
+            while queue.pending.is_empty() && !queue.closing {
                 queue = self
                     .wake
                     .wait(queue)
@@ -329,21 +356,25 @@ impl Shared {
                     .wait_timeout(queue, rest)
                     .unwrap_or_else(PoisonError::into_inner);
             }
-            if queue.bytes.is_empty() {
+            if queue.pending.is_empty() {
                 return;
             }
             queue.hurry = false;
-            let bytes = std::mem::take(&mut queue.bytes);
+            let pending = std::mem::take(&mut queue.pending);
             let records = queue.records;
             drop(queue);
-            let written = file.write_all(&bytes).and_then(|()| file.sync());
+            let written = self.lines_of(&pending, records).and_then(|bytes| {
+                file.write_all(&bytes)?;
+                file.sync()?;
+                Ok(bytes)
+            });
             last = Some(Instant::now());
             let failed = written.is_err();
-            if let (false, Some(mirror)) = (failed, mirror) {
-                mirror.append(&bytes);
+            if let (Ok(bytes), Some(mirror)) = (&written, mirror) {
+                mirror.append(bytes);
             }
             self.safe.send_replace(match written {
-                Ok(()) => Safe::UpTo(records),
+                Ok(_) => Safe::UpTo(records),
                 Err(e) => Safe::Failed(Arc::new(e)),
             });
             // Taken and given back: nobody who waits is between looking and sleeping.
