@@ -812,7 +812,7 @@ async fn an_identity_goes_with_its_object() {
         .await
         .unwrap();
     assert_eq!(made.identity, a);
-    assert_eq!(*told.0.lock().unwrap(), [a.clone()]);
+    assert_eq!(*told.0.lock().unwrap(), std::slice::from_ref(&a));
     let read = acme.read("acme_named", &made).await.unwrap().unwrap();
     assert_eq!(read.identity, a);
 
