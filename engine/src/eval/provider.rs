@@ -43,6 +43,9 @@ impl<'c> Evaluator<'c> {
     ) -> Result<ProviderConfigRef, Diagnostics> {
         let path = self.module_address(module).module();
         let Some(found) = self.tree().passed_instance(&path, &named.name) else {
+            if let Some(address) = self.expected_provider(module, &named.name) {
+                return Ok(address);
+            }
             return Err(Diagnostic::error(
                 "Provider configuration not present",
                 format!(
@@ -62,6 +65,44 @@ impl<'c> Evaluator<'c> {
             address.key = self.provider_key(module, key, repetition, used_by)?;
         }
         Ok(address)
+    }
+
+    /// The provider configuration that the root module wants from its caller (`configuration_aliases`), while it is validated
+    /// without one; `module` may have got it from there.
+    fn expected_provider(
+        &self,
+        module: ModuleId,
+        name: &ProviderName,
+    ) -> Option<ProviderConfigRef> {
+        if self.phase() != Phase::Validate {
+            return None;
+        }
+        let (mut path, mut name) = (self.module_address(module).module(), name);
+        while let Some(call) = path.0.pop() {
+            let call = self.tree().get(&path)?.module.calls.get(&call)?;
+            let passed = call.providers.iter().find(|p| p.in_child.name == *name)?;
+            name = &passed.in_parent.name;
+        }
+        let required = &self.config(super::ROOT).terraform.required_providers;
+        let required = required.get(&name.local)?;
+        required.aliases.contains(name).then(|| ProviderConfigRef {
+            module: Module::default(),
+            source: required.source.clone(),
+            alias: name.alias.clone(),
+            key: InstanceKey::None,
+        })
+    }
+
+    /// Whether nobody has configured the provider yet, because the caller is to do it.
+    pub fn awaits_caller(&self, address: &ProviderConfigRef) -> bool {
+        let required = &self.config(super::ROOT).terraform.required_providers;
+        self.phase() == Phase::Validate
+            && address.module.0.is_empty()
+            && self.find_provider(address).is_none()
+            && required.values().any(|r| {
+                let aliased = r.aliases.iter().any(|name| name.alias == address.alias);
+                r.source == address.source && aliased
+            })
     }
 
     /// Whether finding an object's provider needs an expression to be evaluated.

@@ -27,6 +27,9 @@ impl Planner<'_, '_> {
                 return self.publish_failed(id);
             }
         };
+        if self.evaluator.awaits_caller(address) {
+            return self.publish(id, Value::bool(true));
+        }
         let Some(found) = self.evaluator.find_provider(address) else {
             self.diagnostics.push(Diagnostic::error(
                 "Provider configuration not present",
