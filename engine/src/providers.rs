@@ -1,8 +1,8 @@
 //! Which provider stands behind which source address, and those that are open.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
+use rustc_hash::FxHashMap;
 use stead_lang::config::AbsProvider;
 use stead_sdk::{Provider, ProviderFactory, Provisioner, connection_schema};
 use stead_state::ProviderConfigRef;
@@ -23,19 +23,19 @@ pub(crate) fn config_ref(provider: AbsProvider) -> ProviderConfigRef {
 /// The providers that this program has, by source address, and the provisioners, by name.
 #[derive(Clone)]
 pub struct Registry {
-    factories: HashMap<ProviderSource, Arc<dyn ProviderFactory>>,
-    provisioners: HashMap<Arc<str>, Arc<dyn Provisioner>>,
+    factories: FxHashMap<ProviderSource, Arc<dyn ProviderFactory>>,
+    provisioners: FxHashMap<Arc<str>, Arc<dyn Provisioner>>,
     connection: Arc<Block>,
     /// What stands behind single provider configurations in place of their sources' factories.
-    substitutes: HashMap<ProviderConfigRef, Arc<dyn ProviderFactory>>,
+    substitutes: FxHashMap<ProviderConfigRef, Arc<dyn ProviderFactory>>,
 }
 
 impl Default for Registry {
     fn default() -> Self {
         Registry {
-            factories: HashMap::new(),
-            substitutes: HashMap::new(),
-            provisioners: HashMap::new(),
+            factories: FxHashMap::default(),
+            substitutes: FxHashMap::default(),
+            provisioners: FxHashMap::default(),
             connection: Arc::new(connection_schema()),
         }
     }
@@ -208,4 +208,4 @@ impl Opened {
 }
 
 /// The provider configurations opened so far.
-pub type Pool = HashMap<ProviderConfigRef, Opened>;
+pub type Pool = FxHashMap<ProviderConfigRef, Opened>;

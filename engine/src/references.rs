@@ -10,6 +10,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use indexmap::IndexSet;
+use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
 use stead_lang::config::{
     CheckRule, ConfigNode, ConfigTree, Import, ProvisionerWhen, Repetition, Resource,
 };
@@ -39,18 +40,18 @@ pub(crate) enum Node {
 }
 
 /// A node's number.
-type Id = usize;
+pub(crate) type Id = usize;
 /// Numbers of the resources among a node's ancestors.
-type Resources = Rc<BTreeSet<Id>>;
+pub(crate) type Resources = Rc<BTreeSet<Id>>;
 
 /// See the module.
 pub(crate) struct References<'c> {
     tree: &'c ConfigTree,
     /// The import blocks by the resource that they are about.
     imports: HashMap<ConfigResource, Vec<&'c Import>>,
-    nodes: RefCell<IndexSet<Node>>,
-    edges: RefCell<HashMap<Id, Rc<[Id]>>>,
-    resources: RefCell<HashMap<Id, Resources>>,
+    nodes: RefCell<IndexSet<Node, FxBuildHasher>>,
+    edges: RefCell<FxHashMap<Id, Rc<[Id]>>>,
+    resources: RefCell<FxHashMap<Id, Resources>>,
 }
 
 impl<'c> References<'c> {
@@ -70,7 +71,7 @@ impl<'c> References<'c> {
         }
     }
 
-    fn id(&self, node: Node) -> Id {
+    pub(crate) fn id(&self, node: Node) -> Id {
         self.nodes.borrow_mut().insert_full(node).0
     }
 
@@ -82,14 +83,14 @@ impl<'c> References<'c> {
         if let Some(found) = self.edges.borrow().get(&id) {
             return Rc::clone(found);
         }
-        let found: IndexSet<Id> = match self.node(id) {
+        let found: IndexSet<Id, FxBuildHasher> = match self.node(id) {
             Some(node) => self
                 .referred(&node)
                 .into_iter()
                 .map(|n| self.id(n))
                 .filter(|n| *n != id)
                 .collect(),
-            None => IndexSet::new(),
+            None => IndexSet::default(),
         };
         let found: Rc<[Id]> = found.into_iter().collect();
         self.edges.borrow_mut().insert(id, Rc::clone(&found));
@@ -213,10 +214,23 @@ impl<'c> References<'c> {
             .collect()
     }
 
+    /// The addresses of resources that the configuration declares or the state remembers.
+    pub(crate) fn names(&self, resources: &Resources, but: Id) -> Vec<String> {
+        let nodes = self.nodes.borrow();
+        let others = resources.iter().filter(|id| **id != but);
+        let names = others.filter_map(|id| match nodes.get_index(*id) {
+            Some(Node::Resource(resource)) => Some(resource.to_string()),
+            _ => None,
+        });
+        names.collect()
+    }
+
+    /// The numbers of the resources that a node needs, through whatever lies between. A cycle may bring the node itself.
+    ///
     /// Without recursion: chains may be as long as the configuration is large.
-    fn resources_of(&self, start: Id) -> Resources {
+    pub(crate) fn resources_of(&self, start: Id) -> Resources {
         let mut open: Vec<(Id, Rc<[Id]>, usize)> = Vec::new();
-        let mut on_path: HashSet<Id> = HashSet::new();
+        let mut on_path: FxHashSet<Id> = FxHashSet::default();
         let mut next = Some(start);
         loop {
             if let Some(id) = next.take()

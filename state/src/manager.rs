@@ -1,5 +1,6 @@
 //! One state, wherever it lies: read together with its journal, and written by the rules of serial and lineage.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +19,15 @@ use crate::{Error, LockInfo, Result, State, Store, v4};
 /// The version of Terraform whose state rules stead follows; written to states that stead begins.
 const TERRAFORM_VERSION: &str = "1.11.4";
 
+/// What was last read or written, in the clear.
+#[derive(Debug)]
+enum Content {
+    None,
+    Held(Vec<u8>),
+    /// A plain file of this machine holds it, so that nobody else must: it is read again by the few who need it.
+    InFile(PathBuf),
+}
+
 /// One state.
 #[derive(Debug)]
 pub struct StateManager {
@@ -32,8 +42,8 @@ pub struct StateManager {
     history: HistoryStore,
     /// The command that writes, for the history; `None` keeps none.
     run: Option<Run>,
-    /// The content as last read or written, in the clear; a write of equal content is no write.
-    content: Option<Vec<u8>>,
+    /// The content as last read or written; a write of equal content is no write.
+    content: Content,
     /// The same as it lies at its place, where it is sealed.
     sealed: Option<Vec<u8>>,
     /// It lies there otherwise than it would be written now: in the clear, or sealed with another key.
@@ -122,7 +132,7 @@ impl StateManager {
             source: None,
             backup: None,
             journal,
-            content: None,
+            content: Content::None,
             sealed: None,
             outdated: false,
             seen: None,
@@ -188,7 +198,7 @@ impl StateManager {
     /// # Errors
     /// When the history does not reach back to it.
     pub fn back_to(&self, serial: u64, state: &State) -> Result<State> {
-        self.history()?.back_to(serial, state, &self.digest())
+        self.history()?.back_to(serial, state, &self.digest()?)
     }
 
     /// Reads the state as it lies, whatever journals say: for who wants the outputs, which no journal holds.
@@ -233,7 +243,7 @@ impl StateManager {
 
     /// Whether it lies in a file on this machine.
     pub fn is_local(&self) -> bool {
-        self.place.is_local()
+        self.place.file().is_some()
     }
 
     /// Takes the lock for as long as this value lives, or until [`StateManager::unlock`].
@@ -284,11 +294,15 @@ impl StateManager {
         let state = match place.read()? {
             Some(bytes) => {
                 let location = PathBuf::from(place.location());
+                let file = place.file().map(Path::to_owned);
                 self.open(bytes, &location)?;
-                let content = self.content.as_deref().unwrap_or_default();
-                let state = v4::parse(content, &location)?;
+                let content = self.content()?.unwrap_or_default();
+                let state = v4::parse(&content, &location)?;
                 self.check_serial(&state, seen)?;
                 self.seen = Some((state.serial, state.lineage.clone()));
+                if let (Some(file), false) = (file, self.encryption.is_chosen()) {
+                    self.content = Content::InFile(file);
+                }
                 Some(state)
             }
             None => None,
@@ -299,6 +313,18 @@ impl StateManager {
         }
     }
 
+    /// The content as last read or written, in the clear; `None` when there is none.
+    fn content(&self) -> Result<Option<Cow<'_, [u8]>>> {
+        Ok(match &self.content {
+            Content::None => None,
+            Content::Held(bytes) => Some(Cow::Borrowed(bytes)),
+            Content::InFile(path) => {
+                let bytes = self.disk.read(path).map_err(Error::io("reading", path))?;
+                bytes.filter(|bytes| !bytes.is_empty()).map(Cow::Owned)
+            }
+        })
+    }
+
     /// Takes the bytes of a state as what was read.
     fn open(&mut self, bytes: Vec<u8>, location: &Path) -> Result<()> {
         // Only what may be sealed is kept beside what it opens to.
@@ -307,7 +333,7 @@ impl StateManager {
         let opened = opened.map_err(Error::sealed(location))?;
         self.outdated = opened.outdated;
         self.sealed = kept.filter(|_| !opened.plain);
-        self.content = Some(opened.content);
+        self.content = Content::Held(opened.content);
         Ok(())
     }
 
@@ -323,9 +349,14 @@ impl StateManager {
     }
 
     /// What identifies the state as it lies at its place.
-    fn digest(&self) -> String {
-        let bytes = self.sealed.as_ref().or(self.content.as_ref());
-        bytes.map(|bytes| digest(bytes)).unwrap_or_default()
+    fn digest(&self) -> Result<String> {
+        Ok(match &self.sealed {
+            Some(sealed) => digest(sealed),
+            None => self
+                .content()?
+                .map(|bytes| digest(&bytes))
+                .unwrap_or_default(),
+        })
     }
 
     /// Settles the journals of runs that were cut off: that on this machine, and `copies` of those that other machines have left beside a remote
@@ -366,7 +397,7 @@ impl StateManager {
         }
         let mut settled = state.unwrap_or_default();
         let serial = settled.serial;
-        let digest = self.digest();
+        let digest = self.digest()?;
         let mut run = Run::default();
         for (bytes, unfinished, theirs) in found {
             let mut settlement = match theirs && !self.holds_lock() {
@@ -429,7 +460,7 @@ impl StateManager {
         Journal::begin(
             &*self.disk,
             path,
-            self.header(run),
+            self.header(run)?,
             in_doubt,
             self.group,
             &self.encryption,
@@ -457,8 +488,9 @@ impl StateManager {
         }
     }
 
-    fn header(&self, run: Run) -> Header {
-        Header::new(self.seen_serial().unwrap_or_default(), self.digest(), run)
+    fn header(&self, run: Run) -> Result<Header> {
+        let serial = self.seen_serial().unwrap_or_default();
+        Ok(Header::new(serial, self.digest()?, run))
     }
 
     /// What the last reading found of runs that were cut off, once.
@@ -605,8 +637,8 @@ impl StateManager {
 
     /// The state that was last read or written.
     fn as_read(&self) -> Result<Option<State>> {
-        let parse = |content| v4::parse(content, Path::new(&self.location()));
-        self.content.as_deref().map(parse).transpose()
+        let parse = |content: Cow<'_, [u8]>| v4::parse(&content, Path::new(&self.location()));
+        self.content()?.map(parse).transpose()
     }
 
     /// Whether what was read last means this state, however it is laid out and whoever wrote it.
@@ -632,7 +664,7 @@ impl StateManager {
             // What is about to be replaced is not what was read.
             match self.place.read()? {
                 Some(bytes) => self.open(bytes, &location)?,
-                None => self.content = None,
+                None => self.content = Content::None,
             }
             before = None;
         }
@@ -656,7 +688,10 @@ impl StateManager {
             serials.written(&*self.disk, &state.lineage, state.serial);
         }
         self.seen = Some((state.serial, state.lineage.clone()));
-        self.content = Some(content);
+        self.content = match (self.place.file(), &sealed) {
+            (Some(file), None) => Content::InFile(file.to_owned()),
+            _ => Content::Held(content),
+        };
         self.sealed = sealed;
         self.outdated = false;
         Ok(())
@@ -735,11 +770,12 @@ impl StateManager {
     }
 
     fn back_up(&mut self) -> Result<()> {
-        if let (false, Some(backup), Some(content)) = (self.backed_up, &self.backup, &self.content)
+        if let (false, Some(backup)) = (self.backed_up, &self.backup)
+            && let Some(content) = self.content()?
         {
             // Sealed anew: it may have been in the clear.
-            let sealed = self.seal(content, backup)?;
-            let bytes = sealed.as_ref().unwrap_or(content);
+            let sealed = self.seal(&content, backup)?;
+            let bytes = sealed.as_deref().unwrap_or(&content);
             disk::replace(&*self.disk, backup, bytes, |_| Ok(()))
                 .map_err(Error::io("writing the backup", backup))?;
         }

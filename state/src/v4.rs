@@ -155,7 +155,39 @@ pub(crate) fn parse(bytes: &[u8], origin: &FilePath) -> Result<State> {
         path: origin.to_owned(),
         reason,
     };
-    let file: FileV4 = match version_of(bytes)? {
+    // Most are of today's version and well: they are gone through once.
+    let file = match serde_json::from_slice::<FileV4>(bytes) {
+        Ok(file) if file.version == 4 => file,
+        _ => read_other(bytes)?,
+    };
+    check_version(&file.terraform_version)?;
+    let mut resources = Vec::with_capacity(file.resources.len());
+    for resource in file.resources {
+        resources.push(read_resource(resource).map_err(malformed)?);
+    }
+    // As they are written: then a tree is made that is full.
+    resources.sort_by(|(one, _), (other, _)| one.cmp(other));
+    if let Some([(twice, _), _]) = resources.array_windows().find(|[(a, _), (b, _)]| a == b) {
+        return Err(malformed(format!("{} stands in it twice", twice.resource)));
+    }
+    Ok(State {
+        terraform_version: file.terraform_version,
+        serial: file.serial,
+        lineage: file.lineage,
+        outputs: file
+            .outputs
+            .into_iter()
+            .map(|(name, output)| (name, output.into()))
+            .collect(),
+        resources: resources.into_iter().collect(),
+        check_results: file.check_results.map(Arc::from),
+        unknown_fields: file.unknown_fields,
+    })
+}
+
+/// Reads a state of an older version, or finds out what is wrong.
+fn read_other(bytes: &[u8]) -> Result<FileV4> {
+    let file = match version_of(bytes)? {
         4 => serde_json::from_slice(bytes).map_err(|e| Problem::structure(&e))?,
         old => {
             let upgraded = upgrade::to_v4(bytes, old)?;
@@ -164,26 +196,7 @@ pub(crate) fn parse(bytes: &[u8], origin: &FilePath) -> Result<State> {
             serde_json::from_str(&upgraded).map_err(|e| Problem::structure(&e))?
         }
     };
-    check_version(&file.terraform_version)?;
-    let mut state = State {
-        terraform_version: file.terraform_version,
-        serial: file.serial,
-        lineage: file.lineage,
-        outputs: BTreeMap::new(),
-        resources: BTreeMap::new(),
-        check_results: file.check_results.map(Arc::from),
-        unknown_fields: file.unknown_fields,
-    };
-    for (name, output) in file.outputs {
-        state.outputs.insert(name, output.into());
-    }
-    for resource in file.resources {
-        let (id, objects) = read_resource(resource).map_err(malformed)?;
-        if state.resources.insert(id.clone(), objects).is_some() {
-            return Err(malformed(format!("{} stands in it twice", id.resource)));
-        }
-    }
-    Ok(state)
+    Ok(file)
 }
 
 /// The version of a state's format, if it is one that can be read.

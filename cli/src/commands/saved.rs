@@ -129,7 +129,7 @@ async fn apply_open(
     let progress = report.observer(session.style);
     let planned = Planned {
         plan: file.plan,
-        pool: Pool::new(),
+        pool: Pool::default(),
     };
     let mut applied = execute(
         &session,

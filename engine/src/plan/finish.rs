@@ -20,8 +20,10 @@ impl Planner<'_, '_> {
         }
         let checks = self.check_results();
         let variables = self.root_variables();
-        let mut changes: Vec<ResourceChange> =
-            std::mem::take(&mut self.changes).into_values().collect();
+        let mut changes: Vec<ResourceChange> = std::mem::take(&mut self.changes)
+            .into_values()
+            .map(|c| *c)
+            .collect();
         let ephemerals = self.needed_ephemerals(&changes);
         let graph = ordering::build(
             self.evaluator,
@@ -79,8 +81,10 @@ impl Planner<'_, '_> {
 
     /// What was planned until a problem came up, as far as people may look at it.
     fn unplanned(mut self, outputs: BTreeMap<Arc<str>, OutputChange>) -> Unplanned {
-        let changes: Vec<ResourceChange> =
-            std::mem::take(&mut self.changes).into_values().collect();
+        let changes: Vec<ResourceChange> = std::mem::take(&mut self.changes)
+            .into_values()
+            .map(|c| *c)
+            .collect();
         let computed = self.computed_outputs();
         let relevant = relevant::find(self.evaluator.tree(), &changes, &outputs, &computed);
         let plan = Plan {

@@ -283,7 +283,8 @@ struct Planner<'e, 'c> {
     /// Instances whose configuration is evaluated and whose refresh is not done.
     parked: FxHashMap<ResourceInstance, Box<instance::Prepared>>,
     desired: BTreeSet<ResourceInstance>,
-    changes: BTreeMap<(ResourceInstance, Option<String>), ResourceChange>,
+    /// Boxed: a tree has room for more than it holds.
+    changes: BTreeMap<(ResourceInstance, Option<String>), Box<ResourceChange>>,
     drift: Vec<ResourceChange>,
     moved_from: FxHashMap<ResourceInstance, ResourceInstance>,
     /// Moves to addresses that are taken.
@@ -327,7 +328,7 @@ impl<'e, 'c> Planner<'e, 'c> {
             cancel,
             kind,
             state,
-            pool: Pool::new(),
+            pool: Pool::default(),
             ready: VecDeque::new(),
             jobs: VecDeque::new(),
             running: JoinSet::new(),
@@ -685,8 +686,8 @@ impl<'e, 'c> Planner<'e, 'c> {
                 .or_default()
                 .push(change.address.module.clone());
         }
-        self.changes
-            .insert((change.address.clone(), change.deposed.clone()), change);
+        let key = (change.address.clone(), change.deposed.clone());
+        self.changes.insert(key, Box::new(change));
     }
 
     /// The recorded instances of a resource, in all instances of its module.

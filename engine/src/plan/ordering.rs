@@ -1,10 +1,10 @@
 //! The execution graph of a plan: creates follow what they refer to, deletes come in the reverse of what state recorded.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
-use stead_state::State;
+use stead_state::{ProviderConfigRef, State};
 use stead_value::addr::{ConfigResource, ResourceInstance, ResourceMode};
 
 use super::ephemeral::{self, Lifetime};
@@ -12,7 +12,7 @@ use super::targeting::Selection;
 use crate::changes::EphemeralInstance;
 use crate::eval::{Evaluator, Object, ObjectId};
 use crate::graph::{ExecutionGraph, Op, OpId};
-use crate::references::Node;
+use crate::references::{Id, Node, References, Resources};
 use crate::{Action, ResourceChange};
 
 /// The operations of one change: the first to run and the one after which the object stands.
@@ -33,17 +33,14 @@ pub(super) fn build(
     selection: &Selection,
     destroy: bool,
 ) -> ExecutionGraph {
-    let mut cache = FxHashMap::default();
-    let mut depends: Vec<Rc<BTreeSet<ConfigResource>>> = Vec::with_capacity(changes.len());
+    let references = evaluator.references();
+    let mut depends: Vec<Resources> = Vec::with_capacity(changes.len());
     for change in changes.iter_mut() {
-        depends.push(dependencies(evaluator, state, change, destroy, &mut cache));
-        let mut names: Vec<String> = depends
-            .last()
-            .into_iter()
-            .flat_map(|d| d.iter().map(ToString::to_string))
-            .collect();
-        names.sort();
-        change.dependencies = names;
+        let own = references.id(Node::Resource(change.address.config()));
+        let needs = dependencies(references, state, change, destroy, own);
+        change.dependencies = references.names(&needs, own);
+        change.dependencies.sort();
+        depends.push(needs);
     }
     spread_create_before_destroy(evaluator, changes, selection);
 
@@ -63,28 +60,16 @@ pub(super) fn build(
     graph
 }
 
-/// By resource: its instances share what they depend on.
-type Cache = FxHashMap<ConfigResource, Rc<BTreeSet<ConfigResource>>>;
-
 /// What the change's object depends on: by configuration, or by what state recorded when it has none any more.
 fn dependencies(
-    evaluator: &Evaluator<'_>,
+    references: &References<'_>,
     state: &State,
     change: &ResourceChange,
     destroy: bool,
-    cache: &mut Cache,
-) -> Rc<BTreeSet<ConfigResource>> {
+    own: Id,
+) -> Resources {
     if !matches!(change.action, Action::Delete | Action::Forget) && !destroy {
-        let config = change.address.config();
-        if let Some(found) = cache.get(&config) {
-            return Rc::clone(found);
-        }
-        let found = evaluator
-            .references()
-            .resources(Node::Resource(config.clone()));
-        let found: Rc<BTreeSet<ConfigResource>> = Rc::new(found.into_iter().collect());
-        cache.insert(config, Rc::clone(&found));
-        return found;
+        return references.resources_of(own);
     }
     let object = match &change.deposed {
         Some(key) => state
@@ -95,7 +80,12 @@ fn dependencies(
     let recorded = object
         .map(|o| o.dependencies.as_slice())
         .unwrap_or_default();
-    Rc::new(recorded.iter().filter_map(|text| parse(text)).collect())
+    let recorded = recorded.iter().filter_map(|text| parse(text));
+    Rc::new(
+        recorded
+            .map(|resource| references.id(Node::Resource(resource)))
+            .collect(),
+    )
 }
 
 fn parse(text: &str) -> Option<ConfigResource> {
@@ -283,66 +273,66 @@ fn order_by_references(
     // otherwise the deletion waits for nothing here.
 }
 
+/// What stands between the changes of those that depend on a resource and the deletes of its objects.
+#[derive(Default)]
+struct Gate {
+    /// Opens when the old objects of dependants are gone.
+    early: Option<OpId>,
+    /// Opens when dependants stand; only deposed objects wait for this.
+    late: Option<OpId>,
+}
+
 /// Deletes wait for the deletes of what depended on them; a deposed object's delete also for the updates of its dependants.
 fn order_deletions(
     evaluator: &Evaluator<'_>,
     graph: &mut ExecutionGraph,
     changes: &[ResourceChange],
     ops: &[Ops],
-    depends: &[Rc<BTreeSet<ConfigResource>>],
+    depends: &[Resources],
 ) {
-    // One gate in front of the deletes of each resource that something depends on.
-    let mut gates: BTreeMap<ConfigResource, OpId> = BTreeMap::new();
-    let mut provider_needs: FxHashMap<stead_state::ProviderConfigRef, Vec<ConfigResource>> =
-        FxHashMap::default();
-    for ((change, op), own) in changes.iter().zip(ops).zip(depends) {
-        let needs = provider_needs
-            .entry(change.provider.clone())
-            .or_insert_with(|| {
-                let provider = Node::Provider(change.provider.config());
-                evaluator.references().resources(provider)
-            });
+    let references = evaluator.references();
+    let mut gates: FxHashMap<Id, Gate> = FxHashMap::default();
+    let mut provider_needs: FxHashMap<&ProviderConfigRef, Resources> = FxHashMap::default();
+    for ((change, op), needs) in changes.iter().zip(ops).zip(depends) {
         let first = match change.action {
             // What is created or updated against the new object must be done before the old one goes.
             Action::Create | Action::Update | Action::Read | Action::CreateThenDelete => op.ready,
             _ => None,
         };
-        for dependency in own.iter().chain(needs.iter()) {
-            if *dependency == change.address.config() {
+        if op.gone.is_none() && first.is_none() {
+            continue;
+        }
+        let provider = provider_needs.entry(&change.provider).or_insert_with(|| {
+            let provider = Node::Provider(change.provider.config());
+            references.resources_of(references.id(provider))
+        });
+        let own = references.id(Node::Resource(change.address.config()));
+        for dependency in needs.iter().chain(provider.iter()) {
+            if *dependency == own {
                 continue;
             }
-            let gate = *gates
-                .entry(dependency.clone())
-                .or_insert_with(|| graph.add(Op::Join));
+            let gate = gates.entry(*dependency).or_default();
             if let Some(gone) = op.gone {
-                graph.order(gone, gate);
+                let early = *gate.early.get_or_insert_with(|| graph.add(Op::Join));
+                graph.order(gone, early);
             }
             if let Some(ready) = first {
-                // Only deposed objects wait for this: see below.
-                let late = *gates
-                    .entry(late_gate(dependency))
-                    .or_insert_with(|| graph.add(Op::Join));
+                let late = *gate.late.get_or_insert_with(|| graph.add(Op::Join));
                 graph.order(ready, late);
             }
         }
     }
     for (change, op) in changes.iter().zip(ops) {
         let Some(gone) = op.gone else { continue };
-        let config = change.address.config();
-        if let Some(gate) = gates.get(&config) {
-            graph.order(*gate, gone);
-        }
-        if change.action == Action::CreateThenDelete
-            && let Some(gate) = gates.get(&late_gate(&config))
-        {
-            graph.order(*gate, gone);
+        let own = references.id(Node::Resource(change.address.config()));
+        let Some(gate) = gates.get(&own) else {
+            continue;
+        };
+        let late = gate
+            .late
+            .filter(|_| change.action == Action::CreateThenDelete);
+        for gate in gate.early.into_iter().chain(late) {
+            graph.order(gate, gone);
         }
     }
-}
-
-/// A key that no resource has, beside the resource's own: the gate for deletes that come last.
-fn late_gate(resource: &ConfigResource) -> ConfigResource {
-    let mut key = resource.clone();
-    key.resource.name = format!("{} (deposed)", key.resource.name).into();
-    key
 }

@@ -1,6 +1,6 @@
 //! A state in a local file, under a lock of the operating system.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::Place;
@@ -71,7 +71,7 @@ impl Place for LocalPlace {
         Err(Error::OtherProcess)
     }
 
-    fn is_local(&self) -> bool {
-        true
+    fn file(&self) -> Option<&Path> {
+        Some(&self.path)
     }
 }

@@ -5,6 +5,7 @@ pub(crate) mod lock;
 mod remote;
 
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::{LockInfo, Result, Store};
@@ -35,7 +36,10 @@ pub(crate) trait Place: fmt::Debug + Send {
     /// Gives back a lock that another process took.
     fn force_unlock(&mut self, id: &str) -> Result<()>;
 
-    fn is_local(&self) -> bool;
+    /// The file of this machine that it is.
+    fn file(&self) -> Option<&Path> {
+        None
+    }
 
     /// What says whether a lock that was taken is still ours, where it can be lost.
     fn lock_watch(&self) -> Option<LockWatch> {

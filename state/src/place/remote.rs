@@ -195,10 +195,6 @@ impl Place for RemotePlace {
         self.ask("unlocking", |store| async move { store.unlock(&id).await })
     }
 
-    fn is_local(&self) -> bool {
-        false
-    }
-
     fn lock_watch(&self) -> Option<LockWatch> {
         Some(self.lock.as_ref()?.watch.clone())
     }
