@@ -52,10 +52,7 @@ fn homelab(dialer: &Dialer) -> impl Iterator<Item = (&'static str, Arc<dyn Provi
         stead_azure::factories(dialer),
         stead_kubernetes::factories(dialer),
         stead_gitops::factories(dialer),
-        vec![(
-            "registry.terraform.io/siderolabs/talos",
-            stead_talos::factory(dialer.clone()),
-        )],
+        stead_talos::factories(dialer),
     ]
     .into_iter()
     .flatten()

@@ -31,6 +31,6 @@ use stead_sdk::{Dialer, ProviderFactory};
 pub fn factories(dialer: &Dialer) -> Vec<(&'static str, Arc<dyn ProviderFactory>)> {
     vec![(
         "registry.terraform.io/hashicorp/azurerm",
-        Arc::new(provider::factory(dialer)),
+        stead_sdk::lazily(dialer, provider::factory),
     )]
 }

@@ -25,6 +25,6 @@ pub use provider::factory;
 pub fn factories(dialer: &Dialer) -> Vec<(&'static str, Arc<dyn ProviderFactory>)> {
     vec![(
         "registry.terraform.io/stead-iac/gitops",
-        Arc::new(factory(dialer)),
+        stead_sdk::lazily(dialer, factory),
     )]
 }

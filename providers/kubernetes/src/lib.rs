@@ -22,6 +22,6 @@ pub use provider::factory;
 pub fn factories(dialer: &Dialer) -> Vec<(&'static str, Arc<dyn ProviderFactory>)> {
     vec![(
         "registry.terraform.io/hashicorp/kubernetes",
-        Arc::new(factory(dialer)),
+        stead_sdk::lazily(dialer, factory),
     )]
 }

@@ -14,6 +14,6 @@ use stead_sdk::{Dialer, ProviderFactory};
 pub fn factories(dialer: &Dialer) -> Vec<(&'static str, Arc<dyn ProviderFactory>)> {
     vec![(
         "registry.terraform.io/stead-iac/microk8s",
-        Arc::new(provider::factory(dialer)),
+        stead_sdk::lazily(dialer, provider::factory),
     )]
 }

@@ -174,6 +174,7 @@ mod field;
 mod identity;
 #[cfg(feature = "kube")]
 pub mod kube;
+mod lazy;
 mod native;
 mod plan;
 mod private;
@@ -200,6 +201,7 @@ pub use ephemeral::{Ephemeral, Lease};
 pub use error::{Error, ErrorKind};
 pub use field::{Dynamic, Field};
 pub use identity::{Identity, ImportBy, describe_identity};
+pub use lazy::lazily;
 pub use native::{Definition, Native, NativeFactory, NoConfig, Unconfigured};
 pub use plan::{PlanDraft, proposed_new};
 pub use private::Private;

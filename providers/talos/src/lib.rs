@@ -22,8 +22,15 @@ use stead_sdk::{Dialer, Native, ProviderFactory};
 
 use client::{Client, Config, connect};
 
-/// The provider `siderolabs/talos`; all its connections go through `dialer`.
-pub fn factory(dialer: Dialer) -> Arc<dyn ProviderFactory> {
+/// The provider, by its source address; all its connections go through `dialer`.
+pub fn factories(dialer: &Dialer) -> Vec<(&'static str, Arc<dyn ProviderFactory>)> {
+    vec![(
+        "registry.terraform.io/siderolabs/talos",
+        stead_sdk::lazily(dialer, factory),
+    )]
+}
+
+fn factory(dialer: &Dialer) -> impl ProviderFactory + use<> {
     let definition = Native::<Client>::provider::<Config>("talos")
         .configure(connect)
         .resource::<resources::MachineSecretsResource>()
@@ -38,5 +45,5 @@ pub fn factory(dialer: Dialer) -> Arc<dyn ProviderFactory> {
         .data_source::<data::Versions>()
         .data_source::<data::ExtensionsVersions>()
         .data_source::<data::OverlaysVersions>();
-    Arc::new(definition.build(&dialer))
+    definition.build(dialer)
 }

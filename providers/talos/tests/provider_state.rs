@@ -24,8 +24,8 @@ fn instances(kind: &str) -> Vec<Json> {
 }
 
 async fn talos() -> Harness {
-    let factory = stead_talos::factory(Dialer::direct());
-    Harness::configured(&*factory, json!({})).await.unwrap()
+    let (_, factory) = &stead_talos::factories(&Dialer::direct())[0];
+    Harness::configured(&**factory, json!({})).await.unwrap()
 }
 
 /// The attributes of a state with only those left that a configuration sets.

@@ -43,7 +43,7 @@ fn schema(head: &str, schema: &Schema, out: &mut Vec<String>) {
 
 #[test]
 fn schemas_are_the_published_ones() {
-    let factory = stead_talos::factory(Dialer::direct());
+    let (_, factory) = &stead_talos::factories(&Dialer::direct())[0];
     let ours = factory.schema();
     let mut lines = Vec::new();
     schema("provider", &ours.provider, &mut lines);

@@ -19,7 +19,7 @@ pub mod tls;
 
 use std::sync::Arc;
 
-use stead_sdk::{Dialer, ProviderFactory};
+use stead_sdk::{Dialer, ProviderFactory, lazily};
 
 pub use terraform::RemoteStates;
 
@@ -31,43 +31,43 @@ pub fn factories(
     vec![
         (
             terraform::SOURCE,
-            Arc::new(terraform::factory(dialer, states)),
+            lazily(dialer, |dialer| terraform::factory(dialer, states)),
         ),
         (
             "registry.terraform.io/hashicorp/random",
-            Arc::new(random::factory(dialer)),
+            lazily(dialer, random::factory),
         ),
         (
             "registry.terraform.io/hashicorp/tls",
-            Arc::new(tls::factory(dialer)),
+            lazily(dialer, tls::factory),
         ),
         (
             "registry.terraform.io/hashicorp/local",
-            Arc::new(local::factory(dialer)),
+            lazily(dialer, local::factory),
         ),
         (
             "registry.terraform.io/hashicorp/null",
-            Arc::new(null::factory(dialer)),
+            lazily(dialer, null::factory),
         ),
         (
             "registry.terraform.io/hashicorp/http",
-            Arc::new(http::factory(dialer)),
+            lazily(dialer, http::factory),
         ),
         (
             "registry.terraform.io/hashicorp/archive",
-            Arc::new(archive::factory(dialer)),
+            lazily(dialer, archive::factory),
         ),
         (
             "registry.terraform.io/hashicorp/cloudinit",
-            Arc::new(cloudinit::factory(dialer)),
+            lazily(dialer, cloudinit::factory),
         ),
         (
             "registry.terraform.io/hashicorp/external",
-            Arc::new(external::factory(dialer)),
+            lazily(dialer, external::factory),
         ),
         (
             "registry.terraform.io/hashicorp/time",
-            Arc::new(time::factory(dialer)),
+            lazily(dialer, time::factory),
         ),
     ]
 }

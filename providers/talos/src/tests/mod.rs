@@ -45,8 +45,8 @@ struct Talos {
 
 impl Talos {
     async fn with(config: Json) -> Talos {
-        let factory = crate::factory(Dialer::direct());
-        let mut harness = Harness::configured(&*factory, config).await.unwrap();
+        let factory = crate::factory(&Dialer::direct());
+        let mut harness = Harness::configured(&factory, config).await.unwrap();
         let said: Arc<Mutex<Vec<String>>> = Arc::default();
         let sink = Arc::clone(&said);
         let record = move |p: Progress| sink.lock().unwrap().push(p.message);

@@ -246,8 +246,7 @@ impl Blobs {
         done.map(|_| ()).map_err(|e| refusal(asked(), &e))
     }
 
-    /// Takes an infinite lease of this id.
-    /// For so many seconds, of 15 to 60, or for ever when that is -1. Who has the lease can take it anew.
+    /// Takes a lease of this id for so many seconds, of 15 to 60, or for ever when that is -1. Who has it can take it anew.
     pub(super) async fn acquire(&self, name: &str, id: &str, seconds: i32) -> Result<()> {
         let options = BlobClientAcquireLeaseOptions {
             proposed_lease_id: Some(id.to_owned()),
