@@ -26,7 +26,7 @@ use crate::wire::{Wire, WireStep, path_from_wire, path_to_wire};
 use crate::{Action, ActionReason};
 
 /// Plans are not carried from one release to another: schemas, and with them the types of values, may differ.
-const FORMAT: u32 = 3;
+const FORMAT: u32 = 4;
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// What Terraform's and OpenTofu's plan files hold in the place of ours.
 const FOREIGN: &str = "tfplan";
@@ -42,7 +42,7 @@ pub struct PlanFile {
     pub lineage: String,
     /// Configuration files by name.
     pub files: BTreeMap<String, String>,
-    /// The folder in which the plan was made, for messages.
+    /// The workspace that was selected: the plan is about its state.
     pub workspace: String,
     /// When the plan was made, in RFC 3339.
     pub created: String,

@@ -256,3 +256,24 @@ resource "terraform_data" "beside" { input = 1 }
         "{state}"
     );
 }
+
+/// The first plan of all is made from no state, and the state of a new workspace is none either: nothing else tells them apart.
+#[test]
+fn a_plan_is_not_applied_in_another_workspace() {
+    let env = TestEnv::new(&[("main.tf", "output \"o\" { value = terraform.workspace }\n")]);
+    env.ok(&["plan", "-out=p"]);
+    env.ok(&["workspace", "new", "other"]);
+    let said = env.fails(&["apply", "p"]);
+    assert!(
+        said.contains("Saved plan is for another workspace")
+            && said.contains("workspace select default"),
+        "{said}"
+    );
+    assert!(
+        !env.path()
+            .join("terraform.tfstate.d/other/terraform.tfstate")
+            .exists()
+    );
+    env.ok(&["workspace", "select", "default"]);
+    assert!(env.ok(&["apply", "p"]).contains("o = \"default\""));
+}

@@ -20,6 +20,7 @@ use crate::error::{CommandError, Result};
 use crate::report::{Headline, Report};
 use crate::session::{Given, Session, open_state};
 use crate::settled;
+use crate::workspace;
 use crate::world::{Disk, PlannedFiles};
 use stead_engine::plan::Planned;
 
@@ -66,7 +67,7 @@ pub(crate) fn save(
         serial,
         lineage,
         files: session.files()?,
-        workspace: std::env::current_dir()?.display().to_string(),
+        workspace: workspace::selected()?.name,
         created: session.started().to_owned(),
         apply_time_variables: session.ephemeral_variables(),
     };
@@ -98,6 +99,16 @@ async fn apply_open(
         args.planning.display.no_color,
         &args.planning.variables,
     )?;
+    let selected = workspace::selected()?.name;
+    if file.workspace != selected {
+        let planned = &file.workspace;
+        return Err(CommandError::new(
+            "Saved plan is for another workspace",
+            format!(
+                "The plan describes changes to the workspace \"{planned}\", and \"{selected}\" is selected. Select the plan's own with `stead workspace select {planned}`, or make a new plan here."
+            ),
+        ));
+    }
     let mut state = open_state(
         &args.planning.locking,
         "OperationTypeApply",
