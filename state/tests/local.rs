@@ -25,6 +25,7 @@ const STATE: &str = r#"{
           "schema_version": 3,
           "attributes": { "id": "i", "n": 12345678901234567890.5 },
           "sensitive_attributes": [[{ "type": "get_attr", "value": "id" }]],
+          "identity_schema_version": 0,
           "identity": { "id": "i" },
           "private": "c2VjcmV0",
           "dependencies": ["terraform_data.b"],
