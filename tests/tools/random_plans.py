@@ -298,11 +298,11 @@ class Generator:
         return files, calls
 
 
-def add_secrets(files):
-    return files
-
-
 # ---------------------------------------------------------------- running
+class Crashed(Exception):
+    """The reference came to no answer: now and then Terraform dies of a race ("concurrent map read and map write"), with exit code 2."""
+
+
 class Tool:
     def __init__(self, program, folder, reference):
         self.program, self.folder, self.reference = program, pathlib.Path(folder), reference
@@ -312,6 +312,8 @@ class Tool:
             "PATH": os.environ["PATH"], "HOME": str(self.folder), "CHECKPOINT_DISABLE": "1", "TF_IN_AUTOMATION": "1", "GOMAXPROCS": "2",
         }
         done = subprocess.run([self.program, *arguments], cwd=self.folder, env=env, capture_output=True, text=True, timeout=120)
+        if self.reference and re.search(r"^(fatal error|panic): ", done.stderr, re.M):
+            raise Crashed(done.stderr[:200])
         return done.returncode, done.stdout, done.stderr
 
     def lay_out(self, files, calls):
@@ -443,6 +445,17 @@ def differences(a, b, path=""):
     return [] if a == b else ["%s: %s / %s" % (path, json.dumps(a)[:200], json.dumps(b)[:200])]
 
 
+def answers_of_reference(options, seed):
+    """Asked again after a crash, which does not repeat itself; one that does is no answer."""
+    for attempt in range(3):
+        try:
+            with tempfile.TemporaryDirectory() as folder:
+                return answers(options.terraform, seed, folder, True)
+        except Crashed as crash:
+            print("seed %d: the reference crashed: %s" % (seed, crash), flush=True)
+    raise Crashed("three times, seed %d" % seed)
+
+
 def run_seed(options, seed):
     text = json.dumps([s for s in steps(seed)], sort_keys=True)
     key = hashlib.sha256(text.encode()).hexdigest()[:16]
@@ -450,8 +463,7 @@ def run_seed(options, seed):
     if cached.exists():
         expected = stable(json.loads(cached.read_text()))
     else:
-        with tempfile.TemporaryDirectory() as folder:
-            expected = answers(options.terraform, seed, folder, True)
+        expected = answers_of_reference(options, seed)
         cached.parent.mkdir(parents=True, exist_ok=True)
         cached.write_text(json.dumps(expected))
     folder = pathlib.Path(options.out) / str(seed)
