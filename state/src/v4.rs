@@ -187,16 +187,12 @@ pub(crate) fn parse(bytes: &[u8], origin: &FilePath) -> Result<State> {
 
 /// Reads a state of an older version, or finds out what is wrong.
 fn read_other(bytes: &[u8]) -> Result<FileV4> {
-    let file = match version_of(bytes)? {
-        4 => serde_json::from_slice(bytes).map_err(|e| Problem::structure(&e))?,
-        old => {
-            let upgraded = upgrade::to_v4(bytes, old)?;
-            // From bytes: raw values cannot be taken out of a document.
-            let upgraded = upgraded.to_string();
-            serde_json::from_str(&upgraded).map_err(|e| Problem::structure(&e))?
-        }
+    let read = match version_of(bytes)? {
+        4 => serde_json::from_slice(bytes),
+        // From bytes: raw values cannot be taken out of a document.
+        old => serde_json::from_str(&upgrade::to_v4(bytes, old)?.to_string()),
     };
-    Ok(file)
+    Ok(read.map_err(|e| Problem::structure(&e))?)
 }
 
 /// The version of a state's format, if it is one that can be read.
