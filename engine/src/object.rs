@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use serde_json::value::RawValue;
-use stead_sdk::{Provider, ReadResponse};
+use stead_sdk::{Found, Provider};
 use stead_state::{Object, ObjectStatus};
 use stead_value::addr::{ProviderSource, Resource, ResourceInstance, ResourceMode};
 use stead_value::schema::{Attribute, AttributeType, Block, Schema};
@@ -84,6 +84,20 @@ pub(crate) fn decode(
     Ok(value.apply_marks(&object.sensitive_attributes, Marks::SENSITIVE))
 }
 
+/// A recorded object as its provider had it, its identity included.
+pub(crate) fn recorded(
+    provider: &dyn Provider,
+    resource: &Resource,
+    schema: &Schema,
+    object: &Object,
+) -> Result<Found, Diagnostics> {
+    Ok(Found {
+        value: decode(provider, resource, schema, object)?,
+        private: object.private.clone(),
+        identity: identity::decode(provider, &resource.type_name, schema, object)?,
+    })
+}
+
 fn ephemeral_in_state(type_name: &str) -> Diagnostic {
     Diagnostic::error(
         "Malformed state",
@@ -111,26 +125,6 @@ fn decode_data(
         })
         .collect();
     stead_value::json::from_json(&complete.into(), &ty)
-}
-
-/// An object as its provider has it.
-#[derive(Clone, Debug)]
-pub(crate) struct Found {
-    /// Null when there is none.
-    pub(crate) value: Value,
-    pub(crate) private: Vec<u8>,
-    /// `None` when the provider says nothing of it.
-    pub(crate) identity: Option<Value>,
-}
-
-impl From<ReadResponse> for Found {
-    fn from(read: ReadResponse) -> Found {
-        Found {
-            value: read.value,
-            private: read.private,
-            identity: read.identity,
-        }
-    }
 }
 
 /// What state records of an object; write-only attributes are null in it already.

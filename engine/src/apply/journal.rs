@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use stead_sdk::{Context, Identify, async_trait};
+use stead_sdk::{Context, Found, Identify, async_trait};
 use stead_state::journal::{Doubt, Intent, JournalHandle, Operation};
 use stead_state::{ObjectStatus, ProviderConfigRef};
 use stead_value::addr::ResourceInstance;
@@ -11,7 +11,7 @@ use stead_value::{Diagnostic, Marks, Value};
 
 use super::Executor;
 use crate::changes::ResourceChange;
-use crate::object::{self, Found};
+use crate::object;
 
 /// What has to be noted of one operation.
 pub(super) struct Note {

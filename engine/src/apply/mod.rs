@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use stead_lang::decode::SourceMap;
-use stead_sdk::{Context, Progress};
+use stead_sdk::{Context, Found, Progress};
 use stead_state::journal::{JournalHandle, Operation};
 use stead_state::{ObjectStatus, ProviderConfigRef, State};
 use stead_value::addr::ResourceInstance;
@@ -31,7 +31,7 @@ use crate::ephemeral::Held;
 use crate::eval::{Evaluator, InstanceConfig, Object};
 use crate::event::{Event, Observer};
 use crate::graph::{Op, OpId};
-use crate::object::{self, Found};
+use crate::object;
 use crate::plan::locate;
 use crate::providers::{Pool, Registry};
 use crate::{Action, PlanMode};

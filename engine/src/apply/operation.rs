@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use stead_lang::decode::SourceMap;
-use stead_sdk::{ApplyRequest, Context, PlanRequest, Provider, proposed_new};
+use stead_sdk::{ApplyRequest, Context, Found, PlanRequest, Provider, proposed_new};
 use stead_state::ProviderConfigRef;
 use stead_state::journal::Operation;
 use stead_value::addr::ResourceInstance;
@@ -20,7 +20,6 @@ use crate::eval::{Object, Rules};
 use crate::event::Event;
 use crate::graph::{Op, OpId};
 use crate::identity;
-use crate::object::Found;
 use crate::plan::{ignore_changes, locate};
 use crate::providers::Opened;
 

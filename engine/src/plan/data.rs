@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use stead_sdk::Found;
 use stead_state::ObjectStatus;
 use stead_value::addr::{ConfigResource, ModuleInstance, ResourceInstance, ResourceMode};
 use stead_value::condition::{Condition, RuleKind};
@@ -12,7 +13,6 @@ use super::{Finished, Kind, Planner, locate};
 use crate::checks::CheckObject;
 use crate::eval::InstanceConfig;
 use crate::event::Event;
-use crate::object::Found;
 use crate::references::Node;
 use crate::{Action, ActionReason, ResourceChange, object};
 

@@ -20,10 +20,7 @@ impl Planner<'_, '_> {
         }
         let checks = self.check_results();
         let variables = self.root_variables();
-        let mut changes: Vec<ResourceChange> = std::mem::take(&mut self.changes)
-            .into_values()
-            .map(|c| *c)
-            .collect();
+        let mut changes = self.take_changes();
         let ephemerals = self.needed_ephemerals(&changes);
         let graph = ordering::build(
             self.evaluator,
@@ -79,12 +76,14 @@ impl Planner<'_, '_> {
         })
     }
 
+    fn take_changes(&mut self) -> Vec<ResourceChange> {
+        let changes = std::mem::take(&mut self.changes);
+        changes.into_values().map(|change| *change).collect()
+    }
+
     /// What was planned until a problem came up, as far as people may look at it.
     fn unplanned(mut self, outputs: BTreeMap<Arc<str>, OutputChange>) -> Unplanned {
-        let changes: Vec<ResourceChange> = std::mem::take(&mut self.changes)
-            .into_values()
-            .map(|c| *c)
-            .collect();
+        let changes = self.take_changes();
         let computed = self.computed_outputs();
         let relevant = relevant::find(self.evaluator.tree(), &changes, &outputs, &computed);
         let plan = Plan {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use stead_lang::config::{Import, implied_provider};
-use stead_sdk::{ImportBy, Provider, ReadResponse, describe_identity};
+use stead_sdk::{Found, ImportBy, Provider, ReadResponse, describe_identity};
 use stead_state::{ObjectStatus, ProviderConfigRef, State};
 use stead_value::addr::{ConfigResource, ProviderSource, ResourceInstance};
 use stead_value::schema::Identity;
@@ -20,7 +20,6 @@ use crate::eval::{
     Evaluator, ImportTarget, Object, ObjectId, Outcome, ROOT, has_key, import_resource,
 };
 use crate::event::{Event, Observer};
-use crate::object::Found;
 use crate::providers::Registry;
 use crate::{Importing, PlanMode, identity, object};
 

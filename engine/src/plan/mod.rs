@@ -33,7 +33,7 @@ use std::task::Poll;
 
 use indexmap::IndexSet;
 use rustc_hash::{FxHashMap, FxHashSet};
-use stead_sdk::{Context, Progress, ReadResponse, Remains, Resumed};
+use stead_sdk::{Context, Progress, ReadResponse, Resumed};
 use stead_state::journal::Intent;
 use stead_state::{ProviderConfigRef, ResourceId, State};
 use stead_value::addr::{
@@ -209,10 +209,6 @@ enum Finished {
     Resumed {
         address: ResourceInstance,
         result: Result<Resumed<ReadResponse>, Diagnostics>,
-    },
-    Remains {
-        address: ResourceInstance,
-        result: Result<Remains<ReadResponse>, Diagnostics>,
     },
     DeposedRefreshed {
         address: ResourceInstance,
@@ -598,14 +594,11 @@ impl<'e, 'c> Planner<'e, 'c> {
             },
             Finished::Refreshed { address, result } => self.take_refreshed(address, result),
             Finished::Resumed { address, result } => self.take_resumed(&address, result),
-            Finished::Remains { address, result } => {
-                self.take_remains(address, result);
-            }
             Finished::DeposedRefreshed {
                 address,
                 key,
                 result,
-            } => self.retire_deposed(address, key, result),
+            } => self.take_deposed(address, key, result),
             Finished::Imported {
                 prepared,
                 target,

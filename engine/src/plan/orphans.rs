@@ -2,19 +2,16 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::time::Instant;
 
-use stead_sdk::{ReadResponse, Remains};
+use stead_sdk::Found;
 use stead_state::ProviderConfigRef;
-use stead_state::journal::Doubt;
 use stead_value::addr::{ConfigResource, InstanceKey, ResourceInstance};
 use stead_value::{Diagnostic, Diagnostics, Value};
 
 use super::resume::doubt_of;
 use super::{Finished, Kind, Planner, instance, refresh};
 use crate::eval::{Expansion, Object, ROOT};
-use crate::event::Event;
-use crate::{Action, ActionReason, PlanMode, ResourceChange, identity, object};
+use crate::{Action, ActionReason, PlanMode, ResourceChange, object};
 
 impl Planner<'_, '_> {
     /// Plans the deletion of every recorded object that nothing wants, and of every deposed one.
@@ -365,71 +362,18 @@ impl Planner<'_, '_> {
         let (Some(recorded), Ok(schema)) = (recorded, schema) else {
             return;
         };
-        let doubt = doubt_of(&recorded);
-        let provider_of = &**opened.provider();
-        let type_name = &address.resource.type_name;
-        let decoded = object::decode(provider_of, &address.resource, schema, &recorded);
-        let identity = identity::decode(provider_of, type_name, schema, &recorded);
-        let (value, identity) = match (decoded, identity) {
-            (Ok(value), Ok(identity)) => (value, identity),
-            (Err(errors), _) | (_, Err(errors)) => return self.diagnostics.extend(errors),
+        let schema = Arc::clone(schema);
+        let known = object::recorded(&**opened.provider(), &address.resource, &schema, &recorded);
+        let known = match known {
+            Ok(known) => known,
+            Err(errors) => return self.diagnostics.extend(errors),
         };
         if !self.options.refresh || opened.is_late() {
-            let found = ReadResponse {
-                value,
-                private: recorded.private,
-                identity,
-                warnings: Diagnostics::new(),
-            };
-            return self.retire_deposed(address, key, Ok(Some(found)));
+            return self.retire_deposed(address, key, Ok(Some(known)));
         }
-        let observer = Arc::clone(&self.observer);
-        let context = self.context(&address);
-        let (plain, _) = value.unmark_deep();
-        let schema = Arc::clone(schema);
+        let look = self.look(address.clone(), opened, schema, known, doubt_of(&recorded));
         self.jobs.push_back(Box::pin(async move {
-            let started = Instant::now();
-            observer.event(Event::RefreshStart {
-                address: address.clone(),
-                id: instance::display_id(&plain),
-            });
-            let type_name = &address.resource.type_name;
-            let provider = opened.provider();
-            let read = if matches!(doubt, Some(Doubt::Delete)) {
-                // Whatever it has left is to be deleted.
-                provider
-                    .remains(type_name, plain, recorded.private, &context)
-                    .await
-                    .map(|remains| match remains {
-                        Remains::Nothing => None,
-                        Remains::Whole(object) | Remains::Part(object) => Some(object),
-                    })
-            } else {
-                provider
-                    .read(type_name, plain, recorded.private, &context)
-                    .await
-            };
-            let found = read.as_ref().ok().and_then(Option::as_ref);
-            observer.event(Event::RefreshDone {
-                address: address.clone(),
-                id: found.and_then(|r| instance::display_id(&r.value)),
-                elapsed: started.elapsed(),
-            });
-            let result = read.and_then(|found| {
-                let Some(found) = found else {
-                    return Ok(None);
-                };
-                identity::check(
-                    &address,
-                    &schema,
-                    identity.as_ref(),
-                    found.identity.as_ref(),
-                )?;
-                Ok(Some(ReadResponse {
-                    identity: found.identity.or(identity),
-                    ..found
-                }))
-            });
+            let result = look.await;
             Finished::DeposedRefreshed {
                 address,
                 key,
@@ -438,21 +382,34 @@ impl Planner<'_, '_> {
         }));
     }
 
-    pub(super) fn retire_deposed(
+    /// Whatever there is of a deposed object is deleted.
+    pub(super) fn take_deposed(
         &mut self,
         address: ResourceInstance,
         key: String,
         result: refresh::Refreshed,
+    ) {
+        let found = result.map(|seen| {
+            let mut found = seen.into_object();
+            let warnings = found.as_mut().map(|f| std::mem::take(&mut f.warnings));
+            self.diagnostics.extend(warnings.unwrap_or_default());
+            found.map(Found::from)
+        });
+        self.retire_deposed(address, key, found);
+    }
+
+    fn retire_deposed(
+        &mut self,
+        address: ResourceInstance,
+        key: String,
+        result: Result<Option<Found>, Diagnostics>,
     ) {
         let Some(provider) = self.provider_of(&address) else {
             return;
         };
         let (before, private, identity) = match result {
             Ok(Some(_)) if self.is_refresh_only() => return,
-            Ok(Some(found)) => {
-                self.diagnostics.extend(found.warnings);
-                (found.value, found.private, found.identity)
-            }
+            Ok(Some(found)) => (found.value, found.private, found.identity),
             Ok(None) => return self.state.set_deposed(&address, &provider, &key, None),
             Err(errors) => {
                 return self

@@ -3,16 +3,18 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use stead_sdk::ReadResponse;
-use stead_state::journal::Doubt;
+use stead_sdk::{Found, ReadResponse, Remains};
+use stead_state::journal::{Doubt, IN_DOUBT};
 use stead_state::{ObjectStatus, ProviderConfigRef};
 use stead_value::addr::ResourceInstance;
+use stead_value::schema::Schema;
 use stead_value::{Diagnostic, Diagnostics, Marks, Type, Value};
 
+use super::instance::display_id;
 use super::resume::doubt_of;
 use super::{Finished, Planner};
 use crate::event::Event;
-use crate::object::Found;
+use crate::providers::Opened;
 use crate::{Action, ResourceChange, identity, object};
 
 /// A recorded object as planning sees it.
@@ -27,8 +29,8 @@ pub(super) struct Prior {
     pub(super) create_before_destroy: bool,
 }
 
-/// The outcome of a refresh job; `None`: the object is gone.
-pub(super) type Refreshed = Result<Option<ReadResponse>, Diagnostics>;
+/// What a look at a recorded object has shown.
+pub(super) type Refreshed = Result<Remains<ReadResponse>, Diagnostics>;
 
 impl Planner<'_, '_> {
     /// Asks for the refresh of a recorded object, now or when its provider is open. Nothing happens for one that is not
@@ -82,25 +84,20 @@ impl Planner<'_, '_> {
                 return self.refresh_failed(&address);
             }
         };
-        let provider_of = &**opened.provider();
-        let decoded =
-            object::decode(provider_of, &address.resource, schema, &recorded).and_then(|value| {
-                let type_name = &address.resource.type_name;
-                let identity = identity::decode(provider_of, type_name, schema, &recorded)?;
-                Ok((value, identity))
-            });
-        let (value, identity) = match decoded {
-            Ok(decoded) => decoded,
-            Err(errors) => {
-                self.diagnostics
-                    .extend(errors.into_iter().map(|d| d.address(address.to_string())));
-                return self.refresh_failed(&address);
-            }
-        };
+        let schema = Arc::clone(schema);
+        let known =
+            match object::recorded(&**opened.provider(), &address.resource, &schema, &recorded) {
+                Ok(known) => known,
+                Err(errors) => {
+                    self.diagnostics
+                        .extend(errors.into_iter().map(|d| d.address(address.to_string())));
+                    return self.refresh_failed(&address);
+                }
+            };
         let prior = Prior {
-            value: value.clone(),
-            private: recorded.private.clone(),
-            identity,
+            value: known.value.clone(),
+            private: known.private.clone(),
+            identity: known.identity.clone(),
             tainted: recorded.status == ObjectStatus::Tainted,
             create_before_destroy: recorded.create_before_destroy,
         };
@@ -110,7 +107,7 @@ impl Planner<'_, '_> {
             planned,
         }) = &doubt
         {
-            let known = Some((value, recorded.private));
+            let known = Some((known.value, known.private));
             return self.start_resume(&address, provider, *schema_version, planned, known);
         }
         let asked = self.options.refresh || doubt.is_some();
@@ -119,15 +116,7 @@ impl Planner<'_, '_> {
         if !asked || later || opened.is_late() || !Self::is_managed(&address) {
             return self.continue_parked(&address);
         }
-        match doubt {
-            Some(Doubt::Delete) => {
-                return self.ask_what_remains(address, opened, value, recorded.private);
-            }
-            // What has become of an operation that was cut off is about to be known.
-            Some(_) => self.no_longer_in_doubt(&address),
-            None => {}
-        }
-        self.read_object(address, opened, value, recorded.private);
+        self.refresh(address, opened, schema, known, doubt);
     }
 
     /// With `-minimal-refresh`: asks about an object that the plan would change, once. Says whether its instance, which then
@@ -139,50 +128,98 @@ impl Planner<'_, '_> {
         let Some(prior) = self.refreshed.get(address).cloned() else {
             return false;
         };
-        let provider = self.state.current(address).map(|(_, p)| p.clone());
-        match provider.and_then(|p| self.pool.get(&p).cloned()) {
-            Some(opened) if !opened.is_late() => {
-                self.read_object(address.clone(), opened, prior.value, prior.private);
+        let Some((_, provider)) = self.state.current(address) else {
+            return false;
+        };
+        let schema = self.registry.resource_schema(
+            &provider.source,
+            address.resource.mode,
+            &address.resource.type_name,
+        );
+        match (self.pool.get(provider).cloned(), schema) {
+            (Some(opened), Ok(schema)) if !opened.is_late() => {
+                let known = Found {
+                    value: prior.value,
+                    private: prior.private,
+                    identity: prior.identity,
+                };
+                self.refresh(address.clone(), opened, Arc::clone(schema), known, None);
                 true
             }
             _ => false,
         }
     }
 
-    fn read_object(
+    fn refresh(
         &mut self,
         address: ResourceInstance,
-        opened: crate::providers::Opened,
-        value: Value,
-        private: Vec<u8>,
+        opened: Opened,
+        schema: Arc<Schema>,
+        known: Found,
+        doubt: Option<Doubt>,
     ) {
-        let observer = Arc::clone(&self.observer);
-        let context = self.context(&address);
-        let id = super::instance::display_id(&value);
-        let (plain, _) = value.unmark_deep();
+        let look = self.look(address.clone(), opened, schema, known, doubt);
         self.refreshing.insert(address.clone());
         self.jobs.push_back(Box::pin(async move {
+            let result = look.await;
+            Finished::Refreshed { address, result }
+        }));
+    }
+
+    /// Looks what there is of a recorded object, or of what a delete that was cut off has left of it.
+    pub(super) fn look(
+        &self,
+        address: ResourceInstance,
+        opened: Opened,
+        schema: Arc<Schema>,
+        known: Found,
+        doubt: Option<Doubt>,
+    ) -> impl Future<Output = Refreshed> + Send + use<> {
+        let observer = Arc::clone(&self.observer);
+        let context = self.context(&address);
+        async move {
             let started = Instant::now();
             observer.event(Event::RefreshStart {
                 address: address.clone(),
-                id,
+                id: display_id(&known.value),
             });
+            let (plain, _) = known.value.unmark_deep();
             let type_name = &address.resource.type_name;
-            let read = opened
-                .provider()
-                .read(type_name, plain, private, &context)
-                .await;
-            let found = read.as_ref().ok().and_then(Option::as_ref);
+            let provider = opened.provider();
+            let seen = match doubt {
+                Some(Doubt::Delete) => {
+                    provider
+                        .remains(type_name, plain, known.private, &context)
+                        .await
+                }
+                _ => {
+                    let found = provider.read(type_name, plain, known.private, &context);
+                    let found = found.await;
+                    found.map(|found| found.map_or(Remains::Nothing, Remains::Whole))
+                }
+            };
+            let found = seen.as_ref().ok().and_then(Remains::object);
             observer.event(Event::RefreshDone {
                 address: address.clone(),
-                id: found.and_then(|r| super::instance::display_id(&r.value)),
+                id: found.and_then(|r| display_id(&r.value)),
                 elapsed: started.elapsed(),
             });
-            Finished::Refreshed {
-                address,
-                result: read,
-            }
-        }));
+            // It is still the object that was recorded.
+            let until_now = known.identity;
+            let seen = seen?.try_map(|found| {
+                identity::check(
+                    &address,
+                    &schema,
+                    until_now.as_ref(),
+                    found.identity.as_ref(),
+                )?;
+                Ok::<_, Diagnostic>(ReadResponse {
+                    identity: found.identity.or(until_now),
+                    ..found
+                })
+            })?;
+            Ok(seen)
+        }
     }
 
     pub(super) fn refresh_failed(&mut self, address: &ResourceInstance) {
@@ -192,11 +229,7 @@ impl Planner<'_, '_> {
 
     pub(super) fn take_refreshed(&mut self, address: ResourceInstance, result: Refreshed) {
         self.refreshing.remove(&address);
-        let checked = result.and_then(|found| {
-            self.check_refreshed(&address, found.as_ref())?;
-            Ok(found)
-        });
-        match checked {
+        match result {
             Err(errors) => {
                 self.diagnostics.extend(errors.into_iter().map(|d| {
                     if d.address.is_none() {
@@ -214,43 +247,22 @@ impl Planner<'_, '_> {
         }
     }
 
-    /// An object that was refreshed is still the one that was recorded.
-    fn check_refreshed(
-        &self,
-        address: &ResourceInstance,
-        found: Option<&ReadResponse>,
-    ) -> Result<(), Diagnostic> {
-        let (Some(found), Some((_, provider))) = (found, self.state.current(address)) else {
-            return Ok(());
-        };
-        let schema = self.registry.resource_schema(
-            &provider.source,
-            address.resource.mode,
-            &address.resource.type_name,
-        )?;
-        let recorded = self.refreshed.get(address);
-        let recorded = recorded.and_then(|prior| prior.identity.as_ref());
-        identity::check(address, schema, recorded, found.identity.as_ref())
-    }
-
-    /// Takes what was found into the prior values, the state, and the drift.
-    fn fold_refreshed(&mut self, address: &ResourceInstance, found: Option<ReadResponse>) {
+    /// Takes what was found into the prior values, the state, and the drift. What a delete has left stays in doubt until it is deleted; where
+    /// the configuration still wants the object, it is replaced.
+    fn fold_refreshed(&mut self, address: &ResourceInstance, found: Remains<ReadResponse>) {
         let Some(prior) = self.refreshed.get_mut(address) else {
             return;
         };
         let recorded = prior.value.clone();
-        let (value, private, identity) = match found {
+        let is_part = matches!(found, Remains::Part(_));
+        let (value, private, identity) = match found.into_object() {
             Some(found) => {
                 let warnings = found.warnings.into_iter();
                 self.diagnostics
                     .extend(warnings.map(|d| d.address(address.to_string())));
                 let sensitive = recorded.marked_paths(Marks::SENSITIVE);
                 let value = found.value.apply_marks(&sensitive, Marks::SENSITIVE);
-                (
-                    value,
-                    found.private,
-                    found.identity.or(prior.identity.take()),
-                )
+                (value, found.private, found.identity)
             }
             None => (Value::null(Type::Dynamic), Vec::new(), None),
         };
@@ -258,9 +270,14 @@ impl Planner<'_, '_> {
         prior.value = value.clone();
         prior.private.clone_from(&private);
         prior.identity.clone_from(&identity);
+        prior.tainted |= is_part;
         let Some((object, provider)) = self.state.current(address) else {
             return;
         };
+        let in_doubt = object.unknown_fields.contains_key(IN_DOUBT);
+        if unchanged && identity.is_none() && !object.is_flat && !in_doubt {
+            return;
+        }
         // What is older than its identity, or than today's form of it or of its attributes, is written anew.
         let schema = self.registry.resource_schema(
             &provider.source,
@@ -272,10 +289,15 @@ impl Planner<'_, '_> {
             .ok()
             .and_then(|schema| identity::encode(identity.as_ref(), schema).ok()?);
         let is_old = object.is_flat || (identified.is_some() && identified != object.identity);
-        if unchanged && !is_old {
+        if unchanged && !is_old && !in_doubt {
             return;
         }
-        let (object, provider) = (object.clone(), provider.clone());
+        let (mut object, provider) = (object.clone(), provider.clone());
+        if is_part {
+            object.status = ObjectStatus::Tainted;
+        } else {
+            object.unknown_fields.remove(IN_DOUBT);
+        }
         if !recorded.raw_equals(&value) {
             self.drift.push(ResourceChange {
                 address: address.clone(),

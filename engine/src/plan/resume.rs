@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use stead_sdk::{ReadResponse, Remains, ResumeRequest, Resumed};
+use stead_sdk::{Found, ReadResponse, ResumeRequest, Resumed};
 use stead_state::journal::{Doubt, IN_DOUBT, Intent};
 use stead_state::{ObjectStatus, ProviderConfigRef};
 use stead_value::addr::ResourceInstance;
@@ -12,8 +12,6 @@ use stead_value::{Diagnostic, Diagnostics, Marks, Type, Value};
 use super::refresh::Prior;
 use super::{Finished, Planner};
 use crate::event::Event;
-use crate::object::Found;
-use crate::providers::Opened;
 use crate::{identity, object};
 
 /// What the state says of an object's unfinished operation. What cannot be read calls for a look at the object all the same.
@@ -138,71 +136,6 @@ impl Planner<'_, '_> {
             }
         }
         self.continue_parked(address);
-    }
-
-    /// Asks what a delete that was cut off has left.
-    pub(super) fn ask_what_remains(
-        &mut self,
-        address: ResourceInstance,
-        opened: Opened,
-        value: Value,
-        private: Vec<u8>,
-    ) {
-        let observer = Arc::clone(&self.observer);
-        let context = self.context(&address);
-        let id = super::instance::display_id(&value);
-        let (plain, _) = value.unmark_deep();
-        self.refreshing.insert(address.clone());
-        self.jobs.push_back(Box::pin(async move {
-            let started = Instant::now();
-            observer.event(Event::RefreshStart {
-                address: address.clone(),
-                id: id.clone(),
-            });
-            let type_name = &address.resource.type_name;
-            let result = opened
-                .provider()
-                .remains(type_name, plain, private, &context)
-                .await;
-            observer.event(Event::RefreshDone {
-                address: address.clone(),
-                id,
-                elapsed: started.elapsed(),
-            });
-            Finished::Remains { address, result }
-        }));
-    }
-
-    /// What a delete has left stays in doubt until it is deleted. Where the configuration still wants the object, it is replaced.
-    pub(super) fn take_remains(
-        &mut self,
-        address: ResourceInstance,
-        result: Result<Remains<ReadResponse>, Diagnostics>,
-    ) {
-        let found = match result {
-            Ok(Remains::Part(left)) => {
-                self.state.edit_object(&address, None, |object| {
-                    object.status = ObjectStatus::Tainted;
-                });
-                if let Some(prior) = self.refreshed.get_mut(&address) {
-                    prior.tainted = true;
-                }
-                Ok(Some(left))
-            }
-            Ok(Remains::Whole(found)) => {
-                self.no_longer_in_doubt(&address);
-                Ok(Some(found))
-            }
-            Ok(Remains::Nothing) => Ok(None),
-            Err(errors) => Err(errors),
-        };
-        self.take_refreshed(address, found);
-    }
-
-    pub(super) fn no_longer_in_doubt(&mut self, address: &ResourceInstance) {
-        self.state.edit_object(address, None, |object| {
-            object.unknown_fields.remove(IN_DOUBT);
-        });
     }
 
     fn found_again(

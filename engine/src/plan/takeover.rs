@@ -10,7 +10,7 @@ use stead_value::{Diagnostic, Diagnostics, SourceRange};
 
 use super::Planner;
 use crate::identity;
-use crate::object::{self, Found};
+use crate::object;
 use crate::providers::config_ref;
 
 impl Planner<'_, '_> {
@@ -96,13 +96,8 @@ impl Planner<'_, '_> {
             .into());
         };
         identity::check(to, schema, None, own.identity.as_ref())?;
-        let found = Found {
-            value: own.value,
-            private: own.private,
-            identity: own.identity,
-        };
         let mut encoded = object::encode(
-            found,
+            own,
             schema,
             object.status,
             object.dependencies.clone(),

@@ -206,7 +206,7 @@ pub use native::{Definition, Native, NativeFactory, NoConfig, Unconfigured};
 pub use plan::{PlanDraft, proposed_new};
 pub use private::Private;
 pub use provider::{
-    ApplyRequest, ApplyResponse, ForeignObject, Imported, Operation, PlanRequest, PlanResponse,
+    ApplyRequest, ApplyResponse, ForeignObject, Found, Operation, PlanRequest, PlanResponse,
     Provider, ProviderFactory, ReadResponse, ResumeRequest,
 };
 pub use provisioner::{Connection, ProvisionOutput, Provisioner, Provisioning, connection_schema};

@@ -72,7 +72,7 @@ pub trait Provider: Send + Sync {
         &self,
         _type_name: &str,
         _object: &ForeignObject<'_>,
-    ) -> Result<Option<Imported>, Diagnostics> {
+    ) -> Result<Option<Found>, Diagnostics> {
         Ok(None)
     }
 
@@ -125,7 +125,7 @@ pub trait Provider: Send + Sync {
         type_name: &str,
         by: &ImportBy,
         cx: &Context,
-    ) -> Result<Imported, Diagnostics>;
+    ) -> Result<Found, Diagnostics>;
 
     async fn read_data(
         &self,
@@ -257,10 +257,22 @@ pub struct ForeignObject<'a> {
     pub private: &'a [u8],
 }
 
+/// An object as its provider has it, or had it.
 #[derive(Clone, Debug)]
-pub struct Imported {
+pub struct Found {
+    /// Null where there is none.
     pub value: Value,
     pub private: Vec<u8>,
-    /// As [`ReadResponse::identity`].
+    /// Of the type's identity schema; `None` when the provider says nothing of it.
     pub identity: Option<Value>,
+}
+
+impl From<ReadResponse> for Found {
+    fn from(read: ReadResponse) -> Found {
+        Found {
+            value: read.value,
+            private: read.private,
+            identity: read.identity,
+        }
+    }
 }

@@ -71,6 +71,30 @@ pub enum Remains<T> {
 }
 
 impl<T> Remains<T> {
+    pub fn object(&self) -> Option<&T> {
+        match self {
+            Remains::Nothing => None,
+            Remains::Whole(object) | Remains::Part(object) => Some(object),
+        }
+    }
+
+    pub fn into_object(self) -> Option<T> {
+        match self {
+            Remains::Nothing => None,
+            Remains::Whole(object) | Remains::Part(object) => Some(object),
+        }
+    }
+
+    /// # Errors
+    /// Those of `change`.
+    pub fn try_map<U, E>(self, change: impl FnOnce(T) -> Result<U, E>) -> Result<Remains<U>, E> {
+        Ok(match self {
+            Remains::Nothing => Remains::Nothing,
+            Remains::Whole(object) => Remains::Whole(change(object)?),
+            Remains::Part(object) => Remains::Part(change(object)?),
+        })
+    }
+
     pub(crate) fn map<U>(self, change: impl FnOnce(T) -> U) -> Remains<U> {
         match self {
             Remains::Nothing => Remains::Nothing,

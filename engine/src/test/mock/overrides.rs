@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use stead_lang::config::ObjectAddress;
 use stead_sdk::{
-    ApplyRequest, ApplyResponse, Context, ForeignObject, ImportBy, Imported, Lease, PlanRequest,
+    ApplyRequest, ApplyResponse, Context, ForeignObject, Found, ImportBy, Lease, PlanRequest,
     PlanResponse, Private, Provider, ProviderFactory, ReadResponse,
 };
 use stead_value::addr::{InstanceKey, ModuleInstance, Resource, ResourceInstance};
@@ -174,7 +174,7 @@ impl Provider for OverridingProvider {
         &self,
         type_name: &str,
         object: &ForeignObject<'_>,
-    ) -> Result<Option<Imported>, Diagnostics> {
+    ) -> Result<Option<Found>, Diagnostics> {
         self.inner.take_over(type_name, object)
     }
 
@@ -219,14 +219,14 @@ impl Provider for OverridingProvider {
         type_name: &str,
         by: &ImportBy,
         cx: &Context,
-    ) -> Result<Imported, Diagnostics> {
+    ) -> Result<Found, Diagnostics> {
         let Some((given, block)) = self.found(type_name, false, cx) else {
             return self.inner.import(type_name, by, cx).await;
         };
         // What the configuration says of the object is planned as its first update.
         let (value, diagnostics) = computed(&unset(block), block, Open::Null, self.known(given));
         diagnostics.into_result()?;
-        Ok(Imported {
+        Ok(Found {
             value,
             private: Vec::new(),
             identity: None,

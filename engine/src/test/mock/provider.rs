@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use stead_sdk::{
-    ApplyRequest, ApplyResponse, Context, ForeignObject, ImportBy, Imported, Lease, PlanRequest,
+    ApplyRequest, ApplyResponse, Context, ForeignObject, Found, ImportBy, Lease, PlanRequest,
     PlanResponse, Private, Provider, ProviderFactory, ReadResponse,
 };
 use stead_value::addr::ResourceMode;
@@ -128,7 +128,7 @@ impl Provider for MockProvider {
         &self,
         type_name: &str,
         object: &ForeignObject<'_>,
-    ) -> Result<Option<Imported>, Diagnostics> {
+    ) -> Result<Option<Found>, Diagnostics> {
         self.real.take_over(type_name, object)
     }
 
@@ -177,7 +177,7 @@ impl Provider for MockProvider {
         _type_name: &str,
         _by: &ImportBy,
         _cx: &Context,
-    ) -> Result<Imported, Diagnostics> {
+    ) -> Result<Found, Diagnostics> {
         Err(Diagnostic::error(
             "Invalid import request",
             "Cannot import resources from mock providers. Use an `override_resource` block to targeting the specific resource being imported instead.",

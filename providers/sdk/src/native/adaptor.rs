@@ -16,9 +16,8 @@ use crate::plan::{
 };
 use crate::settings::with_environment;
 use crate::{
-    ApplyRequest, ApplyResponse, Context, Dialer, ForeignObject, ImportBy, Imported, Lease,
-    Operation, PlanRequest, PlanResponse, Private, Provider, ReadResponse, Remains, ResumeRequest,
-    Resumed,
+    ApplyRequest, ApplyResponse, Context, Dialer, ForeignObject, Found, ImportBy, Lease, Operation,
+    PlanRequest, PlanResponse, Private, Provider, ReadResponse, Remains, ResumeRequest, Resumed,
 };
 
 /// One configured (or not yet configured) native provider.
@@ -90,7 +89,7 @@ impl<C: Send + Sync + 'static> NativeProvider<C> {
     fn found(
         &self,
         entry: &ResourceEntry<C>,
-        object: Imported,
+        object: Found,
         reference: &Value,
         cx: &Context,
     ) -> ReadResponse {
@@ -327,7 +326,7 @@ impl<C: Send + Sync + 'static> Provider for NativeProvider<C> {
         &self,
         type_name: &str,
         object: &ForeignObject<'_>,
-    ) -> Result<Option<Imported>, Diagnostics> {
+    ) -> Result<Option<Found>, Diagnostics> {
         let entry = self.resource(type_name)?;
         entry.operations.take_over(object).map(Some)
     }
@@ -360,19 +359,11 @@ impl<C: Send + Sync + 'static> Provider for NativeProvider<C> {
     ) -> Result<Option<ReadResponse>, Diagnostics> {
         let entry = self.resource(type_name)?;
         let cx = cx.for_operation();
-        let outcome = entry
+        let found = entry
             .operations
             .read(self.client()?, &prior, private, &cx)
-            .await;
-        if let Some(diagnostic) = outcome.error {
-            return Err(diagnostic.into());
-        }
-        Ok(outcome.value.map(|value| ReadResponse {
-            value: self.settle(entry, &value, &prior),
-            private: outcome.private,
-            identity: outcome.identity,
-            warnings: cx.take_warnings(),
-        }))
+            .await?;
+        Ok(found.map(|object| self.found(entry, object, &prior, &cx)))
     }
 
     async fn apply(&self, type_name: &str, request: ApplyRequest, cx: &Context) -> ApplyResponse {
@@ -424,35 +415,13 @@ impl<C: Send + Sync + 'static> Provider for NativeProvider<C> {
         type_name: &str,
         by: &ImportBy,
         cx: &Context,
-    ) -> Result<Imported, Diagnostics> {
+    ) -> Result<Found, Diagnostics> {
         let entry = self.resource(type_name)?;
-        let Outcome {
-            usable: _,
-            value,
-            private,
-            identity,
-            error,
-        } = entry.operations.import(self.client()?, by, cx).await;
-        match (value, error) {
-            (Some(value), None) => {
-                let value = if entry.write_only {
-                    null_write_only(&entry.schema.block, &value)
-                } else {
-                    value
-                };
-                Ok(Imported {
-                    value,
-                    private,
-                    identity,
-                })
-            }
-            (_, Some(diagnostic)) => Err(diagnostic.into()),
-            (None, None) => Err(Diagnostic::error(
-                "Nothing to import",
-                format!("There is no such {type_name}."),
-            )
-            .into()),
+        let mut found = entry.operations.import(self.client()?, by, cx).await?;
+        if entry.write_only {
+            found.value = null_write_only(&entry.schema.block, &found.value);
         }
+        Ok(found)
     }
 
     async fn read_data(

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use stead_value::{Diagnostic, Diagnostics, Path, Value};
 
 use crate::{
-    Context, Cut, DataSource, Ephemeral, Error, Failure, ForeignObject, ImportBy, Imported, Lease,
+    Context, Cut, DataSource, Ephemeral, Error, Failure, ForeignObject, Found, ImportBy, Lease,
     PlanDraft, Private, Remains, Resource, Resumed,
 };
 
@@ -35,7 +35,7 @@ pub(crate) trait ErasedResource<C>: Send + Sync {
         version: u64,
         identity: serde_json::Value,
     ) -> Result<serde_json::Value, Error>;
-    fn take_over(&self, object: &ForeignObject<'_>) -> Result<Imported, Diagnostics>;
+    fn take_over(&self, object: &ForeignObject<'_>) -> Result<Found, Diagnostics>;
     async fn plan(
         &self,
         client: Option<&C>,
@@ -50,7 +50,13 @@ pub(crate) trait ErasedResource<C>: Send + Sync {
         private: Vec<u8>,
         cx: &Context,
     ) -> Outcome;
-    async fn read(&self, client: &C, prior: &Value, private: Vec<u8>, cx: &Context) -> Outcome;
+    async fn read(
+        &self,
+        client: &C,
+        prior: &Value,
+        private: Vec<u8>,
+        cx: &Context,
+    ) -> Result<Option<Found>, Diagnostic>;
     async fn update(
         &self,
         client: &C,
@@ -67,21 +73,21 @@ pub(crate) trait ErasedResource<C>: Send + Sync {
         private: Vec<u8>,
         cx: &Context,
     ) -> Result<(), Diagnostic>;
-    async fn import(&self, client: &C, by: &ImportBy, cx: &Context) -> Outcome;
+    async fn import(&self, client: &C, by: &ImportBy, cx: &Context) -> Result<Found, Diagnostic>;
     async fn resume(
         &self,
         client: &C,
         planned: &Value,
         known: Option<(Value, Vec<u8>)>,
         cx: &Context,
-    ) -> Result<Resumed<Imported>, Diagnostic>;
+    ) -> Result<Resumed<Found>, Diagnostic>;
     async fn remains(
         &self,
         client: &C,
         prior: &Value,
         private: Vec<u8>,
         cx: &Context,
-    ) -> Result<Remains<Imported>, Diagnostic>;
+    ) -> Result<Remains<Found>, Diagnostic>;
 }
 
 #[async_trait]
@@ -140,9 +146,9 @@ fn outcome<R: Resource>(
     }
 }
 
-fn encoded<R: Resource>(object: &R, mut private: Private) -> Result<Imported, Diagnostic> {
+fn encoded<R: Resource>(object: &R, mut private: Private) -> Result<Found, Diagnostic> {
     object.store_private(&mut private)?;
-    Ok(Imported {
+    Ok(Found {
         value: object.encode(),
         private: private.into_bytes(),
         identity: object.identity(),
@@ -195,7 +201,7 @@ impl<R: Resource> ErasedResource<R::Client> for Typed<R> {
         R::upgraded_identity(version, identity)
     }
 
-    fn take_over(&self, object: &ForeignObject<'_>) -> Result<Imported, Diagnostics> {
+    fn take_over(&self, object: &ForeignObject<'_>) -> Result<Found, Diagnostics> {
         Ok(encoded(&R::take_over(object)?, Private::parse(&[]))?)
     }
 
@@ -229,15 +235,11 @@ impl<R: Resource> ErasedResource<R::Client> for Typed<R> {
         prior: &Value,
         bytes: Vec<u8>,
         cx: &Context,
-    ) -> Outcome {
+    ) -> Result<Option<Found>, Diagnostic> {
         let private = Private::parse(&bytes);
-        match decode::<R>(prior, &private) {
-            Ok(prior) => match R::read(client, prior, cx).await {
-                Ok(object) => outcome(object.as_ref(), private, None),
-                Err(error) => failed(error.into(), bytes),
-            },
-            Err(diagnostic) => failed(diagnostic, bytes),
-        }
+        let prior = decode::<R>(prior, &private)?;
+        let found = R::read(client, prior, cx).await?;
+        found.map(|object| encoded(&object, private)).transpose()
     }
 
     async fn update(
@@ -277,7 +279,7 @@ impl<R: Resource> ErasedResource<R::Client> for Typed<R> {
         planned: &Value,
         known: Option<(Value, Vec<u8>)>,
         cx: &Context,
-    ) -> Result<Resumed<Imported>, Diagnostic> {
+    ) -> Result<Resumed<Found>, Diagnostic> {
         let mut private = Private::default();
         let known = match known {
             Some((value, bytes)) => {
@@ -302,29 +304,26 @@ impl<R: Resource> ErasedResource<R::Client> for Typed<R> {
         prior: &Value,
         bytes: Vec<u8>,
         cx: &Context,
-    ) -> Result<Remains<Imported>, Diagnostic> {
+    ) -> Result<Remains<Found>, Diagnostic> {
         let private = Private::parse(&bytes);
         let prior = decode::<R>(prior, &private)?;
-        Ok(match R::remains(client, prior, cx).await? {
-            Remains::Nothing => Remains::Nothing,
-            Remains::Whole(object) => Remains::Whole(encoded(&object, private)?),
-            Remains::Part(object) => Remains::Part(encoded(&object, private)?),
-        })
+        R::remains(client, prior, cx)
+            .await?
+            .try_map(|object| encoded(&object, private))
     }
 
-    async fn import(&self, client: &R::Client, by: &ImportBy, cx: &Context) -> Outcome {
+    async fn import(
+        &self,
+        client: &R::Client,
+        by: &ImportBy,
+        cx: &Context,
+    ) -> Result<Found, Diagnostic> {
         let id = match by {
-            ImportBy::Id(id) => Ok(id.clone()),
-            ImportBy::Identity(identity) => R::identified_id(identity),
+            ImportBy::Id(id) => id.clone(),
+            ImportBy::Identity(identity) => R::identified_id(identity)?,
         };
-        let found = match id {
-            Ok(id) => R::import(client, &id, cx).await,
-            Err(error) => Err(error),
-        };
-        match found {
-            Ok(object) => outcome(Some(&object), Private::default(), None),
-            Err(error) => failed(error.into(), Vec::new()),
-        }
+        let object = R::import(client, &id, cx).await?;
+        encoded(&object, Private::default())
     }
 }
 
