@@ -72,3 +72,20 @@ async fn what_went_is_not_deleted_again() {
     let found = actions(&stand, GONE, PlanMode::Normal).await;
     assert_eq!(found, [Action::Create]);
 }
+
+#[tokio::test]
+async fn what_is_left_of_what_was_set_aside_is_deleted_too() {
+    for (stack, expected) in [(KEPT, &[Action::Delete][..]), (GONE, &[])] {
+        let mut stand = cut_off(stack).await;
+        let address = address("cloud_cluster.c");
+        let (object, provider) = stand.state.current(&address).expect("it is there");
+        let (object, provider) = (object.clone(), provider.clone());
+        stand.state.set_current(&address, &provider, None);
+        let set_aside = Some(object);
+        stand
+            .state
+            .set_deposed(&address, &provider, "0a1b2c3d", set_aside);
+        let found = actions(&stand, NOTHING, PlanMode::Normal).await;
+        assert_eq!(found, expected, "{stack}");
+    }
+}
