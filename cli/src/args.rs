@@ -82,6 +82,10 @@ pub(crate) enum Command {
     /// Do the whole job: preflight, apply, and a closing report
     Bootstrap(BootstrapArgs),
     #[cfg(feature = "homelab")]
+    /// Rebuild a lost Talos control plane from the state and an etcd snapshot
+    #[command(after_help = crate::commands::recover::EXAMPLES)]
+    Recover(crate::commands::recover::RecoverArgs),
+    #[cfg(feature = "homelab")]
     /// The simulated homelab: try a stack, or rehearse a change, without touching iron
     #[command(subcommand)]
     Lab(LabCommand),
@@ -91,6 +95,9 @@ pub(crate) enum Command {
     Show(ShowArgs),
     /// Take an object that exists already under an address
     Import(crate::commands::import::ImportArgs),
+    /// Show what exists at a provider, and write what takes it over
+    #[command(after_help = crate::commands::discover::EXAMPLES)]
+    Discover(crate::commands::discover::DiscoverArgs),
     /// Find out what has changed outside, and record it
     Refresh(ApplyArgs),
     /// Mark an instance as unfit, so that the next apply replaces it
@@ -507,6 +514,9 @@ pub(crate) struct LabArgs {
     /// Seed of what is random, so that a run can be repeated
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) seed: u64,
+    /// Version of Proxmox VE: 9.2 or 8.4; 9.2 in a new lab, and a lab keeps what it was made with
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) proxmox: Option<stead_lab::proxmox::Version>,
 }
 
 #[derive(Args, Debug)]

@@ -250,6 +250,16 @@ impl Observer for Progress {
                     .collect();
                 self.line(&lines.join("\n"));
             }
+            Event::Gate {
+                resource,
+                step,
+                steps,
+                state,
+            } => {
+                let prefix = self.style.bold(format!("{resource}:"));
+                let text = crate::render::rollout::line(step, steps, state);
+                self.line(&format!("{prefix} {text}"));
+            }
             Event::ProvisionDone { .. }
             | Event::ProvisionFailed { .. }
             | Event::Skipped { .. }

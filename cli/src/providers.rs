@@ -63,3 +63,19 @@ fn register(registry: &mut Registry, source: &str, factory: Arc<dyn ProviderFact
         registry.register(source, factory);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use stead_sdk::testing::malformed_patterns;
+
+    /// One that is malformed would let every value pass.
+    #[test]
+    fn the_patterns_of_all_schemas_are_patterns() {
+        let registry = super::registry().expect("a registry");
+        for source in registry.sources() {
+            let factory = registry.factory(source).expect("a factory");
+            let malformed = malformed_patterns(factory.schema());
+            assert!(malformed.is_empty(), "{source}: {malformed:?}");
+        }
+    }
+}

@@ -80,7 +80,7 @@ impl StateSink for Recorder<'_> {
             });
             journal
                 .handle()
-                .changed(change.operation, change.address, objects)
+                .changed(change.operation, change.address, objects, change.can_wait)
                 .map_err(|e| not_saved(&format!("{e}. Nothing new is started; what runs will finish, and the state is written at the end.")))?;
         }
         self.file

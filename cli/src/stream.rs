@@ -461,6 +461,17 @@ impl Observer for Stream {
                 let message = format!("{address}: ({provisioner}) Provisioning errored");
                 self.provision("provision_errored", &message, &address, &provisioner);
             }
+            Event::Gate {
+                resource,
+                step,
+                steps,
+                state,
+            } => {
+                let text = crate::render::rollout::line(step, steps, state);
+                let hook = crate::render::rollout::hook(&resource, step, steps, state);
+                let fields = json!({ "hook": hook });
+                self.info(&format!("{resource}: {text}"), "rollout_progress", fields);
+            }
             Event::Import { .. }
             | Event::Progress { .. }
             | Event::EphemeralDeferred { .. }

@@ -26,8 +26,8 @@ WRAPPERS = {"Option", "Sensitive", "Box"}
 
 
 class Struct:
-    def __init__(self, name, kind, label, identity, doc, fields):
-        self.name, self.kind, self.label, self.identity = name, kind, label, identity
+    def __init__(self, name, kind, label, alias, identity, doc, fields):
+        self.name, self.kind, self.label, self.alias, self.identity = name, kind, label, alias, identity
         self.doc, self.fields = doc, fields
 
 
@@ -89,16 +89,19 @@ def structs(folder):
     for path in sorted(folder.rglob("*.rs")):
         if "tests" in path.parts or path.name == "tests.rs":
             continue
-        for match in STRUCT.finditer(path.read_text()):
+        text = path.read_text()
+        opened = set(re.findall(r"^impl Ephemeral for (\w+)", text, re.M))
+        for match in STRUCT.finditer(text):
             head = match["head"]
             derive = " ".join(re.findall(r"#\[derive\(([^)]*)\)", head, re.S))
             kind = DERIVE.search(derive)
             if not kind:
                 continue
             label = re.search(r'(?:resource|data_source)\(\s*name = "([^"]+)"', head)
+            alias = re.search(r'(?:resource|data_source)\([^)]*\balias = "([^"]+)"', head)
             identity = re.search(r"resource\([^)]*\bidentity = (\w+)", head)
             struct = Struct(
-                match["name"], kind[1], label[1] if label else None, identity[1] if identity else None,
+                match["name"], "Ephemeral" if match["name"] in opened else kind[1], label and label[1], alias and alias[1], identity and identity[1],
                 docs(head.split("\n")), fields(match["body"]),
             )
             # Two modules may each have a `Config`: the file tells them apart.
@@ -156,12 +159,46 @@ def meaning(field):
         words.append(f"default `{default[1]}`")
     if env := re.search(r"env = (\[[^\]]*\]|\"[^\"]*\")", field.flags):
         words.append("from " + " or ".join(f"`{name}`" for name in re.findall(r'"([^"]+)"', env[1])))
+    words += conditions(field.flags)
     if field.has("deprecated"):
         words.append("deprecated")
     block = re.search(r"\bblock\(([^)]*)\)", field.flags)
     if block and not field.has("unsupported"):
         words += count(field, block[1])
     return ", ".join(words)
+
+
+def names(texts, last="or"):
+    quoted = [f"`{text}`" if text else "empty" for text in re.findall(r'"([^"]*)"', texts)]
+    return f" {last} ".join(filter(None, [", ".join(quoted[:-1]), *quoted[-1:]]))
+
+
+def bounds(flag):
+    """`1..=9` in words. A bound may be a constant's name, which says as much as its number."""
+    least, _, most = (part.strip().replace("_", "") for part in flag.partition("..="))
+    if not most:
+        return f"at least {least.removesuffix('..')}"
+    return f"{least} to {most}" if least else f"at most {most}"
+
+
+CONDITIONS = [
+    ("one_of", names),
+    ("range", bounds),
+    ("length", lambda flag: f"{bounds(flag)} characters or items"),
+    ("conflicts", lambda flag: f"not with {names(flag)}"),
+    ("requires", lambda flag: f"only with {names(flag, 'and')}"),
+    ("exactly_one_of", lambda flag: f"exactly one of these: {names(flag, 'and')}"),
+    ("at_least_one_of", lambda flag: f"at least one of these: {names(flag, 'and')}"),
+]
+
+
+def conditions(flags):
+    """What a configured value must be, as far as a table can say it: patterns are described in the text."""
+    words = []
+    for flag, say in CONDITIONS:
+        for match in re.finditer(rf"(?<!\w){flag}\(", flags):
+            words.append(say(balanced(flags, match.end() - 1)[0]))
+    return words
 
 
 def count(field, flags):
@@ -186,6 +223,12 @@ def rows(struct, resolve, prefix="", seen=()):
             continue
         name, _ = unwrapped(field.rust, resolve.aliases)
         inner = resolve(name)
+        if field.has("flatten"):
+            lines += rows(inner, resolve, prefix, seen)
+            continue
+        if field.has("flatten"):
+            lines += rows(inner, resolve, prefix, seen)
+            continue
         doc = field.doc.replace("|", "\\|")
         lines.append(f"| `{prefix}{field.name}` | {hcl(field, inner, resolve.aliases)} | {meaning(field)} | {doc} |")
         if inner and inner.kind == "Block" and inner.name not in seen and not field.has("unsupported"):
@@ -202,6 +245,9 @@ def section(title, struct, resolve):
     lines = [f"## {title}", ""]
     if struct.doc:
         lines += [struct.doc, ""]
+    if struct.alias:
+        moves = "; a `moved` block may go from one name to the other" if struct.kind == "Resource" else ""
+        lines += [f"Also by the name `{struct.alias}`{moves}.", ""]
     if struct.identity:
         lines += [identity(resolve(struct.identity)), ""]
     table = rows(struct, resolve)
@@ -219,14 +265,20 @@ def page(name):
 
     def resolver(path):
         def resolve(wanted):
-            if struct := found.get((path, wanted)):
-                return struct
+            # In the same file, else in the module around it, else wherever there is only one.
+            for near in (path, *(parent / "mod.rs" for parent in path.parents)):
+                if struct := found.get((near, wanted)):
+                    return struct
             same = [s for (_, n), s in found.items() if n == wanted]
             return same[0] if len(same) == 1 else None
         resolve.aliases = known
         return resolve
 
-    order = {"ProviderConfig": 0, "Resource": 1, "DataSource": 2}
+    # Data sources that show what a resource of the same name manages have no struct of their own: `lookup Struct {` in a table.
+    lookups = {
+        match for path in (ROOT / "providers" / name / "src").rglob("*.rs") for match in re.findall(r"^\s+lookup (\w+)", path.read_text(), re.M)
+    }
+    order = {"ProviderConfig": 0, "Resource": 1, "DataSource": 2, "Ephemeral": 3}
     shown = [(path, s) for (path, _), s in found.items() if s.kind in order and (s.label or s.kind == "ProviderConfig")]
     shown.sort(key=lambda pair: (order[pair[1].kind], pair[1].label or str(pair[0])))
     if name == "utility":
@@ -236,10 +288,14 @@ def page(name):
             "ProviderConfig": "The provider block",
             "Resource": f"resource `{struct.label}`",
             "DataSource": f"data `{struct.label}`",
+            "Ephemeral": f"ephemeral `{struct.label}`",
         }[struct.kind]
         if name == "utility" and struct.kind == "ProviderConfig":
             title += f" of {path.parent.name if path.name in ('mod.rs', 'provider.rs') else path.stem}"
         lines += section(title, struct, resolver(path))
+        if struct.kind == "Resource" and struct.name in lookups:
+            named = f" (also `{struct.alias}`)" if struct.alias else ""
+            lines += [f"The data source of this name{named} looks an existing one up and has the same attributes.", ""]
     if not shown:
         lines += ["This version of the sources holds no schema of this provider.", ""]
     return "\n".join(lines).rstrip() + "\n", len(shown)

@@ -1,12 +1,14 @@
 //! What a plan says: for every object the change, why, and because of what.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use stead_sdk::ImportBy;
 use stead_state::{ProviderConfigRef, State};
-use stead_value::addr::ResourceInstance;
+use stead_value::addr::{ModuleInstance, Resource, ResourceInstance};
 use stead_value::{Diagnostics, Path, SourceRange, Type, Value};
 
 use crate::checks::CheckResults;
@@ -223,6 +225,42 @@ pub enum PlanMode {
     RefreshOnly,
 }
 
+/// Changes of the instances of one resource that are made some at a time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rollout {
+    pub module: ModuleInstance,
+    pub resource: Resource,
+    /// How many instances change, and in how many steps.
+    pub instances: usize,
+    pub steps: usize,
+    pub max_in_flight: usize,
+    /// Between two steps.
+    pub pause: Duration,
+    pub on_failure: OnFailure,
+    pub has_health_check: bool,
+    /// Between two tries of the health check, and when to give up.
+    pub interval: Duration,
+    pub timeout: Duration,
+}
+
+/// What becomes of a rollout whose instance or health check fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnFailure {
+    Stop,
+    Continue,
+}
+
+/// The address of the resource.
+impl fmt::Display for Rollout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.module.is_root() {
+            write!(f, "{}.", self.module)?;
+        }
+        write!(f, "{}", self.resource)
+    }
+}
+
 /// A finished plan: a promise that [`crate::apply`] keeps.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -241,6 +279,8 @@ pub struct Plan {
     /// Ephemeral resources that the apply opens.
     pub ephemerals: Vec<EphemeralInstance>,
     pub graph: ExecutionGraph,
+    /// What the gates of the graph stand in.
+    pub rollouts: Vec<Rollout>,
     /// How the conditions turned out so far.
     pub checks: CheckResults,
     /// What contributed to the changes.

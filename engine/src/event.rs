@@ -92,6 +92,15 @@ pub enum Event {
         address: ResourceInstance,
         provisioner: Arc<str>,
     },
+    /// A rollout stands between two of its steps, or behind the last.
+    Gate {
+        /// The address of the resource.
+        resource: String,
+        /// Counted from 1.
+        step: usize,
+        steps: usize,
+        state: GateState,
+    },
     /// How far an apply is: operations finished, running and waiting.
     Tally {
         done: usize,
@@ -106,6 +115,19 @@ pub enum EphemeralStep {
     Open,
     Renew,
     Close,
+}
+
+/// What the gate behind a step of a rollout does. Durations are since it began to check.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GateState {
+    /// So long, unless interrupted.
+    Pausing(Duration),
+    Checking,
+    /// The health check does not succeed yet.
+    Waiting(Duration),
+    Healthy(Duration),
+    /// The health check was given up.
+    Unhealthy(Duration),
 }
 
 /// Takes events, from any thread; must return at once.

@@ -1,6 +1,7 @@
 //! The execution graph: every operation of an apply and every ordering between them, decided at plan time.
 
 use petgraph::graph::{DiGraph, NodeIndex};
+use petgraph::visit::EdgeRef as _;
 use serde::{Deserialize, Serialize};
 
 /// One operation. `change` is an index into the plan's changes.
@@ -43,6 +44,11 @@ pub enum Op {
     Close {
         ephemeral: usize,
     },
+    /// Stands behind a step of one of the plan's rollouts: pauses, and sees whether all is well.
+    Gate {
+        rollout: usize,
+        step: usize,
+    },
 }
 
 impl Op {
@@ -53,9 +59,16 @@ impl Op {
         }
     }
 
+    pub fn rollout(self) -> Option<usize> {
+        match self {
+            Op::Gate { rollout, .. } => Some(rollout),
+            _ => None,
+        }
+    }
+
     pub fn change(self) -> Option<usize> {
         match self {
-            Op::Join | Op::Open { .. } | Op::Close { .. } => None,
+            Op::Join | Op::Open { .. } | Op::Close { .. } | Op::Gate { .. } => None,
             Op::Read { change }
             | Op::Create { change }
             | Op::Update { change }
@@ -67,10 +80,19 @@ impl Op {
     }
 }
 
+/// What an operation wants of one that comes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// That it succeeds: otherwise the operation is skipped.
+    Needs,
+    /// That it is over, however it ended.
+    Follows,
+}
+
 /// Operations, and edges from what comes first to what comes after.
 #[derive(Clone, Debug, Default)]
 pub struct ExecutionGraph {
-    graph: DiGraph<Op, ()>,
+    graph: DiGraph<Op, Order>,
 }
 
 /// An operation in a graph.
@@ -81,10 +103,14 @@ impl ExecutionGraph {
         self.graph.add_node(op)
     }
 
-    /// `first` must have finished before `then` starts.
+    /// `first` must have succeeded before `then` starts.
     pub fn order(&mut self, first: OpId, then: OpId) {
+        self.order_by(first, then, Order::Needs);
+    }
+
+    pub fn order_by(&mut self, first: OpId, then: OpId, order: Order) {
         if first != then {
-            self.graph.add_edge(first, then, ());
+            self.graph.add_edge(first, then, order);
         }
     }
 
@@ -107,6 +133,12 @@ impl ExecutionGraph {
     pub fn successors(&self, id: OpId) -> impl Iterator<Item = OpId> + '_ {
         self.graph
             .neighbors_directed(id, petgraph::Direction::Outgoing)
+    }
+
+    /// What comes after an operation, and what it wants of that.
+    pub fn followers(&self, id: OpId) -> impl Iterator<Item = (OpId, Order)> + '_ {
+        let edges = self.graph.edges_directed(id, petgraph::Direction::Outgoing);
+        edges.map(|edge| (edge.target(), *edge.weight()))
     }
 
     pub fn predecessors(&self, id: OpId) -> impl Iterator<Item = OpId> + '_ {
@@ -147,19 +179,23 @@ impl ExecutionGraph {
 struct Saved {
     ops: Vec<Op>,
     edges: Vec<(u32, u32)>,
+    /// Edges whose later operation follows however the earlier one ended.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    follows: Vec<(u32, u32)>,
 }
 
 impl Serialize for ExecutionGraph {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let index = |id: NodeIndex| id.index() as u32;
+        let edges = |of: Order| {
+            let edges = self.graph.edge_references();
+            let edges = edges.filter(move |edge| *edge.weight() == of);
+            edges.map(move |edge| (index(edge.source()), index(edge.target())))
+        };
         Saved {
             ops: self.ids().map(|id| self.op(id)).collect(),
-            edges: self
-                .graph
-                .edge_indices()
-                .filter_map(|e| self.graph.edge_endpoints(e))
-                .map(|(a, b)| (index(a), index(b)))
-                .collect(),
+            edges: edges(Order::Needs).collect(),
+            follows: edges(Order::Follows).collect(),
         }
         .serialize(serializer)
     }
@@ -172,13 +208,19 @@ impl<'de> Deserialize<'de> for ExecutionGraph {
         for op in saved.ops {
             graph.add(op);
         }
-        for (a, b) in saved.edges {
+        let needs = saved.edges.into_iter().map(|edge| (edge, Order::Needs));
+        let follows = saved.follows.into_iter().map(|edge| (edge, Order::Follows));
+        for ((a, b), order) in needs.chain(follows) {
             if a as usize >= graph.len() || b as usize >= graph.len() {
                 return Err(serde::de::Error::custom(
                     "an edge leads to an operation that is not there",
                 ));
             }
-            graph.order(NodeIndex::new(a as usize), NodeIndex::new(b as usize));
+            graph.order_by(
+                NodeIndex::new(a as usize),
+                NodeIndex::new(b as usize),
+                order,
+            );
         }
         Ok(graph)
     }

@@ -26,8 +26,11 @@ pub mod test;
 
 mod wire;
 
-pub use changes::{Action, ActionReason, Importing, OutputChange, Plan, PlanMode, ResourceChange};
+pub use changes::{
+    Action, ActionReason, Importing, OnFailure, OutputChange, Plan, PlanMode, ResourceChange,
+    Rollout,
+};
 pub use consequences::without_consequences;
-pub use event::{EphemeralStep, Event, Observer};
+pub use event::{EphemeralStep, Event, GateState, Observer};
 pub use object::recorded_value;
 pub use providers::Registry;

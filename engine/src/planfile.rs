@@ -8,6 +8,7 @@ use std::fs::File;
 use std::io::{Cursor, Read as _, Write as _};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use stead_sdk::ImportBy;
@@ -17,7 +18,8 @@ use stead_value::{Diagnostic, Diagnostics, Marks, SourcePos, SourceRange};
 use zip::write::SimpleFileOptions;
 
 use crate::changes::{
-    Because, EphemeralInstance, Importing, OutputChange, Plan, PlanMode, ResourceChange,
+    Because, EphemeralInstance, Importing, OnFailure, OutputChange, Plan, PlanMode, ResourceChange,
+    Rollout,
 };
 use crate::checks::CheckResults;
 use crate::graph::ExecutionGraph;
@@ -68,6 +70,7 @@ struct Document {
     #[serde(default)]
     ephemerals: Vec<EphemeralDocument>,
     graph: ExecutionGraph,
+    rollouts: Vec<RolloutDocument>,
     /// As state records them.
     #[serde(default)]
     checks: serde_json::Value,
@@ -90,6 +93,51 @@ struct Made {
 struct EphemeralDocument {
     address: String,
     provider: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct RolloutDocument {
+    address: String,
+    instances: usize,
+    steps: usize,
+    max_in_flight: usize,
+    pause: Duration,
+    on_failure: OnFailure,
+    has_health_check: bool,
+    interval: Duration,
+    timeout: Duration,
+}
+
+impl RolloutDocument {
+    fn of(rollout: &Rollout) -> RolloutDocument {
+        RolloutDocument {
+            address: rollout.to_string(),
+            instances: rollout.instances,
+            steps: rollout.steps,
+            max_in_flight: rollout.max_in_flight,
+            pause: rollout.pause,
+            on_failure: rollout.on_failure,
+            has_health_check: rollout.has_health_check,
+            interval: rollout.interval,
+            timeout: rollout.timeout,
+        }
+    }
+
+    fn read(self) -> Option<Rollout> {
+        let address = stead_state::parse_resource_instance(&self.address)?;
+        Some(Rollout {
+            module: address.module,
+            resource: address.resource,
+            instances: self.instances,
+            steps: self.steps,
+            max_in_flight: self.max_in_flight,
+            pause: self.pause,
+            on_failure: self.on_failure,
+            has_health_check: self.has_health_check,
+            interval: self.interval,
+            timeout: self.timeout,
+        })
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -202,6 +250,7 @@ pub fn write(
             })
             .collect(),
         graph: plan.graph.clone(),
+        rollouts: plan.rollouts.iter().map(RolloutDocument::of).collect(),
         checks: plan.checks.to_state(),
         relevant: plan
             .relevant
@@ -444,6 +493,12 @@ pub fn read(
             .collect::<Option<_>>()
             .ok_or_else(broken)?,
         graph: document.graph,
+        rollouts: document
+            .rollouts
+            .into_iter()
+            .map(RolloutDocument::read)
+            .collect::<Option<_>>()
+            .ok_or_else(broken)?,
         checks: CheckResults::from_state(&document.checks).ok_or_else(broken)?,
         relevant: read_relevant(document.relevant).ok_or_else(broken)?,
         partial: document.partial,
@@ -453,6 +508,7 @@ pub fn read(
         let op = plan.graph.op(id);
         op.change().is_none_or(|c| c < plan.changes.len())
             && op.ephemeral().is_none_or(|e| e < plan.ephemerals.len())
+            && op.rollout().is_none_or(|r| r < plan.rollouts.len())
     });
     if !indices_fit || plan.graph.cycle().is_some() {
         return Err(failed("its execution graph is malformed".into()));

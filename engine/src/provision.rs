@@ -152,6 +152,26 @@ impl Step {
         })
     }
 
+    /// Runs it once as a health check: its output is part of the errors only, and it is no event.
+    ///
+    /// # Errors
+    /// What it says when it does not succeed.
+    pub(crate) async fn probe(&self, context: &Context) -> Result<(), Diagnostics> {
+        let request = Provisioning {
+            config: self.config.clone(),
+            connection: self.connection.clone(),
+            output: ProvisionOutput::new(|_| {}),
+        };
+        match self.runner.provision(request, context).await {
+            Ok(()) => Ok(()),
+            Err(errors) => Err(match self.instead {
+                // What it was given may stand in what it says.
+                Some(instead) => stead_value::Diagnostic::error("Health check", instead).into(),
+                None => errors,
+            }),
+        }
+    }
+
     async fn run(
         self,
         address: &ResourceInstance,

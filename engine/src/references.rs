@@ -443,6 +443,13 @@ impl<'c> References<'c> {
         found
     }
 
+    /// What the arguments of a block in a module refer to.
+    pub(crate) fn of_body(&self, module: &Module, body: &Body) -> Vec<Node> {
+        let mut found = Vec::new();
+        self.body(module, body, &mut found);
+        found
+    }
+
     fn rules(&self, module: &Module, rules: &[CheckRule], found: &mut Vec<Node>) {
         self.add(module, rule_references(rules), found);
     }

@@ -128,6 +128,11 @@ impl RunningLab {
         self.systems.inventory()
     }
 
+    /// The hypervisors' version, which a saved lab keeps.
+    pub fn proxmox_version(&self) -> proxmox::Version {
+        self.systems.proxmox.version()
+    }
+
     /// The clusters' simulation, for what only a process beside it can say (which folder stands for a Git repository).
     pub fn kubernetes(&self) -> &Arc<Kubernetes> {
         &self.systems.kubernetes

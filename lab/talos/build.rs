@@ -2,8 +2,10 @@
 
 use std::io;
 
-const FILES: [&str; 6] = [
+const FILES: [&str; 8] = [
     "machine.proto",
+    "system.proto",
+    "inspect.proto",
     "cluster.proto",
     "storage.proto",
     "time.proto",

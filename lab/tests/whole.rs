@@ -158,6 +158,7 @@ async fn the_gateway_leads_to_every_system_and_nowhere_else() {
     let inside = [
         "10.25.150.101:8006",
         "10.25.150.103:8006",
+        "10.25.150.101:22",
         "truenas.lab:443",
         "10.25.150.20:443",
         "10.25.151.11:22",
@@ -177,7 +178,7 @@ async fn the_gateway_leads_to_every_system_and_nowhere_else() {
     }
     for target in [
         "github.com:443",
-        "10.25.150.101:22",
+        "10.25.150.101:3128",
         "registry.terraform.io:443",
     ] {
         assert!(

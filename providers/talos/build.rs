@@ -3,7 +3,14 @@
 use std::error::Error;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    const FILES: [&str; 4] = ["common.proto", "machine.proto", "cosi.proto", "specs.proto"];
+    const FILES: [&str; 6] = [
+        "common.proto",
+        "machine.proto",
+        "lifecycle.proto",
+        "image.proto",
+        "cosi.proto",
+        "specs.proto",
+    ];
     println!("cargo:rerun-if-changed=proto");
     let descriptors = protox::compile(FILES, ["proto"])?;
     tonic_prost_build::configure()

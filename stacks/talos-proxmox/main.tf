@@ -56,6 +56,7 @@ module "talos" {
     }
   }
   cilium_manifest = file("${path.module}/manifests/cilium.yaml")
+  snapshots       = var.snapshots
 }
 
 # 4. Where volumes live.

@@ -35,6 +35,16 @@ variable "cluster" {
   }
 }
 
+variable "snapshots" {
+  description = "Snapshots of etcd, of which `stead recover` builds a lost control plane: their folder (best on another machine's disk), how old the newest may be before the next apply takes another, and how many are kept. null: none."
+  type = object({
+    directory = optional(string, "output/etcd")
+    every     = optional(string, "24h")
+    keep      = optional(number, 7)
+  })
+  default = {}
+}
+
 variable "nodes" {
   description = "The machines, by name. `host` is the Proxmox node; `gpu` names a key of `gpus`."
   type = map(object({

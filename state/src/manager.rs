@@ -455,7 +455,9 @@ impl StateManager {
         Ok(())
     }
 
+    /// Whoever begins a journal is about to change something: a lock that is lost by then stops it while nothing is done yet.
     fn journal_with(&self, path: PathBuf, run: Run, in_doubt: &[Intent]) -> Result<Journal> {
+        self.place.make_sure_of_lock()?;
         self.make_journal_folder(&path)?;
         Journal::begin(
             &*self.disk,
@@ -553,7 +555,9 @@ impl StateManager {
 
     /// Writes the state during a run with a journal.
     pub fn checkpoint(&mut self, state: &mut State, journal: &Journal) -> Result<()> {
-        self.write_noting(state, |serial, digest| journal.checkpoint(serial, digest))
+        self.write_noting(state, |serial, digest| journal.checkpoint(serial, digest))?;
+        journal.caught_up();
+        Ok(())
     }
 
     /// Writes the state if it differs from what is there, raising its serial; makes the backup once, before the first write.

@@ -181,7 +181,12 @@ async fn make_whole(handle: &JournalHandle, state: &mut State) {
     state.set_current(&address(1), &provider(), Some(object("vm-1")));
     let objects = state.instance(&address(1)).expect("it is there").clone();
     handle
-        .changed(Some(whole), &address(1), Some((&provider(), &objects)))
+        .changed(
+            Some(whole),
+            &address(1),
+            Some((&provider(), &objects)),
+            false,
+        )
         .expect("noted");
 }
 

@@ -37,14 +37,19 @@ fn gated() -> TestEnv {
         "main.tf",
         "resource \"local_file\" \"a\" {\n  filename = \"out/a\"\n  source   = \"gate\"\n}\n",
     )]);
-    let status = Command::new("mkfifo").arg(env.path().join("gate")).status();
-    assert!(status.expect("mkfifo").success());
+    close_gate(&env);
     env
 }
 
+/// A pipe: who reads it waits for us.
+fn close_gate(env: &TestEnv) {
+    let status = Command::new("mkfifo").arg(env.path().join("gate")).status();
+    assert!(status.expect("mkfifo").success());
+}
+
 /// Kills a command that waits at the pipe, and takes the pipe away.
-fn killed_at_the_gate(env: &TestEnv) {
-    let child = start(env, &["apply", "-auto-approve"]);
+fn killed_at_the_gate(env: &TestEnv, arguments: &[&str]) {
+    let child = start(env, arguments);
     let gate = env.path().join("gate");
     let pipe = OpenOptions::new().write(true).open(&gate);
     let pipe = pipe.expect("a reader");
@@ -56,7 +61,7 @@ fn killed_at_the_gate(env: &TestEnv) {
 #[test]
 fn an_operation_that_was_cut_off_is_named_and_looked_into() {
     let env = gated();
-    killed_at_the_gate(&env);
+    killed_at_the_gate(&env, &["apply", "-auto-approve"]);
     env.write("gate", "x");
     assert!(journal(&env).exists());
 
@@ -85,7 +90,7 @@ fn an_operation_that_was_cut_off_is_named_and_looked_into() {
 #[test]
 fn an_object_that_was_made_before_the_end_is_not_made_again() {
     let env = gated();
-    killed_at_the_gate(&env);
+    killed_at_the_gate(&env, &["apply", "-auto-approve"]);
     env.write("gate", "x");
     // As if the process had died a moment later.
     env.write("out/a", "x");
@@ -107,9 +112,8 @@ fn an_object_is_recorded_before_its_provisioners_run() {
         "main.tf",
         "resource \"terraform_data\" \"a\" {\n  provisioner \"local-exec\" {\n    command = \"cat gate\"\n  }\n}\n",
     )]);
-    let status = Command::new("mkfifo").arg(env.path().join("gate")).status();
-    assert!(status.expect("mkfifo").success());
-    killed_at_the_gate(&env);
+    close_gate(&env);
+    killed_at_the_gate(&env, &["apply", "-auto-approve"]);
     let planned = env.stead(&["plan"]);
     assert!(
         planned.stdout.contains("is tainted, so must be replaced"),
@@ -118,6 +122,38 @@ fn an_object_is_recorded_before_its_provisioners_run() {
         planned.stderr
     );
     assert!(planned.stderr.contains("One change"), "{}", planned.stderr);
+}
+
+/// What was removed is not there for its provisioners to run again, even if the command ends at once.
+#[test]
+fn a_removal_is_recorded_before_the_next_provisioners_run() {
+    let env = TestEnv::new(&[(
+        "main.tf",
+        r#"
+resource "terraform_data" "a" {
+  provisioner "local-exec" {
+    when    = destroy
+    command = "cat gate"
+  }
+}
+resource "terraform_data" "b" {
+  depends_on = [terraform_data.a]
+  provisioner "local-exec" {
+    when    = destroy
+    command = "echo gone >> log"
+  }
+}
+"#,
+    )]);
+    env.ok(&["apply", "-auto-approve"]);
+    close_gate(&env);
+    killed_at_the_gate(&env, &["destroy", "-auto-approve"]);
+    assert_eq!(env.read("log"), "gone\n");
+    let left = env.ok(&["state", "list"]);
+    assert_eq!(left.trim(), "terraform_data.a");
+    env.write("gate", "");
+    env.ok(&["destroy", "-auto-approve"]);
+    assert_eq!(env.read("log"), "gone\n", "it was run twice");
 }
 
 const MANY: &str = r#"

@@ -17,6 +17,7 @@ mod locking;
 mod prompts;
 mod races;
 mod remote;
+mod rollouts;
 mod state_json;
 mod state_server;
 mod terraform;

@@ -116,6 +116,17 @@ impl Case {
         assert_eq!(plan.status.code(), Some(0), "{}", text(&plan));
     }
 
+    /// The state has these machines, in the order of their names, none of them half-made.
+    fn holds(&self, machines: &[&str]) {
+        let state = std::fs::read_to_string(self.path("terraform.tfstate")).unwrap_or_default();
+        let state: serde_json::Value = serde_json::from_str(&state).unwrap_or_default();
+        let resources = state["resources"].as_array().into_iter().flatten();
+        let whole = resources.filter(|r| r["instances"][0]["status"].is_null());
+        let mut names: Vec<_> = whole.filter_map(|r| r["name"].as_str()).collect();
+        names.sort_unstable();
+        assert_eq!(names, machines, "{state:#}");
+    }
+
     /// No file beside the configuration and no output holds the secret.
     fn keeps(&self, secret: &str) {
         let output = self.apply();
@@ -205,7 +216,7 @@ fn storages_and_numbers_that_cannot_be_used_are_told() {
     let case = Case::new(&VM.replace("  started", disk));
     case.refused(&[
         "main.tf line",
-        "it does not take disk images",
+        "does not take content of the type images",
         "pvesm set local",
     ]);
     case.write(VM);
@@ -216,6 +227,132 @@ fn storages_and_numbers_that_cannot_be_used_are_told() {
     other.refused(&["main.tf line 3", "Choose another `vm_id`"]);
     other.write(&VM.replace("501", "502"));
     other.succeeds();
+}
+
+/// The VM with more in it.
+fn with(more: &str) -> String {
+    VM.replace("  started", &format!("{more}\n  started"))
+}
+
+#[test]
+fn names_that_are_not_there_are_told_before_the_first_change_and_stop_their_branch() {
+    let disk = |storage: &str, more: &str| {
+        with(&format!(
+            "  disk {{\n    interface    = \"scsi0\"\n    datastore_id = \"{storage}\"\n    size         = 8\n{more}  }}"
+        ))
+    };
+    let other = VM.replace("\"web\" {", "\"other\" {").replace("501", "502");
+    let case = Case::new(VM);
+    for (main, parts) in [
+        (disk("fast", ""), ["No storage fast on abel", "local-lvm"]),
+        (
+            with("  network_device {\n    bridge = \"vmbr7\"\n  }"),
+            ["main.tf line", "The node has: vmbr0"],
+        ),
+        (
+            with("  hostpci {\n    device  = \"hostpci0\"\n    mapping = \"gpu\"\n  }"),
+            ["No pci mapping gpu", "Mapping.Use"],
+        ),
+        (
+            with("  clone {\n    vm_id = 900\n  }"),
+            ["main.tf line", "No VM 900 to clone"],
+        ),
+        (
+            with("  cdrom {\n    file_id = \"local:iso/none.iso\"\n  }"),
+            ["main.tf line", "No file local:iso/none.iso"],
+        ),
+        (
+            disk(
+                "local-lvm",
+                "    import_from  = \"local:import/none.qcow2\"\n",
+            ),
+            ["main.tf line", "download it first"],
+        ),
+    ] {
+        // Some of it is looked for when the machine starts.
+        let main = main.replace("started   = false", "started   = true");
+        case.write(&format!("{main}{other}"));
+        case.refused(&parts);
+        case.holds(&["other"]);
+    }
+    case.write(&format!("{VM}{other}"));
+    case.succeeds();
+}
+
+#[test]
+fn a_missing_privilege_is_told_with_the_command_that_grants_it() {
+    let case = Case::new(VM);
+    case.fault("proxmox.no-privilege.VM.Allocate");
+    case.refused(&[
+        "has no VM.Allocate on /vms/501",
+        "pveum acl modify /vms/501 --roles",
+    ]);
+    case.fault("--clear");
+    case.succeeds();
+}
+
+#[test]
+fn a_token_that_expired_is_told() {
+    let case = Case::new(VM);
+    case.fault("proxmox.token-expired");
+    case.refused(&[
+        "proxmox_virtual_environment_vm.web",
+        "401",
+        "Check the API token",
+    ]);
+    case.fault("--clear");
+    case.succeeds();
+}
+
+/// Two machines on two nodes.
+fn pair() -> String {
+    let other = VM.replace("\"web\" {", "\"other\" {");
+    let other = other.replace("501", "502").replace("abel", "cantor");
+    format!("{VM}{other}")
+}
+
+#[test]
+fn a_node_that_goes_away_stops_what_is_on_it_and_nothing_else() {
+    for (fault, status) in [("node-down", "595"), ("node-timeout", "596")] {
+        let case = Case::new(&pair());
+        case.fault(&format!("proxmox.{fault}.cantor"));
+        case.refused(&[
+            "proxmox_virtual_environment_vm.other",
+            status,
+            "pvecm status",
+        ]);
+        case.holds(&["web"]);
+        case.fault("--clear");
+        case.succeeds();
+        case.holds(&["other", "web"]);
+    }
+}
+
+#[test]
+fn a_task_that_the_node_lost_leaves_nothing_behind() {
+    let case = Case::new(&pair());
+    case.fault("proxmox.task-lost*1");
+    case.refused(&["does not know the task any more", "Plan again"]);
+    case.succeeds();
+    case.holds(&["other", "web"]);
+}
+
+#[test]
+fn what_somebody_changed_since_the_plan_is_not_overwritten() {
+    let case = Case::new(VM);
+    case.succeeds();
+    case.write(&with("  description = \"for the web\""));
+    let planned = case.stead(&["plan", "-no-color", "-out=later"]);
+    assert!(planned.status.success(), "{}", text(&planned));
+    case.fault("proxmox.vm-edited.501*1");
+    let output = case.stead(&["apply", "-no-color", "-input=false", "later"]);
+    let shown = words(&text(&output));
+    assert_eq!(output.status.code(), Some(1), "{shown}");
+    for part in ["changed by somebody else", "Plan again", "main.tf line"] {
+        assert!(shown.contains(part), "no {part:?} in {shown}");
+    }
+    // The next plan sees it, and the next apply settles it.
+    case.succeeds();
 }
 
 #[test]

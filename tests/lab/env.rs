@@ -13,14 +13,17 @@ pub(crate) struct Stack {
 
 impl Stack {
     pub(crate) fn copy(name: &'static str) -> Stack {
+        let stacks = Path::new(env!("CARGO_MANIFEST_DIR")).join("../stacks");
+        Stack::copy_of(&stacks, name)
+    }
+
+    /// As [`Stack::copy`], from another folder of stacks.
+    pub(crate) fn copy_of(stacks: &Path, name: &'static str) -> Stack {
         let stack = Stack {
             dir: tempfile::tempdir().expect("a temporary folder"),
             name,
         };
-        let source = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("../stacks")
-            .join(name);
-        copy(&source, &stack.folder());
+        copy(&stacks.join(name), &stack.folder());
         stack
     }
 
@@ -82,8 +85,13 @@ impl Stack {
 
     /// Runs stead on the stack, in its lab, under another program.
     pub(crate) fn under(&self, program: &[&str], arguments: &[&str]) -> Output {
+        self.paced("0", program, arguments)
+    }
+
+    /// As [`Stack::under`], where things take so much of the time that they take in life.
+    pub(crate) fn paced(&self, pace: &str, program: &[&str], arguments: &[&str]) -> Output {
         let chdir = format!("-chdir={}", self.name);
-        let mut all = vec!["lab", "exec", "--"];
+        let mut all = vec!["lab", "exec", "--pace", pace, "--"];
         all.extend(program);
         all.extend([env!("CARGO_BIN_EXE_stead"), &chdir]);
         all.extend(arguments);
@@ -104,6 +112,13 @@ impl Stack {
     pub(crate) fn said(&self) -> String {
         let bytes = std::fs::read(self.dir.path().join("said")).expect("the file");
         String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    /// Runs a command of the lab itself.
+    pub(crate) fn lab(&self, arguments: &[&str]) -> Output {
+        let mut all = vec!["lab"];
+        all.extend(arguments);
+        self.command(&all).output().expect("stead runs")
     }
 
     /// What exists in the lab.

@@ -47,6 +47,8 @@ pub struct Attribute {
     pub optional: bool,
     pub computed: bool,
     pub sensitive: bool,
+    /// Holds secrets, which the published schema does not say: it is shown as it is, but never written into a configuration.
+    pub secret: bool,
     pub write_only: bool,
     pub deprecated: Option<String>,
     pub description: String,
@@ -56,6 +58,41 @@ pub struct Attribute {
     pub force_new: bool,
     /// In the published schema, but not done by stead yet: refused with a clear diagnostic when configured.
     pub unsupported: bool,
+    /// What a configuration may say. What is not known yet is let pass.
+    pub checks: Vec<Check>,
+}
+
+/// A condition on an attribute in a configuration. Conditions on values count for every element of a collection, of a map for its
+/// values.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Check {
+    /// One of these texts.
+    OneOf(Vec<&'static str>),
+    /// A number within these bounds.
+    Range { min: Option<f64>, max: Option<f64> },
+    /// Characters of a text, or elements of a collection.
+    Length { min: u64, max: Option<u64> },
+    /// A text of this form.
+    Pattern(Pattern),
+    /// The keys of a map are of this form.
+    Keys(Pattern),
+    /// Not together with these attributes of the same object.
+    Conflicts(Vec<&'static str>),
+    /// Only together with all of these.
+    Requires(Vec<&'static str>),
+    /// Exactly one of these is set.
+    ExactlyOneOf(Vec<&'static str>),
+    /// At least one of these is set.
+    AtLeastOneOf(Vec<&'static str>),
+}
+
+/// A form that texts have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pattern {
+    /// A regular expression for the whole text.
+    pub regex: &'static str,
+    /// What people should write: completes "must be …".
+    pub form: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -125,12 +162,14 @@ impl Attribute {
             optional: false,
             computed: false,
             sensitive: false,
+            secret: false,
             write_only: false,
             deprecated: None,
             description: String::new(),
             default: None,
             force_new: false,
             unsupported: false,
+            checks: Vec::new(),
         }
     }
 

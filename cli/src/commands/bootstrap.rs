@@ -68,6 +68,7 @@ async fn in_lab(args: &BootstrapArgs) -> Result<u8> {
         pace: 0.0,
         latency: 0,
         seed: 0,
+        proxmox: None,
     };
     print(&format!(
         "The lab is in {}: nothing outside this machine is touched.\n\n",

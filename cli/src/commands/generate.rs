@@ -2,11 +2,13 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use stead_engine::PlanMode;
 use stead_engine::eval::Phase;
 use stead_engine::plan::{Generated, Options};
+use stead_engine::{Event, PlanMode};
 use stead_lang::Files;
+use stead_lang::generate::Detail;
 use stead_sdk::ImportBy;
 use stead_state::{State, StateManager};
 use stead_value::{Diagnostic, Diagnostics};
@@ -56,9 +58,17 @@ impl Writing {
     ) -> Result<Writing> {
         let prior = settled::read(state)?.unwrap_or_else(State::new);
         let evaluator = session.evaluator(Phase::Plan);
-        let (objects, diagnostics) =
-            stead_engine::plan::generate(&evaluator, &session.registry, prior, options, cancel)
-                .await;
+        let (objects, diagnostics) = stead_engine::plan::generate(
+            &evaluator,
+            &session.registry,
+            prior,
+            options,
+            Detail::Everything,
+            // The plan that follows tells of the same imports.
+            Arc::new(|_: Event| {}),
+            cancel,
+        )
+        .await;
         Ok(Writing {
             path: path.to_owned(),
             text: (!objects.is_empty()).then(|| text(&objects)),
@@ -70,17 +80,7 @@ impl Writing {
     /// The stack's files with the new one among those of the root module.
     pub(crate) fn files(&self) -> WithGenerated {
         let name = self.path.file_name().unwrap_or_default().to_string_lossy();
-        let mut name = PathBuf::from(name.into_owned());
-        if name.extension().is_none_or(|e| e != "tf") {
-            name.as_mut_os_string().push(".tf");
-        }
-        while name.exists() {
-            name = PathBuf::from(format!("generated-{}", name.display()));
-        }
-        WithGenerated {
-            name: name.display().to_string(),
-            text: self.text.clone().unwrap_or_default(),
-        }
+        WithGenerated::beside(&name, self.text.clone().unwrap_or_default())
     }
 
     /// Writes the file, if there is anything for it; says so.
@@ -123,10 +123,28 @@ fn text(objects: &[Generated]) -> String {
     text
 }
 
-/// The disk, and one file more in the root module's folder.
+/// The disk, and one file more in the root module's folder, in place of one that has its name.
 pub(crate) struct WithGenerated {
     name: String,
     text: String,
+}
+
+impl WithGenerated {
+    pub(super) fn new(name: String, text: String) -> WithGenerated {
+        WithGenerated { name, text }
+    }
+
+    /// Under a name that no file has, like this one.
+    pub(super) fn beside(name: &str, text: String) -> WithGenerated {
+        let mut name = PathBuf::from(name);
+        if name.extension().is_none_or(|e| e != "tf") {
+            name.as_mut_os_string().push(".tf");
+        }
+        while name.exists() {
+            name = PathBuf::from(format!("generated-{}", name.display()));
+        }
+        WithGenerated::new(name.display().to_string(), text)
+    }
 }
 
 impl Files for WithGenerated {
@@ -142,6 +160,7 @@ impl Files for WithGenerated {
         if directory.as_os_str().is_empty() {
             names.push(self.name.clone());
             names.sort();
+            names.dedup();
         }
         Ok(names)
     }

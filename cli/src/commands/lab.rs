@@ -68,13 +68,26 @@ impl Attached {
             latency_ms: args.latency,
             seed: args.seed,
         };
-        let options = Options {
+        let mut options = Options {
             settings,
             ..Options::default()
         };
+        options.proxmox.version = args.proxmox.unwrap_or_default();
         let running = RunningLab::start(&args.lab_dir, options)
             .await
             .map_err(|e| failure(&args.lab_dir, &e))?;
+        let installed = running.proxmox_version();
+        if let Some(wanted) = args.proxmox.filter(|wanted| *wanted != installed) {
+            running.shutdown().await?;
+            return Err(CommandError::new(
+                "The lab has another version of Proxmox VE",
+                format!(
+                    "The one in {} was made with {installed}, which it keeps. `stead lab reset` empties it; another --lab-dir makes \
+                     one with {wanted} beside it.",
+                    args.lab_dir.display()
+                ),
+            ));
+        }
         Ok(Attached::Here(Box::new(running)))
     }
 

@@ -4,6 +4,7 @@ mod apply;
 #[cfg(feature = "homelab")]
 mod bootstrap;
 pub(crate) mod console;
+pub(crate) mod discover;
 mod fmt;
 pub(crate) mod force_unlock;
 mod generate;
@@ -20,6 +21,8 @@ mod output;
 mod plan;
 mod planning;
 pub(crate) mod providers;
+#[cfg(feature = "homelab")]
+pub(crate) mod recover;
 mod saved;
 mod show;
 pub(crate) mod state;
@@ -62,6 +65,7 @@ pub(crate) async fn run(cli: Cli) -> Result<u8> {
         Command::Apply(args) => apply::run(args, &origin, false).await,
         Command::Destroy(args) => apply::run(args, &origin, true).await,
         Command::Import(args) => import::run(args, &origin).await,
+        Command::Discover(args) => discover::run(args, &origin).await,
         Command::Refresh(args) => apply::refresh(args, &origin).await,
         Command::Taint(args) => taint::run(&args, true).await,
         Command::Untaint(args) => taint::run(&args, false).await,
@@ -75,6 +79,8 @@ pub(crate) async fn run(cli: Cli) -> Result<u8> {
         Command::ForceUnlock(args) => force_unlock::run(&args).await,
         #[cfg(feature = "homelab")]
         Command::Bootstrap(args) => bootstrap::run(args, &origin).await,
+        #[cfg(feature = "homelab")]
+        Command::Recover(args) => recover::run(args, &origin).await,
         #[cfg(feature = "homelab")]
         Command::Lab(command) => lab::run(command).await,
         Command::Version(args) => version::run(&args),

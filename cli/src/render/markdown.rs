@@ -39,6 +39,13 @@ pub(crate) fn render(
             "**{imports}{add} to add, {change} to change, {destroy} to destroy.**"
         );
     }
+    for rollout in &plan.rollouts {
+        let _ = writeln!(
+            out,
+            "\nRollout of `{rollout}`: {}.",
+            super::rollout::sentence(rollout)
+        );
+    }
     if !shown.is_empty() {
         out.push_str("\n| | Object | Why |\n|---|---|---|\n");
         for change in &shown {

@@ -10,6 +10,7 @@ pub(crate) mod json;
 pub(crate) mod junit;
 pub(crate) mod markdown;
 pub(crate) mod plan;
+pub(crate) mod rollout;
 pub(crate) mod schema;
 mod snippet;
 pub(crate) mod state;

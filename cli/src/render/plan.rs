@@ -256,6 +256,13 @@ fn summary(out: &mut String, plan: &Plan, shown: &[&ResourceChange], view: View)
         "\n{} {imported}{add} to add, {update} to change, {destroy} to destroy.",
         view.style.bold("Plan:")
     );
+    for rollout in &plan.rollouts {
+        let text = format!(
+            "Rollout of {rollout}: {}.",
+            super::rollout::sentence(rollout)
+        );
+        view.wrapped(out, &text);
+    }
     let late = shown.iter().filter(|c| c.late).count();
     if late > 0 {
         let verb = if late == 1 { "is" } else { "are" };

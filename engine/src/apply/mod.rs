@@ -11,6 +11,7 @@ mod operation;
 mod outputs;
 mod provision;
 mod refresh_only;
+mod rollout;
 
 use std::collections::{BinaryHeap, HashMap};
 use std::sync::Arc;
@@ -30,7 +31,7 @@ use crate::checks::CheckObject;
 use crate::ephemeral::Held;
 use crate::eval::{Evaluator, InstanceConfig, Object};
 use crate::event::{Event, Observer};
-use crate::graph::{Op, OpId};
+use crate::graph::{Op, OpId, Order};
 use crate::object;
 use crate::plan::locate;
 use crate::providers::{Pool, Registry};
@@ -59,6 +60,8 @@ pub struct Changed<'a> {
     pub address: &'a ResourceInstance,
     /// The operation of the journal that is over with that.
     pub operation: Option<Operation>,
+    /// Nothing outside the state knows of it before something else is noted: should it be lost, it is made again.
+    pub can_wait: bool,
 }
 
 /// What an apply did.
@@ -152,6 +155,7 @@ enum Finished {
     Provisioned(Result<(), Diagnostics>),
     Opened(ephemeral::Opening),
     Closed(Diagnostics),
+    Passed(rollout::Passing),
 }
 
 /// What must be known when a job ends.
@@ -378,7 +382,7 @@ impl<'e, 'c> Executor<'e, 'c> {
                     let change = index.and_then(|i| self.plan.changes.get(i));
                     if let (true, Some(change)) = (changed, change) {
                         let address = change.address.clone();
-                        self.record(sink, &address, None);
+                        self.record(sink, &address, None, false);
                     }
                     self.done(id);
                 }
@@ -407,23 +411,30 @@ impl<'e, 'c> Executor<'e, 'c> {
         self.set(id, Status::Done);
         let successors: Vec<OpId> = self.plan.graph.successors(id).collect();
         for next in successors {
-            if let Some(Status::Waiting(count)) = self.status.get_mut(next.index()) {
-                *count -= 1;
-                if *count == 0 {
-                    self.make_ready(next);
-                }
+            self.one_less(next);
+        }
+    }
+
+    /// One of those that an operation waits for is over.
+    fn one_less(&mut self, id: OpId) {
+        if let Some(Status::Waiting(count)) = self.status.get_mut(id.index()) {
+            *count -= 1;
+            if *count == 0 {
+                self.make_ready(id);
             }
         }
     }
 
-    /// Everything behind a failed operation is skipped.
+    /// Everything that needs a failed operation is skipped; what only follows it goes on.
     fn failed(&mut self, id: OpId) {
         self.set(id, Status::Failed);
-        let mut queue: Vec<OpId> = self.plan.graph.successors(id).collect();
-        while let Some(next) = queue.pop() {
-            if matches!(self.status.get(next.index()), Some(Status::Waiting(_))) {
+        let mut queue: Vec<(OpId, Order)> = self.plan.graph.followers(id).collect();
+        while let Some((next, order)) = queue.pop() {
+            if order == Order::Follows {
+                self.one_less(next);
+            } else if matches!(self.status.get(next.index()), Some(Status::Waiting(_))) {
                 self.set(next, Status::Skipped);
-                queue.extend(self.plan.graph.successors(next));
+                queue.extend(self.plan.graph.followers(next));
                 if let Some(change) = self
                     .plan
                     .graph
@@ -465,8 +476,13 @@ impl<'e, 'c> Executor<'e, 'c> {
         sink: &mut dyn StateSink,
         address: &ResourceInstance,
         operation: Option<Operation>,
+        can_wait: bool,
     ) {
-        let change = Changed { address, operation };
+        let change = Changed {
+            address,
+            operation,
+            can_wait,
+        };
         if let Err(diagnostic) = sink.changed(&mut self.state, change) {
             self.halted = true;
             self.diagnostics.push(diagnostic);
@@ -478,6 +494,7 @@ impl<'e, 'c> Executor<'e, 'c> {
             Finished::Object(outcome) => self.complete(id, outcome, sink),
             Finished::Provisioned(result) => self.provisioned(id, result, sink),
             Finished::Opened(opening) => self.opened(id, opening),
+            Finished::Passed(passing) => self.passed(id, passing),
             Finished::Closed(diagnostics) => {
                 self.diagnostics.extend(diagnostics);
                 self.done(id);
@@ -539,7 +556,10 @@ impl<'e, 'c> Executor<'e, 'c> {
                 .push(diagnostic.address(address.to_string()));
             ok = false;
         }
-        self.record(sink, &address, flight.operation);
+        // What was not noted before it was done exists in the state alone; but provisioners act on more than the state, and must
+        // not do so twice.
+        let can_wait = flight.operation.is_none() && !self.is_provisioned(&address);
+        self.record(sink, &address, flight.operation, can_wait);
         if ok && !flight.provisioners.is_empty() {
             return self.start_provisioning(id, &change, flight);
         }
@@ -602,7 +622,8 @@ impl<'e, 'c> Executor<'e, 'c> {
             | Op::Depose { .. }
             | Op::Forget { .. }
             | Op::Open { .. }
-            | Op::Close { .. } => {}
+            | Op::Close { .. }
+            | Op::Gate { .. } => {}
         }
     }
 
@@ -834,6 +855,7 @@ impl<'e, 'c> Executor<'e, 'c> {
         } else {
             self.record_outputs();
         }
+        self.tell_of_stopped_rollouts();
         self.conclude_checks();
         self.diagnostics.extend(self.evaluator.take_diagnostics());
         if let Err(diagnostic) = sink.finished(&mut self.state) {

@@ -116,6 +116,7 @@ impl Executor<'_, '_> {
         match op {
             Op::Open { ephemeral } => return self.start_open(id, ephemeral),
             Op::Close { ephemeral } => return self.start_close(id, ephemeral),
+            Op::Gate { rollout, step } => return self.start_gate(id, rollout, step),
             _ => {}
         }
         let Some(index) = op.change() else {
@@ -125,7 +126,9 @@ impl Executor<'_, '_> {
             return Started::Done { changed: false };
         };
         let result = match op {
-            Op::Join | Op::Open { .. } | Op::Close { .. } => Ok(Started::Done { changed: false }),
+            Op::Join | Op::Open { .. } | Op::Close { .. } | Op::Gate { .. } => {
+                Ok(Started::Done { changed: false })
+            }
             Op::Depose { .. } => Ok(self.depose(index, &change)),
             Op::Forget { .. } => {
                 match &change.deposed {

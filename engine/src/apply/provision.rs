@@ -5,6 +5,7 @@ use std::sync::Arc;
 use stead_lang::config::ProvisionerWhen;
 use stead_sdk::{Context, Progress};
 use stead_state::ObjectStatus;
+use stead_state::journal::JournalHandle;
 use stead_value::addr::ResourceInstance;
 use stead_value::{Diagnostics, Value};
 
@@ -22,13 +23,18 @@ pub(super) struct Runner {
     address: ResourceInstance,
     observer: Arc<dyn Observer>,
     context: Context,
+    journal: Option<JournalHandle>,
 }
 
 impl Runner {
+    /// What they act on, and all that was done before, is on disk first: they must not run again because that was forgotten.
     pub(super) async fn run(
         &self,
         steps: Vec<Result<Step, Diagnostics>>,
     ) -> Result<(), Diagnostics> {
+        if let (Some(journal), false) = (&self.journal, steps.is_empty()) {
+            journal.settled().await.map_err(not_noted)?;
+        }
         provision::run(steps, &self.address, &self.observer, &self.context).await
     }
 }
@@ -48,6 +54,7 @@ impl Executor<'_, '_> {
             address: address.clone(),
             observer: Arc::clone(&self.observer),
             context,
+            journal: self.journal.clone(),
         }
     }
 
@@ -72,6 +79,12 @@ impl Executor<'_, '_> {
                 step.map_err(|errors| at_address(errors, &change.address))
             })
             .collect()
+    }
+
+    /// Whether provisioners act on an object, at its creation or its end.
+    pub(super) fn is_provisioned(&self, address: &ResourceInstance) -> bool {
+        let found = self.evaluator.provisioners(address);
+        found.is_some_and(|provisioners| !provisioners.blocks.is_empty())
     }
 
     /// What runs before an object is destroyed: nothing for tainted ones, which may lack what it needs, and for deposed ones.
@@ -110,19 +123,8 @@ impl Executor<'_, '_> {
         let steps = std::mem::take(&mut flight.provisioners);
         let runner = self.provisioning(&change.address);
         self.flights.insert(id, flight);
-        let journal = self.journal.clone();
-        self.running.spawn(async move {
-            // They act on an object that must be known to exist, and to be unfit, should this process end meanwhile.
-            let noted = match journal {
-                Some(journal) => journal.settled().await.map_err(not_noted),
-                None => Ok(()),
-            };
-            let result = match noted {
-                Ok(()) => runner.run(steps).await,
-                Err(diagnostic) => Err(diagnostic.into()),
-            };
-            (id, Finished::Provisioned(result))
-        });
+        self.running
+            .spawn(async move { (id, Finished::Provisioned(runner.run(steps).await)) });
     }
 
     /// The provisioners of a new object have run: only now it is what it should be.
@@ -149,7 +151,7 @@ impl Executor<'_, '_> {
             let (mut object, provider) = (object.clone(), provider.clone());
             object.status = ObjectStatus::Ready;
             self.state.set_current(&address, &provider, Some(object));
-            self.record(sink, &address, None);
+            self.record(sink, &address, None, false);
         }
         self.conclude(id, &change, &flight, true);
     }

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use stead_value::{Diagnostic, Diagnostics, Type, Value};
 
+use super::ordering::Ordered;
 use super::{Kind, Planned, Planner, Unplanned, ordering, relevant};
 use crate::checks::{CheckResults, Checkable};
 use crate::eval::{Object, Outcome, ROOT};
-use crate::graph::ExecutionGraph;
+use crate::graph::{ExecutionGraph, Op};
 use crate::{Action, OutputChange, Plan, PlanMode, ResourceChange};
 
 impl Planner<'_, '_> {
@@ -22,22 +23,29 @@ impl Planner<'_, '_> {
         let variables = self.root_variables();
         let mut changes = self.take_changes();
         let ephemerals = self.needed_ephemerals(&changes);
-        let graph = ordering::build(
+        let Ordered { graph, rollouts } = ordering::build(
             self.evaluator,
+            self.registry,
             &self.state,
             &mut changes,
             &ephemerals,
             &self.selection,
             self.kind == Kind::Destroy,
+            &mut self.diagnostics,
         );
+        self.diagnostics.extend(self.evaluator.take_diagnostics());
+        if self.diagnostics.has_errors() {
+            return Err(self.diagnostics.into());
+        }
         if self.kind == Kind::Plan {
             self.settle_dependencies(&changes);
         }
         if let Some(cycle) = graph.cycle() {
-            let names: Vec<String> = cycle
-                .iter()
-                .filter_map(|op| changes.get(op.change()?).map(|c| c.address.to_string()))
-                .collect();
+            let named = |op: &Op| match op.rollout() {
+                Some(rollout) => Some(format!("the rollout of {}", rollouts.get(rollout)?)),
+                None => Some(changes.get(op.change()?)?.address.to_string()),
+            };
+            let names: Vec<String> = cycle.iter().filter_map(named).collect();
             self.diagnostics.push(Diagnostic::error(
                 format!("Cycle: {}", names.join(", ")),
                 "The order in which these objects would have to be destroyed and created is circular.",
@@ -65,6 +73,7 @@ impl Planner<'_, '_> {
             output_types,
             ephemerals,
             graph,
+            rollouts,
             checks,
             relevant,
             partial: !self.selection.is_all(),
@@ -96,6 +105,7 @@ impl Planner<'_, '_> {
             output_types: BTreeMap::new(),
             ephemerals: Vec::new(),
             graph: ExecutionGraph::default(),
+            rollouts: Vec::new(),
             checks: CheckResults::default(),
             relevant,
             partial: !self.selection.is_all(),

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use stead_lang::config::{Import, ProviderName, implied_provider};
-use stead_lang::generate::resource_block;
+use stead_lang::generate::{Detail, resource_block};
 use stead_sdk::ImportBy;
 use stead_state::{ProviderConfigRef, State};
 use stead_value::addr::ResourceInstance;
@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Finished, Kind, Options, Planner, imports};
 use crate::eval::{Evaluator, ImportTarget, NamedProvider, Object, ROOT};
-use crate::event::Event;
+use crate::event::Observer;
 use crate::providers::Registry;
 
 /// A `resource` block for an object that is to be imported.
@@ -26,8 +26,8 @@ pub struct Generated {
 }
 
 /// What is under way.
-#[derive(Default)]
 pub(super) struct Generation {
+    detail: Detail,
     /// Import blocks that have not been evaluated yet.
     open: usize,
     /// Objects that wait for their provider.
@@ -35,7 +35,8 @@ pub(super) struct Generation {
     done: Vec<Generated>,
 }
 
-/// Writes configuration for every object that an import block of the root module brings in and no resource declares.
+/// Writes configuration for every object that an import block of the root module brings in and no resource declares. `observer` is told
+/// of each object as it is read.
 ///
 /// # Errors
 /// Every problem found, beside what could be written.
@@ -44,13 +45,18 @@ pub async fn generate(
     registry: &Registry,
     prior: State,
     options: Options,
+    detail: Detail,
+    observer: Arc<dyn Observer>,
     cancel: CancellationToken,
 ) -> (Vec<Generated>, Diagnostics) {
-    // The plan that follows tells of the same imports.
-    let observer = Arc::new(|_: Event| {});
     let kind = Kind::Plan;
     let mut planner = Planner::new(evaluator, registry, prior, options, observer, cancel, kind);
-    planner.generation = Some(Generation::default());
+    planner.generation = Some(Generation {
+        detail,
+        open: 0,
+        waiting: Vec::new(),
+        done: Vec::new(),
+    });
     planner.want_imports();
     planner.drain().await;
     let is_open = |g: &Generation| g.open > 0 || !g.waiting.is_empty();
@@ -154,6 +160,9 @@ impl Planner<'_, '_> {
         target: ImportTarget,
         result: Result<Value, Diagnostics>,
     ) {
+        let Some(generation) = &mut self.generation else {
+            return;
+        };
         let resource = &target.to.resource;
         let schema =
             self.registry
@@ -172,19 +181,17 @@ impl Planner<'_, '_> {
                     named.as_deref(),
                     &schema.block,
                     &value,
+                    generation.detail,
                 )
             }
             (Err(errors), _) => return self.diagnostics.extend(errors),
             (_, Err(diagnostic)) => return self.diagnostics.push(diagnostic),
         };
-        if let Some(generation) = &mut self.generation {
-            let generated = Generated {
-                address: target.to,
-                by: target.by,
-                text,
-            };
-            generation.done.push(generated);
-        }
+        generation.done.push(Generated {
+            address: target.to,
+            by: target.by,
+            text,
+        });
     }
 
     /// Why no configuration can be written for a target that nothing declares, if none can.

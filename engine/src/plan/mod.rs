@@ -6,6 +6,7 @@
 mod because;
 mod data;
 mod decide;
+mod discovery;
 pub(crate) mod ephemeral;
 mod finish;
 mod generation;
@@ -22,6 +23,7 @@ mod relevant;
 mod removed;
 mod replace_triggers;
 mod resume;
+mod rollouts;
 mod takeover;
 mod targeting;
 
@@ -52,6 +54,7 @@ use crate::{Action, Plan, PlanMode, ResourceChange};
 
 pub(crate) use data::of_check_data;
 pub(crate) use decide::ignore_changes;
+pub use discovery::{Discovery, Existing, Question, discover};
 pub use generation::{Generated, generate};
 pub use imports::import_object;
 pub(crate) use instance::display_id;

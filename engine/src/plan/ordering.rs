@@ -5,34 +5,54 @@ use std::rc::Rc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 use stead_state::{ProviderConfigRef, State};
+use stead_value::Diagnostics;
 use stead_value::addr::{ConfigResource, ResourceInstance, ResourceMode};
 
 use super::ephemeral::{self, Lifetime};
+use super::rollouts;
 use super::targeting::Selection;
-use crate::changes::EphemeralInstance;
+use crate::changes::{EphemeralInstance, Rollout};
 use crate::eval::{Evaluator, Object, ObjectId};
 use crate::graph::{ExecutionGraph, Op, OpId};
+use crate::providers::Registry;
 use crate::references::{Id, Node, References, Resources};
 use crate::{Action, ResourceChange};
 
 /// The operations of one change: the first to run and the one after which the object stands.
 #[derive(Clone, Copy, Default)]
-struct Ops {
+pub(super) struct Ops {
+    /// The first to run.
+    pub(super) first: Option<OpId>,
     /// Create, update or read: what dependants wait for.
     ready: Option<OpId>,
     /// The deletion of the old object.
     gone: Option<OpId>,
 }
 
+impl Ops {
+    /// After which the object is what it should be. What was set aside goes when nobody uses it any more, which others may wait for.
+    pub(super) fn last(&self) -> Option<OpId> {
+        self.ready.or(self.gone)
+    }
+}
+
+/// What [`build`] gives.
+pub(super) struct Ordered {
+    pub(super) graph: ExecutionGraph,
+    pub(super) rollouts: Vec<Rollout>,
+}
+
 /// Builds the graph, and fills in the dependencies that state will record and the order of replacements.
 pub(super) fn build(
     evaluator: &Evaluator<'_>,
+    registry: &Registry,
     state: &State,
     changes: &mut [ResourceChange],
     ephemerals: &[EphemeralInstance],
     selection: &Selection,
     destroy: bool,
-) -> ExecutionGraph {
+    diagnostics: &mut Diagnostics,
+) -> Ordered {
     let references = evaluator.references();
     let mut depends: Vec<Resources> = Vec::with_capacity(changes.len());
     for change in changes.iter_mut() {
@@ -57,7 +77,12 @@ pub(super) fn build(
     let deletions = deletions.filter_map(|(c, op)| Some((c.provider.clone(), op.gone?)));
     ephemeral::order_deletions(evaluator, &mut graph, &lifetimes, deletions);
     order_deletions(evaluator, &mut graph, changes, &ops, &depends);
-    graph
+    // What is destroyed as a whole need not stay in use meanwhile.
+    let rollouts = match destroy {
+        true => Vec::new(),
+        false => rollouts::order(evaluator, registry, &mut graph, changes, &ops, diagnostics),
+    };
+    Ordered { graph, rollouts }
 }
 
 /// What the change's object depends on: by configuration, or by what state recorded when it has none any more.
@@ -148,44 +173,29 @@ fn spread_create_before_destroy(
 }
 
 fn add_operations(graph: &mut ExecutionGraph, change: usize, planned: &ResourceChange) -> Ops {
+    let one = |ready: Option<OpId>, gone: Option<OpId>| Ops {
+        first: ready.or(gone),
+        ready,
+        gone,
+    };
     match planned.action {
         Action::NoOp => Ops::default(),
-        Action::Read => Ops {
-            ready: Some(graph.add(Op::Read { change })),
-            gone: None,
-        },
-        Action::Create => Ops {
-            ready: Some(graph.add(Op::Create { change })),
-            gone: None,
-        },
-        Action::Update => Ops {
-            ready: Some(graph.add(Op::Update { change })),
-            gone: None,
-        },
-        Action::Delete => Ops {
-            ready: None,
-            gone: Some(graph.add(Op::Delete { change })),
-        },
-        Action::Forget => Ops {
-            ready: None,
-            gone: Some(graph.add(Op::Forget { change })),
-        },
-        Action::DeleteThenCreate => {
-            let delete = graph.add(Op::Delete { change });
+        Action::Read => one(Some(graph.add(Op::Read { change })), None),
+        Action::Create => one(Some(graph.add(Op::Create { change })), None),
+        Action::Update => one(Some(graph.add(Op::Update { change })), None),
+        Action::Delete => one(None, Some(graph.add(Op::Delete { change }))),
+        Action::Forget => one(None, Some(graph.add(Op::Forget { change }))),
+        Action::DeleteThenCreate | Action::ForgetThenCreate => {
+            let gone = graph.add(match planned.action {
+                Action::DeleteThenCreate => Op::Delete { change },
+                _ => Op::Forget { change },
+            });
             let create = graph.add(Op::Create { change });
-            graph.order(delete, create);
+            graph.order(gone, create);
             Ops {
+                first: Some(gone),
                 ready: Some(create),
-                gone: Some(delete),
-            }
-        }
-        Action::ForgetThenCreate => {
-            let forget = graph.add(Op::Forget { change });
-            let create = graph.add(Op::Create { change });
-            graph.order(forget, create);
-            Ops {
-                ready: Some(create),
-                gone: Some(forget),
+                gone: Some(gone),
             }
         }
         Action::CreateThenDelete => {
@@ -195,6 +205,7 @@ fn add_operations(graph: &mut ExecutionGraph, change: usize, planned: &ResourceC
             graph.order(depose, create);
             graph.order(create, delete);
             Ops {
+                first: Some(depose),
                 ready: Some(create),
                 gone: Some(delete),
             }

@@ -4,8 +4,8 @@ use std::io;
 use std::sync::Arc;
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
-    KeyPair, KeyUsagePurpose,
+    BasicConstraints, Certificate, CertificateParams, CertifiedIssuer, DnType,
+    ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose,
 };
 use rustls::ServerConfig;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -68,8 +68,14 @@ impl Authority {
         &self.pem
     }
 
-    /// A TLS server configuration with a fresh leaf for these names (DNS names, wildcards or IP addresses); HTTP/1.1 and 2.
-    pub fn server_config(&self, names: &[String]) -> io::Result<Arc<ServerConfig>> {
+    /// A certificate for these names and its key, as PEM.
+    pub fn issue(&self, names: &[String]) -> io::Result<(String, String)> {
+        let (leaf, key) = self.leaf(names)?;
+        Ok((leaf.pem(), key.serialize_pem()))
+    }
+
+    /// A fresh certificate for a server, and its key.
+    fn leaf(&self, names: &[String]) -> io::Result<(Certificate, KeyPair)> {
         let key = KeyPair::generate().map_err(io::Error::other)?;
         let mut params = CertificateParams::new(names.to_vec()).map_err(io::Error::other)?;
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
@@ -80,6 +86,12 @@ impl Authority {
         let leaf = params
             .signed_by(&key, &*self.issuer)
             .map_err(io::Error::other)?;
+        Ok((leaf, key))
+    }
+
+    /// A TLS server configuration with a fresh leaf for these names (DNS names, wildcards or IP addresses); HTTP/1.1 and 2.
+    pub fn server_config(&self, names: &[String]) -> io::Result<Arc<ServerConfig>> {
+        let (leaf, key) = self.leaf(names)?;
         let chain: Vec<CertificateDer<'static>> = vec![leaf.der().clone()];
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
         let provider = Arc::new(rustls::crypto::ring::default_provider());

@@ -79,72 +79,87 @@ impl Client {
 
     /// Sends one request with an absolute URI over a connection of its own.
     pub async fn send(&self, request: Request<Bytes>) -> io::Result<Response<Bytes>> {
-        let uri = request.uri().clone();
+        self.connect(request.uri()).await?.send(request).await
+    }
+
+    /// Opens a connection to the server of an absolute URI, for one request after the other.
+    pub async fn connect(&self, uri: &Uri) -> io::Result<Connection> {
         let host = uri
             .host()
             .ok_or_else(|| invalid(format!("no host in {uri}")))?;
         let host = host.trim_start_matches('[').trim_end_matches(']');
+        let port = |default| uri.port_u16().unwrap_or(default);
         match uri.scheme_str() {
             Some("http") => {
-                let stream = self
-                    .network
-                    .connect(host, uri.port_u16().unwrap_or(80))
-                    .await?;
-                exchange(stream, request).await
+                let stream = self.network.connect(host, port(80)).await?;
+                Connection::open(stream).await
             }
             Some("https") => {
-                let stream = self
-                    .network
-                    .connect(host, uri.port_u16().unwrap_or(443))
-                    .await?;
+                let stream = self.network.connect(host, port(443)).await?;
                 let name = ServerName::try_from(host.to_owned()).map_err(invalid)?;
-                exchange(self.tls.connect(name, stream).await?, request).await
+                Connection::open(self.tls.connect(name, stream).await?).await
             }
             _ => Err(invalid(format!("{uri}: neither http nor https"))),
         }
     }
 }
 
-async fn exchange<S>(stream: S, request: Request<Bytes>) -> io::Result<Response<Bytes>>
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
-        .await
-        .map_err(io::Error::other)?;
-    let driver = tokio::spawn(connection);
-    let (mut parts, body) = request.into_parts();
-    if let Some(authority) = parts.uri.authority() {
-        let host = authority.as_str().rsplit('@').next().unwrap_or_default();
-        parts
-            .headers
-            .insert(HOST, HeaderValue::from_str(host).map_err(invalid)?);
+/// A connection to one server; closed when dropped.
+pub struct Connection {
+    sender: hyper::client::conn::http1::SendRequest<Full<Bytes>>,
+    driver: tokio::task::AbortHandle,
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.driver.abort();
     }
-    let target = parts
-        .uri
-        .path_and_query()
-        .map_or("/", |p| p.as_str())
-        .to_owned();
-    parts.uri = Uri::builder()
-        .path_and_query(target)
-        .build()
-        .map_err(invalid)?;
-    let response = sender
-        .send_request(Request::from_parts(parts, Full::new(body)))
-        .await;
-    let outcome = match response {
-        Err(error) => Err(io::Error::other(error)),
-        Ok(response) => {
-            let (parts, body) = response.into_parts();
-            let collected = Limited::new(body, BODY_LIMIT)
-                .collect()
-                .await
-                .map_err(io::Error::other);
-            collected.map(|body| Response::from_parts(parts, body.to_bytes()))
+}
+
+impl Connection {
+    async fn open<S>(stream: S) -> io::Result<Connection>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+            .await
+            .map_err(io::Error::other)?;
+        let driver = tokio::spawn(connection).abort_handle();
+        Ok(Connection { sender, driver })
+    }
+
+    /// Sends a request with an absolute URI and reads the whole answer.
+    pub async fn send(&mut self, request: Request<Bytes>) -> io::Result<Response<Bytes>> {
+        let (mut parts, body) = request.into_parts();
+        if let Some(authority) = parts.uri.authority() {
+            let host = authority.as_str().rsplit('@').next().unwrap_or_default();
+            parts
+                .headers
+                .insert(HOST, HeaderValue::from_str(host).map_err(invalid)?);
         }
-    };
-    driver.abort();
-    outcome
+        let target = parts
+            .uri
+            .path_and_query()
+            .map_or("/", |p| p.as_str())
+            .to_owned();
+        parts.uri = Uri::builder()
+            .path_and_query(target)
+            .build()
+            .map_err(invalid)?;
+        self.sender.ready().await.map_err(io::Error::other)?;
+        let request = Request::from_parts(parts, Full::new(body));
+        let response = self
+            .sender
+            .send_request(request)
+            .await
+            .map_err(io::Error::other)?;
+        let (parts, body) = response.into_parts();
+        let body = Limited::new(body, BODY_LIMIT)
+            .collect()
+            .await
+            .map_err(io::Error::other)?;
+        Ok(Response::from_parts(parts, body.to_bytes()))
+    }
 }
 
 /// The target of a redirect: absolute, or a path on the same host.

@@ -23,6 +23,15 @@ pub struct ClusterSpec {
     pub needs_cni: bool,
 }
 
+/// A static pod of a node, as its kubelet mirrors it to the API.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StaticPod {
+    /// `kube-apiserver`.
+    pub name: String,
+    pub image: String,
+    pub annotations: std::collections::BTreeMap<String, String>,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NodeSpec {
     pub name: String,
@@ -67,4 +76,23 @@ pub trait Cluster: Send + Sync {
 
     /// `(name, ready)` of every node object.
     async fn nodes(&self) -> Vec<(String, bool)>;
+
+    /// The version that the API server says it is; control planes that are upgraded bring it.
+    async fn set_version(&self, _version: &str) {}
+
+    /// Exactly these static pods run on a node, in `kube-system`; idempotent.
+    async fn static_pods(&self, _node: &str, _pods: &[StaticPod]) {}
+
+    /// Whether the store takes writes. Without etcd's quorum it takes none.
+    fn set_writable(&self, _writable: bool) {}
+
+    /// Everything in the store: etcd's keys with their values.
+    async fn entries(&self) -> Vec<(String, Vec<u8>)> {
+        Vec::new()
+    }
+
+    /// Puts these entries in the place of all that is in the store; an error says why they are none of a cluster's.
+    async fn replace_entries(&self, _entries: Vec<(String, Vec<u8>)>) -> Result<(), String> {
+        Err("this cluster's store cannot be replaced".to_owned())
+    }
 }

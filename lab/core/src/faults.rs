@@ -90,6 +90,11 @@ impl Faults {
         Ok(before - inner.faults.len())
     }
 
+    /// Whether none is set; cheap enough to ask before every request.
+    pub fn is_quiet(&self) -> bool {
+        self.lock().faults.is_empty()
+    }
+
     pub fn list(&self) -> Vec<Fault> {
         self.lock().faults.values().cloned().collect()
     }

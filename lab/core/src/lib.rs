@@ -5,12 +5,15 @@ pub mod authority;
 pub mod client;
 pub mod cluster;
 pub mod faults;
+pub mod files;
 pub mod gateway;
 pub mod image;
 pub mod machine;
 pub mod network;
 pub mod saver;
 pub mod serve;
+pub mod shell;
+pub mod ssh;
 pub mod store;
 
 pub use authority::Authority;

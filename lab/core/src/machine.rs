@@ -111,8 +111,33 @@ pub trait Guest: Send + Sync {
     /// The plug is pulled.
     async fn power_off(&self);
 
+    /// What its agent may do inside; `None` when it takes no commands.
+    fn hands(&self) -> Option<Arc<dyn Hands>> {
+        None
+    }
+
     /// Returns when the machine is off, whoever did that; a guest that never turns itself off may keep this default.
     async fn stopped(&self) {
         std::future::pending::<()>().await;
     }
+}
+
+/// What an operating system lets its guest agent do, beyond telling addresses.
+#[async_trait]
+pub trait Hands: Send + Sync {
+    /// Runs a program to its end; an error says why it was not started.
+    async fn run(&self, command: &[String], input: &[u8]) -> Result<Ran, String>;
+
+    /// A file's content; an error says why not, in the system's words.
+    fn read(&self, path: &str) -> Result<Vec<u8>, String>;
+
+    fn write(&self, path: &str, content: &[u8]) -> Result<(), String>;
+}
+
+/// How a program ended and what it wrote.
+#[derive(Clone, Debug, Default)]
+pub struct Ran {
+    pub code: u32,
+    pub stdout: Vec<u8>,
+    pub stderr: Vec<u8>,
 }

@@ -5,11 +5,13 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use serde_json::Value;
-use stead_lab_core::machine::{Guest, GuestInterface, GuestKind, Hardware};
+use stead_lab_core::machine::{Guest, GuestInterface, GuestKind, Hands, Hardware, Ran};
 use tokio_util::sync::CancellationToken;
 
 use crate::host::{Host, Shared};
+use crate::shell::{Input, Shell};
 use crate::{HostSpec, Secret, Sudo, boot, halt, yaml};
+use stead_lab_core::files::absolute;
 
 /// The image label's name for the operating system.
 const OS: &str = "ubuntu";
@@ -209,6 +211,11 @@ impl Guest for Machine {
         self.interfaces.clone().filter(|_| !self.off.is_cancelled())
     }
 
+    fn hands(&self) -> Option<Arc<dyn Hands>> {
+        let host = self.host.clone().filter(|_| !self.off.is_cancelled())?;
+        Some(Arc::new(Root { host }))
+    }
+
     async fn shutdown(&self) {
         self.end().await;
     }
@@ -219,5 +226,38 @@ impl Guest for Machine {
 
     async fn stopped(&self) {
         self.off.cancelled().await;
+    }
+}
+
+/// The guest agent's commands run as root.
+struct Root {
+    host: Arc<Host>,
+}
+
+#[async_trait]
+impl Hands for Root {
+    async fn run(&self, command: &[String], input: &[u8]) -> Result<Ran, String> {
+        let mut shell = Shell::new(self.host.clone(), "root");
+        let input = Input::Bytes(Arc::new(input.to_vec()));
+        let output = shell.call(command, input).await;
+        Ok(Ran {
+            code: output.code,
+            stdout: output.stdout,
+            stderr: output.stderr,
+        })
+    }
+
+    fn read(&self, path: &str) -> Result<Vec<u8>, String> {
+        let path = absolute("/", path);
+        let read = self.host.files("root", |files| files.read(&path));
+        read.map_err(|problem| problem.text().to_owned())
+    }
+
+    fn write(&self, path: &str, content: &[u8]) -> Result<(), String> {
+        let path = absolute("/", path);
+        let written = self
+            .host
+            .files("root", |files| files.write(&path, content, false));
+        written.map_err(|problem| problem.text().to_owned())
     }
 }

@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
-use russh::keys::{Algorithm, PrivateKey};
 use serde::Serialize;
 use stead_lab_core::cluster::ClusterHost;
-use stead_lab_core::{Lab, Saver};
+use stead_lab_core::files::Files;
+use stead_lab_core::{Lab, Saver, ssh};
 use tokio_util::sync::CancellationToken;
 
-use crate::files::{Files, installed};
+use crate::HostSpec;
+use crate::files::installed;
 use crate::state::{HostState, State};
-use crate::{HostSpec, Sudo};
 
 /// What all hosts share.
 pub(crate) struct Shared {
@@ -73,12 +73,7 @@ impl Shared {
             let mut state = self.state();
             let host = state.hosts.entry(spec.name.clone()).or_default();
             if host.host_key.is_empty() {
-                let key = PrivateKey::random(&mut rand::rng(), Algorithm::Ed25519)
-                    .map_err(io::Error::other)?;
-                host.host_key = key
-                    .to_openssh(russh::keys::ssh_key::LineEnding::LF)
-                    .map_err(io::Error::other)?
-                    .to_string();
+                host.host_key = ssh::new_key()?;
             }
             if host.files.is_empty() {
                 host.files = installed(&spec.hostname, &spec.user);
@@ -158,11 +153,6 @@ impl Host {
 
     pub(crate) fn address(&self) -> String {
         self.spec.address.to_string()
-    }
-
-    /// Whether sudo asks this host's user for the password.
-    pub(crate) fn sudo(&self) -> &Sudo {
-        &self.spec.sudo
     }
 
     /// Lets simulated time pass: so many lifelike seconds at the lab's pace.

@@ -6,7 +6,6 @@ mod guest;
 mod host;
 mod microk8s;
 mod shell;
-mod ssh;
 mod state;
 mod yaml;
 
@@ -15,9 +14,9 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use serde::Serialize;
-use stead_lab_core::Lab;
 use stead_lab_core::cluster::ClusterHost;
 use stead_lab_core::machine::GuestKind;
+use stead_lab_core::{Lab, ssh};
 
 use crate::host::{Host, Shared};
 
@@ -31,14 +30,7 @@ impl std::fmt::Debug for Secret {
     }
 }
 
-/// How a host's user becomes root.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sudo {
-    NoPassword,
-    /// `sudo -S` with the login password.
-    Password,
-    Never,
-}
+pub use stead_lab_core::shell::Sudo;
 
 /// A machine that is reached over SSH.
 #[derive(Clone, Debug)]
@@ -125,7 +117,8 @@ pub async fn start(
 
 /// A host that is on comes up: SSH answers, MicroK8s starts when it ran before.
 pub(crate) async fn boot(host: &Arc<Host>) -> io::Result<()> {
-    ssh::serve(host).await?;
+    let key = host.with(|s| s.host_key.clone());
+    ssh::serve(host, &host.address(), &key).await?;
     let ran = host.with(|s| s.microk8s.as_ref().is_some_and(|m| m.running));
     if ran && let Err(problem) = microk8s::start(host).await {
         return Err(io::Error::other(format!(
@@ -188,7 +181,6 @@ impl Hosts {
         let key = key.ok_or_else(|| {
             io::Error::new(io::ErrorKind::NotFound, format!("no host is called {name}"))
         })?;
-        let key = russh::keys::PrivateKey::from_openssh(key).map_err(io::Error::other)?;
-        key.public_key().to_openssh().map_err(io::Error::other)
+        ssh::public_key(&key)
     }
 }

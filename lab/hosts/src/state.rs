@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
+use stead_lab_core::files::{File, bytes};
 
 /// Everything of all hosts, by name.
 #[derive(Default, Serialize, Deserialize)]
@@ -21,17 +22,6 @@ pub(crate) struct HostState {
     pub microk8s: Option<MicroK8s>,
     /// Groups of the login user besides its own.
     pub groups: BTreeSet<String>,
-}
-
-/// A file or a directory.
-#[derive(Clone, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub(crate) struct File {
-    pub directory: bool,
-    pub owner: String,
-    pub mode: u32,
-    #[serde(with = "content")]
-    pub content: Vec<u8>,
 }
 
 #[derive(Clone, Serialize, Deserialize)]
@@ -54,7 +44,7 @@ pub(crate) struct MicroK8s {
     pub ca_certificate_pem: String,
     pub ca_key_pem: String,
     /// DER of the CA, whose SHA-256 joiners check.
-    #[serde(with = "content")]
+    #[serde(with = "bytes")]
     pub ca_der: Vec<u8>,
     pub admin_certificate_pem: String,
     pub admin_key_pem: String,
@@ -74,22 +64,4 @@ pub(crate) struct Member {
     pub host: String,
     pub address: String,
     pub worker: bool,
-}
-
-/// Bytes as base64, so that documents stay readable and small.
-mod content {
-    use base64::Engine;
-    use base64::engine::general_purpose::STANDARD;
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    pub(super) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&STANDARD.encode(bytes))
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Vec<u8>, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        STANDARD.decode(text).map_err(serde::de::Error::custom)
-    }
 }

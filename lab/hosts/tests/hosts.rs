@@ -1,8 +1,9 @@
 //! The hosts as libssh2, an SSH client of others' making, sees them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{Read, Write};
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -297,12 +298,77 @@ async fn a_shell_reads_commands_and_there_is_no_terminal() {
         let mut out = String::new();
         channel.read_to_string(&mut out).unwrap();
         channel.wait_close().unwrap();
-        let mut sftp = session.channel_session().unwrap();
-        assert!(sftp.subsystem("sftp").is_err());
+        let mut other = session.channel_session().unwrap();
+        assert!(other.subsystem("netconf").is_err());
         (out, channel.exit_status().unwrap())
     };
     let read = tokio::task::spawn_blocking(read).await.unwrap();
     assert_eq!(read, ("/tmp\n".to_owned(), 3));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn files_come_and_go_over_sftp() {
+    let world = World::new().await;
+    let address = world.lab.network.resolve(HOST, 22).unwrap();
+    let work = move || {
+        let session = login(address, "ubuntu", "stead-lab").unwrap();
+        let sftp = session.sftp().unwrap();
+        let folder = Path::new("/home/ubuntu/files");
+        sftp.mkdir(folder, 0o755).unwrap();
+        let (path, large) = (folder.join("a"), vec![7; 100_000]);
+        let mut file = sftp.create(&path).unwrap();
+        file.write_all(&large).unwrap();
+        assert_eq!(file.stat().unwrap().size, Some(100_000));
+        let with = |size, uid| ssh2::FileStat {
+            size,
+            uid,
+            gid: uid,
+            perm: None,
+            atime: None,
+            mtime: None,
+        };
+        file.setstat(with(Some(5), None)).unwrap();
+        file.seek(SeekFrom::Start(5)).unwrap();
+        file.write_all(b"more").unwrap();
+        assert_eq!(file.stat().unwrap().size, Some(9), "cut, then longer");
+        file.seek(SeekFrom::Start(0)).unwrap();
+        file.write_all(&large).unwrap();
+        drop(file);
+        assert!(sftp.setstat(&path, with(None, Some(0))).is_err(), "root's");
+        sftp.setstat(&path, with(None, Some(1000))).unwrap();
+        sftp.rename(&path, &folder.join("b"), None).unwrap();
+        let mut read = Vec::new();
+        let mut file = sftp.open(folder.join("b")).unwrap();
+        file.read_to_end(&mut read).unwrap();
+        assert_eq!(read, large);
+        let names: Vec<_> = sftp.readdir(folder).unwrap();
+        assert_eq!(names.len(), 1);
+        assert!(sftp.rmdir(folder).is_err(), "not empty");
+        assert!(sftp.create(Path::new("/etc/a")).is_err(), "root's");
+        assert!(sftp.stat(Path::new("/nowhere")).is_err());
+        sftp.realpath(Path::new(".")).unwrap()
+    };
+    let home = tokio::task::spawn_blocking(work).await.unwrap();
+    assert_eq!(home, Path::new("/home/ubuntu"));
+    let count = world.run(HOST, "wc -c < files/b").await;
+    assert_eq!(count.out, "100000\n");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn functions_take_arguments() {
+    let world = World::new().await;
+    let script = "say() { echo \"$#:$1\"; printf '<%s>' \"$@\"; }; say 'a b' c; say; echo \"$1\"";
+    assert_eq!(world.run(HOST, script).await.out, "2:a b\n<a b><c>0:\n<>\n");
+    assert_eq!(
+        world.run(HOST, "bash -c 'echo $2-$1' x one two").await.out,
+        "two-one\n"
+    );
+    let endless = world.run(HOST, "f() { f; }; f").await;
+    assert_eq!(endless.code, 1, "{endless:?}");
+    assert_eq!(
+        world.run(HOST, "echo a:b:c | cut -d : -f 2").await.out,
+        "b\n"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

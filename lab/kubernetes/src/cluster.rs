@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use stead_lab_core::Lab;
-use stead_lab_core::cluster::{Cluster, ClusterSpec, NodeSpec};
+use stead_lab_core::cluster::{Cluster, ClusterSpec, NodeSpec, StaticPod};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -27,7 +28,9 @@ pub(crate) struct Core {
     pub(crate) lab: Lab,
     pub(crate) id: String,
     pub(crate) name: String,
-    pub(crate) kubernetes_version: String,
+    version: Mutex<String>,
+    /// Whether etcd takes writes.
+    writable: AtomicBool,
     pub(crate) needs_cni: bool,
     pub(crate) tokens: Tokens,
     pub(crate) certificates: ClientCertificates,
@@ -95,7 +98,8 @@ impl Core {
             lab: lab.clone(),
             id: spec.id.clone(),
             name: spec.name.clone(),
-            kubernetes_version: spec.kubernetes_version.clone(),
+            version: Mutex::new(spec.kubernetes_version.clone()),
+            writable: AtomicBool::new(true),
             needs_cni: spec.needs_cni,
             tokens,
             certificates: ClientCertificates::new(&spec.ca_certificate_pem)?,
@@ -108,6 +112,16 @@ impl Core {
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the API server says that it is.
+    pub(crate) fn kubernetes_version(&self) -> String {
+        let version = self.version.lock().unwrap_or_else(PoisonError::into_inner);
+        version.clone()
+    }
+
+    pub(crate) fn is_writable(&self) -> bool {
+        self.writable.load(Ordering::Relaxed)
     }
 
     pub(crate) fn reporting(&self) -> MutexGuard<'_, BTreeMap<String, NodeSpec>> {
@@ -202,7 +216,7 @@ impl Core {
             .map(|a| json!({"namespace": namespace(a), "name": name(a), "sync": text(a, &["status", "sync", "status"]),
                 "health": text(a, &["status", "health", "status"])}))
             .collect();
-        json!({"id": self.id, "name": self.name, "version": self.kubernetes_version, "namespaces": namespaces,
+        json!({"id": self.id, "name": self.name, "version": self.kubernetes_version(), "namespaces": namespaces,
             "objects": objects, "applications": applications})
     }
 }
@@ -328,6 +342,58 @@ impl Cluster for SimulatedCluster {
             .list("nodes", "")
             .map(|n| (name(n).to_owned(), condition_is_true(n, "Ready")))
             .collect()
+    }
+
+    async fn set_version(&self, version: &str) {
+        let mut current = self
+            .core
+            .version
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if *current != version {
+            version.clone_into(&mut current);
+        }
+    }
+
+    async fn static_pods(&self, node: &str, pods: &[StaticPod]) {
+        controllers::static_pods::mirror(&mut self.core.lock(), node, pods);
+    }
+
+    fn set_writable(&self, writable: bool) {
+        self.core.writable.store(writable, Ordering::Relaxed);
+    }
+
+    /// Keys as API servers form them: `/registry/RESOURCE/NAMESPACE/NAME`.
+    async fn entries(&self) -> Vec<(String, Vec<u8>)> {
+        let state = self.core.lock();
+        let all = state.everything();
+        all.flat_map(|(key, objects)| {
+            objects.iter().map(move |((namespace, name), object)| {
+                let path = match namespace.as_str() {
+                    "" => format!("/registry/{key}/{name}"),
+                    namespace => format!("/registry/{key}/{namespace}/{name}"),
+                };
+                (path, object.to_string().into_bytes())
+            })
+        })
+        .collect()
+    }
+
+    async fn replace_entries(&self, entries: Vec<(String, Vec<u8>)>) -> Result<(), String> {
+        let mut objects = Vec::new();
+        for (path, value) in entries {
+            let Some((key, _)) = path
+                .strip_prefix("/registry/")
+                .and_then(|p| p.split_once('/'))
+            else {
+                return Err(format!("the key {path:?} is none of an API server's"));
+            };
+            let object: Value = serde_json::from_slice(&value)
+                .map_err(|e| format!("the value of {path:?} is no object: {e}"))?;
+            objects.push((key.to_owned(), object));
+        }
+        self.core.lock().replace_all(objects);
+        Ok(())
     }
 }
 

@@ -194,6 +194,37 @@ impl State {
             .insert((id.namespace, id.name), object);
     }
 
+    /// Puts these objects in the place of all that are there; watchers are told of every difference.
+    pub(crate) fn replace_all(&mut self, objects: Vec<(String, Value)>) {
+        let wanted: BTreeSet<Id> = objects.iter().map(|(key, o)| Id::of(key, o)).collect();
+        let there = self.objects.iter().flat_map(|(key, objects)| {
+            objects
+                .keys()
+                .map(move |(namespace, name)| Id::new(key, namespace, name))
+        });
+        let gone: Vec<Id> = there.filter(|id| !wanted.contains(id)).collect();
+        for id in gone {
+            self.remove(&id);
+        }
+        // Definitions first, so that the objects of their kinds have a place.
+        let (definitions, others): (Vec<_>, Vec<_>) = objects
+            .into_iter()
+            .partition(|(key, _)| key == crate::controllers::CRDS);
+        for (key, object) in definitions.into_iter().chain(others) {
+            if key == crate::controllers::CRDS
+                && crate::object::condition_is_true(&object, "Established")
+            {
+                self.registry.serve(&object);
+            }
+            let same = self
+                .get(&Id::of(&key, &object))
+                .is_some_and(|o| **o == object);
+            if let Some(resource) = self.registry.by_key(&key).filter(|_| !same) {
+                self.put(&resource, object);
+            }
+        }
+    }
+
     fn index(&mut self, id: &Id, before: Option<&Value>, after: Option<&Value>) {
         for owner in before
             .into_iter()

@@ -50,12 +50,46 @@ impl ApiError {
         ApiError::new(403, format!("Permission check failed{detail}"))
     }
 
+    /// With what failed before the text, as PVE does where it locks a file; refused parameters stay as they are.
+    pub(crate) fn within(mut self, what: &str) -> ApiError {
+        if !what.is_empty() && self.errors.is_empty() {
+            self.message = format!("{what}: {}", self.message);
+        }
+        self
+    }
+
+    /// As a text alone: what becomes of refused parameters where PVE puts the text of a failure into another.
+    pub(crate) fn flattened(mut self) -> ApiError {
+        if !self.errors.is_empty() {
+            let lines = self
+                .errors
+                .iter()
+                .map(|(name, text)| format!("\n{name}: {text}"));
+            self.message = format!(
+                "{} {}{}",
+                self.status,
+                self.message,
+                lines.collect::<String>()
+            );
+            self.status = 500;
+            self.errors.clear();
+        }
+        self
+    }
+
     pub(crate) fn unauthorized(message: &str) -> ApiError {
         ApiError::new(401, message)
     }
 
     pub(crate) fn not_implemented(verb: &str, path: &str) -> ApiError {
         ApiError::new(501, format!("Method '{verb} {path}' not implemented"))
+    }
+}
+
+/// What a Perl `die` says.
+impl From<String> for ApiError {
+    fn from(message: String) -> ApiError {
+        ApiError::failure(message)
     }
 }
 

@@ -13,10 +13,11 @@ use hyper::ext::ReasonPhrase;
 use serde_json::{Map, Value};
 use stead_lab_core::serve;
 
+use crate::access::Caller;
 use crate::error::ApiError;
-use crate::routes::{Call, Reply, Upload};
+use crate::routes::{Asked, Reply, Upload};
 use crate::schema::Method;
-use crate::schema::check::{Given, Params, check};
+use crate::schema::check::Given;
 use crate::schema::permission::Audience;
 use crate::storage::upload;
 use crate::{Proxmox, routes};
@@ -96,39 +97,17 @@ impl Entry {
             found.ok_or_else(|| ApiError::not_implemented(verb.as_str(), &path))?;
         self.local_node(&mut in_path);
         let (given, upload) = self.parameters(request, method, &in_path).await?;
-        let caller = caller.unwrap_or(crate::access::Caller {
+        let nobody = Caller {
             user: String::new(),
             token: None,
-        });
-        if caller.token.is_some() && !method.allow_token {
-            let text = format!(
-                "Permission check failed (URI '{path}' not available with API token, need proper ticket.)"
-            );
-            return Err(ApiError::new(403, text));
-        }
-        if !world {
-            proxmox.state().permit(
-                &caller,
-                method.permissions.as_ref(),
-                &Params::unchecked(&given),
-            )?;
-        }
-        if let Some((_, node)) = in_path.iter().find(|(name, _)| name == "node") {
-            proxmox.reachable(node).await?;
-        }
-        let params = check(&proxmox.api, method, given).map_err(ApiError::parameters)?;
-        let call = Call {
-            verb: method.verb.clone(),
-            path: method.path.clone(),
-            caller,
-            params,
+        };
+        let request = Asked {
+            caller: caller.unwrap_or(nobody),
+            at: self.node.clone(),
+            given,
             upload,
         };
-        let reply = routes::route(proxmox, call).await;
-        if verb != Verb::GET {
-            proxmox.changed();
-        }
-        reply
+        routes::perform(proxmox, method, request).await
     }
 
     /// `localhost` is the node that was asked.
@@ -148,11 +127,11 @@ impl Entry {
     ) -> Result<(Given, Option<Upload>), ApiError> {
         let mut upload = None;
         let mut given = Given::new();
+        let mut in_query = Given::new();
+        let query = request.uri().query().unwrap_or_default();
+        form(query.as_bytes(), &mut in_query);
         if [Verb::GET, Verb::DELETE].contains(request.method()) {
-            form(
-                request.uri().query().unwrap_or_default().as_bytes(),
-                &mut given,
-            );
+            // Their bodies are not read.
         } else if content_type(request.headers()).starts_with("multipart/form-data") {
             if method.path != upload::PATH {
                 return Err(ApiError::new(501, "upload is not supported by this method"));
@@ -169,36 +148,18 @@ impl Entry {
                 body.map_err(|error| ApiError::new(501, format!("for data too large: {error}")))?;
             read_body(&kind, &body.to_bytes(), &mut given)?;
         }
+        // Whatever the verb, the query has the last word.
+        given.extend(in_query);
         for (name, value) in in_path {
-            if given.insert(name.clone(), vec![value.clone()]).is_some() {
+            let again = given.insert(name.clone(), vec![value.clone()]);
+            if again.is_some_and(|again| again != [value.as_str()]) {
                 return Err(ApiError::parameter(
                     name,
-                    "duplicate parameter (already defined in URI)",
+                    "duplicate parameter (already defined in URI) with conflicting values!",
                 ));
             }
         }
         Ok((given, upload))
-    }
-}
-
-impl Proxmox {
-    async fn reachable(&self, node: &str) -> Result<(), ApiError> {
-        if !self.state().nodes.contains_key(node) {
-            let text = "Name or service not known";
-            let text = format!(
-                "hostname lookup '{node}' failed - failed to get address info for: {node}: {text}"
-            );
-            return Err(ApiError::failure(text));
-        }
-        if self
-            .lab
-            .faults
-            .is_on(&format!("proxmox.node-down.{node}"))
-            .await
-        {
-            return Err(ApiError::new(595, "No route to host"));
-        }
-        Ok(())
     }
 }
 
@@ -266,6 +227,7 @@ fn rendered(outcome: Result<Reply, ApiError>) -> Response<Body> {
             if let Some(total) = reply.total {
                 body.insert("total".into(), total.into());
             }
+            body.extend(reply.attributes);
             (200, None)
         }
         Err(error) => {

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::Proxmox;
+use crate::cluster::mapping::pci_names;
 
 impl Proxmox {
     /// Machines, volumes, pools and mappings by name; what every cluster has (nodes, storages) is left out.
@@ -23,7 +24,7 @@ impl Proxmox {
             "vms": vms.collect::<Vec<_>>(),
             "volumes": volumes.collect::<Vec<_>>(),
             "pools": state.pools.keys().collect::<Vec<_>>(),
-            "pci_mappings": state.pci_mappings.keys().collect::<Vec<_>>(),
+            "pci_mappings": pci_names(&state).collect::<Vec<_>>(),
         })
     }
 }

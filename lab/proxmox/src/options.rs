@@ -1,8 +1,11 @@
 //! What the simulated cluster is made of when it is new.
 
 use std::fmt;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+
+use crate::release::Release;
 
 const GIB: u64 = 1 << 30;
 
@@ -11,12 +14,40 @@ const GIB: u64 = 1 << 30;
 pub struct Options {
     /// The cluster's name.
     pub name: String,
+    #[serde(default)]
+    pub version: Version,
     pub nodes: Vec<NodeSpec>,
     pub storages: Vec<StorageSpec>,
     pub users: Vec<UserSpec>,
     /// Roles beyond the built-in ones: name and privileges.
     pub roles: Vec<(String, Vec<String>)>,
     pub acl: Vec<AclSpec>,
+}
+
+/// What is installed on the nodes; methods and parameters that a version does not have are refused.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Version {
+    #[serde(rename = "8.4")]
+    V8_4,
+    #[default]
+    #[serde(rename = "9.2")]
+    V9_2,
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(Release::of(*self).name)
+    }
+}
+
+impl FromStr for Version {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Version, String> {
+        let mut all = [Version::V8_4, Version::V9_2].into_iter();
+        all.find(|version| version.to_string() == text)
+            .ok_or_else(|| "there are 9.2 and 8.4".to_owned())
+    }
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -83,7 +114,7 @@ pub struct TokenSpec {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct AclSpec {
     pub path: String,
-    /// `user@realm`, or `user@realm!token`.
+    /// `user@realm`, `user@realm!token` or `@group`.
     pub subject: String,
     pub role: String,
     pub propagate: bool,
@@ -146,6 +177,7 @@ impl Options {
         };
         Options {
             name: "homelab".into(),
+            version: Version::default(),
             nodes: nodes.iter().map(node).collect(),
             storages: vec![
                 storage(
@@ -206,6 +238,8 @@ const PROVISIONER: &[&str] = &[
     "VM.Config.Options",
     "VM.GuestAgent.Audit",
     "VM.Migrate",
+    // Before 9, what the guest agent's audit is now.
+    "VM.Monitor",
     "VM.PowerMgmt",
 ];
 

@@ -1,12 +1,22 @@
 //! Everything that the simulated cluster remembers; saved as one document.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use stead_lab_core::machine::ImageLabel;
 
-use crate::access::Access;
-use crate::options::{NodeSpec, Options};
+use crate::access::{Access, realms};
+use crate::cluster::jobs::replicated::Run;
+use crate::cluster::{acme, notifications, options};
+use crate::firewall::Firewall;
+use crate::guest::backup::Archive;
+pub(crate) use crate::guest::vm::{Running, Vm};
+use crate::node::Host;
+use crate::now;
+use crate::options::{NodeSpec, Options, Version};
+use crate::release::Release;
+use crate::sdn::Sdn;
+use crate::sections::Sections;
 use crate::task::Task;
 
 #[derive(Clone, Serialize, Deserialize)]
@@ -14,12 +24,38 @@ pub(crate) struct State {
     pub(crate) name: String,
     pub(crate) nodes: BTreeMap<String, NodeSpec>,
     pub(crate) storages: BTreeMap<String, Storage>,
+    /// What lies in storages without a definition, by what they stand on.
+    #[serde(default)]
+    pub(crate) detached: BTreeMap<String, Volumes>,
     pub(crate) vms: BTreeMap<u32, Vm>,
     pub(crate) tasks: BTreeMap<String, Task>,
     pub(crate) pools: BTreeMap<String, Pool>,
-    /// By id; values as the API shows them.
-    pub(crate) pci_mappings: BTreeMap<String, PciMapping>,
+    /// Configuration sections by file below /etc/pve.
+    #[serde(default)]
+    pub(crate) configs: BTreeMap<String, Sections>,
+    /// The last run of each replication job.
+    #[serde(default)]
+    pub(crate) replicated: BTreeMap<String, Run>,
+    /// Options of the whole cluster (datacenter.cfg).
+    #[serde(default = "options::installed")]
+    pub(crate) datacenter: BTreeMap<String, String>,
+    /// While high availability is disarmed, what it does with its resources: `freeze` or `ignore`.
+    #[serde(default)]
+    pub(crate) ha_disarmed: Option<String>,
+    /// What each node's disk remembers.
+    #[serde(default)]
+    pub(crate) hosts: BTreeMap<String, Host>,
+    #[serde(default)]
+    pub(crate) firewall: Firewall,
+    #[serde(default)]
+    pub(crate) sdn: Sdn,
     pub(crate) access: Access,
+    /// Storages that faults have filled.
+    #[serde(skip)]
+    pub(crate) full: BTreeSet<String>,
+    /// Privileges that faults have taken from everybody.
+    #[serde(skip)]
+    pub(crate) withheld: BTreeSet<String>,
     /// Makes process ids, so that they are never used twice.
     pub(crate) last_pid: u32,
     /// State of the generator of MACs and UUIDs.
@@ -34,9 +70,17 @@ pub(crate) struct Storage {
     pub(crate) shared: bool,
     pub(crate) disabled: bool,
     pub(crate) nodes: Vec<String>,
+    /// The folder of a storage with files.
+    #[serde(default)]
+    pub(crate) path: Option<String>,
+    /// What it stands on, of its definition.
+    #[serde(default)]
+    pub(crate) source: String,
     /// By node (one entry, named ``, when shared), then by volume name such as `iso/x.img` or `vm-100-disk-0`.
-    pub(crate) volumes: BTreeMap<String, BTreeMap<String, Volume>>,
+    pub(crate) volumes: Volumes,
 }
+
+pub(crate) type Volumes = BTreeMap<String, BTreeMap<String, Volume>>;
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Volume {
@@ -53,41 +97,58 @@ pub(crate) struct Volume {
     pub(crate) text: Option<String>,
     /// The template's volume on which a linked clone stands.
     pub(crate) parent: Option<String>,
+    /// As it was, by snapshot.
+    #[serde(default)]
+    pub(crate) snapshots: BTreeMap<String, Frozen>,
+    #[serde(default)]
+    pub(crate) notes: Option<String>,
+    /// Not to be deleted.
+    #[serde(default)]
+    pub(crate) protected: bool,
+    /// Of a backup.
+    #[serde(default)]
+    pub(crate) archive: Option<Box<Archive>>,
 }
 
-/// A virtual machine: its configuration as the file holds it, and whether it runs.
-#[derive(Clone, Serialize, Deserialize)]
-pub(crate) struct Vm {
-    pub(crate) node: String,
-    pub(crate) config: BTreeMap<String, String>,
-    /// What waits for the next start: a new value, or `None` for removal.
-    pub(crate) pending: BTreeMap<String, Option<String>>,
-    pub(crate) running: Option<Running>,
-    /// The volume from which a guest last booted.
-    pub(crate) booted_from: Option<String>,
+impl Volume {
+    /// A file or disk that holds nothing yet.
+    pub(crate) fn new(content: &str, format: &str, size: u64) -> Volume {
+        Volume {
+            content: content.to_owned(),
+            format: format.to_owned(),
+            size,
+            vmid: None,
+            ctime: now(),
+            label: None,
+            text: None,
+            parent: None,
+            snapshots: BTreeMap::new(),
+            notes: None,
+            protected: false,
+            archive: None,
+        }
+    }
+
+    /// A disk of a guest.
+    pub(crate) fn is_disk(&self) -> bool {
+        matches!(self.content.as_str(), "images" | "rootdir")
+    }
 }
 
-#[derive(Clone, Copy, Serialize, Deserialize)]
-pub(crate) struct Running {
-    pub(crate) pid: u32,
-    /// Seconds since 1970.
-    pub(crate) since: u64,
+/// A volume as it was at a snapshot.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Frozen {
+    /// Counts up, so that the order of snapshots is known.
+    pub(crate) number: u32,
+    pub(crate) size: u64,
+    pub(crate) label: Option<ImageLabel>,
 }
 
 #[derive(Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Pool {
     pub(crate) comment: Option<String>,
-    pub(crate) vms: Vec<u32>,
+    pub(crate) vms: BTreeSet<u32>,
     pub(crate) storages: Vec<String>,
-}
-
-#[derive(Clone, Default, Serialize, Deserialize)]
-pub(crate) struct PciMapping {
-    pub(crate) description: Option<String>,
-    pub(crate) mdev: bool,
-    pub(crate) live_migration_capable: bool,
-    /// Property strings, as they came.
-    pub(crate) map: Vec<String>,
 }
 
 impl State {
@@ -100,11 +161,20 @@ impl State {
                 .map(|n| (n.name.clone(), n.clone()))
                 .collect(),
             storages: BTreeMap::new(),
+            detached: BTreeMap::new(),
             vms: BTreeMap::new(),
             tasks: BTreeMap::new(),
             pools: BTreeMap::new(),
-            pci_mappings: BTreeMap::new(),
+            configs: BTreeMap::new(),
+            datacenter: options::installed(),
+            replicated: BTreeMap::new(),
+            ha_disarmed: None,
+            hosts: BTreeMap::new(),
+            firewall: Firewall::default(),
+            sdn: Sdn::default(),
             access: Access::default(),
+            full: BTreeSet::new(),
+            withheld: BTreeSet::new(),
             last_pid: 1000,
             random: seed,
         };
@@ -116,27 +186,25 @@ impl State {
                 shared: spec.shared,
                 disabled: false,
                 nodes: spec.nodes.clone(),
+                path: None,
+                source: String::new(),
                 volumes: BTreeMap::new(),
             };
             state.storages.insert(spec.id.clone(), storage);
         }
         state.access = Access::new(options, state.bytes());
+        realms::built_in(&mut state);
+        notifications::built_in(&mut state);
+        acme::built_in(&mut state);
         state
     }
 
-    /// A VM on a node, or PVE's complaint.
-    pub(crate) fn vm(&self, node: &str, vmid: u32) -> Result<&Vm, String> {
-        self.vms
-            .get(&vmid)
-            .filter(|vm| vm.node == node)
-            .ok_or_else(|| no_config(node, vmid))
+    pub(crate) fn version(&self) -> Version {
+        self.access.version
     }
 
-    pub(crate) fn vm_mut(&mut self, node: &str, vmid: u32) -> Result<&mut Vm, String> {
-        self.vms
-            .get_mut(&vmid)
-            .filter(|vm| vm.node == node)
-            .ok_or_else(|| no_config(node, vmid))
+    pub(crate) fn release(&self) -> &'static Release {
+        Release::of(self.version())
     }
 
     /// The pool of a VM.
@@ -170,69 +238,23 @@ impl State {
             .to_string()
     }
 
-    /// A MAC address with the vendor's prefix that no VM has.
+    /// A MAC address with the cluster's prefix that no VM has.
     pub(crate) fn mac(&mut self) -> String {
         loop {
-            let [a, b, c, ..] = self.bytes();
-            let mac = format!("BC:24:11:{a:02X}:{b:02X}:{c:02X}");
-            if !self
-                .vms
-                .values()
-                .any(|vm| vm.config.values().any(|value| value.contains(&mac)))
-            {
+            let random = self.bytes();
+            let mut mac = self.mac_prefix().to_ascii_uppercase();
+            for byte in random.iter().take(5) {
+                if mac.len() < "00:00:00:00:00:00".len() {
+                    mac += &format!(":{byte:02X}");
+                }
+            }
+            let nets = |vm: &Vm| {
+                let mut nets = vm.config.range("net".to_owned().."neu".to_owned());
+                nets.any(|(_, value)| value.contains(&mac))
+            };
+            if !self.vms.values().any(nets) {
                 return mac;
             }
         }
-    }
-}
-
-fn no_config(node: &str, vmid: u32) -> String {
-    format!("Configuration file 'nodes/{node}/qemu-server/{vmid}.conf' does not exist")
-}
-
-impl Vm {
-    /// The configuration as it will be after the next start; what the API shows unless asked for the current one.
-    pub(crate) fn merged(&self) -> BTreeMap<String, String> {
-        let mut config = self.config.clone();
-        for (key, value) in &self.pending {
-            match value {
-                Some(value) => drop(config.insert(key.clone(), value.clone())),
-                None => drop(config.remove(key)),
-            }
-        }
-        config
-    }
-
-    pub(crate) fn is_template(&self) -> bool {
-        self.config.get("template").is_some_and(|t| t == "1")
-    }
-
-    pub(crate) fn name(&self, vmid: u32) -> String {
-        self.config
-            .get("name")
-            .cloned()
-            .unwrap_or_else(|| format!("VM {vmid}"))
-    }
-
-    pub(crate) fn number(&self, key: &str, default: u64) -> u64 {
-        self.config
-            .get(key)
-            .and_then(|v| v.trim_start_matches("current=").parse().ok())
-            .unwrap_or(default)
-    }
-
-    pub(crate) fn cpus(&self) -> u64 {
-        self.config
-            .get("vcpus")
-            .and_then(|v| v.parse().ok())
-            .unwrap_or_else(|| {
-                self.number("cores", 1)
-                    .saturating_mul(self.number("sockets", 1))
-            })
-    }
-
-    /// In bytes.
-    pub(crate) fn memory(&self) -> u64 {
-        self.number("memory", 512).saturating_mul(1 << 20)
     }
 }

@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 
 use crate::access::Caller;
 use crate::error::ApiError;
-use crate::routes::{Call, Reply};
+use crate::routes::{Call, Reply, Routes};
 use crate::state::State;
-use crate::{Proxmox, now};
+use crate::{Proxmox, lock, now};
 
 /// How many ended tasks a cluster remembers.
 const REMEMBERED: usize = 2000;
@@ -19,15 +20,15 @@ const REMEMBERED: usize = 2000;
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct Task {
     pub(crate) node: String,
-    pid: u32,
+    pub(crate) pid: u32,
     pub(crate) start: u64,
     pub(crate) end: Option<u64>,
     /// `qmcreate`, `download`, …
     pub(crate) kind: String,
     pub(crate) id: String,
     /// With the token's name, when one was used.
-    user: String,
-    exit: Option<String>,
+    pub(crate) user: String,
+    pub(crate) exit: Option<String>,
     warnings: usize,
     log: Vec<String>,
 }
@@ -113,10 +114,17 @@ impl Proxmox {
             ));
         }
         let upid = self.state().new_task(node, kind, id, &caller.name());
+        if self.lab.faults.is_on("proxmox.task-lost").await {
+            // The node forgot it before it began.
+            self.state().tasks.remove(&upid);
+            return Ok(Value::String(upid));
+        }
         let task = TaskLog {
             proxmox: self.clone(),
             upid: upid.clone(),
         };
+        let abort = CancellationToken::new();
+        lock(&self.aborts).insert(upid.clone(), abort.clone());
         let (fault, every) = (format!("proxmox.task.{kind}"), "proxmox.task");
         self.lab.tasks.spawn(async move {
             let faults = task.proxmox.lab.faults.clone();
@@ -124,13 +132,17 @@ impl Proxmox {
                 task.warn("simulated fault");
             }
             let outcome = if faults.is_on(&fault).await || faults.is_on(every).await {
+                // What was to be done comes to nothing before the task has ended.
+                drop(work);
                 Err("simulated fault".to_owned())
             } else {
                 tokio::select! {
                     outcome = work(task.clone()) => outcome,
+                    () = abort.cancelled() => Err("received interrupt".to_owned()),
                     () = task.proxmox.grace_is_over() => Err("received interrupt".to_owned()),
                 }
             };
+            lock(&task.proxmox.aborts).remove(&task.upid);
             task.finish(outcome);
         });
         self.changed();
@@ -138,7 +150,57 @@ impl Proxmox {
     }
 }
 
+impl Proxmox {
+    /// Interrupts the running tasks of a kind that a caller may stop; gives their UPIDs.
+    pub(crate) fn abort_tasks(&self, caller: &Caller, kind: &str, id: &str) -> Vec<String> {
+        let state = self.state();
+        let running = state
+            .tasks
+            .iter()
+            .filter(|(_, task)| task.end.is_none() && task.kind == kind && task.id == id);
+        let found: Vec<String> = running
+            .filter(|(_, task)| state.may_stop(caller, task))
+            .map(|(upid, _)| upid.clone())
+            .collect();
+        drop(state);
+        for upid in &found {
+            self.abort(upid);
+        }
+        found
+    }
+
+    fn abort(&self, upid: &str) {
+        if let Some(abort) = lock(&self.aborts).get(upid) {
+            abort.cancel();
+        }
+    }
+}
+
+/// `DELETE /nodes/{node}/tasks/{upid}`: interrupts a task; one that has ended stays as it is.
+pub(crate) fn stop(px: &Proxmox, call: &Call) -> Result<Value, ApiError> {
+    let state = px.state();
+    let task = find(&state, call)?;
+    if !state.may_stop(&call.caller, task) {
+        state.need(
+            &call.caller,
+            &format!("/nodes/{}", task.node),
+            &["Sys.Modify"],
+        )?;
+    }
+    drop(state);
+    px.abort(call.params.text("upid"));
+    Ok(Value::Null)
+}
+
 impl State {
+    /// One's own tasks (a user's are also those of his tokens), or all with Sys.Modify on the node.
+    fn may_stop(&self, caller: &Caller, task: &Task) -> bool {
+        let owner = task.user.split('!').next().unwrap_or_default();
+        task.user == caller.name()
+            || (caller.token.is_none() && owner == caller.user)
+            || self.may(caller, &format!("/nodes/{}", task.node), "Sys.Modify")
+    }
+
     fn new_task(&mut self, node: &str, kind: &str, id: &str, user: &str) -> String {
         let (pid, start) = (self.next_pid(), now());
         let upid = format!(
@@ -197,7 +259,7 @@ impl State {
                 .values_mut()
                 .flat_map(|storage| storage.volumes.values_mut())
             {
-                volumes.retain(|_, volume| volume.vmid != Some(vmid));
+                volumes.retain(|_, volume| !volume.is_disk() || volume.vmid != Some(vmid));
             }
             for pool in self.pools.values_mut() {
                 pool.vms.retain(|id| *id != vmid);
@@ -249,6 +311,7 @@ pub(crate) fn log(state: &State, call: &Call) -> Result<Reply, ApiError> {
     Ok(Reply {
         data: Value::Array(lines),
         total: Some(task.log.len()),
+        attributes: serde_json::Map::new(),
     })
 }
 
@@ -275,8 +338,17 @@ fn find<'a>(state: &'a State, call: &Call) -> Result<&'a Task, ApiError> {
     Ok(task)
 }
 
-/// `GET /nodes/{node}/tasks` and `GET /cluster/tasks`
-pub(crate) fn list(state: &State, call: &Call, node: Option<&str>) -> Reply {
+/// `GET /nodes/{node}/tasks`
+fn of_node(state: &State, call: &Call) -> Reply {
+    list(state, call, Some(call.node()))
+}
+
+/// `GET /cluster/tasks`
+fn of_cluster(state: &State, call: &Call) -> Value {
+    list(state, call, None).data
+}
+
+fn list(state: &State, call: &Call, node: Option<&str>) -> Reply {
     let params = &call.params;
     let all = match node {
         Some(node) => state.may(&call.caller, &format!("/nodes/{node}"), "Sys.Audit"),
@@ -332,6 +404,7 @@ pub(crate) fn list(state: &State, call: &Call, node: Option<&str>) -> Reply {
     Reply {
         data: rows.collect(),
         total: Some(total),
+        attributes: serde_json::Map::new(),
     }
 }
 
@@ -344,4 +417,12 @@ impl Task {
             None => "unknown",
         }
     }
+}
+
+pub(crate) fn routes(at: &mut Routes<'_>) {
+    at.get("/cluster/tasks", of_cluster);
+    at.get("/nodes/{node}/tasks", of_node);
+    at.get("/nodes/{node}/tasks/{upid}/status", status);
+    at.delete("/nodes/{node}/tasks/{upid}", stop);
+    at.get("/nodes/{node}/tasks/{upid}/log", log);
 }

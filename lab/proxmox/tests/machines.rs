@@ -13,7 +13,7 @@ const CREATE: &str = "vmid=4001&name=ctrl-00&tags=Talos;k8s;talos&cores=4&memory
 
 async fn create(cluster: &Cluster) {
     cluster.import_image().await;
-    assert_eq!(cluster.task("POST", "/nodes/abel/qemu", CREATE).await, "OK");
+    cluster.done("POST", "/nodes/abel/qemu", CREATE).await;
 }
 
 #[tokio::test]
@@ -40,7 +40,7 @@ async fn a_new_machine_is_normalised_as_the_real_one() {
     assert_eq!(config["tags"], "k8s;talos");
     assert_eq!(config["boot"], "order=scsi0;net0");
     assert_eq!(config["cipassword"], "**********");
-    assert_eq!(config["description"], "node\n");
+    assert_eq!(config["description"], "node");
     assert_eq!(
         (&config["cores"], &config["memory"]),
         (&json!(4), &json!("2480"))
@@ -79,12 +79,9 @@ async fn it_boots_with_its_hardware_answers_through_its_agent_and_goes() {
     let cluster = Cluster::new().await;
     create(&cluster).await;
     let vm = "/nodes/abel/qemu/4001";
-    assert_eq!(
-        cluster
-            .task("PUT", &format!("{vm}/resize"), "disk=scsi0&size=20G")
-            .await,
-        "OK"
-    );
+    cluster
+        .done("PUT", &format!("{vm}/resize"), "disk=scsi0&size=20G")
+        .await;
     let agent = || {
         cluster.root(
             "GET",
@@ -93,12 +90,9 @@ async fn it_boots_with_its_hardware_answers_through_its_agent_and_goes() {
         )
     };
     assert_eq!(agent().await.reason, "VM 4001 is not running");
-    assert_eq!(
-        cluster
-            .task("POST", &format!("{vm}/status/start"), "")
-            .await,
-        "OK"
-    );
+    cluster
+        .done("POST", &format!("{vm}/status/start"), "")
+        .await;
     assert_eq!(cluster.guests.events(), ["boot homelab/4001"]);
     {
         let booted = cluster.guests.booted.lock().unwrap();
@@ -149,18 +143,12 @@ async fn it_boots_with_its_hardware_answers_through_its_agent_and_goes() {
     );
     let refused = cluster.root("DELETE", vm, "").await;
     assert_eq!(refused.reason, "VM 4001 is running - destroy failed");
-    assert_eq!(
-        cluster
-            .task("POST", &format!("{vm}/status/shutdown"), "")
-            .await,
-        "OK"
-    );
-    assert_eq!(
-        cluster
-            .task("DELETE", vm, "purge=1&destroy-unreferenced-disks=1")
-            .await,
-        "OK"
-    );
+    cluster
+        .done("POST", &format!("{vm}/status/shutdown"), "")
+        .await;
+    cluster
+        .done("DELETE", vm, "purge=1&destroy-unreferenced-disks=1")
+        .await;
     assert_eq!(
         cluster.guests.events(),
         ["shutdown homelab/4001", "destroyed homelab/4001"]
@@ -211,12 +199,9 @@ async fn changes_to_a_running_machine_wait_where_they_must() {
         memory,
         &json!({ "key": "memory", "value": "2480", "pending": "4096" })
     );
-    assert_eq!(
-        cluster
-            .task("POST", &format!("{vm}/status/reboot"), "")
-            .await,
-        "OK"
-    );
+    cluster
+        .done("POST", &format!("{vm}/status/reboot"), "")
+        .await;
     let current = cluster
         .root("GET", &format!("{vm}/config"), "current=1")
         .await
@@ -282,16 +267,13 @@ async fn detached_disks_stay_until_they_are_removed() {
             .to_string()
             .contains("local-zfs")
     );
-    assert_eq!(
-        cluster
-            .task(
-                "POST",
-                "/nodes/abel/qemu/4001/move_disk",
-                "disk=scsi0&storage=local-zfs&delete=1"
-            )
-            .await,
-        "OK"
-    );
+    cluster
+        .done(
+            "POST",
+            "/nodes/abel/qemu/4001/move_disk",
+            "disk=scsi0&storage=local-zfs&delete=1",
+        )
+        .await;
     assert_eq!(
         cluster.config(4001).await["scsi0"],
         "local-zfs:vm-4001-disk-0,discard=on,iothread=1,size=2G"
@@ -309,12 +291,9 @@ async fn clones_get_an_identity_of_their_own() {
     let cluster = Cluster::new().await;
     create(&cluster).await;
     let vm = "/nodes/abel/qemu/4001";
-    assert_eq!(
-        cluster
-            .task("POST", &format!("{vm}/clone"), "newid=5001&full=1")
-            .await,
-        "OK"
-    );
+    cluster
+        .done("POST", &format!("{vm}/clone"), "newid=5001&full=1")
+        .await;
     let (old, new) = (cluster.config(4001).await, cluster.config(5001).await);
     assert_eq!(new["name"], "Copy-of-VM-ctrl-00");
     assert_eq!(
@@ -332,10 +311,7 @@ async fn clones_get_an_identity_of_their_own() {
         refused.reason,
         "unable to create VM 5001: config file already exists"
     );
-    assert_eq!(
-        cluster.task("POST", &format!("{vm}/template"), "").await,
-        "OK"
-    );
+    cluster.done("POST", &format!("{vm}/template"), "").await;
     assert_eq!(cluster.config(4001).await["template"], 1);
     assert!(
         cluster.config(4001).await["scsi0"]
@@ -349,24 +325,18 @@ async fn clones_get_an_identity_of_their_own() {
             .await,
         "you can't start a vm if it's a template"
     );
-    assert_eq!(
-        cluster
-            .task("POST", &format!("{vm}/clone"), "newid=5002&name=linked")
-            .await,
-        "OK"
-    );
+    cluster
+        .done("POST", &format!("{vm}/clone"), "newid=5002&name=linked")
+        .await;
     let base = cluster.root("DELETE", vm, "").await;
     assert!(
         base.reason.contains("is still in use by linked cloned"),
         "{}",
         base.reason
     );
-    assert_eq!(
-        cluster
-            .task("POST", "/nodes/abel/qemu/5002/status/start", "")
-            .await,
-        "OK"
-    );
+    cluster
+        .done("POST", "/nodes/abel/qemu/5002/status/start", "")
+        .await;
     assert_eq!(
         cluster.guests.events(),
         ["boot homelab/5002"],
@@ -413,7 +383,19 @@ async fn a_mapped_gpu_reaches_one_machine_at_a_time() {
             "id=gpu&map=node%3Dabel%2Cpath%3D0000%3A09%3A00.0%2Cid%3D10de%3A1eb8",
         )
         .await;
-    assert_eq!(wrong.reason, "pci device '0000:09:00.0' not found");
+    assert_eq!(wrong.status, 200, "checked only on demand");
+    let checked = cluster
+        .root("GET", "/cluster/mapping/pci", "check-node=abel")
+        .await
+        .data();
+    assert_eq!(
+        checked[0]["checks"][0]["message"],
+        "Invalid configuration: pci device '0000:09:00.0' not found\n"
+    );
+    cluster
+        .root("DELETE", "/cluster/mapping/pci/gpu", "")
+        .await
+        .data();
     let map = "node%3Dabel%2Cpath%3D0000%3A01%3A00.0%2Cid%3D10de%3A1eb8%2Ciommugroup%3D16%2Csubsystem-id%3D10de%3A12a2";
     cluster
         .root("POST", "/cluster/mapping/pci", &format!("id=gpu&map={map}"))
@@ -435,12 +417,9 @@ async fn a_mapped_gpu_reaches_one_machine_at_a_time() {
         )
         .await
         .data();
-    assert_eq!(
-        cluster
-            .task("POST", "/nodes/abel/qemu/4001/status/start", "")
-            .await,
-        "OK"
-    );
+    cluster
+        .done("POST", "/nodes/abel/qemu/4001/status/start", "")
+        .await;
     assert_eq!(
         cluster.guests.booted.lock().unwrap()[0].pci_devices,
         ["10de:1eb8"]
@@ -497,7 +476,7 @@ async fn downloads_are_checked_and_not_overwritten() {
             .next(),
         Some("checksum mismatch")
     );
-    assert_eq!(cluster.task("POST", path, &form).await, "OK");
+    cluster.done("POST", path, &form).await;
     assert_eq!(
         cluster.task("POST", path, &form).await,
         "refusing to override existing file '/var/lib/vz/template/iso/talos.img'"
@@ -526,7 +505,10 @@ async fn downloads_are_checked_and_not_overwritten() {
     let lvm = cluster
         .root("POST", "/nodes/abel/storage/local-lvm/download-url", &form)
         .await;
-    assert_eq!(lvm.reason, "can't upload to storage type 'lvmthin'");
+    assert_eq!(
+        lvm.reason,
+        "can't upload to storage type 'lvmthin', not a file based storage!"
+    );
     let missing = form
         .replace("talos.img", "y.img")
         .replace("nocloud", "nothing");
@@ -550,16 +532,13 @@ async fn downloads_are_checked_and_not_overwritten() {
         (&listed[0]["volid"], &listed[0]["format"]),
         (&json!("local:iso/talos.img"), &json!("iso"))
     );
-    assert_eq!(
-        cluster
-            .task(
-                "DELETE",
-                "/nodes/abel/storage/local/content/local%3Aiso%2Ftalos.img",
-                ""
-            )
-            .await,
-        "OK"
-    );
+    cluster
+        .done(
+            "DELETE",
+            "/nodes/abel/storage/local/content/local%3Aiso%2Ftalos.img",
+            "",
+        )
+        .await;
 }
 
 #[tokio::test]
@@ -677,12 +656,9 @@ async fn a_guest_that_turns_itself_off_takes_the_machine_with_it() {
     ) {
         tokio::task::yield_now().await;
     }
-    assert_eq!(
-        cluster
-            .task("POST", "/nodes/abel/qemu/4001/status/start", "")
-            .await,
-        "OK"
-    );
+    cluster
+        .done("POST", "/nodes/abel/qemu/4001/status/start", "")
+        .await;
 }
 
 #[tokio::test]

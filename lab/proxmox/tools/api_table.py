@@ -1,15 +1,15 @@
 #!/usr/bin/env python3
-"""Writes tables/api.json: what Proxmox VE's published API schema says of parameters and privileges, in a compact form.
+"""Writes tables/api-VERSION.json: what Proxmox VE's published API schema says of parameters and privileges, in a compact form.
 
-    python3 tools/api_table.py PVE_API_FACTS.json > tables/api.json
+    python3 tools/api_table.py PVE_API_FACTS.json > tables/api-9.2.json
 
 Input: the vendor's API schema keyed by path, without prose: {"pve_version", "paths": {PATH: {VERB: {"parameters",
 "permissions", "allowtoken"}}}}. Output, one item a line so that differences can be read:
 
     {"version": "9.2", "specs": [SPEC…], "methods": [[VERB, PATH, {PARAMETER: SPEC-INDEX}, PERMISSIONS|null, FLAGS]…]}
 
-FLAGS: t callable with an API token, + takes parameters beyond the named
-ones. A SPEC holds only what is set: t type (s i n b a), o optional, e values, p pattern, f format (name, or a property
+FLAGS: t callable with an API token, + takes parameters beyond the named ones, :KEY answers the names below it, each
+under this key. A SPEC holds only what is set: t type (s i n b a), o optional, e values, p pattern, f format (name, or a property
 string's keys), m/M bounds, l/L length bounds, d default, r requires, a alias, k key alias, D default key, i items, x how
 many indices a numbered parameter has.
 """
@@ -111,9 +111,19 @@ def spec(name, info):
     if "oneOf" in info:
         # Which alternative holds depends on another parameter's value; the first one's shape is the others', too.
         out["t"] = TYPES[info["oneOf"][0].get("type")]
+        if all(alternative.get("optional") for alternative in info["oneOf"]):
+            out["o"] = 1
     if name.endswith("[n]"):
         out["x"] = COUNTS[name[:-3]]
     return out
+
+
+def index_key(path, info, paths):
+    """Under which key a method names what is below it, when that is the same always."""
+    below = {other[len(path) + 1:].split("/")[0] for other in paths if other.startswith(path + "/")}
+    links = (info.get("returns") or {}).get("links") or [{}]
+    key = re.fullmatch(r"\{([a-z]+)\}", links[0].get("href", ""))
+    return ":" + key[1] if key and below and not any(name.startswith("{") for name in below) else ""
 
 
 def main():
@@ -131,6 +141,8 @@ def main():
                 parameters[name] = index[line]
             flags = "t" if info.get("allowtoken") else ""
             flags += "" if info["parameters"].get("additionalProperties") == 0 else "+"
+            if verb == "GET":
+                flags += index_key(path, info, facts["paths"])
             methods.append(json.dumps([verb, path, parameters, info.get("permissions"), flags], separators=(",", ":")))
     version = facts["pve_version"]
     print('{"version":%s,"specs":[' % json.dumps(version))

@@ -12,6 +12,7 @@ mod node;
 mod pki;
 /// The machine API's messages, servers, and clients (for tests of other crates).
 pub mod proto;
+mod tar;
 mod version;
 mod world;
 mod yaml;

@@ -62,12 +62,12 @@ impl SigningCa {
     pub(crate) fn client(
         &self,
         common_name: &str,
-        organisation: &str,
+        organisations: &[String],
         lifetime: Duration,
     ) -> Result<(String, String), Error> {
         let (certificate, key) = self.sign(Request {
             common_name: common_name.to_owned(),
-            organisation: organisation.to_owned(),
+            organisations: organisations.to_vec(),
             names: Vec::new(),
             usage: ExtendedKeyUsagePurpose::ClientAuth,
             lifetime,
@@ -82,7 +82,7 @@ impl SigningCa {
 
 struct Request {
     common_name: String,
-    organisation: String,
+    organisations: Vec<String>,
     names: Vec<String>,
     usage: ExtendedKeyUsagePurpose,
     lifetime: Duration,
@@ -102,10 +102,25 @@ impl Request {
             .unwrap_or_default();
         let epoch = date_time_ymd(1970, 1, 1);
         params.not_before = epoch + since_epoch.saturating_sub(ALLOWED_SKEW);
-        params.not_after = epoch + since_epoch + self.lifetime.min(LONGEST);
+        // One without a lifetime has expired already.
+        params.not_after = match self.lifetime.is_zero() {
+            true => epoch + since_epoch.saturating_sub(ALLOWED_SKEW / 2),
+            false => epoch + since_epoch + self.lifetime.min(LONGEST),
+        };
         let mut name = DistinguishedName::new();
-        if !self.organisation.is_empty() {
-            name.push(DnType::OrganizationName, self.organisation);
+        // The library holds one value for each type; the second has the same type under its number.
+        let kinds = [
+            DnType::OrganizationName,
+            DnType::CustomDnType(vec![2, 5, 4, 10]),
+        ];
+        if self.organisations.len() > kinds.len() {
+            return Err(Error::Certificate(format!(
+                "at most {} organisations fit into a certificate of the lab",
+                kinds.len()
+            )));
+        }
+        for (kind, organisation) in kinds.into_iter().zip(self.organisations) {
+            name.push(kind, organisation);
         }
         if !self.common_name.is_empty() {
             name.push(DnType::CommonName, self.common_name);
@@ -228,7 +243,7 @@ pub(crate) fn maintenance_tls(names: &[String]) -> Result<Arc<ServerConfig>, Err
     let key = KeyPair::generate_for(&PKCS_ED25519).map_err(|e| Error::Key(e.to_string()))?;
     let params = Request {
         common_name: "maintenance-service.talos.dev".to_owned(),
-        organisation: String::new(),
+        organisations: Vec::new(),
         names: names.to_vec(),
         usage: ExtendedKeyUsagePurpose::ServerAuth,
         lifetime: Duration::from_secs(24 * 3600),
@@ -249,6 +264,7 @@ pub(crate) fn machine_tls(
     signer: &SigningCa,
     trusted: &[String],
     names: &[String],
+    lifetime: Duration,
     only_tls13: bool,
 ) -> Result<Arc<ServerConfig>, Error> {
     let mut roots = RootCertStore::empty();
@@ -266,10 +282,10 @@ pub(crate) fn machine_tls(
         .map_err(|e| Error::Certificate(e.to_string()))?;
     let (certificate, key) = signer.sign(Request {
         common_name: names.first().cloned().unwrap_or_default(),
-        organisation: String::new(),
+        organisations: Vec::new(),
         names: names.to_vec(),
         usage: ExtendedKeyUsagePurpose::ServerAuth,
-        lifetime: Duration::from_secs(24 * 3600),
+        lifetime,
     })?;
     finish(
         builder(only_tls13)?.with_client_cert_verifier(verifier),
@@ -329,7 +345,7 @@ mod tests {
         for ca in [config.machine_ca().unwrap(), config.cluster_ca().unwrap()] {
             let signer = SigningCa::open(&ca).unwrap();
             let (certificate, key) = signer
-                .client("admin", "os:admin", Duration::from_secs(60))
+                .client("admin", &["os:admin".to_owned()], Duration::from_secs(60))
                 .unwrap();
             let der = CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap();
             assert_eq!(organisations(&der), ["os:admin"]);

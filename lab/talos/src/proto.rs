@@ -21,6 +21,9 @@ pub mod machine {
 pub mod cluster {
     tonic::include_proto!("cluster");
 }
+pub mod inspect {
+    tonic::include_proto!("inspect");
+}
 pub mod storage {
     tonic::include_proto!("storage");
 }

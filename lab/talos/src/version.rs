@@ -89,10 +89,6 @@ impl Line {
         self <= Line::V1_12
     }
 
-    pub(crate) fn has_lifecycle_service(self) -> bool {
-        self >= Line::V1_13
-    }
-
     /// Since 1.14 applying a configuration never reboots.
     pub(crate) fn applies_without_reboot(self) -> bool {
         self >= Line::V1_14

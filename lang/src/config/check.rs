@@ -243,6 +243,15 @@ impl Checker<'_> {
         if let Some(expr) = &resource.lifecycle.prevent_destroy {
             self.expression(expr, place);
         }
+        if let Some(rollout) = &resource.lifecycle.rollout {
+            // A rollout is of all instances: it has no key.
+            for expr in rollout.settings() {
+                self.expression(expr, Place::default());
+            }
+            for body in rollout.health_bodies() {
+                self.body(body, Place::default());
+            }
+        }
     }
 
     /// No native provider wants to be told about modules.

@@ -176,11 +176,18 @@ static LIFECYCLE: Layout = Layout {
         block("precondition", &[], &Layout::ARGUMENTS),
         block("postcondition", &[], &Layout::ARGUMENTS),
         block("action_trigger", &[], &Layout::ARGUMENTS),
+        block("rollout", &[], &ROLLOUT),
     ],
     arguments: &[
         ("ignore_changes", Expressions),
         ("replace_triggered_by", Expressions),
     ],
+    ..Layout::ARGUMENTS
+};
+
+static ROLLOUT: Layout = Layout {
+    blocks: &[block("health_check", &["type"], &PROVISIONER)],
+    arguments: &[("on_failure", Expressions)],
     ..Layout::ARGUMENTS
 };
 

@@ -7,7 +7,7 @@ use super::content::{Shape, bool_argument, check_labels, check_shape};
 use super::model::{CheckRule, IgnoreChanges, Lifecycle};
 use super::module::not_supported;
 use super::statics::{self, quoted_text, unquoted};
-use super::values;
+use super::{rollout, values};
 use crate::expr::{StaticReference, Target, references, static_path};
 use crate::syntax::{Attribute, Block, Expression, StepKind};
 
@@ -24,7 +24,7 @@ const ARGUMENTS: [&str; 6] = [
 const LIFECYCLE: Shape = Shape {
     attributes: &ARGUMENTS,
     required: &[],
-    blocks: &["precondition", "postcondition", "action_trigger"],
+    blocks: &["precondition", "postcondition", "action_trigger", "rollout"],
 };
 
 /// Reads the block; the expression is that of `enabled`.
@@ -53,8 +53,13 @@ pub(crate) fn read(
     if address.mode != ResourceMode::Managed {
         for attribute in body.attributes.values() {
             if &*attribute.name != "enabled" && ARGUMENTS.contains(&&*attribute.name) {
-                diagnostics.push(only_managed(attribute, address.mode));
+                let (name, at) = (&*attribute.name, attribute.name_range());
+                diagnostics.push(only_managed("argument", name, address.mode).at(at));
             }
+        }
+        for inner in body.blocks_of("rollout") {
+            let at = inner.header_range();
+            diagnostics.push(only_managed("block", "rollout", address.mode).at(at));
         }
         return (lifecycle, enabled);
     }
@@ -67,24 +72,23 @@ pub(crate) fn read(
     if let Some(attribute) = body.attribute("ignore_changes") {
         lifecycle.ignore_changes = ignore_changes(attribute, diagnostics);
     }
+    lifecycle.rollout = rollout::read(block, diagnostics);
     (lifecycle, enabled)
 }
 
-fn only_managed(attribute: &Attribute, mode: ResourceMode) -> Diagnostic {
+fn only_managed(what: &str, name: &str, mode: ResourceMode) -> Diagnostic {
     let kind = if mode == ResourceMode::Data {
         "data"
     } else {
         "ephemeral"
     };
     Diagnostic::error(
-        format!("Invalid {kind} resource lifecycle argument"),
+        format!("Invalid {kind} resource lifecycle {what}"),
         format!(
-            "The lifecycle argument \"{}\" is defined only for managed resources (\"resource\" blocks), and is not valid for \
-             {kind} resources.",
-            attribute.name
+            "The lifecycle {what} \"{name}\" is defined only for managed resources (\"resource\" blocks), and is not valid for \
+             {kind} resources."
         ),
     )
-    .at(attribute.name_range())
 }
 
 /// Conditions speak of their own object as `self`.

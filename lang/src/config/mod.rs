@@ -20,6 +20,7 @@ mod refactor;
 mod references;
 mod required_providers;
 mod resource;
+mod rollout;
 mod source;
 mod statics;
 mod terraform;

@@ -282,6 +282,60 @@ pub struct Lifecycle {
     pub replace_triggered_by: Vec<Expression>,
     pub preconditions: Vec<CheckRule>,
     pub postconditions: Vec<CheckRule>,
+    pub rollout: Option<Rollout>,
+}
+
+/// A `rollout` block: what is changed, replaced or removed among the instances of a resource is done some instances at a time.
+#[derive(Clone, Debug)]
+pub struct Rollout {
+    /// A number of instances, or a share of them such as `"25%"`; one unless it is said.
+    pub max_in_flight: Option<Expression>,
+    /// How long to wait between two steps, such as `"30s"`.
+    pub pause: Option<Expression>,
+    pub on_failure: RolloutFailure,
+    /// Whether instances that do not exist yet come in steps too, and not all at once before the others.
+    pub new_instances: bool,
+    /// What must succeed between two steps.
+    pub health_check: Option<HealthCheck>,
+    pub range: SourceRange,
+}
+
+/// What becomes of the steps that are left when an instance or the health check fails.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RolloutFailure {
+    #[default]
+    Stop,
+    Continue,
+}
+
+/// A `health_check` block: a provisioner that is run until it succeeds.
+#[derive(Clone, Debug)]
+pub struct HealthCheck {
+    pub check: Arc<Provisioner>,
+    /// Between two tries.
+    pub interval: Option<Expression>,
+    /// When to give up.
+    pub timeout: Option<Expression>,
+}
+
+impl Rollout {
+    /// The values that must be known while planning.
+    pub fn settings(&self) -> impl Iterator<Item = &Expression> {
+        let health = self.health_check.iter();
+        let of_health = health.flat_map(|h| [&h.interval, &h.timeout]);
+        [&self.max_in_flight, &self.pause]
+            .into_iter()
+            .chain(of_health)
+            .flatten()
+    }
+
+    /// What the health check says: its arguments, and its connection.
+    pub fn health_bodies(&self) -> impl Iterator<Item = &Arc<Body>> {
+        let health = self.health_check.iter();
+        health.flat_map(|h| {
+            std::iter::once(&h.check.body).chain(h.check.connection.iter().map(|c| &c.body))
+        })
+    }
 }
 
 #[derive(Clone, Debug, Default)]

@@ -71,7 +71,8 @@ fn read_connection(
     });
 }
 
-fn read(block: Block, diagnostics: &mut Diagnostics) -> Option<Provisioner> {
+/// Reads a `provisioner` block, or another that says the same.
+pub(super) fn read(block: Block, diagnostics: &mut Diagnostics) -> Option<Provisioner> {
     check_labels(&block, &["type"], diagnostics).then_some(())?;
     let range = block.header_range();
     let kind = Arc::clone(&block.labels.first()?.text);

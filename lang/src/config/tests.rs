@@ -6,7 +6,9 @@ use stead_value::addr::{ProviderSource, ResourceMode};
 use stead_value::schema::Block;
 
 use super::vars::{read_tfvars, value_from_text};
-use super::{ConfigTree, IgnoreChanges, NothingInstalled, ProviderName, Repetition, Schemas};
+use super::{
+    ConfigTree, IgnoreChanges, NothingInstalled, ProviderName, Repetition, Resource, Schemas,
+};
 use crate::testing::{MemoryFiles, show, show_diagnostics};
 
 /// No provider is known.
@@ -30,6 +32,24 @@ fn load(text: &str) -> (ConfigTree, String) {
         .map(|(d, line)| format!("{}:{line}\n", d.subject.as_ref().map_or("", |s| &*s.file)))
         .collect();
     (tree, shown)
+}
+
+/// What is said of a module, in full.
+pub(crate) fn errors_of(text: &str) -> String {
+    let (_, diagnostics) =
+        ConfigTree::load(&MemoryFiles::parse(text), Path::new("."), &NothingInstalled);
+    let told = diagnostics
+        .iter()
+        .map(|d| format!("{}: {}\n", d.summary, d.detail));
+    told.collect()
+}
+
+/// The first resource of a module that is right.
+#[track_caller]
+pub(crate) fn resource_of(text: &str) -> Resource {
+    let tree = good(text);
+    let resource = tree.root.module.resources.values().next();
+    resource.expect("a resource").clone()
 }
 
 fn problems(text: &str) -> String {

@@ -1,12 +1,29 @@
-//! The Proxmox VE provider (`bpg/proxmox`): virtual machines, images and mappings over the REST API, without SSH.
+//! The Proxmox VE provider (`bpg/proxmox`) over the REST API; over SSH what that cannot do, which the plan says.
 
+mod access;
 mod client;
+mod cluster;
+mod container;
 mod data;
 mod download_file;
-mod mapping_pci;
+mod file;
+mod firewall;
+mod guest;
+mod node;
+mod oci_image;
+mod privilege;
 mod property;
 mod provider;
+mod rest;
+mod sdn;
+mod ssh;
+mod storage;
+mod table;
+mod unpack;
+mod upstream;
 mod vm;
+mod vm2;
+mod volume;
 
 use std::sync::Arc;
 

@@ -1,5 +1,7 @@
 //! Property strings, the API's form for small structures: `virtio=BC:24:11:2E:C0:01,bridge=vmbr0`.
 
+use base64::Engine as _;
+
 /// The parts of a property string, in their order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Properties(Vec<(String, String)>);
@@ -38,9 +40,27 @@ impl Properties {
         self.0.iter().map(|(k, v)| (k.as_str(), v.as_str()))
     }
 
+    pub(crate) fn push(&mut self, key: &str, value: String) {
+        self.0.push((key.to_owned(), value));
+    }
+
     #[must_use]
     pub(crate) fn with(mut self, key: &str, value: impl ToString) -> Properties {
         self.0.push((key.to_owned(), value.to_string()));
+        self
+    }
+
+    /// All parts but one.
+    #[must_use]
+    pub(crate) fn without(mut self, key: &str) -> Properties {
+        self.0.retain(|(k, _)| k != key);
+        self
+    }
+
+    /// Adds the parts of another.
+    #[must_use]
+    pub(crate) fn and(mut self, other: &Properties) -> Properties {
+        self.0.extend_from_slice(&other.0);
         self
     }
 
@@ -138,6 +158,15 @@ pub(crate) fn percent_decode(text: &str) -> String {
         }
     }
     String::from_utf8_lossy(&out).into_owned()
+}
+
+pub(crate) fn base64(text: &str) -> String {
+    base64::engine::general_purpose::STANDARD.encode(text)
+}
+
+pub(crate) fn from_base64(text: &str) -> Option<String> {
+    let bytes = base64::engine::general_purpose::STANDARD.decode(text);
+    Some(String::from_utf8_lossy(&bytes.ok()?).into_owned())
 }
 
 #[cfg(test)]

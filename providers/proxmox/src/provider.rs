@@ -1,13 +1,20 @@
 //! The provider block, and what it refuses before the first byte is sent.
 
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+
 use stead_sdk::value::{Diagnostics, Sensitive};
-use stead_sdk::{Block, Context, Dialer, Error, Native, ProviderConfig, ProviderFactory};
+use stead_sdk::{Context, Dialer, Error, Native, ProviderConfig, ProviderFactory, TlsOptions};
 
 use crate::client::{Client, Credentials};
-use crate::data::{Nodes, Version};
+use crate::container::Container;
 use crate::download_file::DownloadFile;
-use crate::mapping_pci::MappingPci;
+use crate::file::File;
+use crate::guest::{ContainerSource, ContainersSource, MachineSource, MachinesSource};
+use crate::oci_image::OciImage;
+use crate::ssh::{ApiLogin, Settings, Ssh};
 use crate::vm::Vm;
+use crate::{access, cluster, data, firewall, node, sdn, storage, vm2};
 
 /// Manages a Proxmox VE cluster through its API.
 #[derive(Clone, Debug, ProviderConfig)]
@@ -27,62 +34,30 @@ pub(crate) struct Config {
     username: Option<String>,
     #[attr(optional, sensitive, env = "PROXMOX_VE_PASSWORD")]
     password: Option<Sensitive<String>>,
-    #[attr(optional, unsupported, deprecated = "Use an API token.")]
+    /// The one-time password of a second factor. It is good for one login: the session is kept up from there.
+    #[attr(optional, deprecated = "Use an API token.", env = "PROXMOX_VE_OTP")]
     otp: Option<String>,
     /// Trust any certificate.
     #[attr(optional, env = "PROXMOX_VE_INSECURE")]
     insecure: Option<bool>,
-    /// The oldest TLS version to accept; stead speaks 1.2 and 1.3 and nothing older.
+    /// The oldest TLS version to accept: `1.3` when it is not set, or `1.2`; nothing older is spoken.
     #[attr(optional, env = "PROXMOX_VE_MIN_TLS")]
     min_tls: Option<String>,
-    #[attr(optional, unsupported)]
+    /// Give new machines and containers random identifiers, so that several people at work take different ones.
+    #[attr(optional)]
     random_vm_ids: Option<bool>,
-    #[attr(optional, unsupported)]
+    /// 10000 when it is not set.
+    #[attr(optional)]
     random_vm_id_start: Option<i64>,
-    #[attr(optional, unsupported)]
+    /// 99999 when it is not set.
+    #[attr(optional)]
     random_vm_id_end: Option<i64>,
-    /// Nothing is written there: images go from their source to the node.
+    /// Where files wait that this machine fetches from a URL for a node; the machine's own temporary folder when it is not set.
     #[attr(optional, env = "PROXMOX_VE_TMPDIR")]
     tmp_dir: Option<String>,
-    /// Accepted and not used: everything goes through the API.
+    /// For what the API cannot do; the plan says where that is.
     #[attr(block(list, max = 1))]
     ssh: Option<Ssh>,
-}
-
-#[derive(Clone, Debug, Default, Block)]
-pub(crate) struct Ssh {
-    #[attr(optional)]
-    agent: Option<bool>,
-    #[attr(optional)]
-    agent_forwarding: Option<bool>,
-    #[attr(optional)]
-    agent_socket: Option<String>,
-    #[attr(optional)]
-    node_address_source: Option<String>,
-    #[attr(optional, sensitive)]
-    password: Option<Sensitive<String>>,
-    #[attr(optional, sensitive)]
-    private_key: Option<Sensitive<String>>,
-    #[attr(optional, sensitive)]
-    socks5_password: Option<Sensitive<String>>,
-    #[attr(optional)]
-    socks5_server: Option<String>,
-    #[attr(optional)]
-    socks5_username: Option<String>,
-    #[attr(optional)]
-    username: Option<String>,
-    #[attr(block(list))]
-    node: Vec<SshNode>,
-}
-
-#[derive(Clone, Debug, Default, Block)]
-pub(crate) struct SshNode {
-    #[attr(required)]
-    address: String,
-    #[attr(required)]
-    name: String,
-    #[attr(optional)]
-    port: Option<i64>,
 }
 
 /// A token before a ticket before a password, as the published provider has it.
@@ -126,51 +101,98 @@ fn credentials(config: Config) -> Result<Credentials, Error> {
     let password = config
         .password
         .ok_or_else(|| Error::missing_setting("password", &["PROXMOX_VE_PASSWORD"]))?;
-    Ok(Credentials::Password { username, password })
+    let otp = config.otp.filter(|otp| !otp.is_empty()).map(Sensitive::new);
+    Ok(Credentials::Password {
+        username,
+        password,
+        otp,
+    })
 }
 
-async fn configure(config: Config, dialer: Dialer, cx: Context) -> Result<Client, Diagnostics> {
-    if let Some(version) = config.min_tls.as_deref()
-        && !matches!(version, "" | "1.0" | "1.1" | "1.2" | "1.3")
-    {
-        return Err(Error::new(
-            "configure the provider",
-            format!("min_tls {version:?} is no TLS version"),
-        )
-        .remedy("Write 1.2 or 1.3.")
-        .attribute("min_tls")
-        .into());
+/// Where random identifiers come from, if they are wanted.
+fn random_ids(config: &Config) -> Result<Option<RangeInclusive<i64>>, Error> {
+    if config.random_vm_ids != Some(true) {
+        return Ok(None);
     }
-    if config.min_tls.as_deref() == Some("1.3") {
-        cx.warn(
-            "min_tls 1.3 is not enforced yet",
-            "stead prefers TLS 1.3 and would also accept 1.2 from a server that offers nothing newer.",
-        );
+    let start = config.random_vm_id_start.unwrap_or(10_000);
+    let end = config.random_vm_id_end.unwrap_or(99_999);
+    if start < 100 || end < start || end > 999_999_999 {
+        let said = format!("{start} to {end} is no range of identifiers");
+        let error = Error::new("draw random identifiers", said);
+        return Err(error
+            .remedy("Identifiers go from 100 to 999999999.")
+            .attribute("random_vm_id_start"));
     }
+    Ok(Some(start..=end))
+}
+
+/// Whether TLS 1.2 is too old: it is, unless the configuration says otherwise, as in the published provider.
+fn only_1_3(config: &Config) -> Result<bool, Error> {
+    match config.min_tls.as_deref().unwrap_or_default() {
+        "" | "1.3" => Ok(true),
+        // Nothing older is spoken anyway.
+        "1.0" | "1.1" | "1.2" => Ok(false),
+        other => {
+            let said = format!("min_tls {other:?} is no TLS version");
+            Err(Error::new("configure the provider", said)
+                .remedy("Write 1.2 or 1.3.")
+                .attribute("min_tls"))
+        }
+    }
+}
+
+async fn configure(config: Config, dialer: Dialer, _cx: Context) -> Result<Client, Diagnostics> {
     let endpoint = config
         .endpoint
         .clone()
         .ok_or_else(|| Error::missing_setting("endpoint", &["PROXMOX_VE_ENDPOINT"]))?;
-    let insecure = config.insecure.unwrap_or(false);
-    Ok(Client::new(
-        dialer,
-        &endpoint,
-        credentials(config)?,
-        insecure,
-    )?)
+    let tls = TlsOptions {
+        insecure: config.insecure.unwrap_or(false),
+        only_1_3: only_1_3(&config)?,
+        ..TlsOptions::default()
+    };
+    let random = random_ids(&config)?;
+    let login = ApiLogin {
+        username: config.username.as_deref(),
+        password: config.password.as_ref(),
+    };
+    let ssh = Settings::read(config.ssh.clone(), &login, dialer.environment())?;
+    let temporary = config.tmp_dir.clone().map(PathBuf::from);
+    let client = Client::new(dialer, &endpoint, credentials(config)?, tls)?;
+    let client = client.with_ssh(ssh).with_temporary_folder(temporary);
+    Ok(match random {
+        Some(range) => client.with_random_ids(range),
+        None => client,
+    })
 }
 
 /// The provider `bpg/proxmox`.
 pub fn factory(dialer: &Dialer) -> impl ProviderFactory + use<> {
-    Native::<Client>::provider::<Config>("proxmox")
+    let provider = Native::<Client>::provider::<Config>("proxmox")
         .configure(configure)
         .resource::<Vm>()
+        .resource::<Container>()
+        .resource::<vm2::Machine>()
+        .resource::<vm2::ClonedVm>()
+        .data_source::<vm2::Found>()
         .resource::<DownloadFile>()
-        .resource_as::<DownloadFile>("proxmox_download_file")
-        .resource::<MappingPci>()
-        .resource_as::<MappingPci>("proxmox_hardware_mapping_pci")
-        .data_source::<Nodes>()
-        .data_source::<Version>()
-        .data_source_as::<Version>("proxmox_version")
-        .build(dialer)
+        .resource::<File>()
+        .resource::<OciImage>()
+        .resource::<sdn::SdnApplier>()
+        .data_source::<MachineSource>()
+        .data_source::<MachinesSource>()
+        .data_source::<ContainerSource>()
+        .data_source::<ContainersSource>();
+    [
+        access::register,
+        cluster::register,
+        data::register,
+        firewall::register,
+        node::register,
+        sdn::register,
+        storage::register,
+    ]
+    .into_iter()
+    .fold(provider, |provider, register| register(provider))
+    .build(dialer)
 }

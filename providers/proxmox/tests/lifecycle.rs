@@ -10,6 +10,9 @@ use stead_sdk::testing::Harness;
 const VM: &str = "proxmox_virtual_environment_vm";
 const FILE: &str = "proxmox_virtual_environment_download_file";
 
+/// What the machines are made of.
+const IMAGES: &[&str] = &["local:import/talos.qcow2", "local:iso/talos.img"];
+
 async fn provider(fake: &Fake) -> Harness {
     let factory = stead_proxmox::factory(&Dialer::direct());
     let config = json!({ "endpoint": fake.url, "api_token": "root@pam!t=very-secret" });
@@ -34,7 +37,7 @@ fn talos(memory: i64) -> Json {
 
 #[tokio::test]
 async fn a_talos_machine_is_made_changed_and_destroyed() {
-    let fake = Fake::start().await;
+    let fake = Fake::with_files(IMAGES).await;
     let proxmox = provider(&fake).await;
     let vm = proxmox.apply(VM, None, talos(4096)).await.unwrap();
     assert_eq!(vm.text("id"), "100");
@@ -92,7 +95,7 @@ async fn a_talos_machine_is_made_changed_and_destroyed() {
 
 #[tokio::test]
 async fn a_refresh_asks_at_most_two_things_of_each_machine() {
-    let fake = Fake::start().await;
+    let fake = Fake::with_files(IMAGES).await;
     let proxmox = provider(&fake).await;
     let vm = proxmox.apply(VM, None, talos(4096)).await.unwrap();
     proxmox.read(VM, &vm).await.unwrap().unwrap();
@@ -111,7 +114,7 @@ async fn a_refresh_asks_at_most_two_things_of_each_machine() {
 
 #[tokio::test]
 async fn a_task_that_a_lock_stopped_is_started_again() {
-    let fake = Fake::start().await;
+    let fake = Fake::with_files(IMAGES).await;
     let lock = "can't lock file '/var/lock/qemu-server/lock-100.conf' - got timeout";
     fake.state.lock().unwrap().failures = vec![lock.to_owned()];
     let proxmox = provider(&fake).await;
@@ -124,7 +127,7 @@ async fn a_task_that_a_lock_stopped_is_started_again() {
 
 #[tokio::test]
 async fn a_machine_that_does_not_start_is_not_lost() {
-    let fake = Fake::start().await;
+    let fake = Fake::with_files(IMAGES).await;
     fake.state.lock().unwrap().failures = vec!["OK".to_owned(), "no KVM here".to_owned()];
     let proxmox = provider(&fake).await;
     let failed = proxmox
@@ -142,7 +145,7 @@ async fn a_machine_that_does_not_start_is_not_lost() {
 
 #[tokio::test]
 async fn an_iso_image_needs_root_and_is_refused_before_anything_is_made() {
-    let fake = Fake::start().await;
+    let fake = Fake::with_files(IMAGES).await;
     let proxmox = provider(&fake).await;
     let config = json!({ "node_name": "pve", "disk": [{ "interface": "scsi0", "file_id": "local:iso/talos.img" }] });
     let value = proxmox.config(VM, config.clone()).unwrap();
@@ -163,7 +166,7 @@ async fn an_iso_image_needs_root_and_is_refused_before_anything_is_made() {
 
 #[tokio::test]
 async fn what_cannot_work_is_told_at_plan_time() {
-    let fake = Fake::start().await;
+    let fake = Fake::with_files(IMAGES).await;
     let proxmox = provider(&fake).await;
     let vm = proxmox.apply(VM, None, talos(4096)).await.unwrap();
     let taken = proxmox
@@ -190,25 +193,24 @@ async fn what_cannot_work_is_told_at_plan_time() {
     let wrong = proxmox.config(VM, wrong).unwrap();
     let refused = format!("{:?}", proxmox.plan(VM, None, &wrong).await.unwrap_err());
     assert!(
-        refused.contains("pvesm set local --content iso,import,images"),
+        refused.contains("pvesm set local --content iso,import,vztmpl,images"),
         "{refused}"
     );
 }
 
 #[tokio::test]
 async fn an_imported_machine_has_nothing_to_change() {
-    let fake = Fake::start().await;
+    let fake = Fake::with_files(IMAGES).await;
     let proxmox = provider(&fake).await;
     proxmox.apply(VM, None, talos(4096)).await.unwrap();
     let imported = proxmox.import(VM, "pve/100").await.unwrap();
     let imported = proxmox.read(VM, &imported).await.unwrap().unwrap();
     let config = proxmox.config(VM, talos(4096)).unwrap();
     let plan = proxmox.plan(VM, Some(&imported), &config).await.unwrap();
-    assert!(
-        plan.requires_replace.is_empty(),
-        "{:?}",
-        plan.requires_replace
-    );
+    for (name, planned) in plan.planned.as_entries().unwrap() {
+        assert_eq!(Some(planned), imported.value.get(name).as_ref(), "{name}");
+    }
+    assert!(plan.requires_replace.is_empty());
     let before = fake.state.lock().unwrap().changes.len();
     proxmox
         .apply_planned(VM, Some(&imported), plan, config)
@@ -246,7 +248,7 @@ async fn a_file_is_downloaded_read_and_deleted() {
 
 #[tokio::test]
 async fn disks_belong_to_their_slots_wherever_they_are_listed() {
-    let fake = Fake::start().await;
+    let fake = Fake::with_files(IMAGES).await;
     let proxmox = provider(&fake).await;
     let vm = proxmox.apply(VM, None, talos(4096)).await.unwrap();
     let mut two = talos(4096);
@@ -269,7 +271,7 @@ async fn disks_belong_to_their_slots_wherever_they_are_listed() {
 
 #[tokio::test]
 async fn a_state_of_the_published_provider_has_nothing_to_change() {
-    let fake = Fake::start().await;
+    let fake = Fake::with_files(IMAGES).await;
     let proxmox = provider(&fake).await;
     proxmox
         .apply(
@@ -319,7 +321,7 @@ async fn a_state_of_the_published_provider_has_nothing_to_change() {
 
 #[tokio::test]
 async fn a_clone_gets_its_configuration_in_one_request() {
-    let fake = Fake::start().await;
+    let fake = Fake::with_files(IMAGES).await;
     let proxmox = provider(&fake).await;
     let template = json!({ "node_name": "pve", "vm_id": 900, "started": false,
                            "disk": [{ "interface": "scsi0" }], "network_device": [{}, {}] });
@@ -344,7 +346,7 @@ async fn a_clone_gets_its_configuration_in_one_request() {
 
 #[tokio::test]
 async fn machines_made_at_the_same_time_get_identifiers_of_their_own() {
-    let fake = Fake::start().await;
+    let fake = Fake::with_files(IMAGES).await;
     let proxmox = provider(&fake).await;
     let one = |name: &str| json!({ "node_name": "pve", "name": name });
     let (a, b) = tokio::join!(
@@ -358,7 +360,7 @@ async fn machines_made_at_the_same_time_get_identifiers_of_their_own() {
 
 #[tokio::test]
 async fn a_password_buys_one_ticket_and_is_never_shown() {
-    let fake = Fake::start().await;
+    let fake = Fake::with_files(IMAGES).await;
     let factory = stead_proxmox::factory(&Dialer::direct());
     let login = |password: &str| json!({ "endpoint": fake.url, "username": "root@pam", "password": password });
     let root = Harness::configured(&factory, login("very-secret"))

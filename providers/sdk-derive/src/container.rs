@@ -32,6 +32,7 @@ impl Flavour {
 #[derive(Default)]
 struct Options {
     name: Option<LitStr>,
+    aliases: Vec<LitStr>,
     version: Option<LitInt>,
     legacy: bool,
     deprecated: Option<LitStr>,
@@ -49,6 +50,8 @@ fn options(input: &DeriveInput, flavour: Flavour) -> Result<Options> {
             let named = matches!(flavour, Flavour::Resource | Flavour::DataSource);
             if named && meta.path.is_ident("name") {
                 options.name = Some(meta.value()?.parse()?);
+            } else if named && meta.path.is_ident("alias") {
+                options.aliases.push(meta.value()?.parse()?);
             } else if flavour != Flavour::Block && meta.path.is_ident("version") {
                 options.version = Some(meta.value()?.parse()?);
             } else if meta.path.is_ident("legacy") {
@@ -59,7 +62,7 @@ fn options(input: &DeriveInput, flavour: Flavour) -> Result<Options> {
                 options.deprecated = Some(meta.value()?.parse()?);
             } else {
                 return Err(meta.error(
-                    "unknown option here; known: name, version, legacy, deprecated, identity",
+                    "unknown option here; known: name, alias, version, legacy, deprecated, identity",
                 ));
             }
             Ok(())
@@ -90,24 +93,31 @@ pub(crate) fn doc_text(attributes: &[syn::Attribute]) -> String {
     lines.join("\n").trim().to_owned()
 }
 
-pub(crate) fn expand(input: &DeriveInput, flavour: Flavour) -> Result<TokenStream> {
+/// Whether the container says that its published provider is of the older kind.
+pub(crate) fn legacy(input: &DeriveInput, flavour: Flavour) -> Result<bool> {
+    Ok(options(input, flavour)?.legacy)
+}
+
+/// The fields of a struct that describes a schema.
+pub(crate) fn named_fields(input: &DeriveInput) -> Result<Vec<&syn::Field>> {
     let Data::Struct(data) = &input.data else {
         return Err(syn::Error::new_spanned(
             &input.ident,
             "only structs with named fields describe a schema",
         ));
     };
-    let none = syn::punctuated::Punctuated::new();
-    let named = match &data.fields {
-        Fields::Named(fields) => &fields.named,
-        Fields::Unit => &none,
-        Fields::Unnamed(_) => {
-            return Err(syn::Error::new_spanned(
-                &input.ident,
-                "a schema's fields need names",
-            ));
-        }
-    };
+    match &data.fields {
+        Fields::Named(fields) => Ok(fields.named.iter().collect()),
+        Fields::Unit => Ok(Vec::new()),
+        Fields::Unnamed(_) => Err(syn::Error::new_spanned(
+            &input.ident,
+            "a schema's fields need names",
+        )),
+    }
+}
+
+pub(crate) fn expand(input: &DeriveInput, flavour: Flavour) -> Result<TokenStream> {
+    let named = named_fields(input)?;
     if !input.generics.params.is_empty() {
         return Err(syn::Error::new_spanned(
             &input.generics,
@@ -116,14 +126,14 @@ pub(crate) fn expand(input: &DeriveInput, flavour: Flavour) -> Result<TokenStrea
     }
     let options = options(input, flavour)?;
     let fields = named
-        .iter()
+        .into_iter()
         .map(|f| Field::parse(f, flavour, options.legacy))
         .collect::<Result<Vec<_>>>()?;
     reject_doubles(&fields)?;
 
     let ident = &input.ident;
     let description = doc_text(&input.attrs);
-    let mut out = emit::codec(ident, &fields, matches!(data.fields, Fields::Unit));
+    let mut out = emit::codec(ident, &fields, fields.is_empty() && is_unit(input));
     out.extend(emit::block(
         ident,
         &fields,
@@ -131,23 +141,19 @@ pub(crate) fn expand(input: &DeriveInput, flavour: Flavour) -> Result<TokenStrea
         options.deprecated.as_ref(),
     ));
     let version = options.version.map_or_else(|| quote!(0), |v| quote!(#v));
-    let legacy = options.legacy;
+    let (legacy, aliases) = (options.legacy, &options.aliases);
     match flavour {
         Flavour::Block => {}
         Flavour::Resource => {
             let name = require_name(input, options.name, flavour)?;
-            let volatile = fields
-                .iter()
-                .filter(|f| f.unknown_on_change)
-                .map(|f| &f.name);
             let private = emit::private(&fields);
             let identity = options.identity.as_ref().map(emit::identity);
             out.extend(quote! {
                 impl ::stead_sdk::ResourceSchema for #ident {
                     const NAME: &'static str = #name;
+                    const ALIASES: &'static [&'static str] = &[#(#aliases),*];
                     const VERSION: u64 = #version;
                     const LEGACY: bool = #legacy;
-                    const UNKNOWN_ON_CHANGE: &'static [&'static str] = &[#(#volatile),*];
                     #private
                     #identity
                 }
@@ -158,6 +164,7 @@ pub(crate) fn expand(input: &DeriveInput, flavour: Flavour) -> Result<TokenStrea
             out.extend(quote! {
                 impl ::stead_sdk::DataSourceSchema for #ident {
                     const NAME: &'static str = #name;
+                    const ALIASES: &'static [&'static str] = &[#(#aliases),*];
                     const VERSION: u64 = #version;
                 }
             });
@@ -176,6 +183,10 @@ pub(crate) fn expand(input: &DeriveInput, flavour: Flavour) -> Result<TokenStrea
         }
     }
     Ok(out)
+}
+
+fn is_unit(input: &DeriveInput) -> bool {
+    matches!(&input.data, Data::Struct(data) if matches!(data.fields, Fields::Unit))
 }
 
 fn require_name(input: &DeriveInput, name: Option<LitStr>, flavour: Flavour) -> Result<LitStr> {

@@ -4,7 +4,7 @@ use proc_macro2::TokenStream;
 use quote::quote;
 use syn::{Expr, ExprLit, Ident, Lit, LitStr, Type};
 
-use crate::field::{Field, Kind, Nesting, Shape, is_any};
+use crate::field::{Field, Kind, Nesting, Shape, is_any, is_scalar};
 
 /// `impl Field`: decoding from and encoding to an object value.
 pub(crate) fn codec(ident: &Ident, fields: &[Field], unit: bool) -> TokenStream {
@@ -17,13 +17,17 @@ pub(crate) fn codec(ident: &Ident, fields: &[Field], unit: bool) -> TokenStream 
     } else {
         quote!(Self { #(#decoded),* })
     };
-    let encoded = fields
-        .iter()
-        .filter(|f| !matches!(f.kind, Kind::Private))
-        .map(|f| {
-            let (name, expr) = (&f.name, encode(f));
-            quote!((#name, #expr))
-        });
+    let encoded = fields.iter().filter_map(|f| {
+        let (name, ident) = (&f.name, &f.ident);
+        match f.kind {
+            Kind::Private => None,
+            Kind::Flat => Some(quote!(pairs.extend(::stead_sdk::codec::entries(&self.#ident));)),
+            _ => {
+                let expr = encode(f);
+                Some(quote!(pairs.insert(::std::sync::Arc::from(#name), #expr);))
+            }
+        }
+    });
     quote! {
         impl ::stead_sdk::Field for #ident {
             fn ty() -> ::stead_sdk::value::Type {
@@ -41,8 +45,10 @@ pub(crate) fn codec(ident: &Ident, fields: &[Field], unit: bool) -> TokenStream 
             }
 
             fn encode(&self) -> ::stead_sdk::value::Value {
-                let pairs: ::std::vec::Vec<(&str, ::stead_sdk::value::Value)> = ::std::vec![#(#encoded),*];
-                ::stead_sdk::value::Value::object_from(pairs)
+                #[allow(unused_mut)]
+                let mut pairs = ::std::collections::BTreeMap::<::std::sync::Arc<str>, ::stead_sdk::value::Value>::new();
+                #(#encoded)*
+                ::stead_sdk::value::Value::object(pairs)
             }
         }
     }
@@ -52,6 +58,7 @@ fn decode(field: &Field) -> TokenStream {
     let (name, ty, element) = (&field.name, &field.ty, &field.element);
     match field.kind {
         Kind::Private => quote!(::std::default::Default::default()),
+        Kind::Flat => quote!(<#ty as ::stead_sdk::Field>::decode(value, path)?),
         Kind::Block {
             nesting: Nesting::List | Nesting::Set,
             ..
@@ -74,7 +81,8 @@ fn decode(field: &Field) -> TokenStream {
     }
 }
 
-/// Whether null decodes as the Rust type's default: collections, and what the provider fills in.
+/// Whether null decodes as the Rust type's default: collections, what the provider fills in, and required scalars in blocks of the
+/// older kind, where published providers have recorded empty blocks.
 fn lenient(field: &Field) -> bool {
     // A value of any type is its own null.
     if field.optional_type || is_any(&field.ty) {
@@ -82,7 +90,7 @@ fn lenient(field: &Field) -> bool {
     }
     match field.kind {
         Kind::Block { .. } => field.shape != Shape::One,
-        _ => !field.required,
+        _ => !field.required || (field.may_lack && is_scalar(&field.ty)),
     }
 }
 
@@ -134,12 +142,27 @@ pub(crate) fn block(
 ) -> TokenStream {
     let entries = fields.iter().filter_map(|f| match f.kind {
         Kind::Private => None,
+        Kind::Flat => {
+            let ty = &f.ty;
+            Some(quote!(::stead_sdk::codec::flatten::<#ty>(&mut block);))
+        }
         Kind::Block { nesting, min, max } => Some(nested_block(f, nesting, min, max)),
         Kind::Plain | Kind::Nested(_) => Some(attribute(f)),
     });
     let deprecated = option(deprecated);
+    let volatile = fields.iter().filter(|f| f.unknown_on_change);
+    let volatile = volatile.map(|f| &f.name);
+    let flat = fields.iter().filter(|f| matches!(f.kind, Kind::Flat));
+    let flat = flat.map(|f| &f.ty);
     quote! {
         impl ::stead_sdk::Block for #ident {
+            fn unknown_on_change() -> ::std::vec::Vec<&'static str> {
+                #[allow(unused_mut)]
+                let mut names = ::std::vec![#(#volatile),*];
+                #(names.extend(<#flat as ::stead_sdk::Block>::unknown_on_change());)*
+                names
+            }
+
             fn block() -> ::stead_sdk::value::schema::Block {
                 #[allow(unused_mut)]
                 let mut block = ::stead_sdk::value::schema::Block {
@@ -189,9 +212,11 @@ fn attribute(field: &Field) -> TokenStream {
         optional,
         computed,
         sensitive,
+        secret,
         write_only,
         replace,
         unsupported,
+        checks,
         ..
     } = field;
     let deprecated = option(field.deprecated.as_ref());
@@ -211,19 +236,21 @@ fn attribute(field: &Field) -> TokenStream {
                 optional: #optional,
                 computed: #computed,
                 sensitive: #sensitive,
+                secret: #secret,
                 write_only: #write_only,
                 deprecated: #deprecated,
                 description: ::std::string::String::from(#description),
                 default: #default,
                 force_new: #replace,
                 unsupported: #unsupported,
+                checks: ::std::vec![#(#checks),*],
             },
         );
     }
 }
 
 /// The default as a `Value`. Literals are taken as they stand; any other expression must have the field's type.
-fn default(field: &Field) -> TokenStream {
+pub(crate) fn default(field: &Field) -> TokenStream {
     let element = &field.element;
     let Some(expr) = &field.default else {
         return quote!(::stead_sdk::value::Value::null(<#element as ::stead_sdk::Field>::ty()));

@@ -1,10 +1,12 @@
 //! One field: its `#[attr(…)]` flags, checked against its Rust type.
 
+use proc_macro2::TokenStream;
 use syn::meta::ParseNestedMeta;
 use syn::{
     Expr, ExprArray, GenericArgument, Ident, Lit, LitInt, LitStr, PathArguments, Result, Type,
 };
 
+use crate::checks;
 use crate::container::{Flavour, doc_text};
 
 /// How a field shows in the schema.
@@ -19,6 +21,8 @@ pub(crate) enum Kind {
         min: u64,
         max: u64,
     },
+    /// A struct whose fields are the schema's own.
+    Flat,
     /// Not in the schema: kept in the object's private bytes.
     Private,
 }
@@ -52,17 +56,22 @@ pub(crate) struct Field {
     pub(crate) optional_type: bool,
     pub(crate) shape: Shape,
     pub(crate) required: bool,
+    /// In a block of the older kind: recorded states may lack even what is required.
+    pub(crate) may_lack: bool,
     pub(crate) optional: bool,
     pub(crate) computed: bool,
     pub(crate) unknown_on_change: bool,
     pub(crate) default: Option<Expr>,
     pub(crate) replace: bool,
     pub(crate) sensitive: bool,
+    pub(crate) secret: bool,
     pub(crate) write_only: bool,
     pub(crate) unsupported: bool,
     pub(crate) set: bool,
     pub(crate) deprecated: Option<LitStr>,
     pub(crate) env: Vec<LitStr>,
+    /// Conditions on the value, each an expression of the schema's `Check`.
+    pub(crate) checks: Vec<TokenStream>,
 }
 
 impl Field {
@@ -97,17 +106,20 @@ impl Field {
             optional_type,
             shape,
             required: false,
+            may_lack: legacy && flavour == Flavour::Block,
             optional: false,
             computed: false,
             unknown_on_change: false,
             default: None,
             replace: false,
             sensitive: false,
+            secret: false,
             write_only: false,
             unsupported: false,
             set: generic_argument(inner, "BTreeSet").is_some(),
             deprecated: None,
             env: Vec::new(),
+            checks: Vec::new(),
         };
         for attribute in field.attrs.iter().filter(|a| a.path().is_ident("attr")) {
             attribute.parse_nested_meta(|meta| parsed.flag(&meta))?;
@@ -138,12 +150,14 @@ impl Field {
             "default" => self.default = Some(meta.value()?.parse()?),
             "replace" => self.replace = true,
             "sensitive" => self.sensitive = true,
+            "secret" => self.secret = true,
             "write_only" => self.write_only = true,
             "unsupported" => self.unsupported = true,
             "set" => self.set = true,
             // The element type already says so; the word is for the reader.
             "object" => {}
             "private" => self.kind = Kind::Private,
+            "flatten" => self.kind = Kind::Flat,
             "deprecated" => self.deprecated = Some(meta.value()?.parse()?),
             "rename" | "name" => self.name = meta.value()?.parse::<LitStr>()?.value(),
             "env" => self.env = strings(&meta.value()?.parse()?)?,
@@ -151,11 +165,16 @@ impl Field {
                 let (nesting, min, max) = nesting(meta)?;
                 self.kind = Kind::Block { nesting, min, max };
             }
+            "one_of" | "range" | "length" | "pattern" | "keys" | "conflicts" | "requires"
+            | "exactly_one_of" | "at_least_one_of" => {
+                self.checks.push(checks::parse(&flag, meta)?);
+            }
             "nested" => self.kind = Kind::Nested(nesting(meta)?.0),
             _ => {
                 return Err(meta.error(
-                    "unknown flag; known: required, optional, computed, default, replace, sensitive, write_only, \
-                     unsupported, deprecated, set, object, private, name, env, block(…), nested(…)",
+                    "unknown flag; known: required, optional, computed, default, replace, sensitive, secret, write_only, \
+                     unsupported, deprecated, set, object, flatten, private, name, env, block(…), nested(…), one_of(…), range(…), \
+                     length(…), pattern(…), keys(…), conflicts(…), requires(…), exactly_one_of(…), at_least_one_of(…)",
                 ));
             }
         }
@@ -164,7 +183,7 @@ impl Field {
 
     fn check(&self, field: &syn::Field, flavour: Flavour, legacy: bool) -> Result<()> {
         let fail = |text: &str| Err(syn::Error::new_spanned(&field.ident, text));
-        if self.unknown_on_change && flavour != Flavour::Resource {
+        if self.unknown_on_change && !matches!(flavour, Flavour::Resource | Flavour::Block) {
             return fail("unknown_on_change is for a resource's own attributes");
         }
         if !self.env.is_empty() && flavour != Flavour::Provider {
@@ -174,7 +193,10 @@ impl Field {
             Kind::Private if flavour != Flavour::Resource => {
                 return fail("only a resource has private fields");
             }
-            Kind::Private => return Ok(()),
+            Kind::Flat if self.optional_type || self.shape != Shape::One => {
+                return fail("only a struct itself can be flattened");
+            }
+            Kind::Private | Kind::Flat => return Ok(()),
             Kind::Block { nesting, max, .. } => return self.check_block(nesting, max, &fail),
             Kind::Nested(nesting) if !self.fits(nesting) => {
                 return fail(
@@ -231,8 +253,11 @@ impl Field {
             || self.default.is_some()
             || self.sensitive
             || self.write_only
+            || !self.checks.is_empty()
         {
-            return fail("a block is neither required, optional nor computed: use min and max");
+            return fail(
+                "a block is neither required, optional nor computed, and has no checks: use min and max",
+            );
         }
         Ok(())
     }
@@ -306,6 +331,12 @@ fn generic_argument<'a>(ty: &'a Type, wrapper: &str) -> Option<&'a Type> {
         GenericArgument::Type(t) => Some(t),
         _ => None,
     })
+}
+
+/// A text, a number or a truth value, whose Rust type has a default that says nothing.
+pub(crate) fn is_scalar(ty: &Type) -> bool {
+    let names = ["String", "bool", "i64", "u64", "f64"];
+    matches!(ty, Type::Path(path) if names.iter().any(|name| path.path.is_ident(name)))
 }
 
 /// A value of any type, which may itself be null.

@@ -93,6 +93,20 @@ impl<'a> Object<'a> {
     }
 }
 
+/// The attributes of a flattened struct.
+#[doc(hidden)]
+pub fn entries<T: Field>(part: &T) -> BTreeMap<Arc<str>, Value> {
+    part.encode().as_entries().cloned().unwrap_or_default()
+}
+
+/// Makes the fields of a struct the block's own.
+#[doc(hidden)]
+pub fn flatten<T: Block>(block: &mut BlockSchema) {
+    let part = T::block();
+    block.attributes.extend(part.attributes);
+    block.blocks.extend(part.blocks);
+}
+
 #[doc(hidden)]
 pub fn list<'a, T: Field + 'a>(items: impl Iterator<Item = &'a T>) -> Value {
     Value::list(T::ty(), items.map(T::encode).collect())

@@ -29,6 +29,14 @@ impl<F: ProviderFactory, M: FnOnce() -> F + Send> ProviderFactory for LazyLock<F
         (**self).only_in_state(type_name)
     }
 
+    fn listed_types(&self) -> Vec<Arc<str>> {
+        (**self).listed_types()
+    }
+
+    fn referred_as(&self, type_name: &str) -> &'static [(&'static str, &'static str)] {
+        (**self).referred_as(type_name)
+    }
+
     fn call_function(&self, name: &str, args: &[Value]) -> Result<Value, CallError> {
         (**self).call_function(name, args)
     }

@@ -126,6 +126,7 @@
 //! | `default = EXPR` | taken when the configuration is silent; a published schema usually has `optional, computed` then |
 //! | `replace` | a change needs a new object (also on blocks) |
 //! | `sensitive`, `write_only`, `deprecated = "…"` | as in the protocol |
+//! | `secret` | holds secrets although the published schema does not say so: never written into a generated configuration |
 //! | `unsupported` | in the published schema, refused with a diagnostic when configured (also on blocks) |
 //! | `computed(unknown_on_change)` | "known after apply" whenever anything else changes; otherwise the prior value is kept |
 //! | `set` | a `Vec` that is a set |
@@ -134,6 +135,10 @@
 //! | (none of these) on a `Vec<T>` of a derived `T` | a plain `list(object)` attribute, which people may write as blocks |
 //! | `name = "type"` | for names that Rust does not allow |
 //! | `env = "A"`, `env = ["A", "B"]` | provider configurations: environment variables that stand in |
+//! | `one_of("a", "b")`, `range(1..=9)`, `pattern(P)` | what a configured value must be, or every element of a collection; `P` is a [`value::schema::Pattern`] |
+//! | `length(1..)`, `keys(P)` | how many characters or elements; what the keys of a map look like |
+//! | `conflicts("a")`, `requires("a")`, `exactly_one_of("a", "b")`, `at_least_one_of(…)` | what goes together; all these are checked before a plan and let pass what is not known yet |
+//! | `flatten` | the fields of this struct (a `Block`) are the schema's own: what several types have in common |
 //! | `private` | resources: any serde type, kept in the private bytes |
 //!
 //! Types: `String`, `bool`, `i64`, `u64`, `f64`, [`Dynamic`] (any type), derived structs, and `Option`, `Vec`, `BTreeSet`,
@@ -141,6 +146,13 @@
 //! the flag `default`); null and an empty collection are never a difference. `#[resource(…, legacy)]` says that the
 //! published provider is of the older kind (SDKv2): then null and `""`, `0`, `false` are no difference either, and optional
 //! fields may be bare.
+//!
+//! `#[resource(name = "…", alias = "…")]`: a type that has two names, as after a renaming, is one struct, and `moved` blocks lead from
+//! one name to the other.
+//!
+//! # Requests
+//!
+//! How a struct's fields are the parameters of a request, and are read from its answer: [`form`].
 //!
 //! # Identities
 //!
@@ -168,9 +180,11 @@ pub mod azure;
 pub mod codec;
 mod context;
 mod dial;
+mod discovery;
 mod ephemeral;
 mod error;
 mod field;
+pub mod form;
 mod identity;
 #[cfg(feature = "kube")]
 pub mod kube;
@@ -188,15 +202,16 @@ pub mod testing;
 pub mod wait;
 
 pub use async_trait::async_trait;
-pub use stead_sdk_derive::{Block, DataSource, ProviderConfig, Resource};
+pub use stead_sdk_derive::{Block, DataSource, Form, ProviderConfig, Resource};
 pub use stead_value as value;
 
 pub use context::{Context, Progress, ProgressSink};
 pub use dial::{
     ClientIdentity, Counters, Dialer, Environment, Fingerprint, HostKeyPolicy, HttpOptions, Roots,
-    Ssh, SshAuth, SshOptions, SshOutput, SshStream, Stream, TlsOptions, WebSocket, chain,
+    Socks5, Ssh, SshAuth, SshOptions, SshOutput, SshStream, Stream, TlsOptions, WebSocket, chain,
     http_error, init_crypto, redact_url, shell_quote,
 };
+pub use discovery::Discovered;
 pub use ephemeral::{Ephemeral, Lease};
 pub use error::{Error, ErrorKind};
 pub use field::{Dynamic, Field};

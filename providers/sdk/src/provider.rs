@@ -7,7 +7,7 @@ use stead_value::addr::ProviderSource;
 use stead_value::schema::ProviderSchema;
 use stead_value::{CallError, Diagnostic, Diagnostics, Path, Value};
 
-use crate::{Context, ImportBy, Lease, Private, Remains, Resumed};
+use crate::{Context, Discovered, ImportBy, Lease, Private, Remains, Resumed};
 
 /// Makes providers of one kind: what stands behind a source address such as `bpg/proxmox`.
 pub trait ProviderFactory: Send + Sync {
@@ -21,6 +21,16 @@ pub trait ProviderFactory: Send + Sync {
     /// anything that could be lost.
     fn only_in_state(&self, _type_name: &str) -> bool {
         false
+    }
+
+    /// The types of which [`Provider::discover`] lists what exists, each by one of its names.
+    fn listed_types(&self) -> Vec<Arc<str>> {
+        Vec::new()
+    }
+
+    /// As [`crate::Resource::REFERRED_AS`].
+    fn referred_as(&self, _type_name: &str) -> &'static [(&'static str, &'static str)] {
+        &[]
     }
 
     /// Calls one of the schema's functions. Functions are pure and need no configuration; arguments are of their parameters'
@@ -126,6 +136,24 @@ pub trait Provider: Send + Sync {
         by: &ImportBy,
         cx: &Context,
     ) -> Result<Found, Diagnostics>;
+
+    /// What exists of a type, whoever made it: of those that [`ProviderFactory::listed_types`] names.
+    async fn discover(
+        &self,
+        type_name: &str,
+        _cx: &Context,
+    ) -> Result<(Vec<Discovered>, Diagnostics), Diagnostics> {
+        Err(Diagnostic::error(
+            "Not listed",
+            format!("This provider cannot list what there is of {type_name}."),
+        )
+        .into())
+    }
+
+    /// [`Discovered::key`] of a stored object, where its type tells it. Works before [`Provider::configure`].
+    fn key(&self, _type_name: &str, _object: &Value) -> Option<String> {
+        None
+    }
 
     async fn read_data(
         &self,

@@ -4,24 +4,31 @@ use async_trait::async_trait;
 use stead_value::schema::{Block as BlockSchema, Identity as IdentitySchema, Schema};
 use stead_value::{Diagnostic, Diagnostics, Value};
 
-use crate::{Context, Cut, Error, Field, ForeignObject, PlanDraft, Private, Remains, Resumed};
+use crate::{
+    Context, Cut, Discovered, Error, Field, ForeignObject, PlanDraft, Private, Remains, Resumed,
+};
 
 /// A struct that describes a block: derived by `Block`, `Resource`, `DataSource` and `ProviderConfig` alike.
 pub trait Block: Field {
     /// The schema of the fields.
     fn block() -> BlockSchema;
+
+    /// Computed attributes that may take another value whenever anything changes.
+    fn unknown_on_change() -> Vec<&'static str> {
+        Vec::new()
+    }
 }
 
 /// The derived half of a resource.
 pub trait ResourceSchema: Block {
     /// The type name people write, such as `truenas_dataset`.
     const NAME: &'static str;
+    /// Other names of the same type, such as those before a renaming.
+    const ALIASES: &'static [&'static str] = &[];
     /// The version of the state's form.
     const VERSION: u64;
     /// Whether the published provider is of the older kind, in whose states null and `""`, `0`, `false` and `[]` are the same.
     const LEGACY: bool;
-    /// Computed attributes that may take another value whenever anything changes.
-    const UNKNOWN_ON_CHANGE: &'static [&'static str];
 
     fn schema() -> Schema {
         Schema {
@@ -77,6 +84,8 @@ fn no_identity(type_name: &str) -> Error {
 /// The derived half of a data source.
 pub trait DataSourceSchema: Block {
     const NAME: &'static str;
+    /// As [`ResourceSchema::ALIASES`].
+    const ALIASES: &'static [&'static str] = &[];
     const VERSION: u64;
 
     fn schema() -> Schema {
@@ -212,7 +221,28 @@ pub trait Resource: ResourceSchema + Send + Sync + 'static {
         ))
     }
 
-    /// Makes an object of another type one of this type, for `moved` blocks between types.
+    /// Whether [`Resource::discover`] lists what exists of this type.
+    const IS_LISTED: bool = false;
+
+    /// What exists of this type, whoever made it, by as few requests as the API allows.
+    async fn discover(_client: &Self::Client, _cx: &Context) -> Result<Vec<Discovered>, Error> {
+        Err(Error::unsupported(
+            format!("list what there is of {}", Self::NAME),
+            "stead cannot list this type yet",
+        ))
+    }
+
+    /// How objects of other types refer to one of this type: an attribute of theirs, and the attribute of this type that it repeats. What
+    /// discovery writes refers so, that objects are made in order when all is built again.
+    const REFERRED_AS: &'static [(&'static str, &'static str)] = &[];
+
+    /// What tells the object from all others of its provider, whichever type it is managed as: [`Discovered::key`].
+    fn key(&self) -> Option<String> {
+        None
+    }
+
+    /// Makes an object of another type one of this type, for `moved` blocks between types. Types that are names of one struct need
+    /// nothing here.
     fn take_over(object: &ForeignObject<'_>) -> Result<Self, Diagnostics> {
         Err(Diagnostic::error(
             "Unable to Move Resource State",

@@ -133,7 +133,7 @@ fn flags_and_types_make_the_schema() {
     assert_eq!(b["timeouts"].nesting, Nesting::Single);
     assert!(b["watchdog"].block.attributes["enabled"].unsupported);
     assert!(!b["agent"].block.attributes["enabled"].unsupported);
-    assert_eq!(Machine::UNKNOWN_ON_CHANGE, ["id"]);
+    assert_eq!(Machine::unknown_on_change(), ["id"]);
     assert_eq!(Config::ENVIRONMENT, [("endpoint", ["A", "B"].as_slice())]);
     assert_eq!(Machine::ty(), schema.block.value_type());
 }
@@ -213,6 +213,23 @@ fn null_becomes_none_the_default_or_the_flag_default() {
         (machine.tags, machine.labels.len(), machine.agent),
         (None, 0, None)
     );
+}
+
+/// A block of a type that was written for the older plugin kit.
+#[derive(Clone, Debug, Default, PartialEq, Block)]
+#[block(legacy)]
+struct Slot {
+    #[attr(required)]
+    device: String,
+    #[attr(required)]
+    memory: i64,
+}
+
+#[test]
+fn an_empty_block_of_the_older_kind_may_be_recorded() {
+    let empty = Value::object_from([("device", Value::null(Type::String))]);
+    let slot = Slot::decode(&empty, &Path::root()).unwrap();
+    assert_eq!(slot, Slot::default());
 }
 
 #[test]

@@ -5,10 +5,12 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::{Value as Json, json};
 use stead_sdk::testing::{Harness, identity_table};
+use stead_sdk::value::addr::ProviderSource;
 use stead_sdk::value::{Diagnostic, Diagnostics, Path, Type, Value};
 use stead_sdk::{
-    Block, Context, DataSource, Dialer, Environment, Error, Failure, Identify, Identity, Native,
-    NativeFactory, PlanDraft, ProviderConfig, ProviderFactory as _, Resource, async_trait,
+    Block, Context, DataSource, Dialer, Environment, Error, Failure, ForeignObject, Identify,
+    Identity, Native, NativeFactory, PlanDraft, ProviderConfig, ProviderFactory as _, Resource,
+    async_trait,
 };
 
 /// The server: objects by id.
@@ -281,6 +283,37 @@ async fn acme() -> Harness {
 }
 
 const THING: &str = "acme_thing";
+
+#[tokio::test]
+async fn an_object_moves_between_the_names_of_its_type_and_to_no_other() {
+    let acme = acme().await;
+    let thing = acme
+        .apply(THING, None, json!({"name": "a", "part": [{"path": "/"}]}))
+        .await
+        .unwrap();
+    let attributes = stead_sdk::value::json::to_json(&thing.value, &thing.value.ty()).unwrap();
+    let source = |name: &str| ProviderSource {
+        host: "registry.terraform.io".into(),
+        namespace: "acme".into(),
+        name: name.into(),
+    };
+    let (own, other) = (source("acme"), source("other"));
+    let move_to = |type_name, provider| {
+        let object = ForeignObject {
+            provider,
+            type_name: THING,
+            schema_version: 2,
+            attributes: &attributes,
+            private: &thing.private,
+        };
+        acme.provider().take_over(type_name, &object)
+    };
+    let moved = move_to("acme_alias", &own).unwrap().unwrap();
+    assert_eq!(moved.value, thing.value);
+    assert_eq!(moved.private, thing.private);
+    assert!(move_to("acme_legacy", &own).is_err());
+    assert!(move_to("acme_alias", &other).is_err());
+}
 
 #[tokio::test]
 async fn a_create_plans_defaults_and_unknowns() {

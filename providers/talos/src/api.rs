@@ -32,25 +32,38 @@ pub(crate) mod specs {
 impl specs::StaticPodStatus {
     /// Whether the pod's condition `Ready` is true.
     pub(crate) fn is_ready(&self) -> bool {
+        let mut conditions = self.entries("conditions");
+        conditions.any(|condition| {
+            text(condition, "type") == Some("Ready") && text(condition, "status") == Some("True")
+        })
+    }
+
+    /// The image of a container that runs, and what tells it from an earlier one of the same name.
+    pub(crate) fn container(&self, name: &str) -> Option<(&str, &str)> {
+        let mut containers = self.entries("containerStatuses");
+        let found = containers.find(|c| text(c, "name") == Some(name))?;
+        let id = text(found, "containerID").unwrap_or_default();
+        Some((text(found, "image")?, id))
+    }
+
+    /// The objects of a list in the pod's status.
+    fn entries(&self, list: &str) -> impl Iterator<Item = &prost_types::Struct> {
         use prost_types::value::Kind;
-        let text = |fields: &prost_types::Struct, key: &str| match &fields.fields.get(key)?.kind {
-            Some(Kind::StringValue(text)) => Some(text.clone()),
+        let found = self.pod_status.as_ref().and_then(|s| s.fields.get(list));
+        let values = match found.and_then(|v| v.kind.as_ref()) {
+            Some(Kind::ListValue(list)) => list.values.as_slice(),
+            _ => &[],
+        };
+        values.iter().filter_map(|value| match &value.kind {
+            Some(Kind::StructValue(entry)) => Some(entry),
             _ => None,
-        };
-        let status = self.pod_status.as_ref().map(|s| &s.fields);
-        let conditions = status.and_then(|s| s.get("conditions")?.kind.as_ref());
-        let Some(Kind::ListValue(conditions)) = conditions else {
-            return false;
-        };
-        conditions
-            .values
-            .iter()
-            .any(|condition| match &condition.kind {
-                Some(Kind::StructValue(c)) => {
-                    text(c, "type").as_deref() == Some("Ready")
-                        && text(c, "status").as_deref() == Some("True")
-                }
-                _ => false,
-            })
+        })
+    }
+}
+
+fn text<'a>(fields: &'a prost_types::Struct, key: &str) -> Option<&'a str> {
+    match &fields.fields.get(key)?.kind {
+        Some(prost_types::value::Kind::StringValue(text)) => Some(text),
+        _ => None,
     }
 }

@@ -6,15 +6,19 @@
 mod api;
 mod blocks;
 mod client;
+mod credentials;
 mod data;
 mod defaults;
+mod ephemeral;
 mod factory_api;
+mod generate;
 pub mod machinery;
 mod node;
 mod render;
 mod resources;
 #[cfg(test)]
 mod tests;
+mod upgrade;
 
 use std::sync::Arc;
 
@@ -34,16 +38,25 @@ fn factory(dialer: &Dialer) -> impl ProviderFactory + use<> {
     let definition = Native::<Client>::provider::<Config>("talos")
         .configure(connect)
         .resource::<resources::MachineSecretsResource>()
+        .resource::<resources::Machine>()
+        .resource::<resources::TalosCluster>()
         .resource::<resources::MachineConfigurationApply>()
         .resource::<resources::MachineBootstrap>()
+        .resource::<resources::EtcdSnapshot>()
         .resource::<resources::ClusterKubeconfig>()
         .resource::<resources::ImageFactorySchematic>()
         .data_source::<data::ClientConfigurationData>()
+        .data_source::<data::ClusterKubeconfigData>()
         .data_source::<data::MachineConfigurationData>()
         .data_source::<data::ClusterHealth>()
         .data_source::<data::ImageFactoryUrls>()
         .data_source::<data::Versions>()
         .data_source::<data::ExtensionsVersions>()
-        .data_source::<data::OverlaysVersions>();
+        .data_source::<data::OverlaysVersions>()
+        .ephemeral::<ephemeral::MachineSecretsEphemeral>()
+        .ephemeral::<ephemeral::MachineConfigurationEphemeral>()
+        .ephemeral::<ephemeral::ClientConfigurationEphemeral>()
+        .ephemeral::<ephemeral::ClusterKubeconfigEphemeral>()
+        .ephemeral::<ephemeral::ClusterHealthEphemeral>();
     definition.build(dialer)
 }

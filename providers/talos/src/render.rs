@@ -4,13 +4,27 @@ use sha2::{Digest, Sha256};
 use stead_sdk::Error;
 use stead_sdk::value::{Diagnostic, Path};
 
-use crate::machinery::{PatchError, Release, apply_patches, canonical};
+use crate::machinery::{
+    PatchError, Quirk, Release, apply_patches, apply_patches_watched, canonical,
+};
 
 /// Applies patches as the release that the configuration is written for does.
 pub(crate) fn patched(config: &str, patches: &[String]) -> Result<String, Diagnostic> {
+    patched_watched(config, patches, &mut Vec::new())
+}
+
+/// The same, and what the patches do beyond what they say.
+pub(crate) fn patched_watched(
+    config: &str,
+    patches: &[String],
+    quirks: &mut Vec<Quirk>,
+) -> Result<String, Diagnostic> {
     // A release is recognised by what it understands; the newer one understands all of the older one.
-    let older = apply_patches(config, patches, Release::V1_13);
-    let result = older.or_else(|_| apply_patches(config, patches, Release::V1_14));
+    let mut attempt = |release| {
+        quirks.clear();
+        apply_patches_watched(config, patches, release, quirks)
+    };
+    let result = attempt(Release::V1_13).or_else(|_| attempt(Release::V1_14));
     result.map_err(|error| {
         let culprit = culprit(patches.len(), |n| {
             apply_patches(config, patches.get(..n).unwrap_or(patches), Release::V1_14).is_ok()

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 use stead_talos::machinery::{
     Contract, Input, MachineType, RegistryMirror, Release, SecretsBundle, apply_patches, canonical,
-    machine_config,
+    machine_config, review,
 };
 
 fn golden() -> PathBuf {
@@ -79,6 +79,12 @@ fn check(name: &str) {
             Ok(actual) => {
                 let expected = read(&folder.join(expected["file"].as_str().unwrap()));
                 assert_same(&actual, &expected, &what);
+                // What Talos' own validation has against it is found.
+                let valid = case["expect"][machine_type.as_str()]["validate_metal_strict"]["ok"]
+                    .as_bool()
+                    .unwrap();
+                let findings = review(&actual, Some(contract)).unwrap();
+                assert_eq!(findings.is_empty(), valid, "{what}: {findings:?}");
                 // What was written is read back to the same bytes.
                 assert_same(
                     &canonical(&actual, contract.release()).unwrap(),

@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value as Json, json};
+use sha2::{Digest, Sha256};
 use stead_sdk::Dialer;
 use stead_sdk::testing::Harness;
 use stead_sdk::value::Value;
@@ -297,4 +298,76 @@ async fn patches_that_do_not_fit_are_named() {
         diagnostic.detail
     );
     assert_eq!(diagnostic.summary, "Could not apply config_patches[1]");
+}
+
+/// What the published provider leaves of the types that talk to nodes: constant identifiers, the endpoint from the node, the
+/// SHA-256 of the configuration's bytes, null for what is not set.
+#[tokio::test]
+async fn what_was_done_to_nodes_plans_as_no_change() {
+    let talos = talos().await;
+    let (_, secrets) = secrets_with_certificate_for(365);
+    let generated = instances("talos_machine_configuration").remove(0);
+    let text = generated["attributes"]["machine_configuration"]
+        .as_str()
+        .unwrap();
+    let hash = Sha256::digest(text);
+    let hash: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+    let kubeconfig = bundle(&secrets["machine_secrets"])
+        .kubeconfig(
+            "lab",
+            "https://10.0.0.2:6443",
+            Duration::from_secs(365 * 24 * 3600),
+            &mut rand::rng(),
+            SystemTime::now(),
+        )
+        .unwrap();
+    let client = &secrets["client_configuration"];
+    let cases = [
+        (
+            "talos_machine_configuration_apply",
+            json!({ "machine_configuration_input": text }),
+            json!({
+                "id": "machine_configuration_apply", "apply_mode": "auto", "resolved_apply_mode": "auto",
+                "machine_configuration": text, "machine_configuration_hash": hash, "config_patches": null,
+                "client_configuration_wo": null, "machine_configuration_input_wo": null, "on_destroy": null,
+            }),
+        ),
+        (
+            "talos_machine_bootstrap",
+            json!({}),
+            json!({ "id": "machine_bootstrap", "client_configuration_wo": null }),
+        ),
+        (
+            "talos_cluster_kubeconfig",
+            json!({}),
+            json!({
+                "id": "lab", "certificate_renewal_duration": "720h", "kubeconfig_raw": kubeconfig.to_yaml().expose(),
+                "kubernetes_client_configuration": {
+                    "host": kubeconfig.server,
+                    "ca_certificate": STANDARD.encode(&kubeconfig.ca_certificate),
+                    "client_certificate": STANDARD.encode(&kubeconfig.user.certificate),
+                    "client_key": STANDARD.encode(kubeconfig.user.key.expose()),
+                },
+            }),
+        ),
+    ];
+    for (kind, set, computed) in cases {
+        let mut config = set;
+        config["node"] = json!("10.0.0.2");
+        config["client_configuration"] = client.clone();
+        let mut attributes = config.clone();
+        attributes["endpoint"] = json!("10.0.0.2");
+        attributes["timeouts"] = Json::Null;
+        for (name, value) in computed.as_object().unwrap() {
+            attributes[name] = value.clone();
+        }
+        let stored = talos.stored(kind, 1, &attributes).unwrap();
+        let config = talos.config(kind, config).unwrap();
+        let plan = talos.plan(kind, Some(&stored), &config).await.unwrap();
+        assert_eq!(plan.planned, stored.value, "{kind}");
+        assert!(
+            plan.requires_replace.is_empty() && plan.notes.is_empty(),
+            "{kind}"
+        );
+    }
 }

@@ -2,7 +2,8 @@
 """Writes tests/schema.txt: the published schema of siderolabs/talos, as far as stead does its types.
 
 Usage: tools/schema_table.py < provider-schema.json > tests/schema.txt
-The input is the output of `terraform providers schema -json` with siderolabs/talos 0.11.0.
+The input is the output of `terraform providers schema -json` with siderolabs/talos after 0.12.0-alpha.5. The line 0.12 has
+all of 0.11 as it was, and more.
 
 One line per type (kind, name, version) and, indented, one per attribute (path, type or nesting, flags).
 """
@@ -12,8 +13,10 @@ import sys
 
 DONE = {
     "resource": [
+        "talos_cluster",
         "talos_cluster_kubeconfig",
         "talos_image_factory_schematic",
+        "talos_machine",
         "talos_machine_bootstrap",
         "talos_machine_configuration_apply",
         "talos_machine_secrets",
@@ -21,11 +24,19 @@ DONE = {
     "data": [
         "talos_client_configuration",
         "talos_cluster_health",
+        "talos_cluster_kubeconfig",
         "talos_image_factory_extensions_versions",
         "talos_image_factory_overlays_versions",
         "talos_image_factory_urls",
         "talos_image_factory_versions",
         "talos_machine_configuration",
+    ],
+    "ephemeral": [
+        "talos_client_configuration",
+        "talos_cluster_health",
+        "talos_cluster_kubeconfig",
+        "talos_machine_configuration",
+        "talos_machine_secrets",
     ],
 }
 FLAGS = ["required", "optional", "computed", "sensitive", "write_only"]
@@ -56,7 +67,12 @@ def main():
     provider = json.load(sys.stdin)["provider_schemas"]["registry.terraform.io/siderolabs/talos"]
     out = [f"provider {provider['provider']['version']}"]
     attributes(provider["provider"]["block"], "", out)
-    for kind, key in [("resource", "resource_schemas"), ("data", "data_source_schemas")]:
+    kinds = {
+        "resource": "resource_schemas",
+        "data": "data_source_schemas",
+        "ephemeral": "ephemeral_resource_schemas",
+    }
+    for kind, key in kinds.items():
         for name in DONE[kind]:
             schema = provider[key][name]
             out.append(f"{kind} {name} {schema['version']}")

@@ -12,6 +12,9 @@
 //! checkpoint  the whole state is about to be written, with this serial and digest
 //! ```
 //!
+//! What became of an object that exists in the state alone can wait: nothing outside knows of it before another operation is noted,
+//! and its record is written then, or a second later, or not at all when the whole state is written first.
+//!
 //! Each record is a line of JSON behind its checksum. A last line that is not whole was being written when the process or the
 //! machine stopped: what it would have said was not promised to anyone.
 //!

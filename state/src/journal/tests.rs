@@ -1,5 +1,6 @@
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::record::{Header, Run};
 use super::settle::Unfinished;
@@ -22,11 +23,8 @@ fn with_key(byte: u8) -> Method {
     }
 }
 
-/// A journal in which two operations were intended.
-fn journal(encryption: &Encryption) -> String {
-    let folder = tempfile::tempdir().expect("a folder");
-    let path = folder.path().join("s.journal");
-    let intent = |name: &str| super::Intent {
+fn intent(name: &str) -> super::Intent {
+    super::Intent {
         address: parse_resource_instance(&format!("t_x.{name}")).expect("an address"),
         provider: parse_provider("provider[\"registry.terraform.io/a/t\"]").expect("a provider"),
         deposed: None,
@@ -34,29 +32,84 @@ fn journal(encryption: &Encryption) -> String {
             schema_version: 0,
             planned: serde_json::json!({ "password": "hunter2" }),
         },
-    };
-    let journal = Journal::begin(
-        &RealDisk,
-        path.clone(),
-        Header::new(3, "d".into(), Run::default()),
-        &[intent("a")],
-        super::GROUP,
-        encryption,
-        None,
-        None,
-    )
-    .expect("a journal");
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .build()
-        .expect("a runtime");
+    }
+}
+
+/// A journal that writes what can wait after `group` times [`writer::PATIENCE`](super::writer).
+fn begin(path: &Path, group: Duration, in_doubt: &[super::Intent], with: &Encryption) -> Journal {
+    let header = Header::new(3, "d".into(), Run::default());
+    let path = path.to_owned();
+    Journal::begin(&RealDisk, path, header, in_doubt, group, with, None, None).expect("a journal")
+}
+
+fn wait<T>(future: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    runtime.expect("a runtime").block_on(future)
+}
+
+/// A journal in which two operations were intended.
+fn journal(encryption: &Encryption) -> String {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("s.journal");
+    let journal = begin(&path, super::GROUP, &[intent("a")], encryption);
     for name in ["b", "c"] {
-        let intended = journal.handle();
-        runtime
-            .block_on(intended.intend(&intent(name)))
-            .expect("intended");
+        wait(journal.handle().intend(&intent(name))).expect("intended");
     }
     drop(journal);
     std::fs::read_to_string(path).expect("the journal")
+}
+
+/// The kinds of the records in a journal that was not sealed.
+fn kinds(path: &Path) -> Vec<String> {
+    let text = std::fs::read_to_string(path).expect("the journal");
+    let kind = |line: &str| line.split('"').nth(1).expect("a kind").to_owned();
+    text.lines().map(kind).collect()
+}
+
+#[test]
+fn what_can_wait_is_there_before_what_cannot() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("s.journal");
+    let never = Duration::from_secs(3600);
+    let journal = begin(&path, never, &[], &Encryption::default());
+    let removed = |name: &str| {
+        let address = intent(name).address;
+        let noted = journal.handle().changed(None, &address, None, true);
+        noted.expect("noted");
+    };
+    removed("a");
+    wait(journal.handle().intend(&intent("b"))).expect("intended");
+    assert_eq!(kinds(&path), ["begin", "changed", "intent"]);
+
+    // A provisioner waits for what was noted, without noting anything itself.
+    removed("c");
+    wait(journal.handle().settled()).expect("settled");
+    assert_eq!(kinds(&path)[3..], ["changed"]);
+
+    // The whole state stands in for it, once it has been written.
+    removed("d");
+    journal.checkpoint(4, "e".into()).expect("noted");
+    assert_eq!(kinds(&path)[4..], ["checkpoint"]);
+    journal.caught_up();
+    removed("e");
+    journal.checkpoint(5, "f".into()).expect("noted");
+    // That one was not written: what still waits is not lost.
+    drop(journal);
+    assert_eq!(kinds(&path)[5..], ["checkpoint", "changed"]);
+}
+
+#[test]
+fn what_can_wait_does_not_wait_for_ever() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("s.journal");
+    let journal = begin(&path, Duration::from_micros(1), &[], &Encryption::default());
+    let address = intent("a").address;
+    let noted = journal.handle().changed(None, &address, None, true);
+    noted.expect("noted");
+    while kinds(&path).len() < 2 {
+        std::thread::yield_now();
+    }
+    assert_eq!(kinds(&path), ["begin", "changed"]);
 }
 
 fn parse(text: &str, encryption: &Encryption) -> Result<(usize, Option<usize>), Error> {

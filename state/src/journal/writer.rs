@@ -23,6 +23,9 @@ pub(crate) const GROUP: Duration = Duration::from_millis(5);
 /// So many times as long lies between two uploads of a journal's copy as between two syncs.
 const UPLOAD: u32 = 200;
 
+/// So many times as long as between two syncs may a record wait that can.
+const PATIENCE: u32 = 200;
+
 /// An operation's number in its journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Operation(u64);
@@ -64,13 +67,43 @@ impl std::fmt::Debug for Shared {
 
 struct Queue {
     /// What has not been written yet: the thread that writes makes lines of it, so that operations need not wait for that.
-    pending: Vec<Record>,
-    /// How many records were queued in all.
+    pending: Vec<Entry>,
+    /// What may wait for the next of these, or for the whole state, which makes it superfluous.
+    deferred: Vec<Entry>,
+    /// How many records were queued in all; the deferred ones do not count yet.
     records: u64,
     operations: u64,
     /// Somebody waits: do not gather.
     hurry: bool,
     closing: bool,
+}
+
+/// A record as it is queued: what became of an instance is only encoded when its line is made.
+enum Entry {
+    Record(Record),
+    Changed {
+        operation: Option<Operation>,
+        address: ResourceInstance,
+        objects: Option<(ProviderConfigRef, InstanceObjects)>,
+    },
+}
+
+impl Entry {
+    fn into_record(self) -> Record {
+        match self {
+            Entry::Record(record) => record,
+            Entry::Changed {
+                operation,
+                address,
+                objects,
+            } => Record::Changed {
+                operation: operation.map(|o| o.0),
+                entry: objects
+                    .map(|(provider, objects)| v4::write_instance(&address, &provider, &objects)),
+                address: address.to_string(),
+            },
+        }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -124,6 +157,7 @@ impl Journal {
             lines,
             queue: Mutex::new(Queue {
                 pending: Vec::new(),
+                deferred: Vec::new(),
                 records,
                 operations: in_doubt.len() as u64,
                 hurry: false,
@@ -158,13 +192,21 @@ impl Journal {
         &self.run
     }
 
-    /// Notes that the whole state is about to be written, and that this is the one.
+    /// Notes that the whole state is about to be written, and that this is the one. What can wait does so until it is known to be there
+    /// ([`Journal::caught_up`]).
     pub(crate) fn checkpoint(&self, serial: u64, digest: String) -> Result<()> {
-        let number = self
-            .handle
-            .0
-            .append(Record::Checkpoint { serial, digest })?;
-        self.handle.0.wait(number)
+        let shared = &self.handle.0;
+        shared.failure()?;
+        let record = Entry::Record(Record::Checkpoint { serial, digest });
+        let number = shared.push(&mut shared.lock(), record);
+        shared.wait(number)
+    }
+
+    /// The whole state has been written, and nothing changed meanwhile: what still waits is in it.
+    pub(crate) fn caught_up(&self) {
+        let superfluous = std::mem::take(&mut self.handle.0.lock().deferred);
+        // Freed without the lock.
+        drop(superfluous);
     }
 }
 
@@ -211,35 +253,43 @@ impl JournalHandle {
             ..InstanceObjects::default()
         };
         let entry = v4::write_instance(address, provider, &objects);
-        let number = self.0.append(Record::Identified {
+        let number = self.0.append(Entry::Record(Record::Identified {
             operation: operation.0,
             entry,
-        })?;
+        }))?;
         self.0.safe(number).await
     }
 
     /// Returns when everything that was noted so far is on disk.
     pub async fn settled(&self) -> Result<()> {
-        let number = self.0.lock().records;
+        let number = {
+            let mut queue = self.0.lock();
+            self.0.release(&mut queue);
+            queue.records
+        };
         self.0.safe(number).await
     }
 
     /// Notes what has become of an instance, and that the operation is over. It is on disk before anything that is intended
     /// later.
+    ///
+    /// What `can_wait` is written with the next record that cannot, or after a second, and not at all when the whole state is written before.
     pub fn changed(
         &self,
         operation: Option<Operation>,
         address: &ResourceInstance,
         objects: Option<(&ProviderConfigRef, &InstanceObjects)>,
+        can_wait: bool,
     ) -> Result<()> {
-        let entry =
-            objects.map(|(provider, objects)| v4::write_instance(address, provider, objects));
-        self.0.append(Record::Changed {
-            operation: operation.map(|o| o.0),
-            address: address.to_string(),
-            entry,
-        })?;
-        Ok(())
+        let entry = Entry::Changed {
+            operation,
+            address: address.clone(),
+            objects: objects.map(|(provider, objects)| (provider.clone(), objects.clone())),
+        };
+        match can_wait {
+            true => self.0.defer(entry),
+            false => self.0.append(entry).map(|_| ()),
+        }
     }
 }
 
@@ -266,10 +316,30 @@ impl Shared {
         }
     }
 
-    /// Queues a record; its number says when it is safe.
-    fn append(&self, record: Record) -> Result<u64> {
+    /// Queues a record after those that waited; its number says when it is safe.
+    fn append(&self, entry: Entry) -> Result<u64> {
         self.failure()?;
-        Ok(self.push(&mut self.lock(), record))
+        let mut queue = self.lock();
+        self.release(&mut queue);
+        Ok(self.push(&mut queue, entry))
+    }
+
+    fn defer(&self, entry: Entry) -> Result<()> {
+        self.failure()?;
+        let mut queue = self.lock();
+        if queue.deferred.is_empty() {
+            // From now on it looks at the clock.
+            self.wake.notify_all();
+        }
+        queue.deferred.push(entry);
+        Ok(())
+    }
+
+    /// What has waited waits no longer.
+    fn release(&self, queue: &mut Queue) {
+        for entry in std::mem::take(&mut queue.deferred) {
+            self.push(queue, entry);
+        }
     }
 
     fn append_operation(&self, intent: &Intent) -> Result<(u64, u64)> {
@@ -277,16 +347,18 @@ impl Shared {
         let mut queue = self.lock();
         let operation = queue.operations;
         queue.operations += 1;
-        let number = self.push(&mut queue, Record::intent(operation, intent));
+        self.release(&mut queue);
+        let intent = Entry::Record(Record::intent(operation, intent));
+        let number = self.push(&mut queue, intent);
         Ok((number, operation))
     }
 
-    fn push(&self, queue: &mut Queue, record: Record) -> u64 {
+    fn push(&self, queue: &mut Queue, entry: Entry) -> u64 {
         if queue.pending.is_empty() {
             // Otherwise it knows already, and gathers.
             self.wake.notify_all();
         }
-        queue.pending.push(record);
+        queue.pending.push(entry);
         queue.records += 1;
         queue.records
     }
@@ -325,11 +397,11 @@ impl Shared {
     }
 
     /// The last of so many records, as they are written.
-    fn lines_of(&self, last: &[Record], records: u64) -> std::io::Result<Vec<u8>> {
+    fn lines_of(&self, last: Vec<Entry>, records: u64) -> std::io::Result<Vec<u8>> {
         let first = records - last.len() as u64;
         let mut bytes = Vec::new();
-        for (number, record) in (first..).zip(last) {
-            let line = self.lines.write(number, record);
+        for (number, entry) in (first..).zip(last) {
+            let line = self.lines.write(number, &entry.into_record());
             bytes.extend(line.map_err(std::io::Error::other)?);
         }
         Ok(bytes)
@@ -341,10 +413,24 @@ impl Shared {
         loop {
             let mut queue = self.lock();
             while queue.pending.is_empty() && !queue.closing {
-                queue = self
+                if queue.deferred.is_empty() {
+                    queue = self
+                        .wake
+                        .wait(queue)
+                        .unwrap_or_else(PoisonError::into_inner);
+                    continue;
+                }
+                let (woken, waited) = self
                     .wake
-                    .wait(queue)
+                    .wait_timeout(queue, group * PATIENCE)
                     .unwrap_or_else(PoisonError::into_inner);
+                queue = woken;
+                if waited.timed_out() {
+                    self.release(&mut queue);
+                }
+            }
+            if queue.closing {
+                self.release(&mut queue);
             }
             // Others may come while the last sync is not long ago.
             while let Some(rest) = last.and_then(|last| group.checked_sub(last.elapsed()))
@@ -363,7 +449,7 @@ impl Shared {
             let pending = std::mem::take(&mut queue.pending);
             let records = queue.records;
             drop(queue);
-            let written = self.lines_of(&pending, records).and_then(|bytes| {
+            let written = self.lines_of(pending, records).and_then(|bytes| {
                 file.write_all(&bytes)?;
                 file.sync()?;
                 Ok(bytes)

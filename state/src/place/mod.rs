@@ -30,6 +30,11 @@ pub(crate) trait Place: fmt::Debug + Send {
 
     fn holds_lock(&self) -> bool;
 
+    /// Asks whether the lock that we hold is still ours, where it can be lost.
+    fn make_sure_of_lock(&self) -> Result<()> {
+        Ok(())
+    }
+
     /// Gives the lock back; nothing happens when it is not held.
     fn unlock(&mut self) -> Result<()>;
 

@@ -91,23 +91,6 @@ impl RemotePlace {
         }
     }
 
-    /// Asks once more before something is overwritten: a lock may have been broken since the last heartbeat.
-    fn make_sure_of_lock(&self) -> Result<()> {
-        let Some(Held { id, watch, .. }) = &self.lock else {
-            return Ok(());
-        };
-        watch.check()?;
-        let id = id.clone();
-        let held = self.ask("asking after the lock of", |store| async move {
-            store.holds(&id).await
-        });
-        if let Err(Error::LockLost { .. } | Error::Locked { .. }) = held {
-            watch.lost.store(true, Ordering::Release);
-            return watch.check();
-        }
-        held
-    }
-
     fn ask<T, F>(&self, action: &'static str, ask: impl FnOnce(Arc<dyn Store>) -> F) -> Result<T>
     where
         T: Send + 'static,
@@ -172,6 +155,23 @@ impl Place for RemotePlace {
 
     fn holds_lock(&self) -> bool {
         self.lock.is_some()
+    }
+
+    /// A lock may have been broken since the last heartbeat.
+    fn make_sure_of_lock(&self) -> Result<()> {
+        let Some(Held { id, watch, .. }) = &self.lock else {
+            return Ok(());
+        };
+        watch.check()?;
+        let id = id.clone();
+        let held = self.ask("asking after the lock of", |store| async move {
+            store.holds(&id).await
+        });
+        if let Err(Error::LockLost { .. } | Error::Locked { .. }) = held {
+            watch.lost.store(true, Ordering::Release);
+            return watch.check();
+        }
+        held
     }
 
     fn unlock(&mut self) -> Result<()> {

@@ -222,7 +222,7 @@ fn told(
 ) -> Result<()> {
     let objects = state.instance(&intent.address);
     let objects = objects.map(|objects| (&intent.provider, objects));
-    handle.changed(Some(operation), &intent.address, objects)
+    handle.changed(Some(operation), &intent.address, objects, false)
 }
 
 fn wait<T>(future: impl Future<Output = T>) -> T {

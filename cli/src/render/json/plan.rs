@@ -97,6 +97,10 @@ fn changes(plan: &Plan, registry: &Registry) -> Result<Json, Diagnostics> {
     if !plan.checks.is_empty() {
         out["checks"] = super::checks::checks(&plan.checks);
     }
+    if !plan.rollouts.is_empty() {
+        let rollouts = plan.rollouts.iter().map(crate::render::rollout::json);
+        out["rollouts"] = rollouts.collect();
+    }
     Ok(out)
 }
 

@@ -43,7 +43,7 @@ fn channel(text: &str) -> Option<(String, &'static str, u32)> {
 }
 
 /// Runs a `snap` command.
-pub(super) async fn run(shell: &Shell, arguments: &[String]) -> Output {
+pub(crate) async fn run(shell: &Shell, arguments: &[String]) -> Output {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let Some((verb, rest)) = words.split_first() else {
         return Output::ok(

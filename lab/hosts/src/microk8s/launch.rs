@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use super::{addons, join};
 use crate::host::Host;
-use crate::state::File;
 use crate::yaml;
+use stead_lab_core::files::File;
 
 /// Where the install hook looks; the first file found replaces the snap's own.
 const PLACES: &[&str] = &[

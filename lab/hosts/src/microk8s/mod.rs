@@ -10,7 +10,9 @@ use std::sync::Arc;
 
 use crate::host::Host;
 use crate::shell::{Input, Output, Shell};
-use crate::state::{File, Member, Snap};
+use stead_lab_core::files::File;
+
+use crate::state::{Member, Snap};
 
 /// Where the snap's command is, for `test -x`.
 const COMMAND: &str = "/snap/bin/microk8s";

@@ -39,7 +39,7 @@ pub(super) fn answer(core: &Core, call: &Call) -> Result<Response<Body>, ApiErro
             "text/plain; charset=utf-8",
             "ok",
         )),
-        ["version"] => Ok(ok(&version(&core.kubernetes_version))),
+        ["version"] => Ok(ok(&version(&core.kubernetes_version()))),
         [] => Ok(ok(
             &json!({"paths": ["/api", "/api/v1", "/apis", "/healthz", "/livez", "/openapi/v2", "/readyz", "/version"]}),
         )),

@@ -104,6 +104,9 @@ fn dispatch(core: &Arc<Core>, call: Call) -> Result<Response<Body>, ApiError> {
     if let Some(answer) = review::answer(core, &call, &path)? {
         return Ok(answer);
     }
+    if !core.is_writable() && !matches!(verb, "get" | "list" | "watch") {
+        return Err(ApiError::internal("etcdserver: request timed out"));
+    }
     let found = core
         .lock()
         .registry

@@ -8,6 +8,7 @@ mod namespaces;
 pub(crate) mod nodes;
 mod pods;
 mod services;
+pub(crate) mod static_pods;
 mod volumes;
 pub(crate) mod workloads;
 

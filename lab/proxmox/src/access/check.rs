@@ -1,18 +1,16 @@
 //! Whether a caller may do something, by the contract's permissions and by what methods look into themselves.
 
-use std::collections::BTreeSet;
-
-use super::Caller;
+use super::{Caller, Held};
 use crate::error::ApiError;
 use crate::schema::check::Params;
-use crate::schema::permission::{Audience, Check, Permissions};
+use crate::schema::permission::{Audience, Check, Groups, Permissions};
 use crate::state::State;
 
 type Allowed = Result<(), ApiError>;
 
 impl State {
     /// The privileges of a caller on a path; a pool lends its roles to its VMs and storages.
-    pub(crate) fn privileges(&self, caller: &Caller, path: &str) -> BTreeSet<String> {
+    pub(crate) fn privileges(&self, caller: &Caller, path: &str) -> Held {
         let pool = match path.split('/').collect::<Vec<_>>().as_slice() {
             ["", "vms", vmid] => vmid.parse().ok().and_then(|id| self.pool_of(id)),
             ["", "storage", id] => self
@@ -30,8 +28,11 @@ impl State {
         if caller.is_root() {
             return Ok(());
         }
-        let held = self.privileges(caller, path);
-        match privileges.iter().find(|p| !held.contains(**p)) {
+        let held = self.privileges(caller, path).all;
+        match privileges
+            .iter()
+            .find(|p| !held.has(p) || self.withheld.contains(**p))
+        {
             None => Ok(()),
             Some(missing) => Err(ApiError::permission(&format!("{path}, {missing}"))),
         }
@@ -39,8 +40,9 @@ impl State {
 
     /// Any of these privileges on a path.
     pub(crate) fn need_any(&self, caller: &Caller, path: &str, privileges: &[&str]) -> Allowed {
-        let held = self.privileges(caller, path);
-        if caller.is_root() || privileges.iter().any(|p| held.contains(*p)) {
+        let held = self.privileges(caller, path).all;
+        let has = |p: &&str| held.has(p) && !self.withheld.contains(*p);
+        if caller.is_root() || privileges.iter().any(has) {
             return Ok(());
         }
         Err(ApiError::permission(&format!(
@@ -105,8 +107,14 @@ impl State {
                     self.need(caller, &path, &privileges)
                 }
             }
-            Check::Oneself if params.get("userid") == Some(caller.user.as_str()) => Ok(()),
-            Check::Oneself => Err(ApiError::permission("")),
+            Check::Oneself => {
+                self.access.user(params.text("userid"))?;
+                if params.text("userid") == caller.name() {
+                    Ok(())
+                } else {
+                    Err(ApiError::permission(""))
+                }
+            }
             Check::RealmOfUser => {
                 let realm = params.text("userid").rsplit('@').next().unwrap_or_default();
                 self.need(
@@ -115,29 +123,68 @@ impl State {
                     &["Realm.AllocateUser"],
                 )
             }
-            // The simulated users are in no group, so only rights on all groups count.
-            Check::GroupOfUser(privileges) => {
+            Check::GroupOfUser { privileges, groups } => {
                 let privileges: Vec<&str> = privileges.iter().map(String::as_str).collect();
-                self.need_any(caller, "/access/groups", &privileges)
+                self.on_groups(caller, &privileges, *groups, params)
             }
             Check::ModifyPermissions(path) => {
-                let path = normalized(&filled(path, params));
-                let also = match path.split('/').nth(1) {
-                    Some("storage") => Some("Datastore.Allocate"),
-                    Some("vms") => Some("VM.Allocate"),
-                    Some("pool") => Some("Pool.Allocate"),
-                    _ => None,
-                };
-                let privileges: Vec<&str> =
-                    ["Permissions.Modify"].into_iter().chain(also).collect();
-                self.need_any(caller, &path, &privileges)
+                self.need_modify(caller, &normalized(&filled(path, params)))
             }
+        }
+    }
+
+    /// Permissions.Modify on a path, or the privilege to make objects of its kind.
+    pub(crate) fn need_modify(&self, caller: &Caller, path: &str) -> Allowed {
+        let also = match path.split('/').collect::<Vec<_>>().as_slice() {
+            ["", "storage", _, ..] => Some("Datastore.Allocate"),
+            ["", "vms", _, ..] => Some("VM.Allocate"),
+            ["", "pool", _, ..] => Some("Pool.Allocate"),
+            _ => None,
+        };
+        let privileges: Vec<&str> = ["Permissions.Modify"].into_iter().chain(also).collect();
+        self.need_any(caller, path, &privileges)
+    }
+
+    fn on_groups(
+        &self,
+        caller: &Caller,
+        privileges: &[&str],
+        groups: Groups,
+        params: &Params,
+    ) -> Allowed {
+        let own = match groups {
+            Groups::Named => None,
+            _ => Some(&self.access.user(params.text("userid"))?.groups),
+        };
+        if self.need_any(caller, "/access/groups", privileges).is_ok() {
+            return Ok(());
+        }
+        let on = |group: &str| {
+            self.access.groups.contains_key(group)
+                && self
+                    .need_any(caller, &format!("/access/groups/{group}"), privileges)
+                    .is_ok()
+        };
+        if groups != Groups::OfUser {
+            let named = params.list("groups");
+            let refused = match named.iter().find(|group| !on(group)) {
+                _ if named.is_empty() => Some("/access/groups".to_owned()),
+                other => other.map(|group| format!("/access/groups/{group}")),
+            };
+            if let Some(path) = refused {
+                let detail = format!("{path}, {}", privileges.join("|"));
+                return Err(ApiError::permission(&detail));
+            }
+        }
+        match own {
+            Some(own) if !own.iter().any(|group| on(group)) => Err(ApiError::permission("")),
+            _ => Ok(()),
         }
     }
 }
 
 /// A path with its `{parameter}`s filled in.
-fn filled(template: &str, params: &Params) -> String {
+pub(crate) fn filled(template: &str, params: &Params) -> String {
     let mut out = String::new();
     let mut rest = template;
     while let Some((before, after)) = rest.split_once('{') {

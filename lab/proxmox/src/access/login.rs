@@ -17,14 +17,15 @@ impl Access {
     /// `user` and `password` (or a ticket that is still good, in place of the password).
     pub(crate) fn log_in(&self, user: &str, password: &str) -> Result<(String, String), ApiError> {
         let refused = || ApiError::unauthorized("authentication failure");
-        let known = self
-            .users
-            .get(user)
-            .filter(|u| !u.disabled)
-            .ok_or_else(refused)?;
-        let by_ticket =
-            password.starts_with("PVE:") && self.ticket_user(password) == Some(user.to_owned());
-        if !by_ticket && known.password.as_deref() != Some(hash(&self.key, password).as_str()) {
+        if self.refused(user).is_some() {
+            return Err(refused());
+        }
+        // root@pam can make tickets for others.
+        let by_ticket = password.starts_with("PVE:")
+            && self
+                .ticket_user(password)
+                .is_some_and(|of| of == user || of == "root@pam");
+        if !by_ticket && !self.is_password(user, password) {
             return Err(refused());
         }
         Ok((self.ticket(user, now()), self.csrf(user, now())))
@@ -77,20 +78,16 @@ impl Access {
             .or_else(|| text.split_once(':'))
             .ok_or_else(malformed)?;
         let (user, token) = id.split_once('!').ok_or_else(malformed)?;
-        let known = self
-            .users
-            .get(user)
-            .ok_or_else(|| ApiError::unauthorized(&format!("no such user ('{user}')")))?;
-        if known.disabled {
-            return Err(ApiError::unauthorized(&format!(
-                "user '{user}' is disabled"
-            )));
+        if let Some(text) = self.refused(user) {
+            return Err(ApiError::unauthorized(&text));
         }
         let missing =
             || ApiError::unauthorized(&format!("no such token '{token}' for user '{user}'"));
-        let found = known.tokens.get(token).ok_or_else(missing)?;
-        if found.expire != 0 && found.expire <= now() {
-            return Err(ApiError::unauthorized("token expired"));
+        let found = self.users.get(user).and_then(|u| u.tokens.get(token));
+        let found = found.ok_or_else(missing)?;
+        if found.expire != 0 && found.expire < now() {
+            let text = format!("token '{token}' access expired");
+            return Err(ApiError::unauthorized(&text));
         }
         if found.secret != hash(&self.key, secret) {
             return Err(ApiError::unauthorized("invalid token value!"));
@@ -112,7 +109,7 @@ impl Access {
         let (_, user, time) = (parts.next()?, parts.next()?, parts.next()?);
         let time = u64::from_str_radix(time, 16).ok()?;
         let fresh = now().checked_sub(time).is_some_and(|age| age < TICKET_LIFE);
-        let known = self.users.get(user).is_some_and(|u| !u.disabled);
+        let known = self.refused(user).is_none();
         (fresh && known && signature == self.signature(plain)).then(|| user.to_owned())
     }
 

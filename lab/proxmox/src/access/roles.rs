@@ -1,168 +1,101 @@
-//! The privileges that there are, and the built-in roles made of them (pve-docs, "Permission Management").
+//! Roles: the built-in ones and others.
 
 use std::collections::BTreeSet;
 
-/// Privileges of a kind of object by who typically holds them.
-struct Group {
-    name: &'static str,
-    root: &'static [&'static str],
-    admin: &'static [&'static str],
-    user: &'static [&'static str],
-    audit: &'static [&'static str],
+use serde_json::{Value, json};
+
+use super::privileges::{BUILT_IN, Set};
+use crate::error::{Answer, ApiError};
+use crate::routes::Call;
+use crate::state::State;
+
+fn missing(id: &str) -> ApiError {
+    ApiError::failure(format!("role '{id}' does not exist"))
 }
 
-const GROUPS: &[Group] = &[
-    Group {
-        name: "VM",
-        root: &[],
-        admin: &[
-            "VM.Allocate",
-            "VM.Clone",
-            "VM.Config.CPU",
-            "VM.Config.Disk",
-            "VM.Config.HWType",
-            "VM.Config.Memory",
-            "VM.Config.Network",
-            "VM.Config.Options",
-            "VM.GuestAgent.FileRead",
-            "VM.GuestAgent.FileSystemMgmt",
-            "VM.GuestAgent.FileWrite",
-            "VM.GuestAgent.Unrestricted",
-            "VM.Migrate",
-            "VM.Replicate",
-            "VM.Snapshot",
-            "VM.Snapshot.Rollback",
-        ],
-        user: &[
-            "VM.Backup",
-            "VM.Config.CDROM",
-            "VM.Config.Cloudinit",
-            "VM.Console",
-            "VM.PowerMgmt",
-        ],
-        audit: &["VM.Audit", "VM.GuestAgent.Audit"],
-    },
-    Group {
-        name: "Sys",
-        root: &[
-            "Sys.AccessNetwork",
-            "Sys.Incoming",
-            "Sys.Modify",
-            "Sys.PowerMgmt",
-        ],
-        admin: &["Sys.Console", "Sys.Syslog"],
-        user: &[],
-        audit: &["Sys.Audit"],
-    },
-    Group {
-        name: "Datastore",
-        root: &[],
-        admin: &["Datastore.Allocate", "Datastore.AllocateTemplate"],
-        user: &["Datastore.AllocateSpace"],
-        audit: &["Datastore.Audit"],
-    },
-    Group {
-        name: "SDN",
-        root: &[],
-        admin: &["SDN.Allocate"],
-        user: &["SDN.Use"],
-        audit: &["SDN.Audit"],
-    },
-    Group {
-        name: "User",
-        root: &["Realm.Allocate"],
-        admin: &["Group.Allocate", "Realm.AllocateUser", "User.Modify"],
-        user: &[],
-        audit: &[],
-    },
-    Group {
-        name: "Pool",
-        root: &[],
-        admin: &["Pool.Allocate"],
-        user: &[],
-        audit: &["Pool.Audit"],
-    },
-    Group {
-        name: "Mapping",
-        root: &[],
-        admin: &["Mapping.Modify"],
-        user: &["Mapping.Use"],
-        audit: &["Mapping.Audit"],
-    },
-];
-
-/// Names of the built-in roles.
-pub(crate) const BUILT_IN: &[&str] = &[
-    "Administrator",
-    "NoAccess",
-    "PVEAdmin",
-    "PVEAuditor",
-    "PVEDatastoreAdmin",
-    "PVEDatastoreUser",
-    "PVEMappingAdmin",
-    "PVEMappingAuditor",
-    "PVEMappingUser",
-    "PVEPoolAdmin",
-    "PVEPoolUser",
-    "PVESDNAdmin",
-    "PVESDNUser",
-    "PVESysAdmin",
-    "PVETemplateUser",
-    "PVEUserAdmin",
-    "PVEVMAdmin",
-    "PVEVMUser",
-];
-
-/// Every privilege.
-pub(crate) fn all() -> BTreeSet<String> {
-    let groups = GROUPS
-        .iter()
-        .flat_map(|g| [g.root, g.admin, g.user, g.audit])
-        .flatten();
-    groups
-        .map(|p| (*p).to_owned())
-        .chain(["Permissions.Modify".to_owned()])
-        .collect()
+/// `GET /access/roles`
+pub(crate) fn list(state: &State, _: &Call) -> Value {
+    let row = |(name, special): (&str, u8)| {
+        let privileges: Vec<&str> = state
+            .access
+            .role(name)
+            .unwrap_or_default()
+            .names()
+            .collect();
+        json!({ "roleid": name, "special": special, "privs": privileges.join(",") })
+    };
+    let own = state.access.roles.keys().map(|name| (name.as_str(), 0));
+    let built_in = BUILT_IN.iter().map(|name| (*name, 1));
+    built_in.chain(own).map(row).collect()
 }
 
-/// The privileges of a built-in role.
-pub(crate) fn built_in(role: &str) -> Option<BTreeSet<String>> {
-    let pick = |group: &str, parts: fn(&Group) -> Vec<&'static [&'static str]>| {
-        let group = GROUPS
-            .iter()
-            .filter(|g| group.is_empty() || g.name == group);
-        group
-            .flat_map(parts)
-            .flatten()
-            .map(|p| (*p).to_owned())
-            .collect::<BTreeSet<String>>()
-    };
-    let admin = |group| pick(group, |g| vec![g.admin, g.user, g.audit]);
-    let user = |group| pick(group, |g| vec![g.user, g.audit]);
-    let audit = |group| pick(group, |g| vec![g.audit]);
-    let with = |mut set: BTreeSet<String>, more: &[&str]| {
-        set.extend(more.iter().map(|p| (*p).to_owned()));
-        set
-    };
-    Some(match role {
-        "Administrator" => all(),
-        "NoAccess" => BTreeSet::new(),
-        "PVEAdmin" => admin(""),
-        "PVEAuditor" => audit(""),
-        "PVEDatastoreAdmin" => admin("Datastore"),
-        "PVEDatastoreUser" => user("Datastore"),
-        "PVEMappingAdmin" => admin("Mapping"),
-        "PVEMappingAuditor" => audit("Mapping"),
-        "PVEMappingUser" => user("Mapping"),
-        "PVEPoolAdmin" => admin("Pool"),
-        "PVEPoolUser" => audit("Pool"),
-        "PVESDNAdmin" => admin("SDN"),
-        "PVESDNUser" => user("SDN"),
-        "PVESysAdmin" => admin("Sys"),
-        "PVETemplateUser" => with(BTreeSet::new(), &["VM.Audit", "VM.Clone"]),
-        "PVEUserAdmin" => admin("User"),
-        "PVEVMAdmin" => admin("VM"),
-        "PVEVMUser" => user("VM"),
-        _ => return None,
-    })
+/// `GET /access/roles/{roleid}`
+pub(crate) fn read(state: &State, call: &Call) -> Answer {
+    let id = call.params.text("roleid");
+    let set = state.access.role(id).ok_or_else(|| missing(id))?;
+    let held = set.names().map(|name| (name.to_owned(), 1.into()));
+    Ok(Value::Object(held.collect()))
+}
+
+fn given(state: &State, call: &Call) -> Result<BTreeSet<String>, ApiError> {
+    let all = Set::all(state.version());
+    let privileges: BTreeSet<String> = call.params.list("privs").into_iter().collect();
+    match privileges.iter().find(|p| !all.has(p)) {
+        None => Ok(privileges),
+        Some(unknown) => Err(ApiError::failure(format!("invalid privilege '{unknown}'"))),
+    }
+}
+
+/// `POST /access/roles`
+pub(crate) fn create(state: &mut State, call: &Call) -> Answer {
+    let failed = |error: ApiError| error.within("create role failed");
+    let id = call.params.text("roleid");
+    if id.to_ascii_lowercase().starts_with("pve") {
+        return Err(ApiError::parameter(
+            "roleid",
+            "cannot use role ID starting with the (case-insensitive) 'PVE' namespace",
+        ));
+    }
+    if state.access.role(id).is_some() {
+        let error = ApiError::failure(format!("role '{id}' already exists"));
+        return Err(failed(error));
+    }
+    let privileges = given(state, call).map_err(failed)?;
+    state.access.roles.insert(id.to_owned(), privileges);
+    Ok(Value::Null)
+}
+
+/// `PUT /access/roles/{roleid}`
+pub(crate) fn update(state: &mut State, call: &Call) -> Answer {
+    let failed = |error: ApiError| error.within("update role failed");
+    let id = call.params.text("roleid");
+    refuse_built_in(id, "modified")?;
+    let mut privileges = given(state, call).map_err(failed)?;
+    let role = state.access.roles.get_mut(id);
+    let role = role.ok_or_else(|| failed(missing(id)))?;
+    if call.params.is_on("append") {
+        privileges.extend(role.iter().cloned());
+    }
+    *role = privileges;
+    Ok(Value::Null)
+}
+
+fn refuse_built_in(id: &str, what: &str) -> Result<(), ApiError> {
+    if BUILT_IN.contains(&id) {
+        let text = format!("auto-generated role '{id}' cannot be {what}");
+        return Err(ApiError::failure(text));
+    }
+    Ok(())
+}
+
+/// `DELETE /access/roles/{roleid}`
+pub(crate) fn delete(state: &mut State, call: &Call) -> Answer {
+    let id = call.params.text("roleid");
+    refuse_built_in(id, "deleted")?;
+    if state.access.roles.remove(id).is_none() {
+        return Err(missing(id).within("delete role failed"));
+    }
+    // PVE ignores entries with an unknown role when it reads the list.
+    state.access.forget(|_, role| role == id);
+    Ok(Value::Null)
 }

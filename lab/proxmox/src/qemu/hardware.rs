@@ -2,18 +2,39 @@
 
 use stead_lab_core::machine::{Disk, Hardware, Nic};
 
-use super::{cloudinit, config};
+use super::{boot, cloudinit};
 use crate::Proxmox;
-use crate::mapping;
+use crate::cluster::mapping;
+use crate::guest::Kind;
+use crate::guest::drive::Drive;
 use crate::options::PciDevice;
-use crate::state::State;
+use crate::schema::property::{Properties, boolean};
+use crate::state::{State, Vm, Volume};
 
 /// The name by which guests are known to what lives in them.
 pub(crate) fn machine_id(cluster: &str, vmid: u32) -> String {
     format!("{cluster}/{vmid}")
 }
 
-/// Hardware, the volume that it boots from, and the PCI devices that it takes.
+/// A drive as what runs sees it, and the volume that it is.
+pub(crate) fn disk<'a>(
+    state: &'a State,
+    vm: &Vm,
+    drive: &Drive,
+) -> Result<(Disk, &'a Volume), String> {
+    let volid = drive.volid().unwrap_or_default();
+    let volume = state
+        .volume(&vm.node, volid)
+        .ok_or_else(|| format!("volume '{volid}' does not exist"))?;
+    let disk = Disk {
+        interface: drive.key.clone(),
+        size_bytes: volume.size,
+        image: volume.label.clone(),
+    };
+    Ok((disk, volume))
+}
+
+/// Hardware, and the volume that it boots from.
 pub(crate) struct Assembled {
     pub(crate) hardware: Hardware,
     pub(crate) boot_volume: Option<String>,
@@ -21,62 +42,41 @@ pub(crate) struct Assembled {
 
 impl Proxmox {
     /// Puts the hardware of a VM together, or says why it can't start.
-    pub(crate) fn assemble(&self, state: &State, vmid: u32) -> Result<Assembled, String> {
+    pub(crate) fn assemble_vm(&self, state: &State, vmid: u32) -> Result<Assembled, String> {
         let vm = state
             .vms
             .get(&vmid)
             .ok_or_else(|| format!("VM {vmid} does not exist"))?;
-        let order = config::boot_order(&vm.config);
+        let order = boot::boot_order(&vm.config);
         let rank = |key: &str| {
             order
                 .iter()
                 .position(|device| device == key)
                 .unwrap_or(order.len())
         };
-        let mut drives: Vec<_> = self.drives(&vm.config).filter(|d| !d.is_cdrom()).collect();
-        drives.retain(|d| d.key != "efidisk0" && d.key != "tpmstate0");
-        drives.sort_by_key(|drive| rank(&drive.key));
-        let (mut disks, mut boot_volume) = (Vec::new(), None);
-        for drive in &drives {
-            let volid = drive.volid().unwrap_or_default();
-            let volume = state
-                .volume(&vm.node, volid)
-                .ok_or_else(|| format!("volume '{volid}' does not exist"))?;
-            boot_volume = boot_volume.or_else(|| Some(volid.to_owned()));
-            disks.push(Disk {
-                interface: drive.key.clone(),
-                size_bytes: volume.size,
-                image: volume.label.clone(),
-            });
-        }
         // A CD with a label (an ISO image) boots like a disk, at its place in the order.
-        for drive in self
-            .drives(&vm.config)
-            .filter(|d| d.is_cdrom() && !d.is_cloudinit())
-        {
-            let Some(volid) = drive.volid() else { continue };
-            let volume = state
-                .volume(&vm.node, volid)
-                .ok_or_else(|| format!("volume '{volid}' does not exist"))?;
-            disks.push(Disk {
-                interface: drive.key.clone(),
-                size_bytes: volume.size,
-                image: volume.label.clone(),
-            });
-        }
-        disks.sort_by_key(|disk| rank(&disk.interface));
+        let bootable = |drive: &Drive| match drive.is_cdrom() {
+            true => drive.volid().is_some() && !drive.is_cloudinit(),
+            false => drive.key != "efidisk0" && drive.key != "tpmstate0",
+        };
+        let drives = self.drives(Kind::Qemu, &vm.config).filter(bootable);
+        let mut drives: Vec<Drive> = drives.collect();
+        drives.sort_by_key(|drive| (rank(&drive.key), drive.is_cdrom()));
+        let disks = drives.iter().map(|drive| Ok(disk(state, vm, drive)?.0));
+        let disks = disks.collect::<Result<Vec<Disk>, String>>()?;
+        let boot_volume = drives.iter().find(|drive| !drive.is_cdrom());
+        let boot_volume = boot_volume.and_then(Drive::volid).map(str::to_owned);
         let devices = self.pci_devices(state, vmid)?;
-        let agent = vm.config.get("agent").is_some_and(|a| agent_enabled(a));
         let hardware = Hardware {
             id: machine_id(&state.name, vmid),
             name: vm.name(vmid),
-            cores: u32::try_from(vm.cpus()).unwrap_or(u32::MAX),
+            cores: u32::try_from(vm.cpus(1)).unwrap_or(u32::MAX),
             memory_mib: vm.memory() >> 20,
             disks,
-            nics: self.nics(state, vmid),
+            nics: self.nics(vm),
             cloud_init: cloudinit::of(self, state, vm)?,
             pci_devices: devices.into_iter().map(|device| device.id).collect(),
-            agent_channel: agent,
+            agent_channel: agent_enabled(vm),
         };
         Ok(Assembled {
             hardware,
@@ -84,17 +84,13 @@ impl Proxmox {
         })
     }
 
-    fn nics(&self, state: &State, vmid: u32) -> Vec<Nic> {
-        let Some(vm) = state.vms.get(&vmid) else {
-            return Vec::new();
-        };
+    pub(crate) fn nics(&self, vm: &Vm) -> Vec<Nic> {
         let present = (0..32).filter_map(|n| {
             let key = format!("net{n}");
-            let names = self.config_option(&key)?.properties()?;
-            crate::schema::property::Properties::parse(names, vm.config.get(&key)?).ok()
+            self.properties(vm.kind, &key, vm.config.get(&key)?).ok()
         });
-        let nic = |net: crate::schema::property::Properties| Nic {
-            mac: net.get("macaddr").unwrap_or_default().to_owned(),
+        let nic = |net: Properties| Nic {
+            mac: net.get(vm.kind.mac_key()).unwrap_or_default().to_owned(),
             bridge: net.get("bridge").unwrap_or_default().to_owned(),
             vlan: net.get("tag").and_then(|tag| tag.parse().ok()),
         };
@@ -163,9 +159,7 @@ impl Proxmox {
         key: &str,
         value: &str,
     ) -> Result<Vec<PciDevice>, String> {
-        let names = self.config_option(key).and_then(|spec| spec.properties());
-        let names = names.ok_or_else(|| format!("unable to parse '{key}'"))?;
-        let device = crate::schema::property::Properties::parse(names, value)?;
+        let device = self.properties(Kind::Qemu, key, value)?;
         if let Some(id) = device.get("mapping") {
             return mapping::resolve(state, id, node);
         }
@@ -185,10 +179,15 @@ impl Proxmox {
     }
 }
 
-/// `1`, `enabled=1,…`
-pub(crate) fn agent_enabled(value: &str) -> bool {
-    let on = |text: &str| crate::schema::property::boolean(text) == Some(true);
-    value
-        .split(',')
-        .any(|part| on(part.strip_prefix("enabled=").unwrap_or(part)))
+/// `agent: 1`, `agent: enabled=1,…`
+pub(crate) fn agent_enabled(vm: &Vm) -> bool {
+    let on = |text: &str| boolean(text) == Some(true);
+    let parts = vm
+        .config
+        .get("agent")
+        .into_iter()
+        .flat_map(|v| v.split(','));
+    parts
+        .map(|part| part.strip_prefix("enabled=").unwrap_or(part))
+        .any(on)
 }

@@ -3,9 +3,8 @@
 use crate::Proxmox;
 use crate::access::Caller;
 use crate::error::ApiError;
-use crate::qemu::drive::{File, is_drive, is_unused};
-use crate::schema::check::check_properties;
-use crate::schema::property::Properties;
+use crate::guest::Kind;
+use crate::guest::drive::{File, is_drive, is_unused};
 use crate::state::State;
 
 const CPU: &[&str] = &[
@@ -94,7 +93,7 @@ impl Proxmox {
             "freeze" => need("VM.PowerMgmt"),
             "cdrom" => need("VM.Config.CDROM"),
             _ if is_unused(key) => need("VM.Config.Disk"),
-            _ if is_drive(key) => self.may_set_drive(state, change, key, value),
+            _ if is_drive(Kind::Qemu, key) => self.may_set_drive(state, change, key, value),
             _ if stem == "net" => self.may_set_net(state, change, key, value),
             _ if stem == "numa" => need("VM.Config.CPU"),
             _ if stem == "serial" && value.is_none_or(|v| v == "socket") => {
@@ -109,13 +108,6 @@ impl Proxmox {
         }
     }
 
-    fn properties(&self, key: &str, value: &str) -> Result<Properties, ApiError> {
-        let keys = self.config_option(key).and_then(|spec| spec.properties());
-        let keys = keys.ok_or_else(|| ApiError::parameter(key, "unable to parse value"))?;
-        check_properties(keys, value)
-            .map_err(|text| ApiError::parameter(key, format!("invalid format - {text}")))
-    }
-
     fn may_set_drive(
         &self,
         state: &State,
@@ -126,7 +118,7 @@ impl Proxmox {
         let Some(value) = value else {
             return change.need(state, &["VM.Config.Disk"]);
         };
-        let drive = self.drive(key, value)?;
+        let drive = self.drive(Kind::Qemu, key, value)?;
         let cdrom = drive.is_cdrom() && !drive.is_cloudinit();
         change.need(
             state,
@@ -136,16 +128,11 @@ impl Proxmox {
                 "VM.Config.Disk"
             }],
         )?;
-        let space = |storage: &str| {
-            state.need(
-                change.caller,
-                &format!("/storage/{storage}"),
-                &["Datastore.AllocateSpace"],
-            )
-        };
         match drive.file(change.default_storage) {
-            Ok(File::CloudInit { storage }) | Ok(File::New { storage, .. }) => space(storage)?,
-            Ok(File::Volume(volid)) => {
+            Ok(File::CloudInit { storage } | File::New { storage, .. }) => {
+                state.need_space(change.caller, storage)?;
+            }
+            Ok(File::Volume(volid) | File::Path(volid)) => {
                 state.may_use_volume(change.caller, change.node, volid, Some(change.vmid))?;
             }
             Ok(File::Nothing) if drive.properties.get("file") == Some("cdrom") => {
@@ -176,15 +163,8 @@ impl Proxmox {
     ) -> Result<(), ApiError> {
         change.need(state, &["VM.Config.Network"])?;
         let Some(value) = value else { return Ok(()) };
-        let net = self.properties(key, value)?;
-        let Some(bridge) = net.get("bridge") else {
-            return Ok(());
-        };
-        let path = format!("/sdn/zones/localnetwork/{bridge}");
-        let path = net
-            .get("tag")
-            .map_or(path.clone(), |tag| format!("{path}/{tag}"));
-        state.need(change.caller, &path, &["SDN.Use"])
+        self.properties(Kind::Qemu, key, value)?;
+        state.may_use_net(change.caller, value)
     }
 
     /// Devices of the host need root@pam, unless a mapping gives them out.
@@ -200,7 +180,7 @@ impl Proxmox {
             || ApiError::failure(format!("only root can set '{key}' config for real devices"));
         change.need(state, &["VM.Config.HWType"])?;
         let Some(value) = value else { return Ok(()) };
-        let device = self.properties(key, value)?;
+        let device = self.properties(Kind::Qemu, key, value)?;
         match (
             device.get("mapping").or_else(|| device.get("dirid")),
             device.get("host"),
@@ -219,7 +199,7 @@ impl Proxmox {
 
 impl Change<'_> {
     /// Any of these on the VM, or on the pool that it goes to.
-    fn need(&self, state: &State, privileges: &[&str]) -> Result<(), ApiError> {
+    pub(crate) fn need(&self, state: &State, privileges: &[&str]) -> Result<(), ApiError> {
         let on_vm = state.need_any(self.caller, &format!("/vms/{}", self.vmid), privileges);
         match (on_vm, self.pool) {
             (Err(refusal), Some(pool)) => state

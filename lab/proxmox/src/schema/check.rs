@@ -40,6 +40,11 @@ impl Params {
         self.get(name).and_then(boolean) == Some(true)
     }
 
+    /// As if the request had said so.
+    pub(crate) fn set(&mut self, name: &str, value: impl Into<String>) {
+        self.values.insert(name.to_owned(), vec![value.into()]);
+    }
+
     pub(crate) fn number(&self, name: &str) -> Option<u64> {
         self.get(name)?.parse().ok()
     }
@@ -50,9 +55,22 @@ impl Params {
             .filter_map(|(name, values)| Some((name.as_str(), values.first()?.as_str())))
     }
 
-    /// The items of a `…-list` parameter.
+    pub(crate) fn remove(&mut self, name: &str) -> Option<String> {
+        self.values.remove(name)?.into_iter().next()
+    }
+
+    /// The items of a `…-list` parameter, or of an array of them.
     pub(crate) fn list(&self, name: &str) -> Vec<String> {
-        format::list(self.get(name).unwrap_or_default())
+        let values = self.all(name).iter();
+        let items = values.flat_map(|value| format::list(value));
+        items.map(str::to_owned).collect()
+    }
+
+    /// The items of all values of a list.
+    pub(crate) fn items(&self, name: &str) -> Vec<String> {
+        let values = self.all(name).iter();
+        values
+            .flat_map(|value| format::list(value))
             .map(str::to_owned)
             .collect()
     }
@@ -120,6 +138,11 @@ fn check_values(spec: &Spec, name: &str, given: Vec<String>, errors: &mut Errors
             .map(|(i, value)| check_value(items, &format!("{name}[{i}]"), value, errors))
             .collect();
     }
+    // Forms repeat what is a list in one text; the server joins it again.
+    let given = match given.len() {
+        2.. if spec.is_list() => vec![given.join(",")],
+        _ => given,
+    };
     match <[String; 1]>::try_from(given) {
         Ok([value]) => vec![check_value(spec, name, value, errors)],
         Err(many) => {

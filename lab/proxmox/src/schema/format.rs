@@ -6,6 +6,8 @@ use std::sync::{LazyLock, Mutex, PoisonError};
 
 use regex::Regex;
 
+use crate::calendar::Event;
+
 /// Whether a whole value matches a pattern; compiled patterns are kept.
 pub(crate) fn matches(pattern: &str, value: &str) -> Result<bool, String> {
     static COMPILED: LazyLock<Mutex<HashMap<String, Regex>>> = LazyLock::new(Mutex::default);
@@ -83,6 +85,11 @@ pub(crate) fn check(name: &str, value: &str) -> Result<(), String> {
             value == "dhcp" || cidr(value).is_some_and(|(ip, _)| ip.is_ipv4()),
             "value does not look like a valid ipv4 network configuration",
         ),
+        "pve-calendar-event" => {
+            return Event::parse(value)
+                .map(drop)
+                .map_err(|text| format!("invalid calendar event '{value}' - {text}\n"));
+        }
         "pve-ipv6-config" => (
             matches!(value, "dhcp" | "auto") || cidr(value).is_some_and(|(ip, _)| ip.is_ipv6()),
             "value does not look like a valid ipv6 network configuration",
@@ -120,6 +127,10 @@ fn by_pattern(name: &str) -> Option<(&'static str, &'static str)> {
             "(?i:[a-f0-9][02468ace](?::[a-f0-9]{2}){5})",
             "value does not look like a valid unicast MAC address",
         ),
+        "mac-prefix" => (
+            "(?i:[a-f0-9][02468ace](?::[a-f0-9]{2}){0,2}:?)",
+            "value is not a valid unicast MAC address prefix",
+        ),
         "dns-name" => (DNS_LABELS, "value does not look like a valid DNS name"),
         "pve-poolid" => (
             "[A-Za-z0-9._-]+(?:/[A-Za-z0-9._-]+){0,2}",
@@ -144,6 +155,23 @@ fn by_pattern(name: &str) -> Option<(&'static str, &'static str)> {
         "pve-realm" => (
             "[A-Za-z][A-Za-z0-9._-]+",
             "value does not look like a valid realm",
+        ),
+        "pve-replication-job-id" => (
+            "[1-9][0-9]{2,8}-[0-9]{1,9}",
+            "invalid replication job id '{}'",
+        ),
+        "pve-day-of-week" => ("mon|tue|wed|thu|fri|sat|sun", "invalid day '{}'"),
+        "pve-ha-resource-id" => (
+            r"[a-z]+:\S+",
+            "value does not look like a valid ha resource id",
+        ),
+        "pve-ha-resource-or-vm-id" => (
+            r"[a-z]+:\S+|[0-9]+",
+            "value does not look like a valid ha resource id",
+        ),
+        "pve-ha-node" => (
+            "[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?(?::[0-9]+)?",
+            "value does not look like a valid ha node",
         ),
         "pve-tag" => (r"(?i:[a-z0-9_][a-z0-9_.+-]*)", "invalid characters in tag"),
         "pve-volume-id" => (

@@ -1,4 +1,4 @@
-//! The published contract: every method of the API, its parameters and its privileges, from `tables/api.json`.
+//! The published contract: every method of the API, its parameters and its privileges, from `tables/`.
 
 pub(crate) mod check;
 pub(crate) mod format;
@@ -6,16 +6,22 @@ pub(crate) mod permission;
 pub(crate) mod property;
 pub(crate) mod spec;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 
 use serde::Deserialize;
 
 use self::permission::Permissions;
 use self::spec::Spec;
+use crate::options::Version;
 
-/// Written by `tools/api_table.py` from the vendor's API schema.
-const TABLE: &str = include_str!("../../tables/api.json");
+/// What `tools/api_table.py` writes from the vendor's API schema.
+fn table(version: Version) -> &'static str {
+    match version {
+        Version::V8_4 => include_str!("../../tables/api-8.4.json"),
+        Version::V9_2 => include_str!("../../tables/api-9.2.json"),
+    }
+}
 
 /// All methods, found by verb and path.
 pub(crate) struct Api {
@@ -23,12 +29,16 @@ pub(crate) struct Api {
     methods: Vec<Method>,
     /// Verb and number of path segments to methods, so that finding one looks at few.
     index: HashMap<(String, usize), Vec<usize>>,
+    /// By verb and path as the contract writes it.
+    names: HashMap<String, BTreeMap<String, usize>>,
     /// Methods whose last segment takes the rest of the path.
     greedy: Vec<usize>,
 }
 
 /// A method such as `POST /nodes/{node}/qemu`.
 pub(crate) struct Method {
+    /// Its place among the methods.
+    pub(crate) number: usize,
     pub(crate) verb: String,
     pub(crate) path: String,
     segments: Vec<Segment>,
@@ -39,6 +49,8 @@ pub(crate) struct Method {
     pub(crate) allow_token: bool,
     /// Takes parameters beyond the named ones.
     open: bool,
+    /// It answers the names below it, each under this key.
+    pub(crate) index: Option<String>,
 }
 
 enum Segment {
@@ -59,12 +71,13 @@ struct Table {
 }
 
 impl Api {
-    pub(crate) fn load() -> io::Result<Api> {
-        let table: Table = serde_json::from_str(TABLE).map_err(io::Error::other)?;
+    pub(crate) fn load(version: Version) -> io::Result<Api> {
+        let table: Table = serde_json::from_str(table(version)).map_err(io::Error::other)?;
         let mut api = Api {
             specs: table.specs,
             methods: Vec::new(),
             index: HashMap::new(),
+            names: HashMap::new(),
             greedy: Vec::new(),
         };
         for (verb, path, parameters, permissions, flags) in table.methods {
@@ -79,14 +92,17 @@ impl Api {
                 .transpose()
                 .map_err(io::Error::other)?;
             let number = api.methods.len();
-            if path.ends_with("/{volume}") {
+            if path.ends_with("/{volume}") || path.ends_with("/{cidr}") {
                 api.greedy.push(number);
             }
+            let verbs = api.names.entry(path.clone()).or_default();
+            verbs.insert(verb.clone(), number);
             api.index
                 .entry((verb.clone(), segments.len()))
                 .or_default()
                 .push(number);
             api.methods.push(Method {
+                number,
                 verb,
                 path,
                 segments,
@@ -94,6 +110,7 @@ impl Api {
                 permissions,
                 allow_token: flags.contains('t'),
                 open: flags.contains('+'),
+                index: flags.split_once(':').map(|(_, key)| key.to_owned()),
             });
         }
         Ok(api)
@@ -146,11 +163,24 @@ impl Api {
 
     /// A parameter of a method that certainly exists, such as a VM's configuration options.
     pub(crate) fn option(&self, verb: &str, path: &str, name: &str) -> Option<&Spec> {
-        let method = self
-            .methods
-            .iter()
-            .find(|m| m.verb == verb && m.path == path)?;
-        self.parameter(method, name)
+        self.parameter(self.named(verb, path)?, name)
+    }
+
+    /// The method of a path as the contract writes it.
+    pub(crate) fn named(&self, verb: &str, path: &str) -> Option<&Method> {
+        let number = self.names.get(path)?.get(verb)?;
+        self.methods.get(*number)
+    }
+
+    pub(crate) fn methods(&self) -> &[Method] {
+        &self.methods
+    }
+
+    /// The fixed names right below a path.
+    pub(crate) fn below(&self, path: &str) -> BTreeSet<&str> {
+        let below = self.methods.iter();
+        let rest = below.filter_map(|m| m.path.strip_prefix(path)?.strip_prefix('/'));
+        rest.filter_map(|rest| rest.split('/').next()).collect()
     }
 }
 
@@ -206,18 +236,20 @@ mod tests {
 
     #[test]
     fn the_table_holds_every_published_method_and_each_finds_itself() {
-        let api = Api::load().unwrap();
-        assert_eq!(api.methods.len(), 675);
-        for method in &api.methods {
-            let path = method.path.replace(['{', '}'], "");
-            let (found, _) = api.find(&method.verb, &path).unwrap();
-            assert_eq!((&found.verb, &found.path), (&method.verb, &method.path));
+        for (version, count) in [(Version::V8_4, 605), (Version::V9_2, 675)] {
+            let api = Api::load(version).unwrap();
+            assert_eq!(api.methods.len(), count);
+            for method in &api.methods {
+                let path = method.path.replace(['{', '}'], "");
+                let (found, _) = api.find(&method.verb, &path).unwrap();
+                assert_eq!((&found.verb, &found.path), (&method.verb, &method.path));
+            }
         }
     }
 
     #[test]
     fn fixed_segments_win_and_volumes_take_the_rest() {
-        let api = Api::load().unwrap();
+        let api = Api::load(Version::V9_2).unwrap();
         let (method, taken) = api.find("GET", "/nodes/a/qemu/100/config").unwrap();
         assert_eq!(method.path, "/nodes/{node}/qemu/{vmid}/config");
         assert_eq!(
@@ -236,8 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn every_pattern_of_the_table_compiles() {
-        let api = Api::load().unwrap();
+    fn every_pattern_of_the_tables_compiles() {
         fn walk(spec: &Spec) {
             if let Some(pattern) = &spec.pattern {
                 assert!(format::matches(pattern, "").is_ok(), "{pattern}");
@@ -248,12 +279,15 @@ mod tests {
                 .for_each(walk);
             spec.items.iter().for_each(|items| walk(items));
         }
-        api.specs.iter().for_each(walk);
+        for version in [Version::V8_4, Version::V9_2] {
+            let api = Api::load(version).unwrap();
+            api.specs.iter().for_each(walk);
+        }
     }
 
     #[test]
     fn numbered_parameters_are_bounded() {
-        let api = Api::load().unwrap();
+        let api = Api::load(Version::V9_2).unwrap();
         let (method, _) = api.find("POST", "/nodes/a/qemu").unwrap();
         assert!(api.parameter(method, "net31").is_some());
         for name in ["net32", "net", "net01", "scsi31", "virtio16", "foo0"] {

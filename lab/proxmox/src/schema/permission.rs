@@ -34,10 +34,22 @@ pub(crate) enum Check {
     Oneself,
     /// Realm.AllocateUser on the realm of `userid`.
     RealmOfUser,
-    /// These privileges on any group of `userid` (any of them).
-    GroupOfUser(Vec<String>),
+    /// Any of these privileges on all groups; or on a group of `userid`, and where groups are named, on each of them.
+    GroupOfUser {
+        privileges: Vec<String>,
+        groups: Groups,
+    },
     /// Permissions.Modify on the path, or the privilege to hand out rights on that kind of object.
     ModifyPermissions(String),
+}
+
+/// Of which groups [`Check::GroupOfUser`] speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Groups {
+    OfUser,
+    /// Those of the parameter `groups`: the user is yet to be.
+    Named,
+    Both,
 }
 
 impl Permissions {
@@ -78,7 +90,14 @@ impl Check {
             },
             "userid-param" if text(0)? == "self" => Check::Oneself,
             "userid-param" if text(0)? == "Realm.AllocateUser" => Check::RealmOfUser,
-            "userid-group" => Check::GroupOfUser(strings(rest.first())),
+            "userid-group" => Check::GroupOfUser {
+                privileges: strings(rest.first()),
+                groups: match option(rest, "groups_param").and_then(Value::as_str) {
+                    None => Groups::OfUser,
+                    Some("create") => Groups::Named,
+                    Some(_) => Groups::Both,
+                },
+            },
             "perm-modify" => Check::ModifyPermissions(text(0)?),
             _ => return Err(unknown()),
         })

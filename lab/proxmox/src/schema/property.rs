@@ -64,7 +64,8 @@ impl Properties {
         }
     }
 
-    /// The text as PVE prints it: the default key's value alone and first, then the others by name.
+    /// The text as PVE prints it: the default key's value alone and first, then what is
+    /// required, then the others, by name.
     pub(crate) fn print(&self, keys: &BTreeMap<String, Spec>) -> String {
         let mut rest = self.pairs.clone();
         let mut parts = Vec::new();
@@ -85,7 +86,11 @@ impl Properties {
         } else if let Some(value) = default.and_then(|key| rest.remove(key)) {
             parts.push(value);
         }
-        parts.extend(rest.iter().map(|(key, value)| format!("{key}={value}")));
+        // What must be there comes first.
+        let required = |key: &str| keys.get(key).is_some_and(|spec| !spec.optional());
+        let (first, others): (Vec<_>, Vec<_>) = rest.iter().partition(|(key, _)| required(key));
+        let all = first.into_iter().chain(others);
+        parts.extend(all.map(|(key, value)| format!("{key}={value}")));
         parts.join(",")
     }
 
@@ -101,11 +106,22 @@ impl Properties {
         self.pairs.remove(key)
     }
 
+    pub(crate) fn owned(&self) -> BTreeMap<String, String> {
+        self.pairs.clone()
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.pairs
             .iter()
             .map(|(key, value)| (key.as_str(), value.as_str()))
     }
+}
+
+/// The value of a key in a property string that was checked before.
+pub(crate) fn plain<'a>(text: &'a str, key: &str) -> Option<&'a str> {
+    text.split(',')
+        .filter_map(|part| part.split_once('='))
+        .find_map(|(name, value)| (name == key).then_some(value))
 }
 
 /// What PVE takes for true and false.

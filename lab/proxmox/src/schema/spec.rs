@@ -75,6 +75,12 @@ impl Spec {
         self.default_key != 0
     }
 
+    /// Whether the contract has a list in one text, such as `ip-list`.
+    pub(crate) fn is_list(&self) -> bool {
+        let named = matches!(&self.format, Some(Format::Named(name)) if name.ends_with("-list"));
+        self.kind == Kind::Text && named
+    }
+
     /// The keys of a property string.
     pub(crate) fn properties(&self) -> Option<&BTreeMap<String, Spec>> {
         match &self.format {

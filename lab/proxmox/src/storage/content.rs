@@ -1,18 +1,24 @@
 //! The volumes of a storage: list, look at, make, delete.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{NewDisk, parse_size, parse_volid};
-use crate::Proxmox;
+use crate::Px;
 use crate::access::Caller;
 use crate::error::{Answer, ApiError};
+use crate::guest::Kind;
 use crate::routes::Call;
-use crate::state::{State, Volume};
+use crate::state::{State, Storage, Volume};
 
 impl State {
+    /// Whether a caller may make volumes in a storage.
+    pub(crate) fn need_space(&self, caller: &Caller, storage: &str) -> Result<(), ApiError> {
+        let path = format!("/storage/{storage}");
+        self.need(caller, &path, &["Datastore.AllocateSpace"])
+    }
+
     /// Whether a caller may use a volume (for a VM of his, when given).
     pub(crate) fn may_use_volume(
         &self,
@@ -39,8 +45,12 @@ impl State {
                 &path,
                 &["Datastore.AllocateSpace", "Datastore.Audit"],
             ),
+            Some(("backup", Some(owner))) => {
+                self.need(caller, &path, &["Datastore.AllocateSpace"])?;
+                self.need(caller, &format!("/vms/{owner}"), &["VM.Backup"])
+            }
             Some((_, Some(owner))) if Some(owner) == vmid => Ok(()),
-            Some(("images", Some(owner))) => {
+            Some(("images" | "rootdir", Some(owner))) => {
                 self.need(caller, &path, &["Datastore.Audit"])?;
                 self.need(caller, &format!("/vms/{owner}"), &["VM.Config.Disk"])
             }
@@ -61,6 +71,7 @@ fn row(storage: &str, name: &str, volume: &Volume) -> Value {
         if let Some(parent) = &volume.parent {
             row.insert("parent".into(), parent.clone().into());
         }
+        annotations(volume, row);
     }
     row
 }
@@ -104,12 +115,131 @@ pub(crate) fn read(state: &State, call: &Call) -> Answer {
         ))
     })?;
     state.may_use_volume(&call.caller, node, &volid, None)?;
-    let path = if storage.has_path() {
-        format!("{}/{}", storage.path(id), folder(&volume.content, name))
+    let path = placed(storage, id, name, &volume.content);
+    let mut row =
+        json!({ "path": path, "size": volume.size, "used": volume.size, "format": volume.format });
+    if let Some(row) = row.as_object_mut() {
+        annotations(volume, row);
+    }
+    Ok(row)
+}
+
+pub(super) fn placed(storage: &Storage, id: &str, name: &str, content: &str) -> String {
+    if storage.has_path() {
+        format!("{}/{}", storage.path(), folder(content, name))
     } else {
         format!("/dev/{id}/{name}")
+    }
+}
+
+/// Where a volume lies, or would lie; `None` if its name is none.
+pub(crate) fn path_of(state: &State, node: &str, storage: &Storage, volid: &str) -> Option<String> {
+    let (id, name) = parse_volid(volid)?;
+    let content = match state.volume(node, volid) {
+        Some(volume) => volume.content.as_str(),
+        None => match name.split_once('/') {
+            Some((kind @ ("iso" | "vztmpl" | "import" | "snippets" | "backup"), _)) => kind,
+            _ if name.starts_with("vm-") || name.contains("/vm-") => "images",
+            _ => return None,
+        },
     };
-    Ok(json!({ "path": path, "size": volume.size, "used": volume.size, "format": volume.format }))
+    Some(placed(storage, id, name, content))
+}
+
+/// What someone wrote of a volume.
+fn annotations(volume: &Volume, row: &mut Map<String, Value>) {
+    if let Some(notes) = &volume.notes {
+        row.insert("notes".into(), notes.clone().into());
+    }
+    if volume.protected {
+        row.insert("protected".into(), 1.into());
+    }
+}
+
+/// `PUT /nodes/{node}/storage/{storage}/content/{volume}`: notes and protection, of backups only.
+pub(crate) fn annotate(state: &mut State, call: &Call) -> Answer {
+    let (params, volid, node) = (&call.params, volid(call)?, call.node());
+    let storage = state.storage(params.text("storage"), node)?;
+    state.may_use_volume(&call.caller, node, &volid, None)?;
+    let volume = state.volume(node, &volid);
+    let volume = volume.ok_or_else(|| ApiError::failure(format!("no such volume '{volid}'")))?;
+    for attribute in ["notes", "protected"] {
+        if params.has(attribute) && volume.content != "backup" {
+            let text = format!(
+                "attribute '{attribute}' is not supported for storage type '{}'",
+                storage.kind
+            );
+            return Err(ApiError::failure(text));
+        }
+    }
+    if params.is_on("protected") && !volume.protected {
+        admit_protected(state, call, &volid)?;
+    }
+    if let Some(volume) = state.volume_mut(node, &volid) {
+        if let Some(notes) = params.get("notes") {
+            volume.notes = Some(notes.to_owned()).filter(|text| !text.is_empty());
+        }
+        if params.has("protected") {
+            volume.protected = params.is_on("protected");
+        }
+    }
+    Ok(Value::Null)
+}
+
+/// Refuses one protected backup more than the storage allows a guest.
+fn admit_protected(state: &State, call: &Call, volid: &str) -> Result<(), ApiError> {
+    let (id, node) = (call.params.text("storage"), call.node());
+    let free = state
+        .need(
+            &call.caller,
+            &format!("/storage/{id}"),
+            &["Datastore.Allocate"],
+        )
+        .is_ok();
+    let configured = state
+        .section(super::definitions::FILE, id)
+        .and_then(|s| s.get("max-protected-backups"));
+    let most: i64 = match configured.and_then(|text| text.parse().ok()) {
+        Some(most) => most,
+        None if free => return Ok(()),
+        None => 5,
+    };
+    let owner = state.volume(node, volid).and_then(|volume| volume.vmid);
+    let all = state.storage(id, node)?.volumes_of(node);
+    let count = all
+        .filter(|(_, volume)| volume.protected && volume.vmid == owner)
+        .count();
+    if most >= 0 && i64::try_from(count).is_ok_and(|count| count >= most) {
+        return Err(ApiError::failure(format!(
+            "The number of protected backups per guest is limited to {most} on storage '{id}'"
+        )));
+    }
+    Ok(())
+}
+
+impl State {
+    /// The path that a file of this content gets in a storage, when it can be put there.
+    pub(crate) fn file_path(
+        &self,
+        node: &str,
+        id: &str,
+        content: &str,
+        name: &str,
+    ) -> Result<String, ApiError> {
+        let storage = self.storage(id, node)?;
+        if !storage.has_path() {
+            return Err(ApiError::failure(format!(
+                "can't upload to storage type '{}', not a file based storage!",
+                storage.kind
+            )));
+        }
+        if !storage.takes(content) {
+            return Err(ApiError::failure(format!(
+                "storage '{id}' is not configured for content-type '{content}'"
+            )));
+        }
+        Ok(placed(storage, id, &format!("{content}/{name}"), content))
+    }
 }
 
 /// Where a file lies below its storage's folder.
@@ -117,7 +247,8 @@ pub(crate) fn folder(content: &str, name: &str) -> String {
     match content {
         "iso" => format!("template/{name}"),
         "vztmpl" => name.replacen("vztmpl/", "template/cache/", 1),
-        "images" => format!("images/{name}"),
+        "images" | "rootdir" => format!("images/{name}"),
+        "backup" => name.replacen("backup/", "dump/", 1),
         _ => name.to_owned(),
     }
 }
@@ -143,6 +274,7 @@ pub(crate) fn allocate(state: &mut State, call: &Call) -> Answer {
     };
     let own = own.to_owned();
     let disk = NewDisk {
+        kind: state.vms.get(&vmid).map_or(Kind::Qemu, |vm| vm.kind),
         storage,
         vmid,
         name: Some(&own),
@@ -167,8 +299,8 @@ pub(crate) fn allocate(state: &mut State, call: &Call) -> Answer {
 }
 
 /// `DELETE /nodes/{node}/storage/{storage}/content/{volume}`
-pub(crate) async fn delete(px: &Arc<Proxmox>, call: &Call) -> Answer {
-    let (volid, node) = (volid(call)?, call.node().to_owned());
+pub(crate) async fn delete(px: &Px, call: Call) -> Answer {
+    let (volid, node) = (volid(&call)?, call.node().to_owned());
     let (storage, name) = parse_volid(&volid)
         .map(|(s, n)| (s.to_owned(), n.to_owned()))
         .unwrap_or_default();
@@ -180,7 +312,7 @@ pub(crate) async fn delete(px: &Arc<Proxmox>, call: &Call) -> Answer {
             .map_or(("", None), |v| (v.content.as_str(), v.vmid));
         let path = format!("/storage/{storage}");
         match content {
-            "images" => {
+            "images" | "rootdir" => {
                 state.need(&call.caller, &path, &["Datastore.Allocate"])?;
                 if let Some(user) = owner
                     .and_then(|id| Some((id, state.vms.get(&id)?)))
@@ -192,11 +324,24 @@ pub(crate) async fn delete(px: &Arc<Proxmox>, call: &Call) -> Answer {
                     )));
                 }
             }
+            "backup" if owner.is_some() => {
+                let guest = format!("/vms/{}", owner.unwrap_or_default());
+                state.need(&call.caller, &path, &["Datastore.AllocateSpace"])?;
+                state.need(&call.caller, &guest, &["VM.Backup"])?;
+            }
             _ => state.need_any(
                 &call.caller,
                 &path,
                 &["Datastore.Allocate", "Datastore.AllocateTemplate"],
             )?,
+        }
+        if state
+            .volume(&node, &volid)
+            .is_some_and(|volume| volume.protected)
+        {
+            return Err(ApiError::failure(format!(
+                "can't remove volume '{volid}' - protected"
+            )));
         }
     }
     let id = name.rsplit('/').next().unwrap_or_default().to_owned();

@@ -1,6 +1,5 @@
 //! Downloads from URLs, through the lab's own network.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Bytes;
@@ -9,20 +8,19 @@ use serde_json::json;
 use stead_lab_core::image::Compression;
 use stead_lab_core::machine::ImageLabel;
 
-use super::content::folder;
 use super::sums::Sums;
 use super::{file_format, file_name};
 use crate::error::{Answer, ApiError};
 use crate::routes::Call;
-use crate::state::Volume;
-use crate::{Proxmox, now};
+use crate::state::{State, Volume};
+use crate::{Proxmox, Px};
 
 /// Most that a compressed file may become.
 const UNPACKED_LIMIT: u64 = 1 << 30;
 const COMPRESSIONS: &[&str] = &["gz", "lzo", "zst", "bz2"];
 
 /// `GET /nodes/{node}/query-url-metadata`
-pub(crate) async fn metadata(px: &Arc<Proxmox>, call: &Call) -> Answer {
+pub(crate) async fn metadata(px: &Px, call: Call) -> Answer {
     let url = call.params.text("url");
     let response = px.client.head(url).await;
     let response = response
@@ -61,6 +59,66 @@ pub(crate) async fn metadata(px: &Arc<Proxmox>, call: &Call) -> Answer {
     Ok(found)
 }
 
+/// The name and tag of `registry/name:tag`.
+fn reference(call: &Call) -> (String, String) {
+    let given = call.params.text("reference");
+    let after_slash = given.rfind('/').map_or(0, |at| at + 1);
+    match given
+        .get(after_slash..)
+        .and_then(|last| last.split_once(':'))
+    {
+        Some((_, tag)) => (
+            given.trim_end_matches(&format!(":{tag}")).to_owned(),
+            tag.to_owned(),
+        ),
+        None => (given.to_owned(), "latest".to_owned()),
+    }
+}
+
+/// `GET /nodes/{node}/query-oci-repo-tags`: the lab's registries have one image of everything.
+pub(crate) fn tags(_: &State, _: &Call) -> serde_json::Value {
+    json!(["latest"])
+}
+
+/// What a container image of the lab takes, in bytes.
+const CONTAINER_IMAGE: u64 = 48 << 20;
+
+/// `POST /nodes/{node}/storage/{storage}/oci-registry-pull`: an image becomes a container template.
+pub(crate) async fn pull(px: &Px, call: Call) -> Answer {
+    let (params, node) = (&call.params, call.node().to_owned());
+    let id = params.text("storage").to_owned();
+    let given = params.get("filename").unwrap_or(params.text("reference"));
+    let name = format!("{}.tar", super::tamed(given));
+    {
+        let state = px.state();
+        state.file_path(&node, &id, "vztmpl", &name)?;
+        if state
+            .volume(&node, &format!("{id}:vztmpl/{name}"))
+            .is_some()
+        {
+            return Err(ApiError::failure(format!(
+                "refusing to override existing file '{name}'"
+            )));
+        }
+    }
+    let (image, tag) = reference(&call);
+    px.worker(
+        &node.clone(),
+        "ociregistrypull",
+        &name.clone(),
+        &call.caller,
+        move |task| async move {
+            task.line(format!("pulling docker://{image}:{tag}"));
+            task.takes(Duration::from_secs(6)).await;
+            let volume = file("vztmpl", &name, CONTAINER_IMAGE, None);
+            task.proxmox
+                .state()
+                .add_file(&node, &format!("{id}:vztmpl/{name}"), volume)
+        },
+    )
+    .await
+}
+
 /// What to fetch, and where it goes.
 struct Download {
     node: String,
@@ -75,30 +133,11 @@ struct Download {
 }
 
 /// `POST /nodes/{node}/storage/{storage}/download-url`
-pub(crate) async fn start(px: &Arc<Proxmox>, call: &Call) -> Answer {
+pub(crate) async fn start(px: &Px, call: Call) -> Answer {
     let (params, node) = (&call.params, call.node().to_owned());
     let (storage, content) = (params.text("storage"), params.text("content"));
     let name = file_name(content, params.text("filename"))?;
-    let path = {
-        let state = px.state();
-        let found = state.storage(storage, &node)?;
-        if !found.has_path() {
-            return Err(ApiError::failure(format!(
-                "can't upload to storage type '{}'",
-                found.kind
-            )));
-        }
-        if !found.takes(content) {
-            return Err(ApiError::failure(format!(
-                "storage '{storage}' is not configured for content-type '{content}'"
-            )));
-        }
-        format!(
-            "{}/{}",
-            found.path(storage),
-            folder(content, &format!("{content}/{name}"))
-        )
-    };
+    let path = px.state().file_path(&node, storage, content, &name)?;
     let compression = params.get("compression").map(str::to_owned);
     if let Some(format) = &compression {
         if content != "iso" {
@@ -218,18 +257,12 @@ pub(crate) fn label(head: &[u8]) -> Result<Option<ImageLabel>, String> {
 
 pub(crate) fn file(content: &str, name: &str, size: u64, label: Option<ImageLabel>) -> Volume {
     Volume {
-        content: content.into(),
-        format: file_format(content, name),
-        size,
-        vmid: None,
-        ctime: now(),
         label,
-        text: None,
-        parent: None,
+        ..Volume::new(content, &file_format(content, name), size)
     }
 }
 
-impl crate::state::State {
+impl State {
     /// Puts a file in place of what had its name.
     pub(crate) fn add_file(
         &mut self,
@@ -239,7 +272,7 @@ impl crate::state::State {
     ) -> Result<(), String> {
         let (storage, name) = super::parse_volid(volid)
             .ok_or_else(|| format!("unable to parse volume ID '{volid}'"))?;
-        self.storage(storage, node)?.admit(node, &volume)?;
+        self.admit(storage, node, &volume)?;
         if let Some(storage) = self.storages.get_mut(storage) {
             storage.volumes_mut(node).insert(name.to_owned(), volume);
         }

@@ -2,7 +2,11 @@
 
 pub(crate) mod api;
 pub(crate) mod content;
+pub(crate) mod definitions;
 pub(crate) mod download;
+pub(crate) mod kinds;
+pub(crate) mod prune;
+mod scan;
 pub(crate) mod sums;
 pub(crate) mod upload;
 
@@ -11,7 +15,8 @@ use std::collections::BTreeMap;
 use stead_lab_core::machine::ImageLabel;
 
 use crate::error::ApiError;
-use crate::now;
+use crate::guest::Kind;
+use crate::routes::Routes;
 use crate::state::{State, Storage, Volume};
 
 /// What a guest sees of an image's disk before it is resized; the lab's labels stand for images of this size.
@@ -34,15 +39,12 @@ impl Storage {
 
     /// Whether files lie in it by name.
     pub(crate) fn has_path(&self) -> bool {
-        matches!(self.kind.as_str(), "dir" | "nfs" | "cifs" | "btrfs")
+        self.path.is_some()
     }
 
     /// The folder of a storage with files.
-    pub(crate) fn path(&self, id: &str) -> String {
-        match (self.kind.as_str(), id) {
-            ("dir", "local") => "/var/lib/vz".into(),
-            _ => format!("/mnt/pve/{id}"),
-        }
+    pub(crate) fn path(&self) -> &str {
+        self.path.as_deref().unwrap_or_default()
     }
 
     fn key<'a>(&self, node: &'a str) -> &'a str {
@@ -65,15 +67,29 @@ impl Storage {
     }
 
     fn used_by(&self, volume: &Volume) -> u64 {
-        match (volume.content.as_str(), &volume.label) {
-            ("images", Some(_)) if self.kind != "zfspool" => volume.size.min(IMAGE_SIZE),
-            ("images", None) if self.kind != "zfspool" => 0,
-            _ => volume.size,
+        match &volume.label {
+            _ if !volume.is_disk() || self.kind == "zfspool" => volume.size,
+            Some(_) => volume.size.min(IMAGE_SIZE),
+            None => 0,
         }
     }
 
-    /// Refuses what does not fit any more.
-    pub(crate) fn admit(&self, node: &str, volume: &Volume) -> Result<(), String> {
+    /// The first `disk-N` that a guest does not have here.
+    fn free_name(&self, node: &str, vmid: u32) -> Result<String, String> {
+        let taken = |name: &str| {
+            let stem = format!("-{vmid}-{name}");
+            self.volumes_of(node).any(|(v, _)| {
+                let file = v.rsplit('/').next().unwrap_or_default();
+                file.split('.').next().is_some_and(|v| v.ends_with(&stem))
+            })
+        };
+        (0..10_000)
+            .map(|n| format!("disk-{n}"))
+            .find(|name| !taken(name))
+            .ok_or_else(|| "unable to allocate an image name".to_owned())
+    }
+
+    fn admit(&self, node: &str, volume: &Volume) -> Result<(), String> {
         let used = self.used(node).saturating_add(self.used_by(volume));
         match (used > self.capacity, self.kind.as_str()) {
             (false, _) => Ok(()),
@@ -87,10 +103,7 @@ impl Storage {
 impl State {
     /// A storage that a node can use now.
     pub(crate) fn storage(&self, id: &str, node: &str) -> Result<&Storage, ApiError> {
-        let found = self
-            .storages
-            .get(id)
-            .ok_or_else(|| ApiError::failure(format!("storage '{id}' does not exist")))?;
+        let found = self.storages.get(id).ok_or_else(|| missing(id))?;
         if found.disabled {
             return Err(ApiError::failure(format!("storage '{id}' is disabled")));
         }
@@ -114,59 +127,112 @@ impl State {
         storage.volumes.get_mut(storage.key(node))?.get_mut(name)
     }
 
-    /// Makes a disk of a VM; `name` such as `cloudinit`, or the next free `disk-N`.
+    /// Refuses what does not fit into a storage any more.
+    pub(crate) fn admit(&self, id: &str, node: &str, volume: &Volume) -> Result<(), String> {
+        let storage = self.storage(id, node)?;
+        let mut volume = volume.clone();
+        if self.full.contains(id) {
+            volume.content = "none".into();
+            volume.size = u64::MAX;
+        }
+        storage.admit(node, &volume)
+    }
+
+    /// Makes a disk of a guest; `name` such as `cloudinit`, or the next free `disk-N`.
     pub(crate) fn allocate(&mut self, node: &str, disk: &NewDisk<'_>) -> Result<String, String> {
         let storage = self.storage(disk.storage, node)?;
-        if !storage.takes("images") {
-            return Err(format!(
-                "storage '{}' does not support vm images",
-                disk.storage
-            ));
+        if !storage.takes(disk.kind.content()) {
+            return Err(disk.kind.wrong_storage(disk.storage));
         }
-        let format =
-            disk.format
-                .unwrap_or(if storage.has_path() && disk.name == Some("cloudinit") {
-                    "qcow2"
-                } else {
-                    "raw"
-                });
-        if !storage.has_path() && format != "raw" {
+        let subvolume = disk.kind == Kind::Lxc && (storage.kind == "zfspool" || disk.size == 0);
+        let format = match disk.format {
+            _ if subvolume => "subvol",
+            Some(format) => format,
+            None if storage.has_path() && disk.name == Some("cloudinit") => "qcow2",
+            None => "raw",
+        };
+        if !storage.has_path() && !["raw", "subvol"].contains(&format) {
             return Err(format!("unsupported format '{format}'"));
         }
-        let full = |name: &str| match storage.has_path() {
-            true => format!("{0}/vm-{0}-{name}.{format}", disk.vmid),
+        let name = match disk.name {
+            Some(name) => name.to_owned(),
+            None => storage.free_name(node, disk.vmid)?,
+        };
+        let stem = match subvolume {
+            true => format!("subvol-{}-{name}", disk.vmid),
             false => format!("vm-{}-{name}", disk.vmid),
         };
-        let taken = |name: &str| {
-            let stem = format!("-{}-{name}", disk.vmid);
-            storage
-                .volumes_of(node)
-                .any(|(v, _)| v.split('.').next().is_some_and(|v| v.ends_with(&stem)))
+        let mut name = match storage.has_path() {
+            true => format!("{}/{stem}.{format}", disk.vmid),
+            false => stem,
         };
-        let name = match disk.name {
-            Some(name) => full(name),
-            None => {
-                let free = (0..10_000)
-                    .map(|n| format!("disk-{n}"))
-                    .find(|name| !taken(name));
-                full(&free.ok_or("unable to allocate an image name")?)
-            }
-        };
+        // A linked clone lies below its base, where the storage keeps that relation in the name.
+        if let Some((_, base)) = disk.parent.as_deref().and_then(parse_volid)
+            && (storage.has_path() || storage.kind == "zfspool")
+        {
+            name = format!("{base}/{name}");
+        }
         let volume = Volume {
-            content: "images".into(),
-            format: format.into(),
-            size: disk.size,
             vmid: Some(disk.vmid),
-            ctime: now(),
             label: disk.label.clone(),
-            text: None,
             parent: disk.parent.clone(),
+            ..Volume::new(disk.kind.content(), format, disk.size)
         };
-        storage.admit(node, &volume)?;
+        self.admit(disk.storage, node, &volume)?;
         if let Some(storage) = self.storages.get_mut(disk.storage) {
             storage.volumes_mut(node).insert(name.clone(), volume);
         }
         Ok(format!("{}:{name}", disk.storage))
+    }
+
+    /// The name that a volume gets when it becomes another guest's.
+    pub(crate) fn free_disk_name(
+        &self,
+        node: &str,
+        storage: &str,
+        vmid: u32,
+        old: &str,
+    ) -> Result<String, String> {
+        let found = self.storage(storage, node)?;
+        let file = old.rsplit('/').next().unwrap_or_default();
+        let kind = file.split('-').next().unwrap_or("vm");
+        let name = format!("{kind}-{vmid}-{}", found.free_name(node, vmid)?);
+        Ok(match (found.has_path(), file.rsplit_once('.')) {
+            (true, Some((_, format))) => format!("{vmid}/{name}.{format}"),
+            _ => name,
+        })
+    }
+
+    /// Makes a volume larger, as far as there is room.
+    pub(crate) fn resize_volume(
+        &mut self,
+        node: &str,
+        volid: &str,
+        size: u64,
+    ) -> Result<(), String> {
+        let volume = self
+            .volume(node, volid)
+            .ok_or_else(|| format!("volume '{volid}' does not exist"))?;
+        let mut growth = volume.clone();
+        growth.size = size.saturating_sub(volume.size);
+        let storage = volid.split(':').next().unwrap_or_default();
+        self.admit(storage, node, &growth)?;
+        if let Some(volume) = self.volume_mut(node, volid) {
+            volume.size = size;
+        }
+        Ok(())
+    }
+
+    /// Whether a volume's storage and format have snapshots.
+    pub(crate) fn can_snapshot(&self, node: &str, volid: &str) -> bool {
+        let storage = parse_volid(volid).and_then(|(id, _)| self.storages.get(id));
+        match (storage, self.volume(node, volid)) {
+            (Some(storage), Some(volume)) => match storage.kind.as_str() {
+                "lvmthin" | "zfspool" | "rbd" | "btrfs" | "zfs" => true,
+                _ => volume.format == "qcow2",
+            },
+            _ => false,
+        }
     }
 
     /// Frees a volume; `false` when there is none.
@@ -182,6 +248,7 @@ impl State {
 
 /// A disk to be made.
 pub(crate) struct NewDisk<'a> {
+    pub(crate) kind: Kind,
     pub(crate) storage: &'a str,
     pub(crate) vmid: u32,
     pub(crate) name: Option<&'a str>,
@@ -191,18 +258,22 @@ pub(crate) struct NewDisk<'a> {
     pub(crate) parent: Option<String>,
 }
 
-/// What a file's name may be, by content; gives the name as PVE keeps it.
-pub(crate) fn file_name(content: &str, given: &str) -> Result<String, ApiError> {
+/// A file's name without folders and strange characters.
+fn tamed(given: &str) -> String {
     let base = given
         .trim_end()
         .rsplit(['/', '\\'])
         .next()
         .unwrap_or_default();
     let kept = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    let name: String = base
-        .chars()
+    base.chars()
         .map(|c| if kept(c) { c } else { '_' })
-        .collect();
+        .collect()
+}
+
+/// What a file's name may be, by content; gives the name as PVE keeps it.
+pub(crate) fn file_name(content: &str, given: &str) -> Result<String, ApiError> {
+    let name = tamed(given);
     let lower = name.to_ascii_lowercase();
     let (endings, complaint): (&[&str], _) = match content {
         "iso" => (&[".iso", ".img"], "wrong file extension"),
@@ -270,6 +341,33 @@ pub(crate) fn parse_size(text: &str) -> Option<u64> {
             (bytes.is_finite() && (0.0..1e18).contains(&bytes)).then_some(bytes as u64)
         }
     }
+}
+
+fn missing(id: &str) -> ApiError {
+    ApiError::failure(format!("storage '{id}' does not exist"))
+}
+
+pub(crate) fn routes(at: &mut Routes<'_>) {
+    definitions::routes(at);
+    scan::routes(at);
+    at.get("/nodes/{node}/storage", api::list);
+    let one = "/nodes/{node}/storage/{storage}";
+    at.get(&format!("{one}/status"), api::status);
+    at.get(&format!("{one}/identity"), api::identity);
+    at.get(&format!("{one}/import-metadata"), api::import_metadata);
+    at.get(&format!("{one}/prunebackups"), prune::dry_run);
+    at.delete(&format!("{one}/prunebackups"), prune::prune);
+    at.post(&format!("{one}/download-url"), download::start);
+    at.post(&format!("{one}/oci-registry-pull"), download::pull);
+    at.get("/nodes/{node}/query-url-metadata", download::metadata);
+    at.get("/nodes/{node}/query-oci-repo-tags", download::tags);
+    at.post(upload::PATH, upload::finish);
+    at.get(&format!("{one}/content"), content::list);
+    at.post(&format!("{one}/content"), content::allocate);
+    let volume = format!("{one}/content/{{volume}}");
+    at.get(&volume, content::read);
+    at.put(&volume, content::annotate);
+    at.delete(&volume, content::delete);
 }
 
 #[cfg(test)]

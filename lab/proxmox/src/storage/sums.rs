@@ -4,6 +4,8 @@ use md5::Md5;
 use sha1::Sha1;
 use sha2::{Digest, Sha224, Sha256, Sha384, Sha512};
 
+use crate::sections::hex;
+
 /// All algorithms that the API offers: which one is asked for comes with, before or after the file.
 #[derive(Clone, Default)]
 pub(crate) struct Sums {
@@ -43,8 +45,4 @@ impl Sums {
             "checksum mismatch: got '{got}' != expect '{expected}'"
         ))
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -1,15 +1,14 @@
 //! Uploads of ISO images, container templates and disk images.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::Multipart;
 
-use super::content::folder;
+use super::content::placed;
 use super::download::{file, label};
 use super::file_name;
 use super::sums::Sums;
-use crate::Proxmox;
+use crate::Px;
 use crate::error::{Answer, ApiError};
 use crate::routes::{Call, Upload};
 use crate::schema::check::Given;
@@ -56,13 +55,13 @@ pub(crate) async fn receive(parts: &mut Multipart, given: &mut Given) -> Result<
 }
 
 /// `POST /nodes/{node}/storage/{storage}/upload`
-pub(crate) async fn finish(px: &Arc<Proxmox>, call: Call) -> Answer {
+pub(crate) async fn finish(px: &Px, call: Call) -> Answer {
     let Some(upload) = call.upload else {
         return Err(ApiError::parameter("tmpfilename", "no such temporary file"));
     };
-    let (params, node) = (call.params, call.caller);
-    let (caller, node) = (node, params.text("node").to_owned());
-    let (storage, content) = (
+    let (params, caller) = (call.params, call.caller);
+    let (node, storage, content) = (
+        params.text("node").to_owned(),
         params.text("storage").to_owned(),
         params.text("content").to_owned(),
     );
@@ -84,14 +83,10 @@ pub(crate) async fn finish(px: &Arc<Proxmox>, call: Call) -> Answer {
         }
         if !found.takes(&content) {
             return Err(ApiError::failure(format!(
-                "storage '{storage}' is not configured for content-type '{content}'"
+                "storage '{storage}' does not support '{content}' content"
             )));
         }
-        format!(
-            "{}/{}",
-            found.path(&storage),
-            folder(&content, &format!("{content}/{name}"))
-        )
+        placed(found, &storage, &format!("{content}/{name}"), &content)
     };
     let checksum = params.get("checksum-algorithm").zip(params.get("checksum"));
     let checksum = checksum.map(|(a, v)| (a.to_owned(), v.to_owned()));

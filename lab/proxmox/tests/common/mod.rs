@@ -8,8 +8,8 @@ use async_trait::async_trait;
 use axum::body::Bytes;
 use axum::http::{Request, StatusCode};
 use axum::routing::get;
-use serde_json::Value;
-use stead_lab_core::machine::{Guest, GuestInterface, GuestKind, Hardware, ImageLabel};
+use serde_json::{Value, json};
+use stead_lab_core::machine::{Guest, GuestInterface, GuestKind, Hands, Hardware, ImageLabel, Ran};
 use stead_lab_core::{Client, Lab, Settings, serve};
 use stead_lab_proxmox::{Options, Proxmox};
 
@@ -36,13 +36,70 @@ impl Answer {
     }
 }
 
+/// Status and reason of a refusal; of refused parameters, the errors.
+pub fn refused(answer: Answer) -> (u16, String) {
+    assert_ne!(answer.status, 200, "{}", answer.body);
+    match answer.body["errors"].as_object() {
+        Some(errors) => (answer.status, json!(errors).to_string()),
+        None => (answer.status, answer.reason),
+    }
+}
+
+/// A UPID as part of a path.
+pub fn escaped(upid: &str) -> String {
+    upid.replace(':', "%3A")
+        .replace('!', "%21")
+        .replace('@', "%40")
+}
+
+/// A request whose parameters are `name=value&…`, already encoded.
+fn request(verb: &str, path: &str, form: &str) -> (axum::http::request::Builder, Bytes) {
+    let in_query = matches!(verb, "GET" | "DELETE") && !form.is_empty();
+    let (query, body) = match in_query {
+        true => (format!("?{form}"), Bytes::new()),
+        false => (String::new(), Bytes::from(form.to_owned())),
+    };
+    let request = Request::builder()
+        .method(verb)
+        .uri(format!("https://10.25.150.101:8006/api2/json{path}{query}"))
+        .header("content-type", "application/x-www-form-urlencoded");
+    (request, body)
+}
+
+/// Someone who logged in with a password.
+pub struct Session<'a> {
+    cluster: &'a Cluster,
+    cookie: String,
+    csrf: String,
+}
+
+impl Session<'_> {
+    pub async fn call(&self, verb: &str, path: &str, form: &str) -> Answer {
+        let (request, body) = request(verb, path, form);
+        let request = request
+            .header("cookie", format!("PVEAuthCookie={}", self.cookie))
+            .header("csrfpreventiontoken", &self.csrf);
+        self.cluster.send(request.body(body).unwrap()).await
+    }
+
+    /// Calls what starts a task and waits for its exit status.
+    pub async fn task(&self, verb: &str, path: &str, form: &str) -> String {
+        let upid = self.call(verb, path, form).await.data();
+        self.cluster.wait(&upid).await
+    }
+}
+
 impl Cluster {
     pub async fn new() -> Cluster {
         Cluster::in_dir(tempfile::tempdir().unwrap(), Options::default()).await
     }
 
     pub async fn in_dir(dir: tempfile::TempDir, options: Options) -> Cluster {
-        let lab = Lab::open(dir.path(), Settings::default()).unwrap();
+        Cluster::with(dir, options, Settings::default()).await
+    }
+
+    pub async fn with(dir: tempfile::TempDir, options: Options, settings: Settings) -> Cluster {
+        let lab = Lab::open(dir.path(), settings).unwrap();
         let guests = Arc::new(Guests::default());
         let proxmox = stead_lab_proxmox::start(&lab, &options, vec![guests.clone()])
             .await
@@ -64,22 +121,8 @@ impl Cluster {
 
     /// Parameters are `name=value&…`, already encoded.
     pub async fn call(&self, authorization: &str, verb: &str, path: &str, form: &str) -> Answer {
-        let in_query = matches!(verb, "GET" | "DELETE") && !form.is_empty();
-        let query = if in_query {
-            format!("?{form}")
-        } else {
-            String::new()
-        };
-        let request = Request::builder()
-            .method(verb)
-            .uri(format!("https://10.25.150.101:8006/api2/json{path}{query}"))
-            .header("content-type", "application/x-www-form-urlencoded")
-            .header("authorization", authorization);
-        let body = if in_query {
-            Bytes::new()
-        } else {
-            Bytes::from(form.to_owned())
-        };
+        let (request, body) = request(verb, path, form);
+        let request = request.header("authorization", authorization);
         self.send(request.body(body).unwrap()).await
     }
 
@@ -106,16 +149,23 @@ impl Cluster {
         .await
     }
 
+    /// Logs in with a password: root in person may what its tokens may not.
+    pub async fn login(&self, user: &str, password: &str) -> Session<'_> {
+        let form = format!("username={user}&password={password}");
+        let entered = self.call("", "POST", "/access/ticket", &form).await.data();
+        let text = |key: &str| entered[key].as_str().unwrap().to_owned();
+        Session {
+            cluster: self,
+            cookie: text("ticket").replace('=', "%3D").replace('+', "%2B"),
+            csrf: text("CSRFPreventionToken"),
+        }
+    }
+
     /// Waits for a task; gives its exit status.
     pub async fn wait(&self, upid: &Value) -> String {
         let upid = upid.as_str().unwrap();
         let node = upid.split(':').nth(1).unwrap();
-        let path = format!(
-            "/nodes/{node}/tasks/{}/status",
-            upid.replace(':', "%3A")
-                .replace('!', "%21")
-                .replace('@', "%40")
-        );
+        let path = format!("/nodes/{node}/tasks/{}/status", escaped(upid));
         loop {
             let status = self.root("GET", &path, "").await.data();
             if status["status"] == "stopped" {
@@ -129,6 +179,12 @@ impl Cluster {
     pub async fn task(&self, verb: &str, path: &str, form: &str) -> String {
         let upid = self.root(verb, path, form).await.data();
         self.wait(&upid).await
+    }
+
+    /// Calls what starts a task, which ends well.
+    pub async fn done(&self, verb: &str, path: &str, form: &str) {
+        let exit = self.task(verb, path, form).await;
+        assert_eq!(exit, "OK", "{verb} {path} {form}");
     }
 
     pub async fn config(&self, vmid: u32) -> Value {
@@ -166,6 +222,7 @@ impl Cluster {
                 "/image/nocloud.raw.gz",
                 get(move || async move { packed.clone() }),
             )
+            .route("/image/template.tar.zst", get(|| async { "no lab image" }))
             .fallback(|| async { StatusCode::NOT_FOUND });
         let tls = self
             .lab
@@ -176,15 +233,27 @@ impl Cluster {
         image
     }
 
+    /// Puts `local:vztmpl/debian-12-standard_12.7-1_amd64.tar.zst` on abel.
+    pub async fn container_template(&self) {
+        self.image_factory().await;
+        let form = "content=vztmpl&filename=debian-12-standard_12.7-1_amd64.tar.zst\
+            &url=https%3A%2F%2Ffactory.talos.dev%2Fimage%2Ftemplate.tar.zst";
+        let path = "/nodes/abel/storage/local/download-url";
+        self.done("POST", path, form).await;
+    }
+
+    pub async fn container(&self, vmid: u32) -> Value {
+        self.root("GET", &format!("/nodes/abel/lxc/{vmid}/config"), "")
+            .await
+            .data()
+    }
+
     /// Downloads the image as `local:import/talos.qcow2` on abel.
     pub async fn import_image(&self) {
         self.image_factory().await;
         let form = "content=import&filename=talos.qcow2&url=https%3A%2F%2Ffactory.talos.dev%2Fimage%2Fnocloud.qcow2";
-        assert_eq!(
-            self.task("POST", "/nodes/abel/storage/local/download-url", form)
-                .await,
-            "OK"
-        );
+        self.done("POST", "/nodes/abel/storage/local/download-url", form)
+            .await;
     }
 }
 
@@ -223,6 +292,7 @@ impl GuestKind for Guests {
             mac: hardware.nics[0].mac.clone(),
             events: self.events.clone(),
             off,
+            hands: Arc::default(),
         };
         self.booted.lock().unwrap().push(hardware);
         Arc::new(guest)
@@ -241,6 +311,37 @@ struct TestGuest {
     mac: String,
     events: Arc<Mutex<Vec<String>>>,
     off: Arc<tokio::sync::Notify>,
+    hands: Arc<TestHands>,
+}
+
+/// Says what it was asked to run, and keeps files.
+#[derive(Default)]
+struct TestHands {
+    files: Mutex<std::collections::HashMap<String, Vec<u8>>>,
+}
+
+#[async_trait]
+impl Hands for TestHands {
+    async fn run(&self, command: &[String], input: &[u8]) -> Result<Ran, String> {
+        let said = format!("{}|{}", command.join("|"), String::from_utf8_lossy(input));
+        Ok(Ran {
+            stdout: said.into_bytes(),
+            ..Ran::default()
+        })
+    }
+
+    fn read(&self, path: &str) -> Result<Vec<u8>, String> {
+        let found = self.files.lock().unwrap().get(path).cloned();
+        found.ok_or_else(|| "No such file or directory".to_owned())
+    }
+
+    fn write(&self, path: &str, content: &[u8]) -> Result<(), String> {
+        self.files
+            .lock()
+            .unwrap()
+            .insert(path.to_owned(), content.to_vec());
+        Ok(())
+    }
 }
 
 #[async_trait]
@@ -252,6 +353,10 @@ impl Guest for TestGuest {
             mac: self.mac.clone(),
             addresses: vec![(address, 24)],
         }])
+    }
+
+    fn hands(&self) -> Option<Arc<dyn Hands>> {
+        Some(self.hands.clone())
     }
 
     async fn shutdown(&self) {

@@ -21,6 +21,7 @@ use crate::node::{Node, Stage};
 use crate::pki;
 use crate::proto::cluster::cluster_service_server::ClusterServiceServer;
 use crate::proto::cosi::resource::state_server::StateServer;
+use crate::proto::inspect::inspect_service_server::InspectServiceServer;
 use crate::proto::machine::image_service_server::ImageServiceServer;
 use crate::proto::machine::lifecycle_service_server::LifecycleServiceServer;
 use crate::proto::machine::machine_service_server::MachineServiceServer;
@@ -68,7 +69,8 @@ impl Gate {
         .add_service(ClusterServiceServer::new(api.clone()))
         .add_service(StorageServiceServer::new(api.clone()))
         .add_service(TimeServiceServer::new(api.clone()))
-        .add_service(ImageServiceServer::new(api.clone()))
+        .add_service(InspectServiceServer::new(api.clone()))
+        .add_service(ImageServiceServer::new(api.clone()).max_decoding_message_size(MESSAGE_LIMIT))
         .add_service(LifecycleServiceServer::new(api));
         Gate {
             node,
@@ -179,7 +181,8 @@ impl Gate {
         let addresses = self.node.addresses();
         match target.parse::<IpAddr>() {
             Ok(ip) => ip.is_loopback() || addresses.iter().any(|a| a.addr() == ip),
-            Err(_) => target == self.node.hostname(),
+            // talosctl names no node by an empty one.
+            Err(_) => target.is_empty() || target == self.node.hostname(),
         }
     }
 
@@ -194,6 +197,7 @@ impl Gate {
 
     /// This node's answer.
     pub(super) async fn local(&self, call: Call) -> Result<Response<Body>, Status> {
+        self.node.edited_by_hand();
         let (service, method) = (&call.service, &call.method);
         roles::check(self.node.line(), service, method, &call.roles).map_err(|refusal| {
             match refusal {
@@ -204,6 +208,7 @@ impl Gate {
                     Status::unimplemented(format!("unknown method {method} for service {service}"))
                 }
                 Refusal::NotAuthorized => Status::permission_denied("not authorized"),
+                Refusal::ReadOnly => Status::permission_denied("write access is not allowed"),
                 Refusal::NotImplemented => {
                     Status::unimplemented(format!("method {method} not implemented"))
                 }

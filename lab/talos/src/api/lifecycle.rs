@@ -6,17 +6,14 @@ use tonic::{Request, Response, Status};
 use super::storage::devices;
 use super::{Api, Streamed};
 use crate::node::{Order, Reset};
-use crate::proto::machine::image_service_server::ImageService;
 use crate::proto::machine::lifecycle_service_server::LifecycleService;
 use crate::proto::machine::reset_request::WipeMode;
 use crate::proto::machine::*;
 use crate::version::Version as TalosVersion;
 
-type PullProgress = ImageServicePullResponse;
-type UpgradeProgress = LifecycleServiceUpgradeResponse;
-
 impl Api {
-    pub(super) fn start_reset(&self, request: &ResetRequest) -> Result<(), Status> {
+    /// Begins a reset; names its actor.
+    pub(super) fn start_reset(&self, request: &ResetRequest) -> Result<String, Status> {
         let mode = WipeMode::try_from(request.mode)
             .map_err(|_| Status::invalid_argument("unknown wipe mode"))?;
         self.check_user_disks(request, mode)?;
@@ -37,14 +34,16 @@ impl Api {
             )));
         }
         let wipes = |label: &str| partitions.iter().any(|p| p.wipe && p.label == label);
-        self.node.order(Order::Reset(Reset {
+        let order = Order::Reset(Reset {
             graceful: request.graceful,
             reboot: request.reboot,
             state: wipes("STATE"),
             ephemeral: wipes("EPHEMERAL"),
             everything: partitions.is_empty() && mode != WipeMode::UserDisks,
-        }));
-        Ok(())
+        });
+        let actor = super::actor();
+        self.node.order(order, &actor);
+        Ok(actor)
     }
 
     fn check_user_disks(&self, request: &ResetRequest, mode: WipeMode) -> Result<(), Status> {
@@ -92,12 +91,10 @@ impl Api {
         }
     }
 
-    pub(super) fn start_upgrade(&self, request: &UpgradeRequest) -> Result<(), Status> {
+    /// Begins an upgrade, at once or at the next boot; names its actor.
+    pub(super) fn start_upgrade(&self, request: &UpgradeRequest) -> Result<String, Status> {
         if self.node.disk().installed.is_none() {
             return Err(Status::failed_precondition("Talos is not installed"));
-        }
-        if request.stage {
-            return Err(Status::unimplemented("staged upgrades are not simulated"));
         }
         let target = self.upgrade_target(&request.image).map_err(|e| {
             Status::unknown(format!(
@@ -108,20 +105,26 @@ impl Api {
         let config = self.node.config().filter(|c| c.is_control_plane());
         if let Some(config) = config.filter(|_| !request.force && !request.preserve) {
             let cluster = self.cluster(&config)?;
-            let members = cluster.members(&*self.world()?).map_err(|e| {
+            let unfit = cluster.unfit_for_upgrade(&*self.world()?).map_err(|e| {
                 Status::unknown(format!(
                     "error validating etcd for upgrade: {}",
                     e.message()
                 ))
             })?;
-            if members.len() == 2 {
-                return Err(Status::unknown(
-                    "error validating etcd for upgrade: etcd member count(2) is insufficient to maintain quorum if upgrade commences",
-                ));
+            if let Some(reason) = unfit {
+                return Err(Status::unknown(format!(
+                    "error validating etcd for upgrade: {reason}"
+                )));
             }
         }
-        self.node.order(Order::Upgrade(target));
-        Ok(())
+        let actor = super::actor();
+        if request.stage {
+            self.node.update_disk(|d| d.staged = Some(target));
+            self.node.order(Order::Reboot, &actor);
+        } else {
+            self.node.order(Order::Upgrade(target), &actor);
+        }
+        Ok(actor)
     }
 }
 
@@ -129,74 +132,105 @@ fn stream<T: Send + 'static>(items: Vec<T>) -> Streamed<T> {
     Box::pin(tokio_stream::iter(items.into_iter().map(Ok)))
 }
 
-fn progress(response: lifecycle_service_install_progress::Response) -> UpgradeProgress {
-    UpgradeProgress {
-        progress: Some(LifecycleServiceInstallProgress {
+/// How an installer's run is told.
+fn steps(image: &str, outcome: Result<(), String>) -> Vec<LifecycleServiceInstallProgress> {
+    use lifecycle_service_install_progress::Response as Progress;
+    let (message, code) = match outcome {
+        Ok(()) => (format!("running Talos installer from {image}"), 0),
+        Err(error) => (error, 1),
+    };
+    [Progress::Message(message), Progress::ExitCode(code)]
+        .map(|response| LifecycleServiceInstallProgress {
             response: Some(response),
-        }),
-    }
+        })
+        .to_vec()
 }
 
 #[tonic::async_trait]
 impl LifecycleService for Api {
-    type UpgradeStream = Streamed<UpgradeProgress>;
+    type InstallStream = Streamed<LifecycleServiceInstallResponse>;
+
+    /// Installs onto a disk from a medium that runs from memory; the client reboots afterwards.
+    async fn install(
+        &self,
+        request: Request<LifecycleServiceInstallRequest>,
+    ) -> Result<Response<Self::InstallStream>, Status> {
+        let request = request.into_inner();
+        if self.node.disk().installed.is_some() {
+            return Err(Status::already_exists("machine is already installed"));
+        }
+        let image = request.source.unwrap_or_default().image_name;
+        if image.is_empty() {
+            return Err(Status::invalid_argument("installer image name is required"));
+        }
+        let disk = request.destination.unwrap_or_default().disk;
+        if disk.is_empty() {
+            return Err(Status::invalid_argument("destination disk is required"));
+        }
+        let devices = devices(&self.node.hardware().disks);
+        if !devices.iter().any(|d| d.path == disk && !d.removable) {
+            return Err(Status::invalid_argument(format!(
+                "invalid disk path: lstat {disk}: no such file or directory"
+            )));
+        }
+        self.pulled(&image, "installation")?;
+        let outcome = match self.node.struck("install-fails").await {
+            true => Err("error running installer: simulated fault".to_owned()),
+            false => self.upgrade_target(&image),
+        };
+        let outcome = outcome.map(|target| {
+            self.node.update_disk(|d| {
+                d.installed = Some(target);
+                d.wiped = false;
+            });
+        });
+        let items = steps(&image, outcome)
+            .into_iter()
+            .map(|progress| LifecycleServiceInstallResponse {
+                progress: Some(progress),
+            })
+            .collect();
+        Ok(Response::new(stream(items)))
+    }
+
+    type UpgradeStream = Streamed<LifecycleServiceUpgradeResponse>;
 
     /// Installs into the other slot; the client reboots afterwards.
     async fn upgrade(
         &self,
         request: Request<LifecycleServiceUpgradeRequest>,
     ) -> Result<Response<Self::UpgradeStream>, Status> {
-        use lifecycle_service_install_progress::Response as Progress;
+        if self.node.disk().installed.is_none() {
+            return Err(Status::failed_precondition("machine is not installed"));
+        }
         let image = request.into_inner().source.unwrap_or_default().image_name;
         if image.is_empty() {
-            return Err(Status::invalid_argument("image name is required"));
+            return Err(Status::invalid_argument("installer image name is required"));
         }
-        if self.node.disk().installed.is_none() {
-            return Err(Status::failed_precondition("Talos is not installed"));
-        }
-        let failed = self
-            .world()?
-            .lab
-            .faults
-            .strike("talos.upgrade-fails")
-            .is_some();
-        let outcome = match self.upgrade_target(&image) {
-            Ok(_) if failed => Err("installer: simulated fault".to_owned()),
-            other => other,
+        self.pulled(&image, "upgrade")?;
+        let outcome = match self.node.struck("upgrade-fails").await {
+            true => Err("error running installer: simulated fault".to_owned()),
+            false => self.upgrade_target(&image),
         };
-        let items = match outcome {
-            Ok(target) => {
-                self.node
-                    .update_disk(|d| d.previous = d.installed.replace(target));
-                vec![
-                    Progress::Message(format!("running Talos installer from {image}")),
-                    Progress::ExitCode(0),
-                ]
-            }
-            Err(error) => vec![Progress::Message(error), Progress::ExitCode(1)],
-        };
-        let items = items.into_iter().map(progress).collect();
+        let outcome = outcome.map(|target| self.node.update_disk(|d| d.install(target)));
+        let items = steps(&image, outcome)
+            .into_iter()
+            .map(|progress| LifecycleServiceUpgradeResponse {
+                progress: Some(progress),
+            })
+            .collect();
         Ok(Response::new(stream(items)))
     }
 }
 
-#[tonic::async_trait]
-impl ImageService for Api {
-    type PullStream = Streamed<PullProgress>;
-
-    async fn pull(
-        &self,
-        request: Request<ImageServicePullRequest>,
-    ) -> Result<Response<Self::PullStream>, Status> {
-        let image = request.into_inner().image_ref;
-        if image.contains("installer") {
-            let factory = self.world()?.factory.clone();
-            factory
-                .installer(&image)
-                .map_err(|e| Status::unknown(format!("failed to pull image {image:?}: {e}")))?;
+impl Api {
+    /// The client pulls an installer before it has it run.
+    fn pulled(&self, image: &str, what: &str) -> Result<(), Status> {
+        match self.node.disk().images.iter().any(|i| i.name == image) {
+            true => Ok(()),
+            false => Err(Status::internal(format!(
+                "{what} failed: installer image {image:?} not found in containerd store: image {image:?}: not found"
+            ))),
         }
-        Ok(Response::new(stream(vec![PullProgress {
-            response: Some(image_service_pull_response::Response::Name(image)),
-        }])))
     }
 }

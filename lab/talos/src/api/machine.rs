@@ -1,11 +1,11 @@
-//! MachineService: configuration, power, status. (etcd's calls are in `etcd.rs`, resets and upgrades in `lifecycle.rs`.)
+//! MachineService: which part of the node answers which call.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tonic::{Request, Response, Status, Streaming};
 
-use prost::Message;
-use tonic::{Request, Response, Status};
-
-use super::{Api, Streamed, etcd, roles};
+use super::services::Wish;
+use super::{
+    Api, Streamed, containers, counters, etcd, events, files, logs, meta, roles, services, sockets,
+};
 use crate::cluster::admin_archive;
 use crate::node::{Boot, Order};
 use crate::proto::common::Data;
@@ -15,15 +15,6 @@ use crate::proto::machine::*;
 /// What the simulated releases say of their build.
 const GO_VERSION: &str = "go1.26.0";
 
-/// A stream of one part.
-fn once(bytes: Vec<u8>) -> Streamed<Data> {
-    let data = Data {
-        metadata: None,
-        bytes,
-    };
-    Box::pin(tokio_stream::once(Ok(data)))
-}
-
 fn down() -> Status {
     Status::unavailable("the machine is going down")
 }
@@ -32,6 +23,13 @@ impl Api {
     /// Reads the running system.
     pub(super) fn boot<T>(&self, read: impl FnOnce(&Boot) -> T) -> Result<T, Status> {
         self.node.with_boot(read).ok_or_else(down)
+    }
+
+    /// Gives an order in the name of a new actor.
+    fn act(&self, order: Order) -> String {
+        let actor = super::actor();
+        self.node.order(order, &actor);
+        actor
     }
 }
 
@@ -45,7 +43,7 @@ impl MachineService for Api {
         let lab = self.world()?.lab.clone();
         let message = self.node.apply(request.get_ref(), admin)?;
         // The reply that never comes, because the network changes with the configuration.
-        if lab.faults.strike("talos.apply-reply-lost").is_some() {
+        if !request.get_ref().dry_run && lab.faults.strike("talos.apply-reply-lost").is_some() {
             return Err(Status::unavailable("error reading from server: EOF"));
         }
         Ok(Response::new(ApplyConfigurationResponse {
@@ -57,11 +55,7 @@ impl MachineService for Api {
         &self,
         request: Request<BootstrapRequest>,
     ) -> Result<Response<BootstrapResponse>, Status> {
-        if request.get_ref().recover_etcd || request.get_ref().recover_skip_hash_check {
-            return Err(Status::unimplemented(
-                "recovering etcd from a snapshot is not simulated",
-            ));
-        }
+        let request = request.into_inner();
         if self.boot(|b| !b.api_up || b.rebooting)? {
             return Err(Status::failed_precondition(
                 "bootstrap is not available yet",
@@ -73,8 +67,19 @@ impl MachineService for Api {
                 "etcd is not configured, bootstrap is not possible",
             ));
         }
+        let world = self.world()?;
+        if !self.node.clock_skew().is_zero() {
+            return Err(Status::failed_precondition("time is not in sync yet"));
+        }
         let cluster = self.cluster(&config)?;
-        cluster.bootstrap(&*self.world()?, &self.node).await?;
+        if request.recover_etcd {
+            let mut snapshot = None;
+            self.node.update(|b| snapshot = b.recovery.take());
+            let skip = request.recover_skip_hash_check;
+            cluster.recover(&world, &self.node, snapshot, skip).await?;
+        } else {
+            cluster.bootstrap(&world, &self.node).await?;
+        }
         Ok(Response::new(BootstrapResponse {
             messages: vec![Bootstrap::default()],
         }))
@@ -88,7 +93,14 @@ impl MachineService for Api {
             .cluster_ca()
             .ok_or_else(|| Status::failed_precondition("k8s API server CA config is not set"))?;
         let archive = admin_archive(&config, &ca).map_err(Status::unknown)?;
-        Ok(Response::new(once(archive)))
+        Ok(Response::new(super::once(archive)))
+    }
+
+    async fn generate_client_configuration(
+        &self,
+        request: Request<GenerateClientConfigurationRequest>,
+    ) -> Result<Response<GenerateClientConfigurationResponse>, Status> {
+        meta::client_configuration(self, request.into_inner())
     }
 
     async fn version(&self, _: Request<()>) -> Result<Response<VersionResponse>, Status> {
@@ -123,31 +135,13 @@ impl MachineService for Api {
         }))
     }
 
-    async fn service_list(&self, _: Request<()>) -> Result<Response<ServiceListResponse>, Status> {
-        let changed = self.boot(|b| b.started)?.into();
-        let services = self.node.services().into_iter().map(|s| ServiceInfo {
-            id: s.id.to_owned(),
-            state: s.state.to_owned(),
-            events: Some(ServiceEvents {
-                events: vec![ServiceEvent {
-                    msg: s.message.to_owned(),
-                    state: s.state.to_owned(),
-                    ts: Some(changed),
-                }],
-            }),
-            health: Some(ServiceHealth {
-                unknown: s.healthy.is_none(),
-                healthy: s.healthy == Some(true),
-                last_message: String::new(),
-                last_change: Some(changed),
-            }),
-        });
-        Ok(Response::new(ServiceListResponse {
-            messages: vec![ServiceList {
-                metadata: None,
-                services: services.collect(),
-            }],
-        }))
+    type EventsStream = Streamed<Event>;
+
+    async fn events(
+        &self,
+        request: Request<EventsRequest>,
+    ) -> Result<Response<Streamed<Event>>, Status> {
+        events::stream(self, request.into_inner())
     }
 
     async fn reboot(
@@ -156,11 +150,10 @@ impl MachineService for Api {
     ) -> Result<Response<RebootResponse>, Status> {
         reboot_request::Mode::try_from(request.get_ref().mode)
             .map_err(|_| Status::invalid_argument("unknown reboot mode"))?;
-        self.node.order(Order::Reboot);
         Ok(Response::new(RebootResponse {
             messages: vec![Reboot {
                 metadata: None,
-                actor_id: actor(),
+                actor_id: self.act(Order::Reboot),
             }],
         }))
     }
@@ -169,11 +162,10 @@ impl MachineService for Api {
         &self,
         _: Request<ShutdownRequest>,
     ) -> Result<Response<ShutdownResponse>, Status> {
-        self.node.order(Order::Shutdown);
         Ok(Response::new(ShutdownResponse {
             messages: vec![Shutdown {
                 metadata: None,
-                actor_id: actor(),
+                actor_id: self.act(Order::Shutdown),
             }],
         }))
     }
@@ -187,7 +179,7 @@ impl MachineService for Api {
                 "cannot rollback, no previous system to boot",
             ));
         }
-        self.node.order(Order::Rollback);
+        self.act(Order::Rollback);
         Ok(Response::new(RollbackResponse {
             messages: vec![Rollback::default()],
         }))
@@ -197,11 +189,11 @@ impl MachineService for Api {
         &self,
         request: Request<ResetRequest>,
     ) -> Result<Response<ResetResponse>, Status> {
-        self.start_reset(request.get_ref())?;
+        let actor_id = self.start_reset(request.get_ref())?;
         Ok(Response::new(ResetResponse {
             messages: vec![Reset {
                 metadata: None,
-                actor_id: actor(),
+                actor_id,
             }],
         }))
     }
@@ -210,14 +202,119 @@ impl MachineService for Api {
         &self,
         request: Request<UpgradeRequest>,
     ) -> Result<Response<UpgradeResponse>, Status> {
-        self.start_upgrade(request.get_ref())?;
+        let actor_id = self.start_upgrade(request.get_ref())?;
         Ok(Response::new(UpgradeResponse {
             messages: vec![Upgrade {
                 metadata: None,
                 ack: "Upgrade request received".to_owned(),
-                actor_id: actor(),
+                actor_id,
             }],
         }))
+    }
+
+    async fn service_list(&self, _: Request<()>) -> Result<Response<ServiceListResponse>, Status> {
+        services::list(self)
+    }
+
+    async fn service_start(
+        &self,
+        request: Request<ServiceStartRequest>,
+    ) -> Result<Response<ServiceStartResponse>, Status> {
+        let resp = services::operate(self, &request.get_ref().id, Wish::Start)?;
+        Ok(Response::new(ServiceStartResponse {
+            messages: vec![ServiceStart {
+                metadata: None,
+                resp,
+            }],
+        }))
+    }
+
+    async fn service_stop(
+        &self,
+        request: Request<ServiceStopRequest>,
+    ) -> Result<Response<ServiceStopResponse>, Status> {
+        let resp = services::operate(self, &request.get_ref().id, Wish::Stop)?;
+        Ok(Response::new(ServiceStopResponse {
+            messages: vec![ServiceStop {
+                metadata: None,
+                resp,
+            }],
+        }))
+    }
+
+    async fn service_restart(
+        &self,
+        request: Request<ServiceRestartRequest>,
+    ) -> Result<Response<ServiceRestartResponse>, Status> {
+        let resp = services::operate(self, &request.get_ref().id, Wish::Restart)?;
+        Ok(Response::new(ServiceRestartResponse {
+            messages: vec![ServiceRestart {
+                metadata: None,
+                resp,
+            }],
+        }))
+    }
+
+    async fn containers(
+        &self,
+        request: Request<ContainersRequest>,
+    ) -> Result<Response<ContainersResponse>, Status> {
+        containers::list(self, request.get_ref())
+    }
+
+    async fn stats(
+        &self,
+        request: Request<StatsRequest>,
+    ) -> Result<Response<StatsResponse>, Status> {
+        containers::stats(self, request.get_ref())
+    }
+
+    async fn restart(
+        &self,
+        request: Request<RestartRequest>,
+    ) -> Result<Response<RestartResponse>, Status> {
+        containers::restart(self, request.get_ref())
+    }
+
+    type ImageListStream = Streamed<ImageListResponse>;
+
+    async fn image_list(
+        &self,
+        request: Request<ImageListRequest>,
+    ) -> Result<Response<Streamed<ImageListResponse>>, Status> {
+        containers::image_list(self, request.get_ref())
+    }
+
+    async fn image_pull(
+        &self,
+        request: Request<ImagePullRequest>,
+    ) -> Result<Response<ImagePullResponse>, Status> {
+        containers::image_pull(self, request.get_ref())
+    }
+
+    type DmesgStream = Streamed<Data>;
+
+    async fn dmesg(
+        &self,
+        request: Request<DmesgRequest>,
+    ) -> Result<Response<Streamed<Data>>, Status> {
+        logs::dmesg(self, request.get_ref())
+    }
+
+    type LogsStream = Streamed<Data>;
+
+    async fn logs(
+        &self,
+        request: Request<LogsRequest>,
+    ) -> Result<Response<Streamed<Data>>, Status> {
+        logs::logs(self, request.into_inner())
+    }
+
+    async fn logs_containers(
+        &self,
+        _: Request<()>,
+    ) -> Result<Response<LogsContainersResponse>, Status> {
+        logs::registered(self)
     }
 
     type ReadStream = Streamed<Data>;
@@ -226,110 +323,106 @@ impl MachineService for Api {
         &self,
         request: Request<ReadRequest>,
     ) -> Result<Response<Streamed<Data>>, Status> {
-        let path = request.into_inner().path;
-        let text = match path.as_str() {
-            "/proc/sys/kernel/random/boot_id" => format!("{}\n", self.boot(|b| b.id.clone())?),
-            "/proc/uptime" => {
-                let up = self.boot(|b| b.started.elapsed().unwrap_or_default())?;
-                format!("{:.2} {:.2}\n", up.as_secs_f64(), up.as_secs_f64())
-            }
-            "/etc/hostname" => format!("{}\n", self.node.hostname()),
-            "/etc/os-release" => {
-                let version = self.boot(|b| b.image.version.clone())?;
-                format!(
-                    "NAME=\"Talos\"\nID=talos\nVERSION_ID={version}\nPRETTY_NAME=\"Talos ({version})\"\n"
-                )
-            }
-            _ => {
-                return Err(Status::not_found(format!(
-                    "stat {path}: no such file or directory"
-                )));
-            }
-        };
-        Ok(Response::new(once(text.into_bytes())))
+        files::read(self, &request.get_ref().path)
+    }
+
+    type ListStream = Streamed<FileInfo>;
+
+    async fn list(
+        &self,
+        request: Request<ListRequest>,
+    ) -> Result<Response<Streamed<FileInfo>>, Status> {
+        files::list(self, request.get_ref())
+    }
+
+    type DiskUsageStream = Streamed<DiskUsageInfo>;
+
+    async fn disk_usage(
+        &self,
+        request: Request<DiskUsageRequest>,
+    ) -> Result<Response<Streamed<DiskUsageInfo>>, Status> {
+        files::disk_usage(self, request.get_ref())
+    }
+
+    type CopyStream = Streamed<Data>;
+
+    async fn copy(
+        &self,
+        request: Request<CopyRequest>,
+    ) -> Result<Response<Streamed<Data>>, Status> {
+        files::copy(self, &request.get_ref().root_path)
+    }
+
+    async fn mounts(&self, _: Request<()>) -> Result<Response<MountsResponse>, Status> {
+        Ok(files::mounts(self))
+    }
+
+    async fn meta_write(
+        &self,
+        request: Request<MetaWriteRequest>,
+    ) -> Result<Response<MetaWriteResponse>, Status> {
+        meta::write(self, request.into_inner())
+    }
+
+    async fn meta_delete(
+        &self,
+        request: Request<MetaDeleteRequest>,
+    ) -> Result<Response<MetaDeleteResponse>, Status> {
+        meta::delete(self, request.get_ref().key)
     }
 
     async fn memory(&self, _: Request<()>) -> Result<Response<MemoryResponse>, Status> {
-        let total = self.node.hardware().memory_mib * 1024;
-        // A fresh node uses about a fifth.
-        let free = total / 5 * 3;
-        Ok(Response::new(MemoryResponse {
-            messages: vec![Memory {
-                metadata: None,
-                meminfo: Some(MemInfo {
-                    memtotal: total,
-                    memfree: free,
-                    memavailable: total / 5 * 4,
-                    cached: total / 5,
-                    ..MemInfo::default()
-                }),
-            }],
-        }))
+        Ok(counters::memory(self))
     }
 
     async fn load_avg(&self, _: Request<()>) -> Result<Response<LoadAvgResponse>, Status> {
-        Ok(Response::new(LoadAvgResponse {
-            messages: vec![LoadAvg {
-                metadata: None,
-                load1: 0.2,
-                load5: 0.2,
-                load15: 0.1,
-            }],
-        }))
+        Ok(counters::load())
     }
 
     async fn system_stat(&self, _: Request<()>) -> Result<Response<SystemStatResponse>, Status> {
-        let started = self.boot(|b| b.started)?;
-        let up = started.elapsed().unwrap_or_default().as_secs_f64();
-        let cpu = CpuStat {
-            idle: up,
-            ..CpuStat::default()
-        };
-        let cores = usize::try_from(self.node.hardware().cores).unwrap_or(1);
-        Ok(Response::new(SystemStatResponse {
-            messages: vec![SystemStat {
-                metadata: None,
-                boot_time: seconds(started),
-                cpu_total: Some(cpu),
-                cpu: vec![cpu; cores],
-                process_running: 1,
-                ..SystemStat::default()
-            }],
-        }))
+        counters::system(self)
     }
 
-    type EventsStream = Streamed<Event>;
+    async fn cpu_info(&self, _: Request<()>) -> Result<Response<CpuInfoResponse>, Status> {
+        Ok(counters::processors(self))
+    }
 
-    async fn events(&self, _: Request<EventsRequest>) -> Result<Response<Streamed<Event>>, Status> {
-        let node = self.node.clone();
-        let (sender, receiver) = tokio::sync::mpsc::channel(16);
-        tokio::spawn(async move {
-            let mut revisions = node.revisions();
-            // An empty event tells the client that the stream has started.
-            let mut next = Some(Event::default());
-            let mut told = None;
-            loop {
-                if let Some(event) = next.take()
-                    && sender.send(Ok(event)).await.is_err()
-                {
-                    return;
-                }
-                let Some(state) = node.with_boot(|b| (b.stage(), b.unmet())) else {
-                    return;
-                };
-                if told.as_ref() != Some(&state) {
-                    next = Some(status_event(&state));
-                    told = Some(state);
-                    continue;
-                }
-                tokio::select! {
-                    _ = revisions.changed() => {}
-                    () = sender.closed() => return,
-                }
-            }
-        });
-        let stream = tokio_stream::wrappers::ReceiverStream::new(receiver);
-        Ok(Response::new(Box::pin(stream)))
+    async fn cpu_freq_stats(
+        &self,
+        _: Request<()>,
+    ) -> Result<Response<CpuFreqStatsResponse>, Status> {
+        Ok(counters::frequencies(self))
+    }
+
+    async fn disk_stats(&self, _: Request<()>) -> Result<Response<DiskStatsResponse>, Status> {
+        counters::disks(self)
+    }
+
+    async fn network_device_stats(
+        &self,
+        _: Request<()>,
+    ) -> Result<Response<NetworkDeviceStatsResponse>, Status> {
+        counters::network(self)
+    }
+
+    async fn processes(&self, _: Request<()>) -> Result<Response<ProcessesResponse>, Status> {
+        Ok(counters::processes(self))
+    }
+
+    async fn netstat(
+        &self,
+        request: Request<NetstatRequest>,
+    ) -> Result<Response<NetstatResponse>, Status> {
+        sockets::list(self, request.get_ref())
+    }
+
+    type PacketCaptureStream = Streamed<Data>;
+
+    async fn packet_capture(
+        &self,
+        request: Request<PacketCaptureRequest>,
+    ) -> Result<Response<Streamed<Data>>, Status> {
+        sockets::capture(self, request.get_ref())
     }
 
     async fn etcd_member_list(
@@ -368,47 +461,57 @@ impl MachineService for Api {
         &self,
         _: Request<()>,
     ) -> Result<Response<EtcdAlarmListResponse>, Status> {
-        self.control_plane("etcd alarm list")?;
-        Ok(Response::new(EtcdAlarmListResponse {
-            messages: vec![EtcdAlarm::default()],
-        }))
+        etcd::alarms(self)
     }
-}
 
-/// Names one action in events.
-pub(super) fn actor() -> String {
-    uuid::Uuid::new_v4().to_string()
-}
+    async fn etcd_alarm_disarm(
+        &self,
+        _: Request<()>,
+    ) -> Result<Response<EtcdAlarmDisarmResponse>, Status> {
+        etcd::disarm(self)
+    }
 
-fn seconds(time: SystemTime) -> u64 {
-    time.duration_since(UNIX_EPOCH)
-        .unwrap_or(Duration::ZERO)
-        .as_secs()
-}
+    async fn etcd_defragment(
+        &self,
+        _: Request<()>,
+    ) -> Result<Response<EtcdDefragmentResponse>, Status> {
+        etcd::defragment(self)
+    }
 
-type Condition = (&'static str, String);
+    type EtcdSnapshotStream = Streamed<Data>;
 
-fn status_event((stage, unmet): &(crate::node::Stage, Vec<Condition>)) -> Event {
-    use machine_status_event::machine_status::UnmetCondition;
-    let status = MachineStatusEvent {
-        stage: stage.number(),
-        status: Some(machine_status_event::MachineStatus {
-            ready: unmet.is_empty(),
-            unmet_conditions: unmet
-                .iter()
-                .map(|(name, reason)| UnmetCondition {
-                    name: (*name).to_owned(),
-                    reason: reason.clone(),
-                })
-                .collect(),
-        }),
-    };
-    Event {
-        data: Some(prost_types::Any {
-            type_url: "talos/runtime/machine.MachineStatusEvent".to_owned(),
-            value: status.encode_to_vec(),
-        }),
-        id: actor(),
-        ..Event::default()
+    async fn etcd_snapshot(
+        &self,
+        _: Request<EtcdSnapshotRequest>,
+    ) -> Result<Response<Streamed<Data>>, Status> {
+        etcd::snapshot(self).await
+    }
+
+    async fn etcd_recover(
+        &self,
+        request: Request<Streaming<Data>>,
+    ) -> Result<Response<EtcdRecoverResponse>, Status> {
+        etcd::recover(self, request.into_inner()).await
+    }
+
+    async fn etcd_downgrade_validate(
+        &self,
+        request: Request<EtcdDowngradeValidateRequest>,
+    ) -> Result<Response<EtcdDowngradeValidateResponse>, Status> {
+        etcd::validate_downgrade(self, &request.get_ref().version)
+    }
+
+    async fn etcd_downgrade_enable(
+        &self,
+        request: Request<EtcdDowngradeEnableRequest>,
+    ) -> Result<Response<EtcdDowngradeEnableResponse>, Status> {
+        etcd::enable_downgrade(self, &request.get_ref().version)
+    }
+
+    async fn etcd_downgrade_cancel(
+        &self,
+        _: Request<()>,
+    ) -> Result<Response<EtcdDowngradeCancelResponse>, Status> {
+        etcd::cancel_downgrade(self)
     }
 }

@@ -1,20 +1,31 @@
 //! The machine API: who may call, which node answers, and the services.
 
+mod containers;
 mod cosi;
+mod counters;
 mod etcd;
+mod events;
+mod files;
 mod forward;
 mod gate;
 mod health;
+mod inspect;
 mod lifecycle;
+mod logs;
 mod machine;
+mod meta;
 mod resources;
 mod roles;
+mod services;
+mod sockets;
 mod storage;
 
 pub(crate) use gate::{Caller, Gate};
+pub(crate) use resources::config_version;
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use futures::Stream;
 use tonic::{Request, Status};
@@ -22,6 +33,7 @@ use tonic::{Request, Status};
 use crate::cluster::TalosCluster;
 use crate::config::Config;
 use crate::node::Node;
+use crate::proto::common::Data;
 use crate::world::World;
 use roles::Roles;
 
@@ -29,6 +41,25 @@ use roles::Roles;
 pub(crate) const MESSAGE_LIMIT: usize = 32 << 20;
 
 pub(crate) type Streamed<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+
+/// A stream of one part.
+fn once(bytes: Vec<u8>) -> Streamed<Data> {
+    let data = Data {
+        metadata: None,
+        bytes,
+    };
+    Box::pin(tokio_stream::once(Ok(data)))
+}
+
+/// Names one action in events.
+fn actor() -> String {
+    uuid::Uuid::new_v4().to_string()
+}
+
+/// `2026-08-21T20:42:35.123456789Z`.
+fn rfc3339(time: SystemTime) -> String {
+    prost_types::Timestamp::from(time).to_string()
+}
 
 /// The services of one node.
 #[derive(Clone)]

@@ -7,9 +7,12 @@ use tonic::{Request, Response, Status};
 
 use super::Api;
 use crate::proto::storage::storage_service_server::StorageService;
-use crate::proto::storage::{Disk, Disks, DisksResponse, disk::DiskType};
+use crate::proto::storage::{
+    BlockDeviceWipe, BlockDeviceWipeDescriptor, BlockDeviceWipeRequest, BlockDeviceWipeResponse,
+    Disk, Disks, DisksResponse, block_device_wipe_descriptor, disk::DiskType,
+};
 use crate::proto::time::time_service_server::TimeService;
-use crate::proto::time::{Time, TimeResponse};
+use crate::proto::time::{Time, TimeRequest, TimeResponse};
 
 /// A disk as the kernel names it.
 pub(super) struct Device {
@@ -117,19 +120,131 @@ impl StorageService for Api {
             }],
         }))
     }
+
+    async fn block_device_wipe(
+        &self,
+        request: Request<BlockDeviceWipeRequest>,
+    ) -> Result<Response<BlockDeviceWipeResponse>, Status> {
+        let admin = super::roles(&request).has(super::roles::ADMIN);
+        if self.node.config().is_some() && !admin {
+            return Err(Status::permission_denied("not authorized"));
+        }
+        let devices = request.into_inner().devices;
+        for device in &devices {
+            let path = format!("/dev/{}", device.device);
+            let whole = super::storage::devices(&self.node.hardware().disks);
+            let partition = self
+                .system_disk()
+                .is_some_and(|s| path.starts_with(&s) && path != s);
+            if !partition && !whole.iter().any(|d| d.path == path) {
+                return Err(Status::not_found(format!(
+                    "blockdevice {:?} not found",
+                    device.device
+                )));
+            }
+            if let Some(refused) = self.unwipable(device) {
+                return Err(refused);
+            }
+            block_device_wipe_descriptor::Method::try_from(device.method).map_err(|_| {
+                Status::invalid_argument(format!("unsupported wipe method {}", device.method))
+            })?;
+        }
+        // Nothing but Talos writes to a machine's disks in the lab: a disk that it does not use is empty.
+        for device in devices {
+            let name = device.device;
+            self.node
+                .log("machined", &format!("block device {name:?} wiped"));
+        }
+        Ok(Response::new(BlockDeviceWipeResponse {
+            messages: vec![BlockDeviceWipe::default()],
+        }))
+    }
 }
+
+/// The time server of a node whose configuration names none.
+const TIME_SERVER: &str = "time.cloudflare.com";
 
 #[tonic::async_trait]
 impl TimeService for Api {
     async fn time(&self, _: Request<()>) -> Result<Response<TimeResponse>, Status> {
-        let now = Some(SystemTime::now().into());
-        Ok(Response::new(TimeResponse {
+        let config = self.node.config();
+        let server = config.as_deref().and_then(|c| {
+            let old = c.items_at("machine.time.servers");
+            let new = c.doc("TimeSyncConfig").map(|d| d.items_at("ntp.servers"));
+            let first = old.first().or_else(|| new?.first())?;
+            first.text().map(str::to_owned)
+        });
+        Ok(self.clock(server.unwrap_or_else(|| TIME_SERVER.to_owned())))
+    }
+
+    async fn time_check(
+        &self,
+        request: Request<TimeRequest>,
+    ) -> Result<Response<TimeResponse>, Status> {
+        let server = request.into_inner().server;
+        if server.is_empty() {
+            return Err(Status::invalid_argument("ntp server is required"));
+        }
+        Ok(self.clock(server))
+    }
+}
+
+impl Api {
+    /// The node's clock beside the true time, which every server of the lab has.
+    fn clock(&self, server: String) -> Response<TimeResponse> {
+        let now = SystemTime::now();
+        let skew = self.node.clock_skew();
+        Response::new(TimeResponse {
             messages: vec![Time {
                 metadata: None,
-                server: "time.cloudflare.com".to_owned(),
-                localtime: now,
-                remotetime: now,
+                server,
+                localtime: Some((now + skew).into()),
+                remotetime: Some(now.into()),
             }],
-        }))
+        })
+    }
+
+    /// Why a device cannot be wiped.
+    fn unwipable(&self, request: &BlockDeviceWipeDescriptor) -> Option<Status> {
+        let name = &request.device;
+        let in_use = |volume: &str| {
+            Status::failed_precondition(format!(
+                "blockdevice {name:?} is in use by volume {volume:?}"
+            ))
+        };
+        let system = self.system_disk();
+        let path = format!("/dev/{name}");
+        let devices = devices(&self.node.hardware().disks);
+        let Some(device) = devices.iter().find(|d| d.path == path) else {
+            let volume = match path
+                .strip_prefix(system.as_deref()?)?
+                .trim_start_matches('p')
+            {
+                "4" => "STATE",
+                "5" => "EPHEMERAL",
+                _ => {
+                    return Some(Status::not_found(format!("blockdevice {name:?} not found")));
+                }
+            };
+            return match request.skip_volume_check {
+                true => Some(Status::failed_precondition(format!(
+                    "block device {name:?} is mounted or in use"
+                ))),
+                false => Some(in_use(volume)),
+            };
+        };
+        if device.removable {
+            return Some(Status::failed_precondition(format!(
+                "blockdevice {name:?} is read-only"
+            )));
+        }
+        let is_system = system == Some(path) && self.node.config().is_some();
+        match (is_system, request.skip_volume_check) {
+            (false, _) => None,
+            (true, false) => Some(in_use("STATE")),
+            (true, true) => Some(Status::failed_precondition(format!(
+                "block device {name:?} is mounted or in use"
+            ))),
+        }
     }
 }

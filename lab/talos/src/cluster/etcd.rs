@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tonic::Status;
 
-use super::{Member, TalosCluster};
+use super::{Member, TalosCluster, bolt};
 use crate::node::{EtcdData, Node};
 use crate::world::World;
 
@@ -12,17 +12,69 @@ use crate::world::World;
 const NOT_ENOUGH: &str = "etcdserver: re-configuration failed due to not enough started members";
 const NO_LEADER: &str = "etcdserver: no leader";
 
+fn not_empty() -> Status {
+    Status::already_exists("etcd data directory is not empty")
+}
+
 impl TalosCluster {
     /// The first member.
     pub(crate) async fn bootstrap(&self, world: &World, node: &Arc<Node>) -> Result<(), Status> {
         let _changing = self.changing.lock().await;
         let has_data = node.disk().etcd.is_some();
         if has_data || !self.lock().saved.members.is_empty() {
-            return Err(Status::already_exists("etcd data directory is not empty"));
+            return Err(not_empty());
         }
         self.add(world, node);
         self.wake();
         Ok(())
+    }
+
+    /// A cluster of one member with a snapshot's content; members before it are forgotten. What is wrong with the snapshot shows
+    /// in the node's etcd service only, for the answer comes before it is read.
+    pub(crate) async fn recover(
+        &self,
+        world: &World,
+        node: &Arc<Node>,
+        snapshot: Option<Vec<u8>>,
+        skip_hash: bool,
+    ) -> Result<(), Status> {
+        let _changing = self.changing.lock().await;
+        if node.disk().etcd.is_some() {
+            return Err(not_empty());
+        }
+        let entries = match snapshot {
+            None => Err("open /var/lib/etcd.snapshot: no such file or directory".to_owned()),
+            Some(file) => bolt::read(&file, skip_hash).map_err(|e| e.to_string()),
+        };
+        let entries = match entries {
+            Ok(entries) => entries,
+            Err(error) => {
+                let text = format!("failed to restore etcd snapshot: {error}");
+                node.log("etcd", &text);
+                node.update(|b| b.etcd_failed = true);
+                return Ok(());
+            }
+        };
+        {
+            let mut state = self.lock();
+            state.saved.members.clear();
+            state.saved.leader = 0;
+            state.restore = Some(entries);
+        }
+        node.update(|b| b.etcd_failed = false);
+        self.add(world, node);
+        self.wake();
+        Ok(())
+    }
+
+    /// The store as a snapshot, of a running member only.
+    pub(crate) async fn snapshot(&self, node: &Node) -> Result<Vec<u8>, Status> {
+        let closed = || Status::unknown("failed reading etcd snapshot: context deadline exceeded");
+        self.member_of(node).ok_or_else(closed)?;
+        let api = self.api().ok_or_else(closed)?;
+        let entries = api.entries().await;
+        let (_, term, index) = self.raft();
+        Ok(bolt::write(&entries, index, term))
     }
 
     fn add(&self, world: &World, node: &Arc<Node>) {
@@ -59,11 +111,12 @@ impl TalosCluster {
         }
         for node in nodes {
             let runs = self.member_of(node).is_some();
+            let well = runs && healthy && node.lasting("etcd-unhealthy").is_none();
             let now = node.with_boot(|b| (b.etcd_running, b.etcd_healthy));
-            if now != Some((runs, runs && healthy)) {
+            if now != Some((runs, well)) {
                 node.update(|b| {
                     b.etcd_running = runs;
-                    b.etcd_healthy = runs && healthy;
+                    b.etcd_healthy = well;
                 });
             }
         }
@@ -122,6 +175,30 @@ impl TalosCluster {
     pub(crate) fn members(&self, world: &World) -> Result<Vec<Member>, Status> {
         self.with_quorum(world)?;
         Ok(self.lock().saved.members.clone())
+    }
+
+    /// Why no member may be upgraded now, in the words of the check before an upgrade.
+    pub(crate) fn unfit_for_upgrade(&self, world: &World) -> Result<Option<String>, Status> {
+        let running = self.with_quorum(world)?;
+        let members = self.lock().saved.members.clone();
+        if members.len() == 2 {
+            return Ok(Some(
+                "etcd member count(2) is insufficient to maintain quorum if upgrade commences"
+                    .to_owned(),
+            ));
+        }
+        let nodes = world.members_of(&self.id);
+        let unwell = members.iter().find(|member| {
+            let node = nodes.iter().find(|n| n.id == member.machine);
+            let well = node.and_then(|n| n.with_boot(|b| b.etcd_healthy));
+            !running.contains(&member.id) || well != Some(true)
+        });
+        Ok(unwell.map(|member| {
+            format!(
+                "etcd member {:016x} is not healthy; all members must be healthy to perform an upgrade: context deadline exceeded",
+                member.id
+            )
+        }))
     }
 
     /// Leader, term, and a log position that grows with the cluster.

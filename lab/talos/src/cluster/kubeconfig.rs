@@ -25,7 +25,7 @@ fn admin(config: &Config, ca: &Pem) -> Result<String, pki::Error> {
         .text_at("cluster.adminKubeconfig.certLifetime")
         .and_then(go_duration)
         .unwrap_or(LIFETIME);
-    let (certificate, key) = signer.client("admin", "system:masters", lifetime)?;
+    let (certificate, key) = signer.client("admin", &["system:masters".to_owned()], lifetime)?;
     let encode = |text: &str| Out::Str(base64::engine::general_purpose::STANDARD.encode(text));
     let text = |text: &str| Out::Str(text.to_owned());
     let map = |entries: Vec<(&str, Out)>| {
@@ -71,43 +71,16 @@ fn admin(config: &Config, ca: &Pem) -> Result<String, pki::Error> {
 
 fn pack(contents: &[u8]) -> io::Result<Vec<u8>> {
     let mut encoder = GzEncoder::new(Vec::new(), flate2::Compression::default());
-    encoder.write_all(&header(contents.len()))?;
-    encoder.write_all(contents)?;
-    let padding = contents.len().next_multiple_of(512) - contents.len();
-    encoder.write_all(&vec![0; padding])?;
-    encoder.finish()
-}
-
-/// A ustar header for `kubeconfig`, mode 0600.
-fn header(size: usize) -> [u8; 512] {
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default()
         .as_secs();
-    let mut block = [0_u8; 512];
-    let mut put = |at: usize, bytes: &[u8]| {
-        for (target, byte) in block.iter_mut().skip(at).zip(bytes) {
-            *target = *byte;
-        }
-    };
-    put(0, b"kubeconfig");
-    put(100, b"0000600\0");
-    put(108, b"0000000\0");
-    put(116, b"0000000\0");
-    put(124, format!("{size:011o}\0").as_bytes());
-    put(136, format!("{now:011o}\0").as_bytes());
-    put(148, b"        ");
-    put(156, b"0");
-    put(257, b"ustar\x0000");
-    let sum: u32 = block.iter().map(|b| u32::from(*b)).sum();
-    for (target, byte) in block
-        .iter_mut()
-        .skip(148)
-        .zip(format!("{sum:06o}\0 ").bytes())
-    {
-        *target = byte;
-    }
-    block
+    let header = crate::tar::header("kubeconfig", 0o600, contents.len(), now, b'0', "");
+    encoder.write_all(&header)?;
+    encoder.write_all(contents)?;
+    let padding = contents.len().next_multiple_of(512) - contents.len();
+    encoder.write_all(&vec![0; padding])?;
+    encoder.finish()
 }
 
 /// A duration such as `8h0m0s`.

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use stead_lab_core::cluster::{Cluster, ClusterSpec, NodeSpec};
+use stead_lab_core::cluster::{Cluster, ClusterSpec, NodeSpec, StaticPod};
 
 use super::TalosCluster;
 use crate::config::{Config, Manifest};
-use crate::node::Node;
+use crate::node::{Node, static_pods};
 use crate::pki;
 use crate::world::World;
 
@@ -36,9 +36,17 @@ impl TalosCluster {
             }
             _ => None,
         };
-        self.route(world, &planes, api.as_deref());
+        // Without quorum API servers go on answering, but nothing can be written.
+        let frozen = self.api().filter(|_| api.is_none() && !planes.is_empty());
+        if let Some(frozen) = &frozen {
+            frozen.set_writable(false);
+        }
+        self.route(world, &planes, api.as_deref().or(frozen.as_deref()));
         if let Some(api) = &api {
+            api.set_writable(true);
+            self.bring_back(api.as_ref()).await;
             self.join(api.as_ref(), &nodes).await;
+            self.mirror_static_pods(api.as_ref(), &planes).await;
             settled &= self.apply_manifests(world, api.as_ref(), &planes).await;
         }
         self.part(&nodes).await;
@@ -64,6 +72,47 @@ impl TalosCluster {
                 tracing::error!(%error, cluster = self.id, "cannot start Kubernetes");
                 None
             }
+        }
+    }
+
+    /// Restores what a snapshot brought.
+    async fn bring_back(&self, api: &dyn Cluster) {
+        let Some(entries) = self.lock().restore.take() else {
+            return;
+        };
+        if let Err(error) = api.replace_entries(entries).await {
+            tracing::error!(%error, cluster = self.id, "cannot restore a snapshot");
+        }
+    }
+
+    /// The control planes' own pods follow their configurations, and the API's version follows the oldest API server.
+    async fn mirror_static_pods(&self, api: &dyn Cluster, planes: &[Arc<Node>]) {
+        let mut oldest: Option<(Vec<u64>, String)> = None;
+        for node in planes {
+            let Some(config) = node.config().filter(|c| c.is_control_plane()) else {
+                continue;
+            };
+            let version = config.kubernetes_version(node.line());
+            let numbers = version.split(|c: char| !c.is_ascii_digit());
+            let numbers: Vec<u64> = numbers.filter_map(|n| n.parse().ok()).collect();
+            if oldest.as_ref().is_none_or(|(least, _)| numbers < *least) {
+                oldest = Some((numbers, version));
+            }
+            let pods = static_pods(&config, node.line()).into_iter();
+            let pods: Vec<StaticPod> = pods
+                .map(|(name, image)| StaticPod {
+                    annotations: BTreeMap::from([(
+                        "talos.dev/config-version".to_owned(),
+                        crate::api::config_version(node, name).to_string(),
+                    )]),
+                    name: name.to_owned(),
+                    image,
+                })
+                .collect();
+            api.static_pods(&node.node_name(), &pods).await;
+        }
+        if let Some((_, version)) = oldest {
+            api.set_version(&version).await;
         }
     }
 
@@ -170,6 +219,9 @@ impl TalosCluster {
                 continue;
             };
             let known = self.lock().joined.get(&node.id).cloned();
+            if node.with_boot(|b| b.kubelet_held) == Some(true) {
+                continue;
+            }
             let running = node.with_boot(|b| b.kubelet_running) == Some(true);
             if running && known.as_ref() == Some(&spec) {
                 continue;

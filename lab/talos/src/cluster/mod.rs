@@ -1,5 +1,6 @@
 //! A Talos cluster: its etcd membership, the Kubernetes that runs on it, and its virtual addresses.
 
+mod bolt;
 mod etcd;
 mod kubeconfig;
 mod kubernetes;
@@ -49,6 +50,10 @@ struct State {
     holders: BTreeMap<String, String>,
     /// Routes that lead to the Kubernetes API now.
     routes: BTreeSet<(String, u16)>,
+    /// What a snapshot brings back as soon as Kubernetes runs.
+    restore: Option<Vec<bolt::Entry>>,
+    /// Whether etcd is being taken back to an older version.
+    downgrading: bool,
     erased: bool,
 }
 
@@ -120,6 +125,21 @@ impl TalosCluster {
             .collect()
     }
 
+    /// Begins or ends going back to an older etcd, which is one at a time.
+    pub(crate) fn set_downgrading(&self, wanted: bool) -> Result<(), tonic::Status> {
+        let mut state = self.lock();
+        if state.downgrading == wanted {
+            return Err(tonic::Status::unknown(match wanted {
+                true => {
+                    "failed to query etcd status: etcdserver: cluster has a downgrade job in progress"
+                }
+                false => "failed to query etcd status: etcdserver: no inflight downgrade job",
+            }));
+        }
+        state.downgrading = wanted;
+        Ok(())
+    }
+
     /// The machine that holds a virtual address.
     pub(crate) fn holder(&self, address: &str) -> Option<String> {
         self.lock().holders.get(address).cloned()
@@ -148,6 +168,8 @@ fn document(id: &str) -> String {
 
 /// Brings the cluster to what its nodes say, whenever something changed.
 async fn look_after(cluster: Weak<TalosCluster>, world: Weak<World>) {
+    // Faults are set and taken back without a word to the cluster: while there are any it looks for itself.
+    let mut faulty = false;
     loop {
         let (Some(cluster), Some(world)) = (cluster.upgrade(), world.upgrade()) else {
             return;
@@ -160,11 +182,20 @@ async fn look_after(cluster: Weak<TalosCluster>, world: Weak<World>) {
             cluster.reconcile(&world).await
         };
         let shutdown = world.lab.shutdown.clone();
+        let faults = world.lab.faults.clone();
+        let was_faulty = std::mem::replace(&mut faulty, !faults.is_quiet());
         drop(world);
-        tokio::select! {
-            () = cluster.wake.notified() => {}
-            () = tokio::time::sleep(RETRY), if !settled => {}
-            () = shutdown.cancelled() => return,
+        let again = !settled || faulty || was_faulty;
+        loop {
+            tokio::select! {
+                () = cluster.wake.notified() => break,
+                () = tokio::time::sleep(RETRY) => {
+                    if again || !faults.is_quiet() {
+                        break;
+                    }
+                }
+                () = shutdown.cancelled() => return,
+            }
         }
     }
 }

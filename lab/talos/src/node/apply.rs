@@ -95,8 +95,22 @@ impl Node {
             reply.mode_details = "Dry run summary:\nNode is running in maintenance mode and does not have a config yet.".to_owned();
             return Ok(reply);
         }
+        self.lease_another_address();
         self.persist_and_use(config);
         Ok(reply)
+    }
+
+    /// The fault under which the DHCP server gives a machine another address as soon as it is configured.
+    fn lease_another_address(&self) {
+        let mac = self.hardware().nics.first().map(|n| n.mac.clone());
+        let (Some(mac), Some(world), true) =
+            (mac, self.world(), self.strike("address-changes").is_some())
+        else {
+            return;
+        };
+        let old = self.disk().lease;
+        let new = super::address::lease(&mac, |a| old == Some(a) || world.is_taken(a, &self.id));
+        self.update_disk(|d| d.lease = new);
     }
 
     fn apply_exclusively(
@@ -169,9 +183,14 @@ impl Node {
             ApplyMode::Staged => self.update_disk(|d| d.config = Some(new.text)),
             ApplyMode::Reboot => {
                 self.update_disk(|d| d.config = Some(new.text));
-                self.order(Order::Reboot);
+                self.order(Order::Reboot, "");
             }
-            ApplyMode::NoReboot | ApplyMode::Auto => self.persist_and_use(new),
+            ApplyMode::NoReboot | ApplyMode::Auto => {
+                if maintenance {
+                    self.lease_another_address();
+                }
+                self.persist_and_use(new);
+            }
         }
         Ok(ApplyConfiguration {
             mode: mode.into(),
@@ -181,13 +200,20 @@ impl Node {
         })
     }
 
-    fn persist_and_use(&self, config: Config) {
+    pub(super) fn persist_and_use(self: &Arc<Self>, config: Config) {
         self.update_disk(|d| d.config = Some(config.text.clone()));
         self.use_config(Some(Arc::new(config)));
     }
 
-    fn use_config(&self, config: Option<Arc<Config>>) {
+    fn use_config(self: &Arc<Self>, config: Option<Arc<Config>>) {
+        let line = self.line();
+        let kubelet = |c: Option<Arc<Config>>| c.map(|c| super::kubelet_image(&c, line));
+        let before = kubelet(self.config());
+        let changed = before.is_some() && before != kubelet(config.clone());
         self.update(|b| b.config = config);
+        if changed && self.with_boot(|b| b.kubelet_running) == Some(true) {
+            self.restart_kubelet();
+        }
         self.configured_in_maintenance();
         if let Some(world) = self.world() {
             world.node_changed(self);

@@ -1,5 +1,6 @@
 //! The life of a machine from power-on: maintenance, installation, boot, reboots, reset and upgrade.
 
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -7,7 +8,7 @@ use stead_lab_core::machine::ImageLabel;
 use tokio_util::sync::CancellationToken;
 
 use super::listen::Listener;
-use super::{Boot, Node, Order, Reset, Stage, address, line_of};
+use super::{Boot, Journal, Node, Order, Reset, Stage, address, line_of};
 use crate::config::Config;
 use crate::pki::{self, SigningCa};
 use crate::version::Line;
@@ -19,6 +20,11 @@ const SERVICES: Duration = Duration::from_secs(6);
 const INSTALLATION: Duration = Duration::from_secs(30);
 const GOING_DOWN: Duration = Duration::from_secs(3);
 const UPGRADE: Duration = Duration::from_secs(25);
+
+/// How long the machine API's certificate lives.
+const CERTIFICATE: Duration = Duration::from_secs(24 * 3600);
+/// How soon a failed installation is tried again.
+const TRY_AGAIN: Duration = Duration::from_millis(200);
 
 /// What follows the end of a boot.
 enum Next {
@@ -34,8 +40,15 @@ impl Node {
                 next = self.boot_once() => next,
                 () = power.cancelled() => Next::Off,
             };
+            // Asked while the machine still knows its name.
+            let hangs = matches!(next, Next::Boot) && self.strike("reboot-hangs").is_some();
             self.went_down(matches!(next, Next::Off), count);
             match next {
+                // It stays on, and nothing answers any more until somebody pulls the plug.
+                Next::Boot if hangs => {
+                    power.cancelled().await;
+                    return self.went_down(true, count);
+                }
                 Next::Boot => self.pause(GOING_DOWN).await,
                 Next::Off => return,
             }
@@ -84,6 +97,12 @@ impl Node {
         };
         self.start_boot(&world, image);
         self.pause(FIRMWARE).await;
+        if self.falls_back() {
+            return Next::Boot;
+        }
+        if let Some(image) = self.disk().staged {
+            return self.upgrade_staged(image).await;
+        }
         if self.find_config() {
             self.refresh_links(&world);
             return self.configured(&world).await;
@@ -95,6 +114,11 @@ impl Node {
             None => {
                 self.set_stage(Stage::Installing);
                 self.pause(INSTALLATION).await;
+                while self.struck("install-fails").await {
+                    self.log("machined", "install failed: simulated fault; trying again");
+                    self.pause(INSTALLATION).await;
+                    tokio::time::sleep(TRY_AGAIN).await;
+                }
                 let target = self.install_target(&world);
                 self.update_disk(|d| {
                     d.installed = Some(target);
@@ -104,6 +128,33 @@ impl Node {
                 Next::Boot
             }
         }
+    }
+
+    /// A system that was just installed and does not come up makes way for the one before it.
+    fn falls_back(&self) -> bool {
+        let disk = self.disk();
+        if !disk.untried {
+            return false;
+        }
+        let fails = disk.previous.is_some() && self.strike("boot-fails").is_some();
+        self.update_disk(|d| {
+            d.untried = false;
+            if fails {
+                std::mem::swap(&mut d.installed, &mut d.previous);
+            }
+        });
+        fails
+    }
+
+    /// Installs what was staged, and boots it.
+    async fn upgrade_staged(&self, image: ImageLabel) -> Next {
+        self.set_stage(Stage::Upgrading);
+        self.pause(UPGRADE).await;
+        self.update_disk(|d| {
+            d.staged = None;
+            d.install(image);
+        });
+        Next::Boot
     }
 
     /// The installed system, else the medium's. A medium that is a disk image is an installed system already.
@@ -131,6 +182,7 @@ impl Node {
         }
         state.disk.save(&world.lab.store, &self.id);
         let line = line_of(&image);
+        let journal = Journal::new(&image.version);
         state.boot = Some(Boot {
             id: uuid::Uuid::new_v4().to_string(),
             started: SystemTime::now(),
@@ -143,11 +195,17 @@ impl Node {
             etcd_running: false,
             etcd_healthy: false,
             etcd_left: false,
+            etcd_failed: false,
+            recovery: None,
             kubelet_running: false,
+            kubelet_held: false,
+            versions: HashMap::new(),
             trial: None,
             rebooting: false,
             applying: false,
+            stopped: BTreeSet::new(),
             changes: 1,
+            journal,
         });
         drop(state);
         self.changed();
@@ -298,6 +356,25 @@ impl Node {
     }
 
     fn machine_tls(&self, world: &World) -> Result<Arc<rustls::ServerConfig>, pki::Error> {
+        self.tls_until(world, CERTIFICATE)
+    }
+
+    /// The machine API's TLS with a certificate that has expired, under the fault of that name.
+    pub(super) fn expired_tls(&self) -> Option<Arc<rustls::ServerConfig>> {
+        self.with_boot(|b| b.api_up).filter(|up| *up)?;
+        self.lasting("certificate-expired")?;
+        let made = self.tls_until(&*self.world()?, Duration::ZERO);
+        made.inspect_err(
+            |error| tracing::warn!(machine = self.id, %error, "no expired certificate"),
+        )
+        .ok()
+    }
+
+    fn tls_until(
+        &self,
+        world: &World,
+        lifetime: Duration,
+    ) -> Result<Arc<rustls::ServerConfig>, pki::Error> {
         let Some(config) = self.config() else {
             return Err(pki::Error::NoKey);
         };
@@ -314,7 +391,13 @@ impl Node {
         names.extend(config.machine_sans());
         names.retain(|n| !n.is_empty());
         names.dedup();
-        pki::machine_tls(&signer, &trusted, &names, self.line() >= Line::V1_14)
+        pki::machine_tls(
+            &signer,
+            &trusted,
+            &names,
+            lifetime,
+            self.line() >= Line::V1_14,
+        )
     }
 
     /// The system that an installer image in the configuration installs; the running one when it names none of a factory.
@@ -350,15 +433,25 @@ impl Node {
             }
             Order::Rollback => {
                 self.set_stage(Stage::Rebooting);
-                self.update_disk(|d| std::mem::swap(&mut d.installed, &mut d.previous));
+                self.update_disk(|d| {
+                    d.untried = false;
+                    std::mem::swap(&mut d.installed, &mut d.previous);
+                });
                 Next::Boot
             }
             Order::Upgrade(image) => {
                 self.set_stage(Stage::Upgrading);
                 self.pause(UPGRADE).await;
-                self.update_disk(|d| {
-                    d.previous = d.installed.replace(image);
-                });
+                if self.struck("upgrade-fails").await {
+                    // The sequence fails, and the machine comes back as it was.
+                    self.update(|b| {
+                        let message =
+                            "error running installer: task \"upgrade\" failed: exit code 1";
+                        b.journal.failed("upgrade", message, "");
+                    });
+                    return Next::Boot;
+                }
+                self.update_disk(|d| d.install(image));
                 Next::Boot
             }
             Order::Reset(reset) => self.reset(world, &reset).await,
@@ -383,12 +476,16 @@ impl Node {
             }
             if reset.ephemeral || reset.everything {
                 d.etcd = None;
+                d.images.clear();
             }
             if reset.everything {
                 d.installed = None;
                 d.previous = None;
                 d.wiped = true;
                 d.identity.clear();
+                d.meta.clear();
+                d.staged = None;
+                d.untried = false;
             }
         });
         if let Some(etcd) = forgotten {

@@ -1,11 +1,14 @@
 //! What is on a machine's disks, kept in the lab's store under one document per machine.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 use stead_lab_core::Store;
 use stead_lab_core::machine::ImageLabel;
+
+use super::Image;
 
 /// One machine's disks. Holds the machine configuration with its secrets, as the real disk does; no `Debug`.
 #[derive(Clone, Default, Serialize, Deserialize)]
@@ -24,6 +27,18 @@ pub(crate) struct Disk {
     pub(crate) lease: Option<IpAddr>,
     /// The machine's identity, base 62; made at the first boot.
     pub(crate) identity: String,
+    /// The META partition's values by key.
+    #[serde(default)]
+    pub(crate) meta: BTreeMap<u8, Vec<u8>>,
+    /// Images that somebody pulled or brought.
+    #[serde(default)]
+    pub(crate) images: BTreeSet<Image>,
+    /// Another system that an upgrade installs at the next boot.
+    #[serde(default)]
+    pub(crate) staged: Option<ImageLabel>,
+    /// A system that was installed and has not come up yet: when it fails to, the other slot boots again.
+    #[serde(default)]
+    pub(crate) untried: bool,
 }
 
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +48,12 @@ pub(crate) struct EtcdData {
 }
 
 impl Disk {
+    /// Puts a system into the other slot, which boots next.
+    pub(crate) fn install(&mut self, image: ImageLabel) {
+        self.previous = self.installed.replace(image);
+        self.untried = true;
+    }
+
     pub(crate) fn load(store: &Store, machine: &str) -> io::Result<Disk> {
         Ok(store.load(&document(machine))?.unwrap_or_default())
     }

@@ -145,11 +145,12 @@ async fn connection(
     stream: TcpStream,
     closing: CancellationToken,
 ) -> std::io::Result<()> {
-    let tls = shared
+    let current = shared
         .tls
         .read()
         .unwrap_or_else(PoisonError::into_inner)
         .clone();
+    let tls = shared.node.expired_tls().unwrap_or(current);
     let stream = tokio::select! {
         accepted = TlsAcceptor::from(tls).accept(stream) => accepted?,
         () = closing.cancelled() => return Ok(()),

@@ -4,17 +4,25 @@ mod address;
 mod apply;
 mod boot;
 mod disk;
+mod faults;
+mod files;
+mod journal;
 mod listen;
 mod status;
+mod workload;
 
 pub(crate) use address::Link;
 pub(crate) use boot::bootable;
 pub(crate) use disk::{Disk, EtcdData, file_name, remove};
+pub(crate) use files::{Content, File};
+pub(crate) use journal::{Journal, Line as LogLine, Recorded, seconds_of};
 pub(crate) use status::Stage;
+pub(crate) use workload::{Container, Image, KUBERNETES, SYSTEM, kubelet_image, static_pods};
 
+use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use ipnet::IpNet;
@@ -35,6 +43,18 @@ pub(crate) enum Order {
     /// Install this system into the other slot, then boot it.
     Upgrade(ImageLabel),
     Rollback,
+}
+
+impl Order {
+    /// The sequence's name, and its phases up to the end of the services.
+    fn sequence(&self) -> (&'static str, &'static [&'static str]) {
+        match self {
+            Order::Reboot | Order::Rollback => ("reboot", &["cleanup", "stopEverything"]),
+            Order::Shutdown => ("shutdown", &["storeShutdown", "drain", "cleanup"]),
+            Order::Reset(_) => ("reset", &["drain", "cleanup", "leave"]),
+            Order::Upgrade(_) => ("upgrade", &["drain", "cleanup", "stopServices"]),
+        }
+    }
 }
 
 #[derive(Clone, Default)]
@@ -65,13 +85,24 @@ pub(crate) struct Boot {
     pub(crate) etcd_healthy: bool,
     /// etcd was stopped here by leaving; it stays away until the next boot.
     pub(crate) etcd_left: bool,
+    /// etcd could not start with what it was given.
+    pub(crate) etcd_failed: bool,
+    /// A snapshot that was sent, for a recovery.
+    pub(crate) recovery: Option<Vec<u8>>,
     pub(crate) kubelet_running: bool,
+    /// The kubelet is between its end and its next start.
+    pub(crate) kubelet_held: bool,
+    /// Versions of resources by type and identifier, each with the content that it stands for.
+    pub(crate) versions: HashMap<(String, String), ([u8; 32], u64)>,
     /// Set when a configuration is being tried: cancels its return.
     pub(crate) trial: Option<CancellationToken>,
     pub(crate) rebooting: bool,
     pub(crate) applying: bool,
-    /// When each part of the state above changed last, for versions and events.
+    /// Services that somebody stopped through the API.
+    pub(crate) stopped: BTreeSet<String>,
+    /// Counts changes, for versions of resources.
     pub(crate) changes: u64,
+    pub(crate) journal: Journal,
 }
 
 struct State {
@@ -129,7 +160,62 @@ impl Node {
         self.revision.subscribe()
     }
 
+    /// Tells followers, and the journal what there is to tell.
     fn changed(&self) {
+        let hostname = self.full_name();
+        if let Some(boot) = &mut self.lock().boot {
+            let addresses: Vec<String> = boot
+                .links
+                .iter()
+                .flat_map(|l| &l.addresses)
+                .map(|a| a.addr().to_string())
+                .collect();
+            let (stage, unmet, services) = (boot.stage(), boot.unmet(), status::services(boot));
+            boot.journal
+                .observe(stage, unmet, &services, &hostname, &addresses);
+        }
+        self.revision.send_modify(|r| *r += 1);
+    }
+
+    /// A resource's version: one more than before when its content is another.
+    pub(crate) fn resource_version(&self, kind: &str, id: &str, content: [u8; 32]) -> u64 {
+        let mut state = self.lock();
+        let Some(boot) = &mut state.boot else {
+            return 1;
+        };
+        let known = boot
+            .versions
+            .entry((kind.to_owned(), id.to_owned()))
+            .or_insert((content, 1));
+        if known.0 != content {
+            *known = (content, known.1 + 1);
+        }
+        known.1
+    }
+
+    /// The kubelet ends, and starts again a moment later.
+    pub(crate) fn restart_kubelet(self: &Arc<Self>) {
+        /// How long that takes; short enough to wait for at any pace, long enough to be seen.
+        const BETWEEN: Duration = Duration::from_millis(60);
+        self.update(|b| {
+            b.kubelet_running = false;
+            b.kubelet_held = true;
+        });
+        let node = self.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(BETWEEN).await;
+            node.update(|b| b.kubelet_held = false);
+            if let Some(world) = node.world() {
+                world.node_changed(&node);
+            }
+        });
+    }
+
+    /// Adds a line to a service's log.
+    pub(crate) fn log(&self, service: &str, text: &str) {
+        if let Some(boot) = &mut self.lock().boot {
+            boot.journal.line(service, text);
+        }
         self.revision.send_modify(|r| *r += 1);
     }
 
@@ -257,16 +343,23 @@ impl Node {
         }
     }
 
-    /// Tells the running system what to do next; the first order wins.
-    pub(crate) fn order(&self, order: Order) {
+    /// Tells the running system what to do next; the first order wins. `actor` names the request in events.
+    pub(crate) fn order(&self, order: Order, actor: &str) {
         let mut state = self.lock();
-        if state.order.is_none() {
-            state.order = Some(order);
-        }
+        let first = state.order.is_none();
         if let Some(boot) = &mut state.boot {
             boot.rebooting = true;
+            if first {
+                let (sequence, phases) = order.sequence();
+                boot.journal.sequence(sequence, phases, actor);
+                boot.journal.task("stopAllServices", actor);
+            }
+        }
+        if first {
+            state.order = Some(order);
         }
         drop(state);
+        self.revision.send_modify(|r| *r += 1);
         self.wake.notify_one();
     }
 
@@ -367,7 +460,7 @@ impl Guest for Node {
 
     async fn shutdown(&self) {
         if self.is_powered() {
-            self.order(Order::Shutdown);
+            self.order(Order::Shutdown, "");
             self.until_off().await;
         }
     }

@@ -90,13 +90,18 @@ fn service(
         true => Service {
             id,
             state: "Running",
-            message: "Health check successful",
+            message: "Started task",
             healthy,
         },
         false => Service {
             id,
             state: waiting,
-            message: "Running pre state",
+            message: match waiting {
+                "Finished" => "Service finished successfully",
+                "Waiting" => "Waiting for conditions",
+                "Failed" => "Failed to run pre stage: failed to restore etcd snapshot",
+                _ => "Running pre state",
+            },
             healthy: None,
         },
     }
@@ -123,6 +128,8 @@ pub(crate) fn services(boot: &Boot) -> Vec<Service> {
     if control_plane {
         let waiting = if boot.etcd_left {
             "Finished"
+        } else if boot.etcd_failed {
+            "Failed"
         } else {
             "Preparing"
         };
@@ -134,7 +141,8 @@ pub(crate) fn services(boot: &Boot) -> Vec<Service> {
         ));
     }
     if boot.image.guest_agent {
-        found.push(service("ext-qemu-guest-agent", true, None, ""));
+        let stopped = boot.stopped.contains("ext-qemu-guest-agent");
+        found.push(service("ext-qemu-guest-agent", !stopped, None, "Finished"));
     }
     found.push(service(
         "kubelet",

@@ -51,14 +51,19 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     fn next(&mut self) -> Result<Option<(Event<'a>, Span)>, Error> {
-        match self.parser.next_event() {
-            None => Ok(None),
-            Some(Ok(found)) => Ok(Some(found)),
-            Some(Err(error)) => Err(Error {
-                line: error.marker().line(),
-                column: error.marker().col() + 1,
-                message: error.info().to_string(),
-            }),
+        loop {
+            match self.parser.next_event() {
+                None => return Ok(None),
+                Some(Ok((Event::Comment(..), _))) => {}
+                Some(Ok(found)) => return Ok(Some(found)),
+                Some(Err(error)) => {
+                    return Err(Error {
+                        line: error.marker().line(),
+                        column: error.marker().col() + 1,
+                        message: error.info().to_string(),
+                    });
+                }
+            }
         }
     }
 
@@ -164,6 +169,18 @@ mod tests {
         assert!(docs[1].is_null());
         assert_eq!(docs[2].get("c").unwrap().text(), Some(""));
         assert!(!docs[2].get("c").unwrap().is_null());
+    }
+
+    #[test]
+    fn comments_say_nothing() {
+        let docs = parse(
+            "# first\na: 1 # one\n# between\nb: # two\n    - 2 # three\n    # end\n---\n# only\nc: 3\n",
+        );
+        let docs = docs.unwrap();
+        assert_eq!(docs.len(), 2);
+        assert_eq!(docs[0].get("a").unwrap().text(), Some("1"));
+        assert_eq!(docs[0].get("b").unwrap().items()[0].text(), Some("2"));
+        assert_eq!(docs[1].get("c").unwrap().text(), Some("3"));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use base64::Engine;
 use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, Issuer, KeyPair, PKCS_ED25519};
-use stead_lab_core::cluster::{Cluster, ClusterHost, ClusterSpec, NodeSpec};
+use stead_lab_core::cluster::{Cluster, ClusterHost, ClusterSpec, NodeSpec, StaticPod};
 use stead_lab_core::machine::{
     CloudInit, Disk, Guest, GuestKind, Hardware, ImageLabel, IpConfig, Nic,
 };
@@ -47,6 +47,10 @@ pub(crate) struct FakeCluster {
     pub(crate) address: SocketAddr,
     pub(crate) nodes: Mutex<BTreeMap<String, (NodeSpec, bool)>>,
     pub(crate) manifests: Mutex<Vec<String>>,
+    pub(crate) entries: Mutex<BTreeMap<String, Vec<u8>>>,
+    pub(crate) writable: std::sync::atomic::AtomicBool,
+    pub(crate) version: Mutex<String>,
+    pub(crate) pods: Mutex<BTreeMap<String, Vec<StaticPod>>>,
 }
 
 #[async_trait]
@@ -59,6 +63,10 @@ impl ClusterHost for Books {
                 address: SocketAddr::from(([127, 0, 0, 1], port)),
                 nodes: Mutex::default(),
                 manifests: Mutex::default(),
+                entries: Mutex::default(),
+                writable: true.into(),
+                version: Mutex::default(),
+                pods: Mutex::default(),
             })
         });
         let cluster = cluster.clone();
@@ -101,6 +109,30 @@ impl Cluster for FakeCluster {
     }
 
     async fn healthy(&self) -> Result<(), String> {
+        Ok(())
+    }
+
+    async fn set_version(&self, version: &str) {
+        *self.version.lock().unwrap() = version.to_owned();
+    }
+
+    async fn static_pods(&self, node: &str, pods: &[StaticPod]) {
+        let mut all = self.pods.lock().unwrap();
+        all.insert(node.to_owned(), pods.to_vec());
+    }
+
+    fn set_writable(&self, writable: bool) {
+        let order = std::sync::atomic::Ordering::SeqCst;
+        self.writable.store(writable, order);
+    }
+
+    async fn entries(&self) -> Vec<(String, Vec<u8>)> {
+        let entries = self.entries.lock().unwrap().clone();
+        entries.into_iter().collect()
+    }
+
+    async fn replace_entries(&self, entries: Vec<(String, Vec<u8>)>) -> Result<(), String> {
+        *self.entries.lock().unwrap() = entries.into_iter().collect();
         Ok(())
     }
 
@@ -272,7 +304,12 @@ fn decoded(config: &str, after: &str, key: &str) -> String {
 
 /// Credentials with a role, signed by the machine CA of the golden configuration.
 pub(crate) fn credentials(role: &str) -> Credentials {
-    let config = golden("controlplane-v1.13");
+    credentials_of("controlplane-v1.13", role)
+}
+
+/// The same of another golden configuration.
+pub(crate) fn credentials_of(name: &str, role: &str) -> Credentials {
+    let config = golden(name);
     let ca = decoded(&config, "    ca:\n", "crt");
     let key = decoded(&config, "    ca:\n", "key").replace("ED25519 PRIVATE", "PRIVATE");
     let issuer = Issuer::from_ca_cert_pem(&ca, KeyPair::from_pem(&key).unwrap()).unwrap();

@@ -62,14 +62,26 @@ fn error(asked: &str, status: u16, reason: &str, body: Option<&Json>) -> Error {
     let said = format!("{status} {said}");
     let missing = [
         "does not exist",
-        "no such resource",
-        "no such ha",
+        "no such ",
         "No such file or directory",
+        "not HA managed",
+        "is not a pool member",
+        // All that is said of a ZFS pool that is not there.
+        "zpool status",
     ];
     let kind = match status {
         401 | 403 => ErrorKind::Denied,
         404 => ErrorKind::NotFound,
-        500 if missing.iter().any(|m| said.contains(m)) || is_missing_mapping(&said) => {
+        // `/nodes/…/network/IFACE` calls its own path a wrong parameter.
+        400 if said.contains("iface: interface does not exist") => ErrorKind::NotFound,
+        500 if missing.iter().any(|m| said.contains(m)) || is_missing_section(&said) => {
+            ErrorKind::NotFound
+        }
+        // Of jobs in the cluster's calendar and of ACME accounts it is said of the parameter.
+        400 if ["No such job", "ACME account config file", "no such alias"]
+            .iter()
+            .any(|m| said.contains(m)) =>
+        {
             ErrorKind::NotFound
         }
         500 | 400 if said.contains("already exists") || said.contains("checksum mismatch") => {
@@ -115,10 +127,11 @@ fn remedy(status: u16, said: &str) -> Option<String> {
     }
 }
 
-/// What `/cluster/mapping/…/ID` says of an id that is not there (`PVE::API2::Cluster::Mapping`). A VM that names such a device fails with other
+/// What `/cluster/mapping/…/ID` and `/cluster/acme/plugins/ID` say of an id that is not there (`PVE::API2::Cluster::Mapping`, `ACMEPlugin`). A VM that names such a device fails with other
 /// words, and is not missing itself.
-fn is_missing_mapping(said: &str) -> bool {
-    said.contains("mapping '") && said.contains("' not found")
+fn is_missing_section(said: &str) -> bool {
+    (said.contains("mapping '") && said.contains("' not found"))
+        || (said.contains("ACME plugin '") && said.contains("' not defined"))
 }
 
 #[cfg(test)]
@@ -144,6 +157,7 @@ mod tests {
         let gone = "Configuration file 'nodes/pve/qemu-server/100.conf' does not exist";
         assert!(error("read", 500, gone, None).is_not_found());
         assert!(error("read", 500, "mapping 'gpu' not found", None).is_not_found());
+        assert!(error("read", 500, "ACME plugin 'cf' not defined", None).is_not_found());
         assert!(
             !error("start", 500, "PCI device mapping not found for 'gpu'", None).is_not_found()
         );

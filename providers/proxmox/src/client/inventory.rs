@@ -7,20 +7,36 @@ use serde_json::Value as Json;
 use stead_sdk::{Context, Error};
 
 use crate::client::{Client, Params, flag, number, params, text};
+use crate::table::words;
 
 /// Long enough for one refresh to share an answer, short enough for the next to see what changed.
 const FRESH: Duration = Duration::from_secs(2);
 
 /// A guest as the cluster knows it.
-#[derive(Clone, Debug)]
-pub(crate) struct Guest {
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Row {
     pub(crate) id: i64,
+    pub(crate) name: String,
     pub(crate) node: String,
+    /// As the server says it: `running`, `stopped`, …
+    pub(crate) status: String,
     pub(crate) running: bool,
+    pub(crate) tags: Vec<String>,
     pub(crate) pool: String,
     pub(crate) template: bool,
     /// A container, which takes identifiers from the same range.
     pub(crate) is_container: bool,
+}
+
+impl Row {
+    /// A guest of which nothing is known but where it is.
+    pub(crate) fn of(id: i64, node: &str) -> Row {
+        Row {
+            id,
+            node: node.to_owned(),
+            ..Row::default()
+        }
+    }
 }
 
 /// A storage as one node sees it.
@@ -29,21 +45,25 @@ pub(crate) struct Storage {
     pub(crate) name: String,
     pub(crate) content: Vec<String>,
     pub(crate) active: bool,
+    /// Every node sees the same volumes there.
+    pub(crate) shared: bool,
     /// Bytes.
     pub(crate) available: Option<i64>,
+    /// What is placed there takes its whole size at once.
+    pub(crate) thick: bool,
 }
 
 type Kept<T> = tokio::sync::Mutex<Option<(Instant, Arc<Vec<T>>)>>;
 
 #[derive(Default)]
 pub(crate) struct Inventory {
-    guests: Kept<Guest>,
+    guests: Kept<Row>,
     storages: tokio::sync::Mutex<std::collections::HashMap<String, (Instant, Arc<Vec<Storage>>)>>,
 }
 
 impl Client {
     /// All guests of the cluster. Concurrent callers share one request.
-    pub(crate) async fn guests(&self, cx: &Context) -> Result<Arc<Vec<Guest>>, Error> {
+    pub(crate) async fn guests(&self, cx: &Context) -> Result<Arc<Vec<Row>>, Error> {
         let mut kept = self.inventory.guests.lock().await;
         if let Some((since, guests)) = kept.as_ref()
             && since.elapsed() < FRESH
@@ -66,7 +86,7 @@ impl Client {
     }
 
     /// The guest, wherever it runs.
-    pub(crate) async fn guest(&self, cx: &Context, id: i64) -> Result<Option<Guest>, Error> {
+    pub(crate) async fn guest(&self, cx: &Context, id: i64) -> Result<Option<Row>, Error> {
         Ok(self.guests(cx).await?.iter().find(|g| g.id == id).cloned())
     }
 
@@ -108,11 +128,15 @@ impl Client {
     }
 }
 
-fn guest(row: &Json) -> Option<Guest> {
-    Some(Guest {
+fn guest(row: &Json) -> Option<Row> {
+    let status = text(row, "status").unwrap_or_default();
+    Some(Row {
         id: number(row, "vmid")?,
+        name: text(row, "name").unwrap_or_default(),
         node: text(row, "node")?,
-        running: text(row, "status").as_deref() == Some("running"),
+        running: status == "running",
+        status,
+        tags: words(&text(row, "tags").unwrap_or_default(), &[';', ',', ' ']),
         pool: text(row, "pool").unwrap_or_default(),
         template: flag(row, "template").unwrap_or(false),
         is_container: text(row, "type").as_deref() == Some("lxc"),
@@ -125,6 +149,9 @@ fn storage(row: &Json) -> Option<Storage> {
         name: text(row, "storage")?,
         content: content.split(',').map(|c| c.trim().to_owned()).collect(),
         active: flag(row, "active").unwrap_or(true),
+        shared: flag(row, "shared").unwrap_or(false),
         available: number(row, "avail"),
+        // Of ZFS only the definition says it, and files of other storages grow as they are written.
+        thick: text(row, "type").as_deref() == Some("lvm"),
     })
 }

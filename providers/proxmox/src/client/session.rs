@@ -2,10 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use serde_json::Value as Json;
 use stead_sdk::Error;
 use stead_sdk::value::Sensitive;
 
-use crate::client::{Client, answer, params};
+use crate::client::{Client, Params, answer, params};
 
 /// Tickets live for two hours; they are renewed well before.
 const RENEW_AFTER: Duration = Duration::from_secs(3600);
@@ -19,6 +20,8 @@ pub(crate) enum Credentials {
     Password {
         username: String,
         password: Sensitive<String>,
+        /// Of a second factor: good for one login.
+        otp: Option<Sensitive<String>>,
     },
 }
 
@@ -43,13 +46,16 @@ impl Session {
     }
 
     pub(crate) fn is_root(&self) -> bool {
+        self.caller() == Some("root@pam")
+    }
+
+    /// `USER@REALM`, or `USER@REALM!TOKEN`; nothing of the secret.
+    pub(crate) fn caller(&self) -> Option<&str> {
         match &self.credentials {
-            Credentials::Token(_) => false,
+            Credentials::Token(token) => token.expose_secret().split_once('=').map(|(id, _)| id),
             // `PVE:root@pam:4EEC61E2::…`
-            Credentials::Ticket { ticket, .. } => {
-                ticket.expose_secret().split(':').nth(1) == Some("root@pam")
-            }
-            Credentials::Password { username, .. } => username == "root@pam",
+            Credentials::Ticket { ticket, .. } => ticket.expose_secret().split(':').nth(1),
+            Credentials::Password { username, .. } => Some(username),
         }
     }
 
@@ -80,12 +86,20 @@ impl Session {
                 format!("PVEAPIToken={}", token.expose_secret()),
             ),
             Credentials::Ticket { ticket, csrf } => with(ticket, csrf, request),
-            Credentials::Password { username, password } => {
+            Credentials::Password {
+                username,
+                password,
+                otp,
+            } => {
                 let mut bought = self.bought.lock().await;
                 if let Some(ticket) = bought.as_ref().filter(|t| t.since.elapsed() < RENEW_AFTER) {
                     return Ok(with(&ticket.ticket, &ticket.csrf, request));
                 }
-                let ticket = buy(username, password, client).await?;
+                // A ticket buys the next one, without the second factor.
+                let ticket = match (&*bought, otp) {
+                    (Some(old), Some(_)) => buy(username, &old.ticket, None, client).await?,
+                    _ => buy(username, password, otp.as_ref(), client).await?,
+                };
                 let signed = with(&ticket.ticket, &ticket.csrf, request);
                 *bought = Some(ticket);
                 signed
@@ -97,35 +111,50 @@ impl Session {
 async fn buy(
     username: &str,
     password: &Sensitive<String>,
+    otp: Option<&Sensitive<String>>,
     client: &Client,
 ) -> Result<Ticket, Error> {
     let asked = format!("log in as {username} (POST /access/ticket)");
-    let form = params([
+    let first = params([
         ("username", username.to_owned()),
         ("password", password.expose_secret().clone()),
     ]);
-    let data = client
-        .exchange_unsigned(&asked, "/access/ticket", &form)
-        .await
-        .map_err(|e| match e.status() {
-            Some(401) => e.remedy("Check user name, realm and password."),
-            _ => e,
-        })?;
-    if answer::flag(&data, "NeedTFA") == Some(true) {
-        return Err(Error::unsupported(
-            asked,
-            "the user has a second factor, and stead cannot ask for it",
-        )
-        .remedy("Use an API token: `pveum user token add USER@REALM NAME`."));
-    }
-    let secret = |key: &str| {
-        answer::text(&data, key)
+    let refused = |error: Error| match error.status() {
+        Some(401) => error.remedy("Check user name, realm and password."),
+        _ => error,
+    };
+    let ask = |form: Params| {
+        let asked = &asked;
+        async move {
+            let answer = client.exchange_unsigned(asked, "/access/ticket", &form);
+            answer.await.map_err(refused)
+        }
+    };
+    let secret = |data: &Json, key: &str| {
+        answer::text(data, key)
             .map(Sensitive::new)
             .ok_or_else(|| Error::new(asked.clone(), format!("the answer has no `{key}`")))
     };
+    let mut data = ask(first).await?;
+    if answer::flag(&data, "NeedTFA") == Some(true) {
+        let Some(otp) = otp else {
+            let said = "the user has a second factor, and no one-time password is configured";
+            return Err(Error::new(asked, said).remedy(
+                "Use an API token (`pveum user token add USER@REALM NAME`), or set `otp`.",
+            ));
+        };
+        // The ticket of the first step is the challenge of the second.
+        let challenge = secret(&data, "ticket")?;
+        let second = params([
+            ("username", username.to_owned()),
+            ("password", format!("totp:{}", otp.expose_secret())),
+            ("tfa-challenge", challenge.expose_secret().clone()),
+        ]);
+        data = ask(second).await?;
+    }
     Ok(Ticket {
-        ticket: secret("ticket")?,
-        csrf: secret("CSRFPreventionToken")?,
+        ticket: secret(&data, "ticket")?,
+        csrf: secret(&data, "CSRFPreventionToken")?,
         since: Instant::now(),
     })
 }

@@ -1,5 +1,6 @@
 //! Tasks: what the server does in the background, watched until it ends and tried again when a lock was busy.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use serde_json::Value as Json;
@@ -12,9 +13,22 @@ use crate::client::{Client, Params, answer, number, params, text};
 /// How often to look before the log is read, too: short tasks need none.
 const QUIET_POLLS: u32 = 8;
 
+/// So often a node may not know a task that it has just named: five seconds in all. After that it has lost it.
+const UNKNOWN_POLLS: u32 = 12;
+
+/// How long the tasks of small types may take: orders of certificates are the slowest.
+const SMALL_TASK: Duration = Duration::from_secs(600);
+
 /// "can't lock file '/var/lock/…' - got timeout", also of a storage's lock.
 pub(crate) fn is_lock_timeout(said: &str) -> bool {
     said.contains("got timeout") && (said.contains("lock") || said.contains("trying to acquire"))
+}
+
+/// Nobody waited for the end, as after a timeout: what was to be done may have been done.
+fn lost(what: &str, upid: &str) -> Error {
+    let said = "the node does not know the task any more that it answered with; what has become of it is not known";
+    Error::of_kind(ErrorKind::TimedOut, format!("{what} (task {upid})"), said)
+        .remedy("Plan again to see what is there; look at the node's log for why (`journalctl -u pvedaemon`).")
 }
 
 impl Client {
@@ -28,6 +42,33 @@ impl Client {
         form: &Params,
         timeout: Duration,
     ) -> Result<(), Error> {
+        self.run_for_answer(cx, method, what, path, form, timeout)
+            .await
+            .map(|_| ())
+    }
+
+    /// A change that some servers, or some types, do in the background: what was answered, after the end of the task if it was one.
+    pub(crate) async fn change_and_wait(
+        &self,
+        cx: &Context,
+        method: reqwest::Method,
+        what: &str,
+        path: &str,
+        form: &Params,
+    ) -> Result<Json, Error> {
+        self.run_for_answer(cx, method, what, path, form, SMALL_TASK)
+            .await
+    }
+
+    async fn run_for_answer(
+        &self,
+        cx: &Context,
+        method: reqwest::Method,
+        what: &str,
+        path: &str,
+        form: &Params,
+        timeout: Duration,
+    ) -> Result<Json, Error> {
         let policy = Backoff {
             attempts: 8,
             first: Duration::from_millis(200),
@@ -35,18 +76,16 @@ impl Client {
         };
         with_backoff(cx, policy, answer::did_nothing, || async {
             let started = self.change(cx, method.clone(), what, path, form).await?;
-            match started.as_str() {
-                Some(upid) if upid.starts_with("UPID:") => {
-                    self.await_task(cx, what, upid, timeout).await
-                }
-                // Older servers do some of these at once.
-                _ => Ok(()),
+            // Older servers do some of these at once.
+            if let Some(upid) = started.as_str().filter(|text| text.starts_with("UPID:")) {
+                self.await_task(cx, what, upid, timeout).await?;
             }
+            Ok(started)
         })
         .await
     }
 
-    async fn await_task(
+    pub(super) async fn await_task(
         &self,
         cx: &Context,
         what: &str,
@@ -65,13 +104,19 @@ impl Client {
         .cap(Duration::from_secs(1))
         .timeout(timeout);
         let seen = std::sync::Mutex::new((0u32, 0i64));
+        let unknown = std::sync::atomic::AtomicU32::new(0);
         let status = until(cx, &format!("the task of: {what}"), polling, || async {
             let status = match self
                 .get(cx, what, &format!("{path}/status"), &Params::new())
                 .await
             {
                 // The task is not visible yet.
-                Err(e) if e.status() == Some(400) => return Ok(Poll::Pending),
+                Err(e) if e.status() == Some(400) => {
+                    return match unknown.fetch_add(1, Ordering::Relaxed) {
+                        0..UNKNOWN_POLLS => Ok(Poll::Pending),
+                        _ => Err(lost(what, upid)),
+                    };
+                }
                 other => other?,
             };
             if text(&status, "status").as_deref() == Some("stopped") {

@@ -1,13 +1,16 @@
 //! Addresses, as the guest agent tells them.
 
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use serde_json::Value as Json;
 use stead_sdk::wait::{Poll, Polling, parse_duration, until};
-use stead_sdk::{Context, Error, ErrorKind};
+use stead_sdk::{Error, ErrorKind};
 
-use crate::client::{Client, Params, text};
-use crate::vm::power;
+use crate::client::{Params, text};
+use crate::guest::{Guest, LONGEST, wait_enough};
+use crate::table::Settings;
 use crate::vm::schema::{Vm, WaitForIp};
 
 /// The interfaces of a guest, in its order.
@@ -46,40 +49,24 @@ fn interfaces(answer: &Json) -> Interfaces {
     out
 }
 
-fn is_global_v4(address: &str) -> bool {
-    address.parse::<std::net::Ipv4Addr>().is_ok_and(|a| {
-        !a.is_loopback() && !a.is_link_local() && !a.is_unspecified() && !a.is_multicast()
-    })
-}
-
-fn is_global_v6(address: &str) -> bool {
-    address
-        .split('%')
-        .next()
-        .unwrap_or_default()
-        .parse::<std::net::Ipv6Addr>()
-        .is_ok_and(|a| {
-            !a.is_loopback()
-                && !a.is_unspecified()
-                && !a.is_multicast()
-                && (a.segments()[0] & 0xffc0) != 0xfe80
-        })
-}
-
 impl Interfaces {
     /// Whether the addresses that are waited for are there, on an interface other than the loopback.
     fn suffice(&self, wanted: Option<&WaitForIp>) -> bool {
-        let any = |lists: &[Vec<String>], good: fn(&str) -> bool| {
-            self.names
+        let of_family = |lists: &'_ [Vec<String>]| -> Vec<String> {
+            let named = self
+                .names
                 .iter()
                 .zip(lists)
-                .any(|(name, list)| name != "lo" && list.iter().any(|a| good(a)))
+                .filter(|(name, _)| *name != "lo");
+            named.flat_map(|(_, list)| list.clone()).collect()
         };
-        let (v4, v6) = (any(&self.v4, is_global_v4), any(&self.v6, is_global_v6));
-        match wanted.map(|w| (w.ipv4, w.ipv6)) {
-            None | Some((false, false)) => v4 || v6,
-            Some((want4, want6)) => (v4 || !want4) && (v6 || !want6),
-        }
+        let all = [of_family(&self.v4), of_family(&self.v6)].concat();
+        let addresses = all.iter().map(String::as_str);
+        wait_enough(
+            addresses,
+            wanted.is_some_and(|w| w.ipv4),
+            wanted.is_some_and(|w| w.ipv6),
+        )
     }
 
     /// Writes what was found into the machine's computed attributes.
@@ -101,13 +88,14 @@ fn is_not_ready(error: &Error) -> bool {
         && !said.contains("No QEMU guest agent configured")
 }
 
-async fn ask(client: &Client, cx: &Context, vm: &Vm, id: i64) -> Result<Option<Interfaces>, Error> {
-    let path = format!(
-        "/nodes/{}/qemu/{id}/agent/network-get-interfaces",
-        vm.node_name
-    );
-    let what = format!("ask the guest agent of VM {id}");
-    match client.get(cx, &what, &path, &Params::new()).await {
+async fn ask(guest: &Guest<'_>) -> Result<Option<Interfaces>, Error> {
+    let path = guest.path("agent/network-get-interfaces");
+    let what = format!("ask the guest agent of {}", guest.name());
+    match guest
+        .client
+        .get(guest.cx, &what, &path, &Params::new())
+        .await
+    {
         Ok(answer) => Ok(Some(interfaces(&answer))),
         Err(e) if is_not_ready(&e) || e.said().contains("No QEMU guest agent configured") => {
             Ok(None)
@@ -117,11 +105,32 @@ async fn ask(client: &Client, cx: &Context, vm: &Vm, id: i64) -> Result<Option<I
 }
 
 fn is_enabled(vm: &Vm) -> bool {
-    vm.agent.as_ref().is_some_and(|a| a.enabled) && !vm.template
+    vm.agent.as_ref().is_some_and(|a| a.enabled) && vm.started && !vm.template
 }
 
-/// What the agent says now. An agent that is silent says nothing of the addresses: they stay as they were.
-pub(crate) async fn look(client: &Client, cx: &Context, vm: &mut Vm, id: i64) -> Result<(), Error> {
+/// What the agent answered, where it was asked.
+pub(crate) type Answer = Result<Option<Interfaces>, Error>;
+
+/// The configuration, and beside it what the agent says of a machine that ran and had one when it was last read: a refresh takes
+/// one round trip a machine then, and not two.
+pub(crate) async fn config_and_answer(
+    guest: &Guest<'_>,
+    prior: &Vm,
+    running: bool,
+) -> (Result<Option<Settings>, Error>, Option<Answer>) {
+    if !running || !is_enabled(prior) {
+        return (guest.config().await, None);
+    }
+    let (config, answer) = tokio::join!(guest.config(), ask(guest));
+    (config, Some(answer))
+}
+
+/// What the agent says now, unless it was just asked. An agent that is silent says nothing of the addresses: they stay as they were.
+pub(crate) async fn look(
+    guest: &Guest<'_>,
+    vm: &mut Vm,
+    asked: Option<Answer>,
+) -> Result<(), Error> {
     if !vm.started {
         Interfaces {
             macs: vm.mac_addresses.clone(),
@@ -133,11 +142,15 @@ pub(crate) async fn look(client: &Client, cx: &Context, vm: &mut Vm, id: i64) ->
     if !is_enabled(vm) {
         return Ok(());
     }
-    match ask(client, cx, vm, id).await {
+    let answer = match asked {
+        Some(answer) => answer,
+        None => ask(guest).await,
+    };
+    match answer {
         Ok(Some(found)) => found.store(vm),
         Ok(None) => {}
-        Err(e) if e.kind() == ErrorKind::Denied => cx.warn(
-            format!("The addresses of VM {id} are not known"),
+        Err(e) if e.kind() == ErrorKind::Denied => unknown(
+            guest,
             format!("{e} Without the privilege everything else works."),
         ),
         Err(e) => return Err(e),
@@ -145,40 +158,38 @@ pub(crate) async fn look(client: &Client, cx: &Context, vm: &mut Vm, id: i64) ->
     Ok(())
 }
 
+fn unknown(guest: &Guest<'_>, why: String) {
+    let summary = format!("The addresses of {} are not known", guest.name());
+    guest.cx.warn(summary, why);
+}
+
 /// Waits for addresses after a start. A timeout is a warning; a machine that stops ends the wait.
-pub(crate) async fn await_addresses(
-    client: &Client,
-    cx: &Context,
-    vm: &mut Vm,
-    id: i64,
-) -> Result<(), Error> {
+pub(crate) async fn await_addresses(guest: &Guest<'_>, vm: &mut Vm) -> Result<(), Error> {
     let Some(agent) = vm.agent.clone().filter(|_| is_enabled(vm)) else {
         return Ok(());
     };
     let wanted = agent.wait_for_ip.as_ref();
     if wanted.is_some_and(|w| w.disabled) {
-        return look(client, cx, vm, id).await;
+        return look(guest, vm, None).await;
     }
     let timeout = parse_duration(&agent.timeout)
         .unwrap_or(Duration::from_secs(900))
-        .min(power::LONGEST);
+        .min(LONGEST);
     let polling = Polling::default()
         .cap(Duration::from_secs(1))
         .timeout(timeout);
-    let last = std::sync::Mutex::new(None);
+    let last = Mutex::new(None);
     let what = format!(
-        "the guest agent of VM {id} to tell an address (up to {})",
+        "the guest agent of {} to tell an address (up to {})",
+        guest.name(),
         agent.timeout
     );
-    let polls = std::sync::atomic::AtomicU32::new(0);
-    let machine: &Vm = vm;
-    let waited = until(cx, &what, polling, || async {
-        match ask(client, cx, machine, id).await? {
+    let polls = AtomicU32::new(0);
+    let waited = until(guest.cx, &what, polling, || async {
+        match ask(guest).await? {
             Some(found) if found.suffice(wanted) => return Ok(Poll::Ready(Some(found))),
             Some(found) => {
-                *last
-                    .lock()
-                    .unwrap_or_else(std::sync::PoisonError::into_inner) = Some(found);
+                *last.lock().unwrap_or_else(PoisonError::into_inner) = Some(found);
                 return Ok(Poll::PendingBecause(
                     "the agent answers, no address yet".into(),
                 ));
@@ -186,8 +197,8 @@ pub(crate) async fn await_addresses(
             None => {}
         }
         // Rarely: whether there is still something to wait for.
-        let count = polls.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        if count % 4 == 3 && !power::is_running(client, cx, machine, id).await? {
+        let count = polls.fetch_add(1, Ordering::Relaxed);
+        if count % 4 == 3 && !guest.is_running().await? {
             return Ok(Poll::Ready(None));
         }
         Ok(Poll::PendingBecause(
@@ -195,15 +206,13 @@ pub(crate) async fn await_addresses(
         ))
     })
     .await;
-    let last = last
-        .into_inner()
-        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    let last = last.into_inner().unwrap_or_else(PoisonError::into_inner);
     match waited {
         Ok(Some(found)) => found.store(vm),
         Ok(None) => {
             vm.started = false;
-            cx.warn(
-                format!("VM {id} stopped"),
+            guest.cx.warn(
+                format!("{} stopped", guest.name()),
                 "It stopped before the guest agent told an address.",
             );
         }
@@ -211,8 +220,8 @@ pub(crate) async fn await_addresses(
             if let Some(found) = last {
                 found.store(vm);
             }
-            cx.warn(
-                format!("No address of VM {id}"),
+            guest.cx.warn(
+                format!("No address of {}", guest.name()),
                 format!(
                     "The guest agent told none within {}. Install qemu-guest-agent in the guest (for Talos: the system \
                      extension siderolabs/qemu-guest-agent), or set agent.enabled = false or a shorter agent.timeout.",
@@ -220,12 +229,7 @@ pub(crate) async fn await_addresses(
                 ),
             );
         }
-        Err(e) if e.kind() == ErrorKind::Denied => {
-            cx.warn(
-                format!("The addresses of VM {id} are not known"),
-                e.to_string(),
-            );
-        }
+        Err(e) if e.kind() == ErrorKind::Denied => unknown(guest, e.to_string()),
         Err(e) => return Err(e),
     }
     Ok(())

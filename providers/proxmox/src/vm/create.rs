@@ -1,31 +1,37 @@
 //! Making a machine: new or as a clone; its disks, its cloud-init drive, its first start.
 
+use std::sync::atomic::{AtomicI64, Ordering};
+
 use reqwest::Method;
-use serde_json::Value as Json;
-use stead_sdk::wait::{self, Poll, Polling};
 use stead_sdk::{Context, Cut, Error, ErrorKind, Failure, Resource as _, Resumed};
 
-use crate::client::{Client, Params, params};
-use crate::vm::encode::Settings;
-use crate::vm::power::seconds;
-use crate::vm::schema::{EfiDisk, Initialization, TpmState, Vm};
-use crate::vm::{agent, config, disk, encode, power, reread, update};
-
-/// How often another takes the identifier first before stead gives up.
-const RACES: u32 = 8;
+use crate::client::{Client, params};
+use crate::guest::{Copy, Guest, Kind, copy, resumed, seconds, with_identifier};
+use crate::table::{Change, Settings, Table as _};
+use crate::vm::schema::{CloneFrom, Disk, Vm};
+use crate::vm::{agent, disk, encode, power, reread, update};
 
 pub(crate) async fn create(client: &Client, planned: Vm, cx: &Context) -> Result<Vm, Failure<Vm>> {
     let mut vm = planned;
-    let made = if vm.clone.is_some() {
-        copy(client, cx, &vm).await
-    } else {
-        make(client, cx, &vm).await
+    // Who cannot log in is told so before there is a machine that lacks its disks.
+    if vm
+        .disk
+        .iter()
+        .any(|d| disk::out_of_reach(client, d).is_some())
+    {
+        client.shell(cx, &vm.node_name).await?;
+    }
+    let asked_for = AtomicI64::new(0);
+    let made = match &vm.clone {
+        Some(from) => clone(client, cx, &vm, from, &asked_for).await,
+        None => make(client, cx, &vm, &asked_for).await,
     };
-    let id = match (made, vm.vm_id) {
+    let id = match (made, asked_for.into_inner()) {
         (Ok(id), _) => id,
         // Nobody waited for the end, but the machine may come to be under the identifier that was asked for.
-        (Err(error), Some(id)) if error.is_cancelled() || error.kind() == ErrorKind::TimedOut => {
+        (Err(error), id @ 1..) if error.is_cancelled() || error.kind() == ErrorKind::TimedOut => {
             vm.id = id.to_string();
+            vm.vm_id = Some(id);
             vm.started = false;
             return Err(Failure::partial(error, vm));
         }
@@ -34,154 +40,91 @@ pub(crate) async fn create(client: &Client, planned: Vm, cx: &Context) -> Result
     vm.id = id.to_string();
     vm.vm_id = Some(id);
     client.guests_changed().await;
+    let guest = Guest::new(client, cx, Kind::Machine, &vm.node_name, id);
     // From here on the machine exists: whatever fails, it is handed over.
-    match finish(client, cx, &mut vm, id).await {
-        Ok(()) => {}
-        Err(error) => {
-            vm.started = false;
-            return Err(Failure::partial(error, vm));
-        }
+    if let Err(error) = finish(&guest, &mut vm).await {
+        vm.started = false;
+        return Err(Failure::partial(error, vm));
     }
-    let mut vm = reread(client, cx, vm, id).await?;
-    if vm.started
-        && !vm.template
-        && let Err(error) = agent::await_addresses(client, cx, &mut vm, id).await
-    {
+    let mut vm = reread(&guest, vm).await?;
+    if let Err(error) = agent::await_addresses(&guest, &mut vm).await {
         return Err(Failure::partial(error, vm));
     }
     Ok(vm)
 }
 
+/// Disks of images that the API does not reach, and what else only makes sense with them.
+async fn late_disks(guest: &Guest<'_>, vm: &Vm) -> Result<(), Error> {
+    let late = vm
+        .disk
+        .iter()
+        .filter_map(|d| Some((d, disk::out_of_reach(guest.client, d)?)));
+    let mut change = Change::default();
+    for (d, image) in late {
+        let volume = disk::import_over_ssh(guest, d, image).await?;
+        change
+            .set
+            .insert(d.interface.clone(), disk::with_volume(&volume, d));
+    }
+    if change.set.is_empty() {
+        return Ok(());
+    }
+    change
+        .set
+        .extend(boot(vm).map(|order| ("boot".to_owned(), order)));
+    guest.change(change, None).await
+}
+
 /// Disks to their size, the template mark, the start.
-async fn finish(client: &Client, cx: &Context, vm: &mut Vm, id: i64) -> Result<(), Error> {
+async fn finish(guest: &Guest<'_>, vm: &mut Vm) -> Result<(), Error> {
     if vm.clone.is_some() {
-        update::configure(client, cx, vm, id, None).await?;
+        update::adapt_clone(guest, vm).await?;
+    } else {
+        late_disks(guest, vm).await?;
     }
-    if let Some(found) = config(client, cx, &vm.node_name, id).await? {
-        disk::grow(client, cx, vm, id, &found).await?;
-    }
+    disk::grow(guest, vm, &guest.present().await?).await?;
     if vm.template {
-        let path = format!("/nodes/{}/qemu/{id}/template", vm.node_name);
-        let what = format!("make a template of VM {id}");
-        return client
-            .run(
-                cx,
-                Method::POST,
-                &what,
-                &path,
-                &Params::new(),
-                seconds(vm.timeout_create),
-            )
-            .await;
+        return guest.make_template(seconds(vm.timeout_create)).await;
     }
     if vm.started {
-        power::start(client, cx, vm, id).await?;
+        guest.start(seconds(vm.timeout_start_vm)).await?;
         if vm.reboot {
-            power::restart(client, cx, vm, id).await?;
+            power::restart(guest, vm).await?;
         }
     }
     Ok(())
 }
 
-/// A free identifier that nobody else in this process was given: the server reserves none, and tells two who ask at the
-/// same time the same one.
-async fn next_id(client: &Client, cx: &Context) -> Result<i64, Error> {
-    let what = "find a free VM identifier";
-    let mut given = client.identifiers.lock().await;
-    let found = client
-        .get(cx, what, "/cluster/nextid", &Params::new())
-        .await?;
-    let id = found.as_i64().or_else(|| found.as_str()?.parse().ok());
-    let mut id = id.ok_or_else(|| Error::new(what, "the answer is not a number"))?;
-    while given.contains(&id) {
-        id += 1;
-        let probe = params([("vmid", id.to_string())]);
-        match client.get(cx, what, "/cluster/nextid", &probe).await {
-            // Taken.
-            Err(e) if e.status() == Some(400) => {
-                given.insert(id);
-            }
-            other => {
-                other?;
-            }
-        }
-    }
-    given.insert(id);
-    Ok(id)
-}
-
-fn is_taken(error: &Error) -> bool {
-    [
-        "already exists",
-        "config file already exists",
-        "can't lock file",
-    ]
-    .iter()
-    .any(|w| error.said().contains(w))
-}
-
-/// Runs `attempt` with the wanted identifier, or with free ones until no other is faster.
-async fn with_id<F>(
-    client: &Client,
-    cx: &Context,
-    wanted: Option<i64>,
-    mut attempt: impl FnMut(i64) -> F,
-) -> Result<i64, Error>
-where
-    F: Future<Output = Result<(), Error>>,
-{
-    if let Some(id) = wanted {
-        return attempt(id).await.map(|()| id).map_err(|e| match is_taken(&e) {
-            true if e.said().contains("can't lock file") => e.remedy(
-                "Another task holds the machine's lock: apply again when it is done.",
-            ),
-            true => e.remedy(format!(
-                "Choose another `vm_id`, leave it out for the next free one, or import the machine: `NODE/{id}`."
-            )),
-            false => e,
-        });
-    }
-    let mut races = 0;
-    loop {
-        let id = next_id(client, cx).await?;
-        match attempt(id).await {
-            Err(e) if is_taken(&e) && races < RACES && !cx.is_cancelled() => races += 1,
-            other => return other.map(|()| id),
-        }
-    }
-}
-
-async fn make(client: &Client, cx: &Context, vm: &Vm) -> Result<i64, Error> {
+async fn make(client: &Client, cx: &Context, vm: &Vm, asked_for: &AtomicI64) -> Result<i64, Error> {
     let mut settings = encode::settings(vm);
-    for (index, d) in vm.disk.iter().enumerate() {
-        let source = disk::import_from(client, cx, index, d).await?;
-        settings.insert(d.interface.clone(), disk::allocation(d, source.as_deref()));
+    let is_late = |d: &Disk| disk::out_of_reach(client, d).is_some();
+    for d in vm.disk.iter().filter(|d| !is_late(d)) {
+        let source = disk::import_from(client, cx, d).await?;
+        settings.put(&d.interface, disk::allocation(d, source.as_deref()));
     }
-    drives(vm, &mut settings);
-    if vm.boot_order.is_empty() {
-        let order = boot_order(vm);
-        if !order.is_empty() {
-            settings.insert("boot".into(), format!("order={order}"));
+    settings.extend(drives(vm));
+    match boot(vm) {
+        // It names drives that the machine does not have yet.
+        Some(_) if vm.disk.iter().any(is_late) => {
+            settings.remove("boot");
         }
+        Some(order) => settings.put("boot", order),
+        None => {}
     }
     if !vm.pool_id.is_empty() {
-        settings.insert("pool".into(), vm.pool_id.clone());
+        settings.put("pool", vm.pool_id.clone());
     }
     let path = format!("/nodes/{}/qemu", vm.node_name);
     let (settings, path) = (&settings, &path);
-    with_id(client, cx, vm.vm_id, |id| async move {
+    with_identifier(client, cx, vm.vm_id, |id| async move {
         identified(cx, vm, id).await?;
+        asked_for.store(id, Ordering::Relaxed);
         let mut form = params([("vmid", id.to_string())]);
-        form.extend(settings.iter().map(|(k, v)| (k.clone(), v.clone())));
+        form.extend(settings.clone());
+        let what = format!("create VM {id}");
+        let timeout = seconds(vm.timeout_create);
         client
-            .run(
-                cx,
-                Method::POST,
-                &format!("create VM {id}"),
-                path,
-                &form,
-                seconds(vm.timeout_create),
-            )
+            .run(cx, Method::POST, &what, path, &form, timeout)
             .await
     })
     .await
@@ -208,78 +151,33 @@ pub(crate) async fn resume(
     };
     let id = known.identifier()?;
     client.guests_changed().await;
-    let what = format!("the task that was making VM {id}");
-    let polling = Polling::default().timeout(seconds(known.timeout_create));
-    wait::until(cx, &what, polling, || async {
-        let Some(guest) = client.guest(cx, id).await? else {
-            return Ok(Poll::Ready(()));
-        };
-        let found = config(client, cx, &guest.node, id).await?;
-        let lock = found.as_ref().and_then(|c| c.get("lock")?.as_str());
-        Ok(match lock {
-            Some("create" | "clone") => Poll::Pending,
-            _ => Poll::Ready(()),
-        })
-    })
-    .await?;
-    client.guests_changed().await;
-    let Some(found) = Vm::read(client, known.clone(), cx).await? else {
-        return Ok(Resumed::Absent);
+    if let Some((guest, _)) = Guest::find(client, cx, Kind::Machine, id).await? {
+        guest.made(seconds(known.timeout_create)).await?;
+    }
+    let found = Vm::read(client, known.clone(), cx).await?;
+    Ok(resumed(&cut, found, |vm| Some(vm.name.clone())))
+}
+
+/// The drives that are not `disk` blocks, as they are made.
+pub(crate) fn drives(vm: &Vm) -> Settings {
+    let efi = vm.efi_disk.as_ref();
+    let tpm = vm.tpm_state.as_ref();
+    let init = vm.initialization.as_ref();
+    let drives = [
+        efi.map(|efi| ("efidisk0".to_owned(), efi.allocation())),
+        tpm.map(|tpm| ("tpmstate0".to_owned(), tpm.allocation())),
+        init.map(|init| (init.slot().to_owned(), init.allocation())),
+    ];
+    drives.into_iter().flatten().collect()
+}
+
+/// In which order drives and cards are booted from, as people say or as it makes sense.
+fn boot(vm: &Vm) -> Option<String> {
+    let order = match vm.boot_order.is_empty() {
+        true => boot_order(vm),
+        false => vm.boot_order.join(";"),
     };
-    // Somebody else was faster with the identifier: ours was never made.
-    if !cut.planned.name.is_empty() && !found.name.is_empty() && found.name != cut.planned.name {
-        return Ok(Resumed::Absent);
-    }
-    Ok(match cut.is_met_by(&found) {
-        true => Resumed::Complete(found),
-        // Without a name it may be anybody's.
-        false if cut.planned.name.is_empty() => Resumed::Unknown,
-        false => Resumed::Unfit(found),
-    })
-}
-
-/// The disks that are not `disk` blocks.
-pub(crate) fn drives(vm: &Vm, settings: &mut Settings) {
-    if let Some(efi) = &vm.efi_disk {
-        settings.insert("efidisk0".into(), efi_disk(efi));
-    }
-    if let Some(tpm) = &vm.tpm_state {
-        settings.insert("tpmstate0".into(), tpm_state(tpm));
-    }
-    if let Some(init) = &vm.initialization {
-        settings.insert(cloud_init_slot(init).to_owned(), cloud_init_drive(init));
-    }
-}
-
-fn efi_disk(efi: &EfiDisk) -> String {
-    let file =
-        crate::property::Properties::default().with("file", format!("{}:1", efi.datastore_id));
-    file.text("format", efi.file_format.as_deref().unwrap_or_default())
-        .with("efitype", &efi.r#type)
-        .switch("pre-enrolled-keys", efi.pre_enrolled_keys)
-        .encode("file")
-}
-
-fn tpm_state(tpm: &TpmState) -> String {
-    format!("{}:1,version={}", tpm.datastore_id, tpm.version)
-}
-
-pub(crate) fn cloud_init_slot(init: &Initialization) -> &str {
-    if init.interface.is_empty() {
-        "ide2"
-    } else {
-        &init.interface
-    }
-}
-
-pub(crate) fn cloud_init_drive(init: &Initialization) -> String {
-    let format = init.file_format.as_deref().unwrap_or_default();
-    let drive = crate::property::Properties::default()
-        .with("file", format!("{}:cloudinit", init.datastore_id));
-    drive
-        .with("media", "cdrom")
-        .text("format", format)
-        .encode("file")
+    (!order.is_empty()).then(|| format!("order={order}"))
 }
 
 /// What boots when people do not say: the disc, the first disk of each controller, the first network card.
@@ -289,79 +187,38 @@ fn boot_order(vm: &Vm) -> String {
     let disks = first
         .into_iter()
         .filter(|slot| vm.disk.iter().any(|d| d.interface == *slot));
-    let card = vm
-        .network_device
-        .iter()
-        .flatten()
-        .any(|n| n.enabled.unwrap_or(true))
-        .then_some("net0");
-    disc.into_iter()
-        .chain(disks)
-        .chain(card)
-        .collect::<Vec<_>>()
-        .join(";")
+    let mut cards = vm.network_device.iter().flatten();
+    let card = cards.any(|n| n.enabled.unwrap_or(true)).then_some("net0");
+    let order: Vec<_> = disc.into_iter().chain(disks).chain(card).collect();
+    order.join(";")
 }
 
-async fn copy(client: &Client, cx: &Context, vm: &Vm) -> Result<i64, Error> {
-    let Some(from) = &vm.clone else {
-        return Err(Error::new("clone a VM", "the plan has no `clone` block"));
+async fn clone(
+    client: &Client,
+    cx: &Context,
+    vm: &Vm,
+    from: &CloneFrom,
+    asked_for: &AtomicI64,
+) -> Result<i64, Error> {
+    let order = Copy {
+        kind: Kind::Machine,
+        source: from.vm_id,
+        wanted: vm.vm_id,
+        full: from.full,
+        node: &vm.node_name,
+        storage: &from.datastore_id,
+        more: vec![
+            ("name", &vm.name),
+            ("description", &vm.description),
+            ("pool", &vm.pool_id),
+        ],
+        attempts: from.retries,
+        timeout: seconds(vm.timeout_clone),
     };
-    let template = client.guest(cx, from.vm_id).await?;
-    let template = template.ok_or_else(|| {
-        Error::not_found(
-            format!("clone VM {}", from.vm_id),
-            "there is no such VM in the cluster",
-        )
-        .attribute("clone")
-    })?;
-    let node = if from.node_name.is_empty() {
-        template.node
-    } else {
-        from.node_name.clone()
-    };
-    let mut form = params([("full", i32::from(from.full).to_string())]);
-    let mut set = |key: &str, value: &str| {
-        if !value.is_empty() {
-            form.push((key.to_owned(), value.to_owned()));
-        }
-    };
-    set("name", &vm.name);
-    set("description", &vm.description);
-    set("pool", &vm.pool_id);
-    if from.full {
-        set("storage", &from.datastore_id);
-    }
-    if node != vm.node_name {
-        set("target", &vm.node_name);
-    }
-    let path = format!("/nodes/{node}/qemu/{}/clone", from.vm_id);
-    // Copies of one template wait for its lock, and give up: so they queue here.
-    let queue = client.queue(&format!("clone {}", from.vm_id));
-    let _turn = queue.lock().await;
-    let (form, path) = (&form, &path);
-    with_id(client, cx, vm.vm_id, |id| async move {
+    copy(client, cx, &order, |id| async move {
         identified(cx, vm, id).await?;
-        let mut form = form.clone();
-        form.push(("newid".into(), id.to_string()));
-        let what = format!("clone VM {} to {id}", from.vm_id);
-        client
-            .run(
-                cx,
-                Method::POST,
-                &what,
-                path,
-                &form,
-                seconds(vm.timeout_clone),
-            )
-            .await
+        asked_for.store(id, Ordering::Relaxed);
+        Ok(())
     })
     .await
-}
-
-/// The value of a volume in the configuration that the server has.
-pub(crate) fn volume(config: &Json, slot: &str) -> Option<String> {
-    let value = crate::client::text(config, slot)?;
-    crate::property::Properties::parse(&value, "file")
-        .get("file")
-        .map(str::to_owned)
 }

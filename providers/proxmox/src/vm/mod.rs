@@ -6,19 +6,25 @@ mod create;
 mod decode;
 mod delete;
 mod disk;
+mod effect;
 mod encode;
+mod parts;
 mod plan;
 mod power;
+mod privileges;
 mod schema;
 mod update;
+mod validate;
 
-use serde_json::Value as Json;
 use stead_sdk::value::{Diagnostics, Value};
-use stead_sdk::{Context, Cut, Error, Failure, PlanDraft, Resource, Resumed, async_trait};
+use stead_sdk::{
+    Context, Cut, Discovered, Error, Failure, PlanDraft, Resource, Resumed, async_trait,
+};
 
-use crate::client::{Client, Guest, Params};
+use crate::client::{Client, Row};
+use crate::guest::{Guest, Kind};
 
-pub(crate) use power::seconds;
+pub(crate) use decode::is_drive;
 pub(crate) use schema::Vm;
 
 #[async_trait]
@@ -26,7 +32,7 @@ impl Resource for Vm {
     type Client = Client;
 
     fn validate(config: &Value) -> Diagnostics {
-        plan::validate(config)
+        validate::validate(config)
     }
 
     async fn plan(
@@ -49,18 +55,19 @@ impl Resource for Vm {
     async fn read(client: &Client, mut prior: Self, cx: &Context) -> Result<Option<Self>, Error> {
         let id = prior.identifier()?;
         let importing = prior.imported.take() == Some(true);
-        let Some(guest) = client.guest(cx, id).await?.filter(|g| !g.is_container) else {
+        let Some((guest, row)) = Guest::find(client, cx, Kind::Machine, id).await? else {
             return Ok(None);
         };
-        let Some(config) = config(client, cx, &guest.node, id).await? else {
+        let (config, answer) = agent::config_and_answer(&guest, &prior, row.running).await;
+        let Some(config) = config? else {
             client.guests_changed().await;
             return Ok(None);
         };
-        let mut vm = decode::machine(prior, &guest, &config, importing);
+        let mut vm = decode::machine(prior, &row, &config, importing);
         if importing {
             vm.take_defaults();
         }
-        agent::look(client, cx, &mut vm, id).await?;
+        agent::look(&guest, &mut vm, answer).await?;
         Ok(Some(vm))
     }
 
@@ -84,22 +91,25 @@ impl Resource for Vm {
 
     /// `NODE/VMID`, or the identifier alone.
     async fn import(client: &Client, id: &str, cx: &Context) -> Result<Self, Error> {
-        let number = id.rsplit('/').next().and_then(|n| n.parse::<i64>().ok());
-        let asked = format!("import the VM {id}");
-        let number = number.ok_or_else(|| {
-            Error::new(asked.clone(), "it is not an identifier")
-                .remedy("Write NODE/VMID, such as pve/100.")
-        })?;
-        let guest = client.guest(cx, number).await?.filter(|g| !g.is_container);
-        let guest =
-            guest.ok_or_else(|| Error::not_found(asked, "there is no such VM in the cluster"))?;
+        let (id, node_name) = crate::guest::import(client, cx, Kind::Machine, id).await?;
         Ok(Vm {
-            id: number.to_string(),
-            vm_id: Some(number),
-            node_name: guest.node,
+            id: id.to_string(),
+            vm_id: Some(id),
+            node_name,
             imported: Some(true),
             ..Vm::default()
         })
+    }
+
+    const IS_LISTED: bool = true;
+    const REFERRED_AS: &'static [(&'static str, &'static str)] = &[("vm_id", "vm_id")];
+
+    async fn discover(client: &Client, cx: &Context) -> Result<Vec<Discovered>, Error> {
+        crate::guest::discover(client, cx, Kind::Machine).await
+    }
+
+    fn key(&self) -> Option<String> {
+        self.identifier().ok().map(crate::guest::key)
     }
 }
 
@@ -134,45 +144,22 @@ impl Vm {
     }
 }
 
-/// The machine's configuration; `None` when it is gone.
-async fn config(client: &Client, cx: &Context, node: &str, id: i64) -> Result<Option<Json>, Error> {
-    let what = format!("read VM {id}");
-    match client
-        .get(
-            cx,
-            &what,
-            &format!("/nodes/{node}/qemu/{id}/config"),
-            &Params::new(),
-        )
-        .await
-    {
-        Ok(config) => Ok(Some(config)),
-        Err(e) if e.is_not_found() => Ok(None),
-        Err(e) => Err(e),
-    }
-}
-
 /// The machine after a change, as it is on the server.
-async fn reread(client: &Client, cx: &Context, vm: Vm, id: i64) -> Result<Vm, Failure<Vm>> {
-    let running = vm.started && !vm.template;
-    let found = match config(client, cx, &vm.node_name, id).await {
+async fn reread(guest: &Guest<'_>, vm: Vm) -> Result<Vm, Failure<Vm>> {
+    let found = match guest.config().await {
         Ok(found) => found,
         Err(error) => return Err(Failure::partial(error, vm)),
     };
     let Some(found) = found else {
-        let error = Error::not_found(
-            format!("read VM {id}"),
-            "it vanished while it was being changed",
-        );
+        let asked = format!("read {}", guest.name());
+        let error = Error::not_found(asked, "it vanished while it was being changed");
         return Err(Failure::partial(error, vm));
     };
-    let guest = Guest {
-        id,
-        node: vm.node_name.clone(),
-        running,
+    let row = Row {
+        running: vm.started && !vm.template,
         pool: vm.pool_id.clone(),
         template: vm.template,
-        is_container: false,
+        ..Row::of(guest.id, &guest.node)
     };
-    Ok(decode::machine(vm, &guest, &found, false))
+    Ok(decode::machine(vm, &row, &found, false))
 }

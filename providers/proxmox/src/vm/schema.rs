@@ -3,6 +3,8 @@
 use stead_sdk::value::Sensitive;
 use stead_sdk::{Block, Resource};
 
+use crate::guest::{IpConfig, Startup};
+
 /// A virtual machine.
 #[derive(Clone, Debug, Default, Resource)]
 #[resource(name = "proxmox_virtual_environment_vm", version = 0, legacy)]
@@ -12,7 +14,7 @@ pub(crate) struct Vm {
     #[attr(required)]
     pub(crate) node_name: String,
     /// 100 and above; the next free one when it is not set.
-    #[attr(optional, computed, replace)]
+    #[attr(optional, computed, replace, range(100..=2_147_483_647))]
     pub(crate) vm_id: Option<i64>,
     #[attr(optional)]
     pub(crate) name: String,
@@ -22,7 +24,7 @@ pub(crate) struct Vm {
     pub(crate) tags: Vec<String>,
     #[attr(optional, default = true)]
     pub(crate) acpi: bool,
-    #[attr(optional, default = "seabios")]
+    #[attr(optional, default = "seabios", one_of("ovmf", "seabios"))]
     pub(crate) bios: String,
     #[attr(optional, computed)]
     pub(crate) boot_order: Vec<String>,
@@ -37,6 +39,10 @@ pub(crate) struct Vm {
     #[attr(computed)]
     pub(crate) ipv6_addresses: Vec<Vec<String>>,
     #[attr(optional, default = "en-us")]
+    #[attr(one_of(
+        "da", "de", "de-ch", "en-gb", "en-us", "es", "fi", "fr", "fr-be", "fr-ca", "fr-ch", "hu",
+        "is", "it", "ja", "lt", "mk", "nl", "no", "pl", "pt", "pt-br", "sl", "sv", "tr"
+    ))]
     pub(crate) keyboard_layout: String,
     /// Only root@pam, logged in with its password, may set this.
     #[attr(optional)]
@@ -66,6 +72,14 @@ pub(crate) struct Vm {
     #[attr(optional, default = true)]
     pub(crate) reboot_after_update: bool,
     #[attr(optional, default = "virtio-scsi-pci")]
+    #[attr(one_of(
+        "lsi",
+        "lsi53c810",
+        "virtio-scsi-pci",
+        "virtio-scsi-single",
+        "megasas",
+        "pvscsi"
+    ))]
     pub(crate) scsi_hardware: String,
     #[attr(optional, default = true)]
     pub(crate) started: bool,
@@ -94,9 +108,9 @@ pub(crate) struct Vm {
     pub(crate) timeout_stop_vm: i64,
     #[attr(block(list, max = 1))]
     pub(crate) agent: Option<Agent>,
-    #[attr(block(list, max = 1), unsupported)]
+    #[attr(block(list, max = 1))]
     pub(crate) amd_sev: Option<AmdSev>,
-    #[attr(block(list, max = 1), unsupported)]
+    #[attr(block(list, max = 1))]
     pub(crate) audio_device: Option<AudioDevice>,
     #[attr(block(list, max = 1))]
     pub(crate) cdrom: Option<Cdrom>,
@@ -114,15 +128,15 @@ pub(crate) struct Vm {
     pub(crate) initialization: Option<Initialization>,
     #[attr(block(list, max = 1))]
     pub(crate) memory: Option<Memory>,
-    #[attr(block(list), unsupported)]
+    #[attr(block(list))]
     pub(crate) numa: Vec<Numa>,
     #[attr(block(list, max = 1))]
     pub(crate) operating_system: Option<OperatingSystem>,
-    #[attr(block(list), unsupported)]
+    #[attr(block(list))]
     pub(crate) rng: Vec<Rng>,
     #[attr(block(list, max = 4))]
     pub(crate) serial_device: Vec<SerialDevice>,
-    #[attr(block(list, max = 1), unsupported)]
+    #[attr(block(list, max = 1))]
     pub(crate) smbios: Option<Smbios>,
     #[attr(block(list, max = 1))]
     pub(crate) startup: Option<Startup>,
@@ -132,9 +146,9 @@ pub(crate) struct Vm {
     pub(crate) usb: Vec<Usb>,
     #[attr(block(list, max = 1))]
     pub(crate) vga: Option<Vga>,
-    #[attr(block(list, max = 8), unsupported)]
+    #[attr(block(list, max = 8))]
     pub(crate) virtiofs: Vec<Virtiofs>,
-    #[attr(block(list, max = 1), unsupported)]
+    #[attr(block(list, max = 1))]
     pub(crate) watchdog: Option<Watchdog>,
     /// Imported and not read yet: the next read takes in everything there is.
     #[attr(private)]
@@ -170,7 +184,7 @@ pub(crate) struct NetworkDevice {
     pub(crate) vlan_id: Option<i64>,
 }
 
-#[derive(Clone, Debug, Default, Block)]
+#[derive(Clone, Debug, Default, PartialEq, Block)]
 #[block(legacy)]
 pub(crate) struct Agent {
     #[attr(optional, default = false)]
@@ -180,13 +194,13 @@ pub(crate) struct Agent {
     pub(crate) timeout: String,
     #[attr(optional, default = false)]
     pub(crate) trim: bool,
-    #[attr(optional, default = "virtio")]
+    #[attr(optional, default = "virtio", one_of("isa", "virtio"))]
     pub(crate) r#type: String,
     #[attr(block(list, max = 1))]
     pub(crate) wait_for_ip: Option<WaitForIp>,
 }
 
-#[derive(Clone, Debug, Default, Block)]
+#[derive(Clone, Debug, Default, PartialEq, Block)]
 #[block(legacy)]
 pub(crate) struct WaitForIp {
     #[attr(optional, default = false)]
@@ -197,36 +211,47 @@ pub(crate) struct WaitForIp {
     pub(crate) ipv6: bool,
 }
 
-#[derive(Clone, Debug, Default, Block)]
+#[derive(Clone, Debug, Default, PartialEq, Block)]
 #[block(legacy)]
 pub(crate) struct AmdSev {
-    #[attr(optional)]
+    /// Let the guest use simultaneous multithreading.
+    #[attr(optional, default = true)]
     pub(crate) allow_smt: bool,
-    #[attr(optional)]
+    #[attr(optional, default = false)]
     pub(crate) kernel_hashes: bool,
-    #[attr(optional)]
+    #[attr(optional, default = false)]
     pub(crate) no_debug: bool,
-    #[attr(optional)]
+    #[attr(optional, default = false)]
     pub(crate) no_key_sharing: bool,
-    #[attr(optional)]
+    /// `std`, `es` or `snp`.
+    #[attr(optional, default = "std", one_of("std", "es", "snp"))]
     pub(crate) r#type: String,
 }
 
-#[derive(Clone, Debug, Default, Block)]
+#[derive(Clone, Debug, Default, PartialEq, Block)]
 #[block(legacy)]
 pub(crate) struct AudioDevice {
-    #[attr(optional)]
+    /// `AC97`, `ich9-intel-hda` or `intel-hda`.
+    #[attr(
+        optional,
+        default = "intel-hda",
+        one_of("AC97", "ich9-intel-hda", "intel-hda")
+    )]
     pub(crate) device: String,
-    #[attr(optional)]
+    #[attr(optional, default = "spice", one_of("spice"))]
     pub(crate) driver: String,
-    #[attr(optional)]
+    #[attr(optional, default = true)]
     pub(crate) enabled: bool,
 }
 
-#[derive(Clone, Debug, Default, Block)]
+#[derive(Clone, Debug, Default, PartialEq, Block)]
 #[block(legacy)]
 pub(crate) struct Cdrom {
-    #[attr(optional, unsupported, deprecated = "Remove the block instead.")]
+    #[attr(
+        optional,
+        default = false,
+        deprecated = "It has no effect: remove the block for no drive."
+    )]
     pub(crate) enabled: bool,
     /// A volume, `none` for an empty drive, `cdrom` for the host's.
     #[attr(optional)]
@@ -246,50 +271,58 @@ pub(crate) struct CloneFrom {
     pub(crate) node_name: String,
     #[attr(optional, default = 1)]
     pub(crate) retries: i64,
-    #[attr(required, replace)]
+    #[attr(required, replace, range(100..=2_147_483_647))]
     pub(crate) vm_id: i64,
 }
 
-#[derive(Clone, Debug, Default, Block)]
+#[derive(Clone, Debug, Default, PartialEq, Block)]
 #[block(legacy)]
 pub(crate) struct Cpu {
     #[attr(optional)]
     pub(crate) affinity: String,
-    #[attr(optional)]
+    #[attr(optional, one_of("", "aarch64", "x86_64"))]
     pub(crate) architecture: String,
-    #[attr(optional, default = 1)]
+    #[attr(optional, default = 1, range(1..=2304))]
     pub(crate) cores: i64,
     #[attr(optional)]
     pub(crate) flags: Vec<String>,
-    #[attr(optional, default = 0)]
+    #[attr(optional, default = 0, range(0..=2304))]
     pub(crate) hotplugged: i64,
-    #[attr(optional, default = 0.0)]
+    #[attr(optional, default = 0.0, range(0..=128))]
     pub(crate) limit: f64,
     #[attr(optional, default = false)]
     pub(crate) numa: bool,
-    #[attr(optional, default = 1)]
+    #[attr(optional, default = 1, range(1..=16))]
     pub(crate) sockets: i64,
     #[attr(optional, default = "qemu64")]
     pub(crate) r#type: String,
-    #[attr(optional, computed)]
-    pub(crate) units: Option<i64>,
+    #[attr(optional, computed, range(1..=262_144))]
+    pub(crate) units: i64,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Block)]
 #[block(legacy)]
 pub(crate) struct Disk {
-    #[attr(optional, default = "io_uring")]
+    #[attr(
+        optional,
+        default = "io_uring",
+        one_of("io_uring", "native", "threads")
+    )]
     pub(crate) aio: String,
     #[attr(optional, default = true)]
     pub(crate) backup: bool,
-    #[attr(optional, default = "none")]
+    #[attr(
+        optional,
+        default = "none",
+        one_of("none", "writethrough", "writeback", "unsafe", "directsync")
+    )]
     pub(crate) cache: String,
     #[attr(optional, default = "local-lvm")]
     pub(crate) datastore_id: String,
     #[attr(optional, default = "ignore")]
     pub(crate) discard: String,
-    #[attr(optional, computed)]
-    pub(crate) file_format: Option<String>,
+    #[attr(optional, computed, one_of("qcow2", "raw", "vmdk"))]
+    pub(crate) file_format: String,
     #[attr(optional)]
     pub(crate) file_id: String,
     #[attr(optional)]
@@ -299,7 +332,7 @@ pub(crate) struct Disk {
     #[attr(optional, default = false)]
     pub(crate) iothread: bool,
     #[attr(optional, computed)]
-    pub(crate) path_in_datastore: Option<String>,
+    pub(crate) path_in_datastore: String,
     #[attr(optional, default = 0)]
     pub(crate) queues: i64,
     #[attr(optional, default = true)]
@@ -307,7 +340,7 @@ pub(crate) struct Disk {
     #[attr(optional)]
     pub(crate) serial: String,
     /// GiB.
-    #[attr(optional, computed, default = 8)]
+    #[attr(optional, computed, default = 8, range(1..))]
     pub(crate) size: i64,
     #[attr(optional, default = false)]
     pub(crate) ssd: bool,
@@ -337,20 +370,20 @@ pub(crate) struct Speed {
     pub(crate) write_burstable: i64,
 }
 
-#[derive(Clone, Debug, Default, Block)]
+#[derive(Clone, Debug, Default, PartialEq, Block)]
 #[block(legacy)]
 pub(crate) struct EfiDisk {
     #[attr(optional, default = "local-lvm")]
     pub(crate) datastore_id: String,
-    #[attr(optional, computed)]
-    pub(crate) file_format: Option<String>,
+    #[attr(optional, computed, one_of("qcow2", "raw", "vmdk"))]
+    pub(crate) file_format: String,
     #[attr(optional, default = false)]
     pub(crate) pre_enrolled_keys: bool,
-    #[attr(optional, default = "2m", replace)]
+    #[attr(optional, default = "2m", replace, one_of("2m", "4m"))]
     pub(crate) r#type: String,
 }
 
-#[derive(Clone, Debug, Default, Block)]
+#[derive(Clone, Debug, Default, PartialEq, Block)]
 #[block(legacy)]
 pub(crate) struct HostPci {
     /// The slot, `hostpci0` to `hostpci15`.
@@ -364,37 +397,38 @@ pub(crate) struct HostPci {
     #[attr(optional)]
     pub(crate) mdev: String,
     #[attr(optional)]
-    pub(crate) pcie: Option<bool>,
+    pub(crate) pcie: bool,
     #[attr(optional)]
     pub(crate) rom_file: String,
+    /// Show the device's ROM to the guest; not unless it is set.
     #[attr(optional)]
-    pub(crate) rombar: Option<bool>,
+    pub(crate) rombar: bool,
     #[attr(optional)]
-    pub(crate) xvga: Option<bool>,
+    pub(crate) xvga: bool,
 }
 
-#[derive(Clone, Debug, Default, Block)]
+#[derive(Clone, Debug, Default, PartialEq, Block)]
 #[block(legacy)]
 pub(crate) struct Initialization {
     #[attr(optional, default = "local-lvm")]
     pub(crate) datastore_id: String,
-    #[attr(optional, computed)]
-    pub(crate) file_format: Option<String>,
+    #[attr(optional, computed, one_of("qcow2", "raw", "vmdk"))]
+    pub(crate) file_format: String,
     /// Where the drive is; `ide2` when it is not set.
     #[attr(optional)]
     pub(crate) interface: String,
-    #[attr(optional, computed, replace)]
-    pub(crate) meta_data_file_id: Option<String>,
-    #[attr(optional, computed, replace)]
-    pub(crate) network_data_file_id: Option<String>,
-    #[attr(optional, computed, replace)]
-    pub(crate) r#type: Option<String>,
+    #[attr(optional, computed)]
+    pub(crate) meta_data_file_id: String,
+    #[attr(optional, computed)]
+    pub(crate) network_data_file_id: String,
+    #[attr(optional, computed, one_of("configdrive2", "nocloud"))]
+    pub(crate) r#type: String,
     #[attr(optional, computed)]
     pub(crate) upgrade: Option<bool>,
-    #[attr(optional, computed, replace)]
-    pub(crate) user_data_file_id: Option<String>,
-    #[attr(optional, computed, replace)]
-    pub(crate) vendor_data_file_id: Option<String>,
+    #[attr(optional, computed)]
+    pub(crate) user_data_file_id: String,
+    #[attr(optional, computed)]
+    pub(crate) vendor_data_file_id: String,
     #[attr(block(list, max = 1))]
     pub(crate) dns: Option<Dns>,
     #[attr(block(list, max = 32))]
@@ -403,7 +437,7 @@ pub(crate) struct Initialization {
     pub(crate) user_account: Option<UserAccount>,
 }
 
-#[derive(Clone, Debug, Default, Block)]
+#[derive(Clone, Debug, Default, PartialEq, Block)]
 #[block(legacy)]
 pub(crate) struct Dns {
     #[attr(optional)]
@@ -412,26 +446,7 @@ pub(crate) struct Dns {
     pub(crate) servers: Vec<String>,
 }
 
-#[derive(Clone, Debug, Default, Block)]
-#[block(legacy)]
-pub(crate) struct IpConfig {
-    #[attr(block(list, max = 1))]
-    pub(crate) ipv4: Option<Address>,
-    #[attr(block(list, max = 1))]
-    pub(crate) ipv6: Option<Address>,
-}
-
 #[derive(Clone, Debug, Default, PartialEq, Block)]
-#[block(legacy)]
-pub(crate) struct Address {
-    /// With the prefix length, or `dhcp`.
-    #[attr(optional)]
-    pub(crate) address: String,
-    #[attr(optional)]
-    pub(crate) gateway: String,
-}
-
-#[derive(Clone, Debug, Default, Block)]
 #[block(legacy)]
 pub(crate) struct UserAccount {
     #[attr(optional)]
@@ -443,62 +458,78 @@ pub(crate) struct UserAccount {
 }
 
 /// MiB.
-#[derive(Clone, Debug, Default, Block)]
+#[derive(Clone, Debug, Default, PartialEq, Block)]
 #[block(legacy)]
 pub(crate) struct Memory {
-    #[attr(optional, default = 512)]
+    #[attr(optional, default = 512, range(64..=268_435_456))]
     pub(crate) dedicated: i64,
-    #[attr(optional, default = 0)]
+    #[attr(optional, default = 0, range(0..=268_435_456))]
     pub(crate) floating: i64,
-    #[attr(optional)]
+    #[attr(optional, one_of("1024", "2", "any"))]
     pub(crate) hugepages: String,
     #[attr(optional, default = false)]
     pub(crate) keep_hugepages: bool,
-    #[attr(optional, default = 0)]
+    #[attr(optional, default = 0, range(0..=268_435_456))]
     pub(crate) shared: i64,
 }
 
-#[derive(Clone, Debug, Default, Block)]
+#[derive(Clone, Debug, Default, PartialEq, Block)]
 #[block(legacy)]
 pub(crate) struct Numa {
+    /// Processors of the guest, such as `0-1;3`.
     #[attr(required)]
     pub(crate) cpus: String,
+    /// The slot, `numa0` to `numa7`.
     #[attr(required)]
     pub(crate) device: String,
+    /// NUMA nodes of the host, such as `0;1`.
     #[attr(optional)]
     pub(crate) hostnodes: String,
-    #[attr(required)]
+    /// MiB.
+    #[attr(required, range(64..=268_435_456))]
     pub(crate) memory: i64,
-    #[attr(optional)]
+    /// `preferred`, `bind` or `interleave`.
+    #[attr(
+        optional,
+        default = "preferred",
+        one_of("bind", "interleave", "preferred")
+    )]
     pub(crate) policy: String,
 }
 
-#[derive(Clone, Debug, Default, Block)]
+#[derive(Clone, Debug, Default, PartialEq, Block)]
 #[block(legacy)]
 pub(crate) struct OperatingSystem {
     #[attr(optional, default = "other")]
+    #[attr(one_of(
+        "l24", "l26", "other", "solaris", "w2k", "w2k3", "w2k8", "win7", "win8", "win10", "win11",
+        "wvista", "wxp"
+    ))]
     pub(crate) r#type: String,
 }
 
-#[derive(Clone, Debug, Default, Block)]
+#[derive(Clone, Debug, Default, PartialEq, Block)]
 #[block(legacy)]
 pub(crate) struct Rng {
-    #[attr(optional, computed)]
+    /// Bytes per period.
+    #[attr(optional, computed, range(1..))]
     pub(crate) max_bytes: Option<i64>,
-    #[attr(optional, computed)]
+    /// Milliseconds.
+    #[attr(optional, computed, range(1..))]
     pub(crate) period: Option<i64>,
+    /// Such as `/dev/urandom`.
     #[attr(required)]
     pub(crate) source: String,
 }
 
-#[derive(Clone, Debug, Default, Block)]
+#[derive(Clone, Debug, Default, PartialEq, Block)]
 #[block(legacy)]
 pub(crate) struct SerialDevice {
     #[attr(optional, default = "socket")]
     pub(crate) device: String,
 }
 
-#[derive(Clone, Debug, Default, Block)]
+#[derive(Clone, Debug, Default, PartialEq, Block)]
 #[block(legacy)]
 pub(crate) struct Smbios {
     #[attr(optional)]
@@ -511,34 +542,23 @@ pub(crate) struct Smbios {
     pub(crate) serial: String,
     #[attr(optional)]
     pub(crate) sku: String,
+    /// A random one when it is not set.
     #[attr(optional, computed)]
     pub(crate) uuid: String,
     #[attr(optional)]
     pub(crate) version: String,
 }
 
-/// -1 leaves a setting to the cluster's default. Delays are in seconds.
-#[derive(Clone, Debug, Default, Block)]
-#[block(legacy)]
-pub(crate) struct Startup {
-    #[attr(optional, default = -1)]
-    pub(crate) down_delay: i64,
-    #[attr(optional, default = -1)]
-    pub(crate) order: i64,
-    #[attr(optional, default = -1)]
-    pub(crate) up_delay: i64,
-}
-
-#[derive(Clone, Debug, Default, Block)]
+#[derive(Clone, Debug, Default, PartialEq, Block)]
 #[block(legacy)]
 pub(crate) struct TpmState {
     #[attr(optional, default = "local-lvm")]
     pub(crate) datastore_id: String,
-    #[attr(optional, default = "v2.0", replace)]
+    #[attr(optional, default = "v2.0", replace, one_of("v1.2", "v2.0"))]
     pub(crate) version: String,
 }
 
-#[derive(Clone, Debug, Default, Block)]
+#[derive(Clone, Debug, Default, PartialEq, Block)]
 #[block(legacy)]
 pub(crate) struct Usb {
     #[attr(optional)]
@@ -546,43 +566,72 @@ pub(crate) struct Usb {
     #[attr(optional)]
     pub(crate) mapping: String,
     #[attr(optional)]
-    pub(crate) usb3: Option<bool>,
+    pub(crate) usb3: bool,
 }
 
-#[derive(Clone, Debug, Default, Block)]
+#[derive(Clone, Debug, Default, PartialEq, Block)]
 #[block(legacy)]
 pub(crate) struct Vga {
-    #[attr(optional)]
+    #[attr(optional, one_of("", "vnc"))]
     pub(crate) clipboard: String,
     /// MiB.
-    #[attr(optional, default = 16)]
+    #[attr(optional, default = 16, range(4..=512))]
     pub(crate) memory: i64,
     #[attr(optional, default = "std")]
+    #[attr(one_of(
+        "cirrus",
+        "none",
+        "qxl",
+        "qxl2",
+        "qxl3",
+        "qxl4",
+        "serial0",
+        "serial1",
+        "serial2",
+        "serial3",
+        "std",
+        "virtio",
+        "virtio-gl",
+        "vmware"
+    ))]
     pub(crate) r#type: String,
 }
 
-#[derive(Clone, Debug, Default, Block)]
+#[derive(Clone, Debug, Default, PartialEq, Block)]
 #[block(legacy)]
 pub(crate) struct Virtiofs {
-    #[attr(optional)]
+    /// `auto`, `always`, `metadata` or `never`.
+    #[attr(
+        optional,
+        default = "auto",
+        one_of("auto", "always", "metadata", "never")
+    )]
     pub(crate) cache: String,
-    #[attr(optional)]
+    #[attr(optional, default = false)]
     pub(crate) direct_io: bool,
-    #[attr(optional)]
+    /// Which brings extended attributes with it.
+    #[attr(optional, default = false)]
     pub(crate) expose_acl: bool,
-    #[attr(optional)]
+    #[attr(optional, default = false)]
     pub(crate) expose_xattr: bool,
+    /// A directory mapping of the cluster.
     #[attr(required)]
     pub(crate) mapping: String,
 }
 
-#[derive(Clone, Debug, Default, Block)]
+#[derive(Clone, Debug, Default, PartialEq, Block)]
 #[block(legacy)]
 pub(crate) struct Watchdog {
-    #[attr(optional)]
+    /// What happens when the guest stops answering.
+    #[attr(
+        optional,
+        default = "none",
+        one_of("debug", "none", "pause", "poweroff", "reset", "shutdown")
+    )]
     pub(crate) action: String,
-    #[attr(optional)]
+    #[attr(optional, default = false)]
     pub(crate) enabled: bool,
-    #[attr(optional)]
+    /// `i6300esb` or `ib700`.
+    #[attr(optional, default = "i6300esb", one_of("i6300esb", "ib700"))]
     pub(crate) model: String,
 }

@@ -1,14 +1,23 @@
 //! A small stand-in for one Proxmox VE node, written from the API's contract: one storage, tasks that end at once.
 
-use std::collections::BTreeMap;
+// Each test binary uses a part.
+#![allow(dead_code)]
+
+mod firewall;
+mod objects;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value as Json, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
+pub(crate) use objects::{Form, Objects};
+
 #[derive(Default)]
 pub(crate) struct State {
+    pub(crate) objects: Objects,
     pub(crate) vms: BTreeMap<i64, (BTreeMap<String, String>, bool)>,
     pub(crate) files: BTreeMap<String, i64>,
     /// Method, path and parameters of every change.
@@ -17,7 +26,21 @@ pub(crate) struct State {
     pub(crate) requests: Vec<String>,
     /// How the next tasks end.
     pub(crate) failures: Vec<String>,
+    /// Where guests are, when it is not `pve`.
+    pub(crate) node: String,
+    /// Which of the guests are containers.
+    containers: BTreeSet<i64>,
+    /// Rules by the path of their list.
+    pub(crate) rules: firewall::Lists,
+    /// Comments of security groups and of IP sets, by the path of their members.
+    pub(crate) named: BTreeMap<String, String>,
     ended: BTreeMap<String, String>,
+    /// Repositories of packages: which are disabled, and which were added.
+    disabled: BTreeSet<String>,
+    certificate: Option<String>,
+    /// What the storage `local` takes, if not the usual.
+    pub(crate) takes: Option<String>,
+    added: BTreeSet<String>,
     tasks: u32,
 }
 
@@ -30,14 +53,17 @@ impl Fake {
     pub(crate) async fn start() -> Fake {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let state = Arc::new(Mutex::new(State::default()));
+        let state = Arc::new(Mutex::new(State {
+            node: "pve".to_owned(),
+            ..State::default()
+        }));
         let shared = Arc::clone(&state);
         tokio::spawn(async move {
             while let Ok((mut stream, _)) = listener.accept().await {
                 let shared = Arc::clone(&shared);
                 tokio::spawn(async move {
                     let (method, path, parameters) = request(&mut stream).await;
-                    let answer = shared.lock().unwrap().answer(&method, &path, parameters);
+                    let answer = shared.lock().unwrap().answer(&method, &path, &parameters);
                     let (status, body) = match answer {
                         Ok(data) => ("200 OK".to_owned(), json!({ "data": data })),
                         Err(status) => (status, json!({ "data": null })),
@@ -54,6 +80,14 @@ impl Fake {
         Fake { url, state }
     }
 
+    /// With files in the storage `local`.
+    pub(crate) async fn with_files(volumes: &[&str]) -> Fake {
+        let fake = Fake::start().await;
+        let files = volumes.iter().map(|volume| ((*volume).to_owned(), 4096));
+        fake.state.lock().unwrap().files.extend(files);
+        fake
+    }
+
     pub(crate) fn changes(&self, method: &str, path: &str) -> Vec<BTreeMap<String, String>> {
         let state = self.state.lock().unwrap();
         let found = state
@@ -64,7 +98,7 @@ impl Fake {
     }
 }
 
-async fn request(stream: &mut tokio::net::TcpStream) -> (String, String, BTreeMap<String, String>) {
+async fn request(stream: &mut tokio::net::TcpStream) -> (String, String, Form) {
     let mut bytes = Vec::new();
     let (head, body) = loop {
         let mut buffer = [0u8; 4096];
@@ -132,7 +166,24 @@ impl State {
                 key.strip_prefix(p)
                     .is_some_and(|n| n.bytes().all(|b| b.is_ascii_digit()) && !n.is_empty())
             });
-        let written = if key.starts_with("net") {
+        let written = if key.starts_with("net") && value.starts_with("name=") {
+            let mac = if value.contains("hwaddr=") {
+                ""
+            } else {
+                ",hwaddr=BC:24:11:00:00:02"
+            };
+            format!("{value}{mac}")
+        } else if key == "rootfs" || key.starts_with("mp") {
+            let (storage, rest) = first.split_once(':').unwrap_or((first, ""));
+            let options: Vec<_> = options.split(',').filter(|o| !o.is_empty()).collect();
+            let tail = options.iter().map(|o| format!(",{o}")).collect::<String>();
+            match rest.parse::<u32>() {
+                Ok(size) => format!("{storage}:subvol-{key}{tail},size={size}G"),
+                Err(_) => format!("{first}{tail}"),
+            }
+        } else if key == "cipassword" {
+            "**********".to_owned()
+        } else if key.starts_with("net") {
             let mac = value
                 .split(',')
                 .find_map(|p| p.strip_prefix("macaddr="))
@@ -174,37 +225,85 @@ impl State {
         config.insert(key.to_owned(), written);
     }
 
-    fn answer(
-        &mut self,
-        method: &str,
-        path: &str,
-        parameters: BTreeMap<String, String>,
-    ) -> Result<Json, String> {
+    fn answer(&mut self, method: &str, path: &str, form: &Form) -> Result<Json, String> {
+        let parameters: BTreeMap<String, String> = form.iter().cloned().collect();
         self.requests.push(format!("{method} {path}"));
         if method != "GET" {
             self.changes
                 .push((method.to_owned(), path.to_owned(), parameters.clone()));
         }
+        // Not every user may look which bridges and mappings there are before a plan.
+        let has_mappings = self
+            .objects
+            .0
+            .keys()
+            .any(|key| key.starts_with(&format!("{path}/")));
+        let looks = path.starts_with("/cluster/mapping/") && path.matches('/').count() == 3;
+        if parameters.get("type").is_some_and(|t| t == "any_bridge")
+            || (method == "GET" && looks && !has_mappings)
+        {
+            return Err("403 Permission check failed".to_owned());
+        }
+        // The storage that the node has by itself.
+        let built_in = path == "/storage/local" && !self.objects.0.contains_key(path);
+        if built_in && method == "GET" {
+            return Ok(json!({ "path": "/var/lib/vz" }));
+        }
+        if (method, path) == ("PUT", "/nodes/pve/network") {
+            return Ok(self.task("srvreload"));
+        }
+        if let Some(answer) = self.firewall(method, path, &parameters) {
+            return answer;
+        }
+        if path == "/nodes/pve/apt/repositories" {
+            return self.packages(method, &parameters);
+        }
+        if let Some(answer) = self.objects.answer(method, path, form) {
+            return answer;
+        }
         let steps: Vec<_> = path.trim_start_matches('/').split('/').collect();
         match (method, steps.as_slice()) {
             ("GET", ["cluster", "resources"]) => Ok(json!(self.vms.iter().map(|(id, vm)| json!({
-                "vmid": id, "node": "pve", "type": "qemu", "status": if vm.1 { "running" } else { "stopped" } })).collect::<Vec<_>>())),
+                "vmid": id, "node": self.node, "pool": "lab", "name": vm.0.get("name"), "tags": vm.0.get("tags"),
+                "type": if self.containers.contains(id) { "lxc" } else { "qemu" }, "status": if vm.1 { "running" } else { "stopped" } })).collect::<Vec<_>>())),
             ("POST", ["access", "ticket"]) if parameters["password"] == "very-secret" => {
                 Ok(json!({ "ticket": "PVE:root@pam:00::x", "CSRFPreventionToken": "y" }))
             }
             ("POST", ["access", "ticket"]) => Err("401 authentication failure".to_owned()),
+            ("PUT", ["cluster", "sdn"]) => Ok(self.task("reloadnetworkall")),
             ("GET", ["version"]) => Ok(json!({ "version": "9.0.3", "release": "9.0", "repoid": "abc" })),
             ("GET", ["cluster", "nextid"]) => Ok(json!("100")),
-            ("GET", ["storage", "local"]) => Ok(json!({ "path": "/var/lib/vz" })),
             ("GET", ["nodes", "pve", "storage"]) => Ok(json!([
-                { "storage": "local", "content": "iso,import", "active": 1, "avail": 1_i64 << 40 },
+                { "storage": "local", "content": self.takes.as_deref().unwrap_or("iso,import,vztmpl"), "active": 1, "avail": 1_i64 << 40 },
                 { "storage": "local-lvm", "content": "images,rootdir", "active": 1, "avail": 1_i64 << 40 }])),
             ("POST", ["nodes", "pve", "storage", "local", "download-url"]) => {
                 self.files.insert(format!("local:{}/{}", parameters["content"], parameters["filename"]), 4096);
                 Ok(self.task("download"))
             }
-            ("GET", ["nodes", "pve", "storage", "local", "content"]) =>
-                Ok(json!(self.files.iter().map(|(v, s)| json!({ "volid": v, "size": s })).collect::<Vec<_>>())),
+            ("GET", ["nodes", "pve", "storage", "local", "content"]) => {
+                let kind = |volume: &str| volume.split([':', '/']).nth(1).unwrap().to_owned();
+                let row = |(v, s): (&String, &i64)| json!({ "volid": v, "size": s, "content": kind(v), "format": "raw" });
+                Ok(self.files.iter().map(row).collect())
+            }
+            ("POST", ["nodes", "pve", "storage", "local", "oci-registry-pull"]) => {
+                self.files.insert(format!("local:vztmpl/{}.tar", parameters["filename"]), 8192);
+                Ok(self.task("ociregistrypull"))
+            }
+            ("POST", ["nodes", "pve", "certificates", "custom"]) => {
+                self.certificate = Some(parameters["certificates"].clone());
+                Ok(Json::Null)
+            }
+            ("DELETE", ["nodes", "pve", "certificates", "custom"]) => {
+                self.certificate = None;
+                Ok(Json::Null)
+            }
+            ("GET", ["nodes", "pve", "certificates", "info"]) => {
+                let own = json!({ "filename": "pve-ssl.pem", "pem": "own" });
+                let custom = self.certificate.as_ref().map(|pem| json!({ "filename": "pveproxy-ssl.pem", "pem": pem,
+                    "notafter": 1_700_000_000, "notbefore": 1_600_000_000, "issuer": "/CN=ca", "subject": "/CN=pve", "san": ["pve.lab"],
+                    "fingerprint": "AA", "public-key-bits": 2048, "public-key-type": "rsaEncryption" }));
+                Ok(std::iter::once(own).chain(custom).collect())
+            }
             ("DELETE", ["nodes", "pve", "storage", "local", "content", volume]) => {
                 let volume = volume.replace("%3A", ":").replace("%2F", "/");
                 assert!(self.files.remove(&volume).is_some(), "{volume}");
@@ -215,18 +314,21 @@ impl State {
                 Ok(json!({ "status": "stopped", "exitstatus": self.ended[&upid] }))
             }
             ("GET", ["nodes", "pve", "tasks", _, "log"]) => Ok(json!([{ "n": 1, "t": "a line of the log" }])),
-            ("POST", ["nodes", "pve", "qemu"]) => {
+            ("POST", ["nodes", "pve", kind @ ("qemu" | "lxc")]) => {
+                if *kind == "lxc" {
+                    self.containers.insert(parameters["vmid"].parse().unwrap());
+                }
                 let task = self.task("qmcreate");
                 if self.ended[task.as_str().unwrap()] == "OK" {
                     let mut config = BTreeMap::new();
-                    for (key, value) in parameters.iter().filter(|p| p.0 != "vmid") {
+                    for (key, value) in parameters.iter().filter(|p| !["vmid", "pool", "ostemplate", "password", "ssh-public-keys"].contains(&p.0.as_str())) {
                         State::write(&mut config, key, value);
                     }
                     self.vms.insert(parameters["vmid"].parse().unwrap(), (config, false));
                 }
                 Ok(task)
             }
-            (_, ["nodes", "pve", "qemu", id, rest @ ..]) => {
+            (_, ["nodes", node, "qemu" | "lxc", id, rest @ ..]) if *node == self.node => {
                 let id: i64 = id.parse().unwrap();
                 if !self.vms.contains_key(&id) {
                     return Err(format!("500 Configuration file 'nodes/pve/qemu-server/{id}.conf' does not exist"));
@@ -234,6 +336,44 @@ impl State {
                 self.machine(method, id, rest, &parameters)
             }
             _ => Err(format!("501 Method '{method} {path}' not implemented")),
+        }
+    }
+
+    /// A file with two repositories, and one of Proxmox's own that is added by its handle.
+    fn packages(&mut self, method: &str, form: &BTreeMap<String, String>) -> Result<Json, String> {
+        let entry = |component: &str, enabled: bool| {
+            json!({ "Types": ["deb"], "URIs": ["http://deb.example"], "Suites": ["trixie"],
+            "Components": [component], "Enabled": i32::from(enabled), "FileType": "list", "Comment": " one\n" })
+        };
+        match method {
+            "POST" => {
+                let disabled = form["enabled"] == "0";
+                self.disabled.remove(&form["index"]);
+                if disabled {
+                    self.disabled.insert(form["index"].clone());
+                }
+                Ok(Json::Null)
+            }
+            "PUT" => {
+                self.added.insert(form["handle"].clone());
+                Ok(Json::Null)
+            }
+            _ => {
+                let is_added = self.added.contains("no-subscription");
+                let mut entries = vec![entry("main", !self.disabled.contains("0"))];
+                if is_added {
+                    entries.push(entry("pve-no-subscription", true));
+                }
+                let mut standard =
+                    json!({ "handle": "no-subscription", "name": "No-Subscription" });
+                if is_added {
+                    standard["status"] = json!(1);
+                }
+                Ok(
+                    json!({ "files": [{ "path": "/etc/apt/sources.list", "file-type": "list", "repositories": entries }],
+                    "standard-repos": [standard], "errors": [], "digest": "00" }),
+                )
+            }
         }
     }
 
@@ -287,14 +427,23 @@ impl State {
                 vm.1 = matches!(*verb, "start" | "reboot");
                 Ok(self.task("qmverb"))
             }
+            ("GET", ["interfaces"]) => Ok(json!([
+                { "name": "lo", "inet": "127.0.0.1/8" }, { "name": "eth0", "inet": "10.0.0.7/24", "inet6": "fe80::1/64" }])),
             ("GET", ["agent", "network-get-interfaces"]) => Ok(json!({ "result": [
                 { "name": "lo", "hardware-address": "00:00:00:00:00:00",
                   "ip-addresses": [{ "ip-address": "127.0.0.1", "ip-address-type": "ipv4" }] },
                 { "name": "eth0", "hardware-address": "bc:24:11:00:00:01",
                   "ip-addresses": [{ "ip-address": "10.0.0.5", "ip-address-type": "ipv4" }] }] })),
+            ("POST", ["migrate"]) => {
+                self.node.clone_from(&parameters["target"]);
+                Ok(self.task("qmigrate"))
+            }
             ("POST", ["clone"]) => {
                 let copy = (vm.0.clone(), false);
                 self.vms.insert(parameters["newid"].parse().unwrap(), copy);
+                if self.containers.contains(&id) {
+                    self.containers.insert(parameters["newid"].parse().unwrap());
+                }
                 Ok(self.task("qmclone"))
             }
             ("DELETE", []) => {

@@ -1,19 +1,16 @@
 //! SSH: commands and files on a host. libssh2 blocks, so it works on tokio's blocking pool.
 
 use std::fmt;
-use std::io::{Read, Write};
+use std::io::{Cursor, Read, Write};
 use std::os::fd::AsRawFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
-use sha2::{Digest, Sha256};
-use ssh2::{Channel, CheckResult, ErrorCode, KnownHostFileKind, KnownHostKeyFormat, Session};
+use ssh2::{Channel, ErrorCode, Session};
 use stead_value::Sensitive;
 
-use crate::dial::{Dialer, route};
+use crate::dial::{Dialer, Socks5, host_key, route};
 use crate::{Context, Error, ErrorKind};
 
 /// libssh2's code for "would block" (`LIBSSH2_ERROR_EAGAIN`).
@@ -23,6 +20,9 @@ const KEEPALIVE_SECONDS: u32 = 30;
 /// How often a quiet command is looked at: from here, doubling, up to the second.
 const FIRST_LOOK: Duration = Duration::from_millis(1);
 const LAST_LOOK: Duration = Duration::from_millis(20);
+
+/// Most bytes of a command's input that are read at once.
+pub(super) const PIECE: usize = 64 * 1024;
 
 /// How to log in.
 #[derive(Clone, Debug)]
@@ -47,6 +47,8 @@ pub enum SshAuth {
     },
     /// The agent at `SSH_AUTH_SOCK`.
     Agent,
+    /// The agent at this socket.
+    AgentAt(PathBuf),
     /// These, one after the other, until one is taken.
     Any(Vec<SshAuth>),
 }
@@ -128,6 +130,16 @@ impl Dialer {
     /// Connects, checks the host's key, and logs in.
     pub async fn ssh(&self, host: &str, port: u16, options: &SshOptions) -> Result<Ssh, Error> {
         let stream = self.tcp(host, port).await?;
+        self.ssh_on(stream, host, port, options).await
+    }
+
+    async fn ssh_on(
+        &self,
+        stream: tokio::net::TcpStream,
+        host: &str,
+        port: u16,
+        options: &SshOptions,
+    ) -> Result<Ssh, Error> {
         let address: Arc<str> = route::authority(host, port).into();
         let asked = format!("log in to {}@{address} over SSH", options.user);
         let blocking = stream
@@ -136,6 +148,18 @@ impl Dialer {
         let stream = blocking.map_err(|e| Error::transient(&asked, e.to_string()))?;
         self.ssh_over(stream, host, port, options, asked, None)
             .await
+    }
+
+    /// Like [`Dialer::ssh`], through a SOCKS5 proxy, which also looks up the host's name.
+    pub async fn ssh_by_proxy(
+        &self,
+        proxy: &Socks5,
+        host: &str,
+        port: u16,
+        options: &SshOptions,
+    ) -> Result<Ssh, Error> {
+        let stream = proxy.reach(self, host, port).await?;
+        self.ssh_on(stream, host, port, options).await
     }
 
     /// Like [`Dialer::ssh`], through another host that one is logged in to.
@@ -212,8 +236,9 @@ fn log_in(
     let mut session = Session::new().map_err(transient)?;
     session.set_timeout(timeout_ms);
     session.set_tcp_stream(stream);
+    host_key::prefer_known(&session, host, port, &options.host_key);
     session.handshake().map_err(transient)?;
-    check_host_key(&session, host, port, &options.host_key, asked)?;
+    host_key::check(&session, host, port, &options.host_key, asked)?;
     authenticate(&session, &options.user, &options.auth).map_err(|e| {
         Error::of_kind(ErrorKind::Denied, asked, e.to_string()).remedy(
             "Check the user name, and that its key or password is the right one for this host.",
@@ -248,6 +273,7 @@ fn authenticate(session: &Session, user: &str, auth: &SshAuth) -> Result<(), ssh
             certificate,
         } => session.userauth_pubkey_memory(user, Some(certificate), private.expose_secret(), None),
         SshAuth::Agent => session.userauth_agent(user),
+        SshAuth::AgentAt(socket) => ask_agent(session, user, socket),
         SshAuth::Any(ways) => {
             let none = ssh2::Error::new(
                 ErrorCode::Session(-18),
@@ -265,6 +291,23 @@ fn authenticate(session: &Session, user: &str, auth: &SshAuth) -> Result<(), ssh
     }
 }
 
+/// Tries the keys of an agent, one after the other.
+fn ask_agent(session: &Session, user: &str, socket: &Path) -> Result<(), ssh2::Error> {
+    let mut agent = session.agent()?;
+    agent.set_identity_path(socket)?;
+    agent.connect()?;
+    agent.list_identities()?;
+    let none = ssh2::Error::new(ErrorCode::Session(-18), "the SSH agent has no keys");
+    let mut result = Err(none);
+    for key in agent.identities()? {
+        result = agent.userauth(user, &key);
+        if result.is_ok() {
+            break;
+        }
+    }
+    result
+}
+
 /// Answers every question with the password.
 struct Answer<'a>(&'a str);
 
@@ -276,74 +319,6 @@ impl ssh2::KeyboardInteractivePrompt for Answer<'_> {
         prompts: &[ssh2::Prompt<'a>],
     ) -> Vec<String> {
         prompts.iter().map(|_| self.0.to_owned()).collect()
-    }
-}
-
-fn check_host_key(
-    session: &Session,
-    host: &str,
-    port: u16,
-    policy: &HostKeyPolicy,
-    asked: &str,
-) -> Result<(), Error> {
-    let Some((key, kind)) = session.host_key() else {
-        return Err(Error::new(asked, "the server shows no host key"));
-    };
-    let fingerprint = format!("SHA256:{}", STANDARD_NO_PAD.encode(Sha256::digest(key)));
-    let refused = |why: String| Error::of_kind(ErrorKind::Denied, asked, why);
-    let changed = || {
-        refused(format!("the host's key is not the known one; it shows {fingerprint}")).remedy(
-            "If the host was reinstalled, remove its old key (`ssh-keygen -R HOST`) after comparing the new one on the \
-             host itself. Otherwise someone may be in between.",
-        )
-    };
-    let (file, accept_new) = match policy {
-        HostKeyPolicy::Pinned(pin) => {
-            return if pin.trim_end_matches('=') == fingerprint {
-                Ok(())
-            } else {
-                Err(changed())
-            };
-        }
-        HostKeyPolicy::Key(line) => {
-            let wanted = line
-                .split_whitespace()
-                .find_map(|word| STANDARD.decode(word).ok().filter(|k| k.len() > 16));
-            return if wanted.as_deref() == Some(key) {
-                Ok(())
-            } else {
-                Err(changed())
-            };
-        }
-        HostKeyPolicy::Unchecked => return Ok(()),
-        HostKeyPolicy::KnownHosts(file) => (file, false),
-        HostKeyPolicy::AcceptNew(file) => (file, true),
-    };
-    let unusable = |e: ssh2::Error| Error::new(asked, format!("{}: {e}", file.display()));
-    let mut known = session.known_hosts().map_err(unusable)?;
-    if file.exists() {
-        known
-            .read_file(file, KnownHostFileKind::OpenSSH)
-            .map_err(unusable)?;
-    }
-    match known.check_port(host, port, key) {
-        CheckResult::Match => Ok(()),
-        CheckResult::Mismatch => Err(changed()),
-        CheckResult::NotFound if accept_new => {
-            let name = if port == 22 { host.to_owned() } else { format!("[{host}]:{port}") };
-            known.add(&name, key, "added by stead", KnownHostKeyFormat::from(kind)).map_err(unusable)?;
-            if let Some(folder) = file.parent() {
-                std::fs::create_dir_all(folder)
-                    .map_err(|e| Error::new(asked, format!("{}: {e}", folder.display())))?;
-            }
-            known.write_file(file, KnownHostFileKind::OpenSSH).map_err(unusable)
-        }
-        CheckResult::NotFound => Err(refused(format!(
-            "{} does not know the host; it shows the key {fingerprint}",
-            file.display()
-        ))
-        .remedy("Add the host with `ssh-keyscan`, after comparing the key on the host itself, or pin this fingerprint.")),
-        CheckResult::Failure => Err(refused(format!("the host's key could not be checked against {}", file.display()))),
     }
 }
 
@@ -362,26 +337,34 @@ impl Ssh {
         stdin: Option<Vec<u8>>,
         cx: &Context,
     ) -> Result<SshOutput, Error> {
-        let mut stdout = Vec::new();
-        let mut stderr = Vec::new();
-        let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
         // Its callers let a command finish: half done it may be worse than done.
         let patient = Context::detached();
         let patient = match cx.deadline() {
             Some(deadline) => patient.with_deadline(deadline),
             None => patient,
         };
-        let running = self.exec_with(
-            label,
-            command,
-            stdin,
-            &patient,
-            move |from, bytes: &[u8]| {
-                // The receiver outlives the command.
-                let _ = sender.send((from, bytes.to_vec()));
-            },
-        );
-        let status = running.await?;
+        let stdin = Cursor::new(stdin.unwrap_or_default());
+        self.feed(label, command, stdin, &patient).await
+    }
+
+    /// Like [`Ssh::exec`], feeding the command what `source` gives, piece by piece. Stops when `cx` is cancelled.
+    pub async fn feed(
+        &self,
+        label: &str,
+        command: &str,
+        source: impl Read + Send + 'static,
+        cx: &Context,
+    ) -> Result<SshOutput, Error> {
+        let mut stdout = Vec::new();
+        let mut stderr = Vec::new();
+        let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
+        let take = move |from, bytes: &[u8]| {
+            // The receiver outlives the command.
+            let _ = sender.send((from, bytes.to_vec()));
+        };
+        let status = self
+            .run(label, command, Box::new(source), cx, Box::new(take))
+            .await?;
         while let Some((from, bytes)) = receiver.recv().await {
             match from {
                 SshStream::Output => stdout.extend(bytes),
@@ -403,7 +386,20 @@ impl Ssh {
         command: &str,
         stdin: Option<Vec<u8>>,
         cx: &Context,
-        mut take: impl FnMut(SshStream, &[u8]) + Send + 'static,
+        take: impl FnMut(SshStream, &[u8]) + Send + 'static,
+    ) -> Result<i32, Error> {
+        let stdin = Cursor::new(stdin.unwrap_or_default());
+        self.run(label, command, Box::new(stdin), cx, Box::new(take))
+            .await
+    }
+
+    async fn run(
+        &self,
+        label: &str,
+        command: &str,
+        mut stdin: Box<dyn Read + Send>,
+        cx: &Context,
+        mut take: Box<dyn FnMut(SshStream, &[u8]) + Send>,
     ) -> Result<i32, Error> {
         let asked = format!("run {label} on {}", self.address);
         let started = Instant::now();
@@ -412,26 +408,39 @@ impl Ssh {
             let asked = asked.clone();
             move || {
                 let session = session.lock().unwrap_or_else(PoisonError::into_inner);
-                let run = run(
-                    &session,
-                    &command,
-                    &stdin.unwrap_or_default(),
-                    &cx,
-                    &mut take,
-                    &asked,
-                );
+                let run = run(&session, &command, &mut *stdin, &cx, &mut *take, &asked);
                 session.set_blocking(true);
                 run
             }
         };
         let result = on_blocking_pool(asked, work).await;
-        let outcome = match &result {
-            Ok(status) => format!("status {status}"),
-            Err(error) => error.said().to_owned(),
+        let outcome = result.as_ref().map(|status| format!("status {status}"));
+        self.record(label, outcome, started);
+        result
+    }
+
+    /// Works with the session while nobody else does; logged and counted as a command is.
+    pub(super) async fn with_session<T: Send + 'static>(
+        &self,
+        label: &str,
+        asked: String,
+        work: impl FnOnce(&Session) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let started = Instant::now();
+        let session = Arc::clone(&self.session);
+        let work = move || {
+            let session = session.lock().unwrap_or_else(PoisonError::into_inner);
+            work(&session)
         };
+        let result = on_blocking_pool(asked, work).await;
+        self.record(label, result.as_ref().map(|_| "done".to_owned()), started);
+        result
+    }
+
+    fn record(&self, label: &str, outcome: Result<String, &Error>, started: Instant) {
+        let outcome = outcome.unwrap_or_else(|error| error.said().to_owned());
         self.dialer
             .record("ssh", &self.address, label, &outcome, started);
-        result
     }
 
     /// Writes a file on the host as the user who logged in, with exactly this mode (such as `0o600`). The content goes to a
@@ -469,7 +478,7 @@ pub fn shell_quote(word: &str) -> String {
 fn run(
     session: &Session,
     command: &str,
-    stdin: &[u8],
+    stdin: &mut dyn Read,
     cx: &Context,
     take: &mut dyn FnMut(SshStream, &[u8]),
     asked: &str,
@@ -478,12 +487,20 @@ fn run(
     let mut channel = session.channel_session().map_err(lost)?;
     channel.exec(command).map_err(lost)?;
     session.set_blocking(false);
-    let (mut sent, mut closed_stdin, mut pause) = (0, false, FIRST_LOOK);
+    let mut piece = vec![0; PIECE];
+    // What of the piece is still to be sent.
+    let mut unsent = 0..0;
+    let (mut given_all, mut closed_stdin, mut pause) = (false, false, FIRST_LOOK);
     loop {
         let mut moved = false;
-        if let Some(rest) = stdin.get(sent..).filter(|rest| !rest.is_empty()) {
+        if unsent.is_empty() && !given_all {
+            let unread = |e: std::io::Error| Error::new(asked, format!("what is sent: {e}"));
+            unsent = 0..stdin.read(&mut piece).map_err(unread)?;
+            given_all = unsent.is_empty();
+        }
+        if let Some(rest) = piece.get(unsent.clone()).filter(|rest| !rest.is_empty()) {
             let n = progress(channel.write(rest), asked)?;
-            sent += n;
+            unsent.start += n;
             moved |= n > 0;
         } else if !closed_stdin {
             closed_stdin = again(channel.send_eof(), asked)?;

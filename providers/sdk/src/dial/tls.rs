@@ -32,6 +32,8 @@ pub struct TlsOptions {
     pub server_name: Option<String>,
     /// A trusted authority is enough, whatever name the certificate bears (PostgreSQL's `verify-ca`).
     pub any_name: bool,
+    /// Nothing older than TLS 1.3; otherwise 1.2 will do.
+    pub only_1_3: bool,
     /// Protocols offered, most wanted first; `http()` and `grpc_channel()` know theirs.
     pub alpn: Vec<String>,
 }
@@ -141,8 +143,13 @@ impl Dialer {
     pub fn client_config(&self, options: &TlsOptions) -> Result<Arc<ClientConfig>, Error> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let asked = "set up TLS";
+        let versions: &[&rustls::SupportedProtocolVersion] = if options.only_1_3 {
+            &[&rustls::version::TLS13]
+        } else {
+            rustls::ALL_VERSIONS
+        };
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
-            .with_safe_default_protocol_versions()
+            .with_protocol_versions(versions)
             .map_err(|e| Error::new(asked, e.to_string()))?
             .dangerous()
             .with_custom_certificate_verifier(self.verifier(options, &provider)?);

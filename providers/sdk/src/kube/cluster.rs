@@ -101,7 +101,7 @@ impl Cluster {
         }
     }
 
-    async fn send(&self, call: Call, cx: &Context) -> Result<Json, Error> {
+    pub(super) async fn send(&self, call: Call, cx: &Context) -> Result<Json, Error> {
         let connected = self.connected(None).await?;
         match connected.send(&call, self.patience, cx).await {
             // Tokens of programs and pods run out; a 401 means that nothing was done.
@@ -258,12 +258,30 @@ impl Cluster {
         selector: &str,
         cx: &Context,
     ) -> Result<Vec<Json>, Error> {
+        let query = match selector {
+            "" => String::new(),
+            selector => format!("labelSelector={}", escape(selector)),
+        };
+        self.list_where(api_version, kind, namespace, &query, cx)
+            .await
+    }
+
+    /// As [`Cluster::list`], by a query that is escaped already.
+    pub(super) async fn list_where(
+        &self,
+        api_version: &str,
+        kind: &str,
+        namespace: Option<&str>,
+        query: &str,
+        cx: &Context,
+    ) -> Result<Vec<Json>, Error> {
         let Some(served) = self.discover(api_version, kind, cx).await? else {
             return Ok(Vec::new());
         };
         let mut path = collection(api_version, &served, namespace);
-        if !selector.is_empty() {
-            path.push_str(&format!("?labelSelector={}", escape(selector)));
+        if !query.is_empty() {
+            path.push('?');
+            path.push_str(query);
         }
         let mut answer = self
             .send(Call::get(path, format!("list {kind} objects")), cx)

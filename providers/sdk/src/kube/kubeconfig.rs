@@ -114,6 +114,11 @@ pub(super) async fn select(
     home: Option<&str>,
 ) -> Result<Selected, Error> {
     let mut files = Vec::new();
+    if let Some(text) = &settings.config_text {
+        let file = parse(text.expose_secret(), "read the kubeconfig".to_owned())?;
+        // What it names by a relative path lies below the working directory.
+        files.push((file, PathBuf::from("./kubeconfig")));
+    }
     for path in &settings.config_paths {
         let path = expand(path, home);
         files.push((read(&path).await?, path));
@@ -284,13 +289,14 @@ async fn text(path: &Path, what: &str) -> Result<String, Error> {
 
 async fn read(path: &Path) -> Result<File, Error> {
     let text = text(path, "the kubeconfig").await?;
+    parse(&text, format!("read the kubeconfig ({})", path.display()))
+}
+
+fn parse(text: &str, asked: String) -> Result<File, Error> {
     // The parser's message quotes lines of the file, which hold keys.
-    serde_saphyr::from_str(&text).map_err(|_| {
-        Error::new(
-            format!("read the kubeconfig ({})", path.display()),
-            "it is not a kubeconfig in YAML",
-        )
-        .remedy("Check it with `kubectl --kubeconfig FILE config view`.")
+    serde_saphyr::from_str(text).map_err(|_| {
+        Error::new(asked, "it is not a kubeconfig in YAML")
+            .remedy("Check it with `kubectl --kubeconfig FILE config view`.")
     })
 }
 
@@ -381,6 +387,23 @@ contexts:
         assert!(two.tls.insecure);
         assert_eq!(two.tls.roots, crate::Roots::Only("OTHER".into()));
         assert!(matches!(two.auth, Auth::Bearer(t) if t.expose_secret() == "secret"));
+    }
+
+    #[tokio::test]
+    async fn a_text_is_as_good_as_a_file() {
+        let settings = ClusterSettings {
+            config_text: Some(Sensitive::new(TWO.to_owned())),
+            ..ClusterSettings::default()
+        };
+        let one = settings.resolve(&Dialer::direct()).await.unwrap();
+        assert_eq!(one.host, "one");
+        assert_eq!(one.tls.identity.unwrap().certificates, "CERT");
+        let settings = ClusterSettings {
+            config_text: Some(Sensitive::new("token: [hush".to_owned())),
+            ..ClusterSettings::default()
+        };
+        let error = settings.resolve(&Dialer::direct()).await.unwrap_err();
+        assert!(!error.to_string().contains("hush"), "{error}");
     }
 
     #[tokio::test]

@@ -7,6 +7,7 @@ mod cluster;
 mod connect;
 mod exec;
 mod kubeconfig;
+mod node;
 mod object;
 mod ready;
 mod request;

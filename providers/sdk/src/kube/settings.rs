@@ -28,6 +28,8 @@ pub struct ClusterSettings {
     pub tls_server_name: Option<String>,
     /// Kubeconfig files; the first that knows a name decides, as for `kubectl`.
     pub config_paths: Vec<String>,
+    /// The text of a kubeconfig, which is asked before the files.
+    pub config_text: Option<Sensitive<String>>,
     pub context: Option<String>,
     /// The user in the kubeconfig, in place of the context's.
     pub auth_info: Option<String>,
@@ -96,7 +98,7 @@ impl ClusterSettings {
 
     /// Reads the kubeconfig files, if there are any, and puts everything together.
     pub(crate) async fn resolve(&self, dialer: &Dialer) -> Result<Endpoint, Error> {
-        let file = if self.config_paths.is_empty() {
+        let file = if self.config_paths.is_empty() && self.config_text.is_none() {
             kubeconfig::Selected::default()
         } else {
             kubeconfig::select(self, dialer.environment().get("HOME")).await?

@@ -11,13 +11,13 @@ use crate::native::definition::{DataEntry, Definition, EphemeralEntry, ResourceE
 use crate::native::erased::Outcome;
 use crate::native::state_json;
 use crate::plan::{
-    Leniency, align, draft_of, known_only, null_write_only, refuse_unsupported, replacements,
-    volatile,
+    Leniency, align, check_config, draft_of, known_only, null_write_only, replacements, volatile,
 };
 use crate::settings::with_environment;
 use crate::{
-    ApplyRequest, ApplyResponse, Context, Dialer, ForeignObject, Found, ImportBy, Lease, Operation,
-    PlanRequest, PlanResponse, Private, Provider, ReadResponse, Remains, ResumeRequest, Resumed,
+    ApplyRequest, ApplyResponse, Context, Dialer, Discovered, ForeignObject, Found, ImportBy,
+    Lease, Operation, PlanRequest, PlanResponse, Private, Provider, ReadResponse, Remains,
+    ResumeRequest, Resumed,
 };
 
 /// One configured (or not yet configured) native provider.
@@ -122,7 +122,7 @@ impl<C: Send + Sync + 'static> NativeProvider<C> {
             config,
             entry.legacy,
         );
-        volatile(&mut draft, entry.volatile);
+        volatile(&mut draft, &entry.volatile);
         for path in replacements(block, &draft.prior, &draft.planned) {
             draft.replace(path);
         }
@@ -133,7 +133,7 @@ impl<C: Send + Sync + 'static> NativeProvider<C> {
             .await?;
         if draft.planned != before_hook {
             // What the hook changed may have further consequences by the schema.
-            volatile(&mut draft, entry.volatile);
+            volatile(&mut draft, &entry.volatile);
             let known = replacements(block, &draft.prior, &before_hook);
             for path in replacements(block, &draft.prior, &draft.planned) {
                 if !known.contains(&path) {
@@ -236,7 +236,7 @@ fn configured_or_computed(block: &Block, config: &Value, found: &Value) -> Value
 #[async_trait]
 impl<C: Send + Sync + 'static> Provider for NativeProvider<C> {
     fn validate_provider(&self, config: &Value) -> Diagnostics {
-        refuse_unsupported(
+        check_config(
             &format!("the provider {}", self.definition.name),
             &self.definition.config.block,
             config,
@@ -246,7 +246,7 @@ impl<C: Send + Sync + 'static> Provider for NativeProvider<C> {
     fn validate_resource(&self, type_name: &str, config: &Value) -> Diagnostics {
         match self.resource(type_name) {
             Ok(entry) => {
-                let mut found = refuse_unsupported(type_name, &entry.schema.block, config);
+                let mut found = check_config(type_name, &entry.schema.block, config);
                 found.extend(entry.operations.validate(config));
                 found
             }
@@ -257,7 +257,7 @@ impl<C: Send + Sync + 'static> Provider for NativeProvider<C> {
     fn validate_data(&self, type_name: &str, config: &Value) -> Diagnostics {
         match self.data_source(type_name) {
             Ok(entry) => {
-                let mut found = refuse_unsupported(type_name, &entry.schema.block, config);
+                let mut found = check_config(type_name, &entry.schema.block, config);
                 found.extend(entry.operations.validate(config));
                 found
             }
@@ -328,6 +328,17 @@ impl<C: Send + Sync + 'static> Provider for NativeProvider<C> {
         object: &ForeignObject<'_>,
     ) -> Result<Option<Found>, Diagnostics> {
         let entry = self.resource(type_name)?;
+        let other = self.definition.resources.get(object.type_name);
+        let is_ours = *object.provider.name == *self.definition.name;
+        if is_ours && other.is_some_and(|other| other.of == entry.of) {
+            // Another name of the same type: the object as it stands.
+            let value = self.upgrade(type_name, object.schema_version, object.attributes)?;
+            return Ok(Some(Found {
+                identity: entry.operations.identity(&value, object.private)?,
+                private: object.private.to_vec(),
+                value,
+            }));
+        }
         entry.operations.take_over(object).map(Some)
     }
 
@@ -424,6 +435,21 @@ impl<C: Send + Sync + 'static> Provider for NativeProvider<C> {
         Ok(found)
     }
 
+    async fn discover(
+        &self,
+        type_name: &str,
+        cx: &Context,
+    ) -> Result<(Vec<Discovered>, Diagnostics), Diagnostics> {
+        let entry = self.resource(type_name)?;
+        let cx = cx.for_operation();
+        let found = entry.operations.discover(self.client()?, &cx).await?;
+        Ok((found, cx.take_warnings()))
+    }
+
+    fn key(&self, type_name: &str, object: &Value) -> Option<String> {
+        self.resource(type_name).ok()?.operations.key(object)
+    }
+
     async fn read_data(
         &self,
         type_name: &str,
@@ -443,7 +469,7 @@ impl<C: Send + Sync + 'static> Provider for NativeProvider<C> {
     fn validate_ephemeral(&self, type_name: &str, config: &Value) -> Diagnostics {
         match self.ephemeral(type_name) {
             Ok(entry) => {
-                let mut found = refuse_unsupported(type_name, &entry.schema.block, config);
+                let mut found = check_config(type_name, &entry.schema.block, config);
                 found.extend(entry.operations.validate(config));
                 found
             }

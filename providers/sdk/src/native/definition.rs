@@ -1,5 +1,6 @@
 //! The definition of a native provider: its configuration, how it connects, and its types.
 
+use std::any::TypeId;
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::marker::PhantomData;
@@ -83,11 +84,16 @@ impl<C: Send + Sync + 'static, P: ProviderConfig + Send + 'static> Unconfigured<
 
 /// One resource type: its schema, and what follows from it, computed once.
 pub(crate) struct ResourceEntry<C> {
+    /// The struct: entries of the same one are names of one type.
+    pub(crate) of: TypeId,
     pub(crate) schema: Arc<Schema>,
     pub(crate) ty: Type,
     pub(crate) legacy: bool,
-    pub(crate) volatile: &'static [&'static str],
+    pub(crate) volatile: Vec<&'static str>,
     pub(crate) write_only: bool,
+    /// It can be listed, and this is its own name rather than an alias.
+    pub(crate) listed: bool,
+    pub(crate) referred_as: &'static [(&'static str, &'static str)],
     pub(crate) operations: Box<dyn ErasedResource<C>>,
 }
 
@@ -119,9 +125,11 @@ pub struct Definition<C> {
 type FunctionBody = fn(&[Value]) -> Result<Value, CallError>;
 
 impl<C: Send + Sync + 'static> Definition<C> {
+    /// The resource, under its name and its aliases.
     #[must_use]
     pub fn resource<R: Resource<Client = C>>(self) -> Self {
-        self.resource_as::<R>(R::NAME)
+        let names = std::iter::once(&R::NAME).chain(R::ALIASES);
+        names.fold(self, |definition, name| definition.resource_as::<R>(name))
     }
 
     /// The same resource under another name.
@@ -129,9 +137,12 @@ impl<C: Send + Sync + 'static> Definition<C> {
     pub fn resource_as<R: Resource<Client = C>>(mut self, name: &str) -> Self {
         let schema = Arc::new(R::schema());
         let entry = ResourceEntry {
+            of: TypeId::of::<R>(),
             legacy: R::LEGACY,
-            volatile: R::UNKNOWN_ON_CHANGE,
+            volatile: R::unknown_on_change(),
             write_only: has_write_only(&schema.block),
+            listed: R::IS_LISTED && R::NAME == name,
+            referred_as: R::REFERRED_AS,
             ty: schema.block.value_type(),
             schema,
             operations: Box::new(Typed::<R>::new()),
@@ -140,9 +151,13 @@ impl<C: Send + Sync + 'static> Definition<C> {
         self
     }
 
+    /// The data source, under its name and its aliases.
     #[must_use]
     pub fn data_source<D: DataSource<Client = C>>(self) -> Self {
-        self.data_source_as::<D>(D::NAME)
+        let names = std::iter::once(&D::NAME).chain(D::ALIASES);
+        names.fold(self, |definition, name| {
+            definition.data_source_as::<D>(name)
+        })
     }
 
     /// The same data source under another name.
@@ -242,6 +257,17 @@ impl<C: Send + Sync + 'static> ProviderFactory for NativeFactory<C> {
 
     fn only_in_state(&self, _type_name: &str) -> bool {
         self.definition.only_in_state
+    }
+
+    fn listed_types(&self) -> Vec<Arc<str>> {
+        let resources = self.definition.resources.iter();
+        let listed = resources.filter(|(_, entry)| entry.listed);
+        listed.map(|(name, _)| Arc::clone(name)).collect()
+    }
+
+    fn referred_as(&self, type_name: &str) -> &'static [(&'static str, &'static str)] {
+        let entry = self.definition.resources.get(type_name);
+        entry.map_or(&[], |entry| entry.referred_as)
     }
 
     fn call_function(&self, name: &str, args: &[Value]) -> Result<Value, CallError> {

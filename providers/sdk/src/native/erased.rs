@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use stead_value::{Diagnostic, Diagnostics, Path, Value};
 
 use crate::{
-    Context, Cut, DataSource, Ephemeral, Error, Failure, ForeignObject, Found, ImportBy, Lease,
-    PlanDraft, Private, Remains, Resource, Resumed,
+    Context, Cut, DataSource, Discovered, Ephemeral, Error, Failure, ForeignObject, Found,
+    ImportBy, Lease, PlanDraft, Private, Remains, Resource, Resumed,
 };
 
 /// What an operation leaves behind.
@@ -36,6 +36,8 @@ pub(crate) trait ErasedResource<C>: Send + Sync {
         identity: serde_json::Value,
     ) -> Result<serde_json::Value, Error>;
     fn take_over(&self, object: &ForeignObject<'_>) -> Result<Found, Diagnostics>;
+    /// The identity of a stored object, where its type has one.
+    fn identity(&self, value: &Value, private: &[u8]) -> Result<Option<Value>, Diagnostic>;
     async fn plan(
         &self,
         client: Option<&C>,
@@ -74,6 +76,9 @@ pub(crate) trait ErasedResource<C>: Send + Sync {
         cx: &Context,
     ) -> Result<(), Diagnostic>;
     async fn import(&self, client: &C, by: &ImportBy, cx: &Context) -> Result<Found, Diagnostic>;
+    async fn discover(&self, client: &C, cx: &Context) -> Result<Vec<Discovered>, Diagnostic>;
+    /// What tells a stored object from all others, where its type says it.
+    fn key(&self, value: &Value) -> Option<String>;
     async fn resume(
         &self,
         client: &C,
@@ -205,6 +210,10 @@ impl<R: Resource> ErasedResource<R::Client> for Typed<R> {
         Ok(encoded(&R::take_over(object)?, Private::parse(&[]))?)
     }
 
+    fn identity(&self, value: &Value, private: &[u8]) -> Result<Option<Value>, Diagnostic> {
+        Ok(decode::<R>(value, &Private::parse(private))?.identity())
+    }
+
     async fn plan(
         &self,
         client: Option<&R::Client>,
@@ -324,6 +333,18 @@ impl<R: Resource> ErasedResource<R::Client> for Typed<R> {
         };
         let object = R::import(client, &id, cx).await?;
         encoded(&object, Private::default())
+    }
+
+    async fn discover(
+        &self,
+        client: &R::Client,
+        cx: &Context,
+    ) -> Result<Vec<Discovered>, Diagnostic> {
+        Ok(R::discover(client, cx).await?)
+    }
+
+    fn key(&self, value: &Value) -> Option<String> {
+        R::decode(value, &Path::root()).ok()?.key()
     }
 }
 

@@ -108,4 +108,9 @@ impl PlanDraft {
     pub fn warn(&mut self, summary: impl Into<String>, detail: impl Into<String>) {
         self.warnings.push(Diagnostic::warning(summary, detail));
     }
+
+    /// Warnings that say of which attribute they are.
+    pub fn warn_of(&mut self, warnings: Diagnostics) {
+        self.warnings.extend(warnings);
+    }
 }

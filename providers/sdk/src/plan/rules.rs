@@ -6,6 +6,7 @@ use std::sync::Arc;
 use stead_value::schema::{Attribute, AttributeType, Block, Nesting};
 use stead_value::{Diagnostic, Diagnostics, Kind, Path, Type, Value};
 
+use crate::plan::checks::check_values;
 use crate::plan::proposed::{Shape, items};
 use crate::plan::{Leniency, PlanDraft, align};
 
@@ -368,19 +369,22 @@ fn forcing_part(shape: Shape<'_>, item: &Value) -> Value {
 }
 
 /// Refuses what the published schema of a provider has and stead does not do yet. Unknown counts as configured.
-pub(crate) fn refuse_unsupported(owner: &str, block: &Block, config: &Value) -> Diagnostics {
+pub(crate) fn check_config(owner: &str, block: &Block, config: &Value) -> Diagnostics {
     let instead = "Leave it out, or use the published provider as a plugin for this configuration.";
     let mut found = refuse_unsupported_with(owner, instead, block, config);
     found.extend(refuse_id(block, config));
+    found.extend(check_values(block, config));
     found
 }
 
 /// The published providers that call `id` optional and computed do so for each of their types, and take it from nobody: it is
-/// not among the arguments that they know (`terraform-plugin-sdk`, `helper/schema`, whose words these are).
+/// not among the arguments that they know (`terraform-plugin-sdk`, `helper/schema`, whose words these are). An id of another type than text is
+/// of the newer kind, and may be chosen.
 fn refuse_id(block: &Block, config: &Value) -> Option<Diagnostic> {
     let id = block.attributes.get("id")?;
     let given = config.get("id").is_some_and(|id| !id.is_null());
-    (id.optional && id.computed && given).then(|| {
+    let is_theirs = id.optional && id.computed && id.value_type() == Type::String;
+    (is_theirs && given).then(|| {
         Diagnostic::error(
             "Invalid or unknown key",
             "The provider decides the id: leave it out.",
@@ -405,6 +409,33 @@ pub(crate) fn refuse_unsupported_with(
     refusals.found
 }
 
+/// Calls with every nested object and its place.
+pub(crate) fn each_nested(
+    nesting: Nesting,
+    value: &Value,
+    path: &Path,
+    mut visit: impl FnMut(&Value, &Path),
+) {
+    match (nesting, value.as_entries()) {
+        (Nesting::Single | Nesting::Group, _) => visit(value, path),
+        (Nesting::Map, Some(entries)) => {
+            for (key, item) in entries {
+                visit(item, &path.index(Value::string(key)));
+            }
+        }
+        _ => {
+            for (i, item) in items(nesting, value).iter().enumerate() {
+                let place = if nesting == Nesting::Set {
+                    path.index(item.clone())
+                } else {
+                    path.index_number(i)
+                };
+                visit(item, &place);
+            }
+        }
+    }
+}
+
 struct Refusals<'a> {
     owner: &'a str,
     instead: &'a str,
@@ -424,7 +455,10 @@ impl Refusals<'_> {
                     nesting,
                     attributes,
                 } => {
-                    self.nested(Shape::of_attributes(attributes), *nesting, &value, &path);
+                    let shape = Shape::of_attributes(attributes);
+                    each_nested(*nesting, &value, &path, |item, place| {
+                        self.object(shape, item, place);
+                    });
                 }
                 AttributeType::Simple(_) => {}
             }
@@ -439,28 +473,10 @@ impl Refusals<'_> {
                     self.refuse(&path);
                 }
             } else {
-                self.nested(Shape::of_block(&block.block), block.nesting, &value, &path);
-            }
-        }
-    }
-
-    fn nested(&mut self, shape: Shape<'_>, nesting: Nesting, value: &Value, path: &Path) {
-        match (nesting, value.as_entries()) {
-            (Nesting::Single | Nesting::Group, _) => self.object(shape, value, path),
-            (Nesting::Map, Some(entries)) => {
-                for (key, item) in entries {
-                    self.object(shape, item, &path.index(Value::string(key)));
-                }
-            }
-            _ => {
-                for (i, item) in items(nesting, value).iter().enumerate() {
-                    let place = if nesting == Nesting::Set {
-                        path.index(item.clone())
-                    } else {
-                        path.index_number(i)
-                    };
-                    self.object(shape, item, &place);
-                }
+                let shape = Shape::of_block(&block.block);
+                each_nested(block.nesting, &value, &path, |item, place| {
+                    self.object(shape, item, place);
+                });
             }
         }
     }
@@ -492,7 +508,7 @@ mod tests {
             let mut block = Block::default();
             block.attributes.insert("id".into(), attribute);
             let config = Value::object(BTreeMap::from([(Arc::from("id"), id)]));
-            let found = refuse_unsupported("a_thing", &block, &config);
+            let found = check_config("a_thing", &block, &config);
             let found: Vec<Diagnostic> = found.into_iter().collect();
             found.into_iter().map(|d| (d.summary, d.attribute)).next()
         };
@@ -504,5 +520,12 @@ mod tests {
         assert_eq!(refused(true, Value::unknown(Type::String)), Some(expected));
         assert_eq!(refused(true, Value::null(Type::String)), None);
         assert_eq!(refused(false, Value::string("x")), None);
+        // A machine's number may be chosen.
+        let mut attribute = Attribute::new(Type::Number);
+        (attribute.optional, attribute.computed) = (true, true);
+        let mut block = Block::default();
+        block.attributes.insert("id".into(), attribute);
+        let config = Value::object(BTreeMap::from([(Arc::from("id"), Value::number(120))]));
+        assert!(refuse_id(&block, &config).is_none());
     }
 }

@@ -1,7 +1,9 @@
 //! Driving a provider in tests as the engine does: configuration in, plan, apply, refresh, with the engine's own checks.
 
+mod patterns;
 mod table;
 
+pub use patterns::malformed_patterns;
 pub use table::{identity_table, provider_table, schema_table, section_of};
 
 use std::sync::Arc;
@@ -13,8 +15,8 @@ use stead_value::{Diagnostic, Diagnostics, Path, Type, Value, json};
 
 use crate::native::complete_blocks;
 use crate::{
-    ApplyRequest, Context, ImportBy, PlanRequest, PlanResponse, Provider, ProviderFactory, Remains,
-    proposed_new,
+    ApplyRequest, Context, Discovered, ImportBy, PlanRequest, PlanResponse, Provider,
+    ProviderFactory, Remains, proposed_new,
 };
 
 /// An object as the state would hold it.
@@ -270,6 +272,17 @@ impl Harness {
 
     pub async fn import(&self, type_name: &str, id: &str) -> Result<Stored, Diagnostics> {
         self.import_by(type_name, ImportBy::Id(id.to_owned())).await
+    }
+
+    /// What exists of a type.
+    pub async fn discover(&self, type_name: &str) -> Result<Vec<Discovered>, Diagnostics> {
+        let (discovered, _) = self.provider.discover(type_name, &self.cx).await?;
+        Ok(discovered)
+    }
+
+    /// What tells an object from all others.
+    pub fn key(&self, type_name: &str, object: &Stored) -> Option<String> {
+        self.provider.key(type_name, &object.value)
     }
 
     /// Imports by an identity in JSON: what is left out is null.

@@ -10,6 +10,7 @@ pub(crate) use client::{
 };
 pub(crate) use timeouts::{
     ApplyTimeouts, CreateTimeout, CreateUpdateTimeouts, ReadTimeout, check_timeouts, timeout_of,
+    timeout_or,
 };
 
 use base64::Engine;

@@ -52,8 +52,13 @@ pub(crate) struct ReadTimeout {
 
 /// The configured duration, or the default.
 pub(crate) fn timeout_of(text: Option<&String>) -> Result<Duration, Error> {
+    timeout_or(text, DEFAULT)
+}
+
+/// The configured duration, or another default.
+pub(crate) fn timeout_or(text: Option<&String>, default: Duration) -> Result<Duration, Error> {
     let Some(text) = text else {
-        return Ok(DEFAULT);
+        return Ok(default);
     };
     parse_duration(text).ok_or_else(|| Error::from(invalid(text, Path::root().attr("timeouts"))))
 }

@@ -1,11 +1,13 @@
 //! Things to look up.
 
 mod client_configuration;
+mod cluster_kubeconfig;
 mod health;
 mod image_factory;
 mod machine_configuration;
 
 pub(crate) use client_configuration::ClientConfigurationData;
-pub(crate) use health::{ClusterHealth, ailment};
+pub(crate) use cluster_kubeconfig::ClusterKubeconfigData;
+pub(crate) use health::{Cluster, ClusterHealth, ailment, check as check_health, check_nodes};
 pub(crate) use image_factory::{ExtensionsVersions, ImageFactoryUrls, OverlaysVersions, Versions};
 pub(crate) use machine_configuration::MachineConfigurationData;

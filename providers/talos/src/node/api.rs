@@ -28,13 +28,13 @@ pub(crate) struct Api {
     dialer: Dialer,
     address: String,
     node: String,
-    channel: Channel,
+    pub(super) channel: Channel,
     /// Whom the endpoint passes requests on to.
     target: Option<MetadataValue<Ascii>>,
 }
 
 /// The part of a reply that says whether it is an error.
-trait Reply {
+pub(super) trait Reply {
     fn metadata(&self) -> Option<&Metadata>;
 }
 
@@ -51,10 +51,15 @@ macro_rules! replies {
 replies!(
     ApplyConfiguration,
     Bootstrap,
+    EtcdForfeitLeadership,
+    EtcdRecover,
     EtcdMembers,
+    EtcdStatus,
     Hostname,
+    Reboot,
     Reset,
     ServiceList,
+    Upgrade,
     Version
 );
 
@@ -77,6 +82,15 @@ impl Api {
         })
     }
 
+    /// The same connection, for requests to the endpoint itself.
+    pub(crate) fn of_endpoint(&self) -> Api {
+        Api {
+            node: self.address.clone(),
+            target: None,
+            ..self.clone()
+        }
+    }
+
     /// The same connection, for requests to another node.
     pub(crate) fn for_node(&self, node: &str) -> Result<Api, Error> {
         let target = MetadataValue::try_from(node).map_err(|_| {
@@ -92,7 +106,7 @@ impl Api {
         })
     }
 
-    fn machine(&self) -> MachineServiceClient<Channel> {
+    pub(super) fn machine(&self) -> MachineServiceClient<Channel> {
         MachineServiceClient::new(self.channel.clone())
             .max_decoding_message_size(MAX_MESSAGE)
             .max_encoding_message_size(MAX_MESSAGE)
@@ -102,7 +116,7 @@ impl Api {
         StateClient::new(self.channel.clone()).max_decoding_message_size(MAX_MESSAGE)
     }
 
-    fn request<T>(&self, message: T) -> Request<T> {
+    pub(super) fn request<T>(&self, message: T) -> Request<T> {
         let mut request = Request::new(message);
         if let Some(target) = &self.target {
             request.metadata_mut().insert("node", target.clone());
@@ -110,7 +124,7 @@ impl Api {
         request
     }
 
-    fn call(&self, asked: &str, method: &'static str) -> Call<'_> {
+    pub(super) fn call(&self, asked: &str, method: &'static str) -> Call<'_> {
         Call {
             dialer: &self.dialer,
             host: &self.address,
@@ -236,7 +250,7 @@ impl Api {
         kubeconfig_from_archive(&archive).map_err(|e| call.reported(&e.to_string()))
     }
 
-    async fn get(
+    pub(super) async fn get(
         &self,
         namespace: &str,
         kind: &str,
@@ -261,7 +275,7 @@ impl Api {
         }
     }
 
-    async fn list(
+    pub(super) async fn list(
         &self,
         namespace: &str,
         kind: &str,
@@ -278,7 +292,11 @@ impl Api {
         Ok(items.into_iter().filter_map(|i| i.resource).collect())
     }
 
-    fn spec<T: Message + Default>(&self, resource: &Resource, asked: &str) -> Result<T, CallError> {
+    pub(super) fn spec<T: Message + Default>(
+        &self,
+        resource: &Resource,
+        asked: &str,
+    ) -> Result<T, CallError> {
         let bytes = resource.spec.as_ref().map(|s| s.proto_spec.as_slice());
         T::decode(bytes.unwrap_or_default()).map_err(|e| {
             self.call(asked, "cosi.resource.State/Get")
@@ -343,7 +361,7 @@ impl Api {
 }
 
 /// The reply of the one node that was asked.
-fn only<T: Reply>(call: &Call<'_>, messages: Vec<T>) -> Result<T, CallError> {
+pub(super) fn only<T: Reply>(call: &Call<'_>, messages: Vec<T>) -> Result<T, CallError> {
     let reply = messages.into_iter().next();
     let reply = reply.ok_or_else(|| call.reported("the answer is empty"))?;
     match reply.metadata() {

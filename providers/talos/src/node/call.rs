@@ -61,8 +61,17 @@ impl Call<'_> {
         &self,
         call: impl Future<Output = Result<Response<T>, Status>>,
     ) -> Result<T, CallError> {
+        self.run_for(TIMEOUT, call).await
+    }
+
+    /// As [`Call::run`], of a call that works before it answers.
+    pub(super) async fn run_for<T>(
+        &self,
+        limit: Duration,
+        call: impl Future<Output = Result<Response<T>, Status>>,
+    ) -> Result<T, CallError> {
         let started = Instant::now();
-        let result = tokio::time::timeout(TIMEOUT, call).await;
+        let result = tokio::time::timeout(limit, call).await;
         let outcome = match &result {
             Ok(Ok(_)) => "OK",
             Ok(Err(status)) => status.code().description(),
@@ -73,7 +82,55 @@ impl Call<'_> {
         match result {
             Ok(Ok(response)) => Ok(response.into_inner()),
             Ok(Err(status)) => Err(self.failed(&status)),
-            Err(_) => Err(self.silent()),
+            Err(_) => Err(self.silent(limit)),
+        }
+    }
+
+    /// Hands on what a stream brings, which may be silent for `limit` between two items.
+    pub(super) async fn follow<T>(
+        &self,
+        limit: Duration,
+        stream: tonic::Streaming<T>,
+        mut take: impl FnMut(T),
+    ) -> Result<(), CallError> {
+        let mut stream = stream;
+        loop {
+            match tokio::time::timeout(limit, stream.message()).await {
+                Ok(Ok(Some(item))) => take(item),
+                Ok(Ok(None)) => return Ok(()),
+                Ok(Err(status)) => return Err(self.failed(&status)),
+                Err(_) => return Err(self.silent(limit)),
+            }
+        }
+    }
+
+    /// Waits for the answer to an upload, which takes as long as it takes.
+    pub(super) async fn run_long<T>(
+        &self,
+        call: impl Future<Output = Result<Response<T>, Status>>,
+    ) -> Result<T, CallError> {
+        let started = Instant::now();
+        let result = call.await;
+        let outcome = result
+            .as_ref()
+            .map_or_else(|s| s.code().description(), |_| "OK");
+        self.dialer
+            .record("grpc", self.host, self.method, outcome, started);
+        match result {
+            Ok(response) => Ok(response.into_inner()),
+            Err(status) => Err(self.failed(&status)),
+        }
+    }
+
+    /// The next message of a stream.
+    pub(super) async fn next<T>(
+        &self,
+        stream: &mut tonic::Streaming<T>,
+    ) -> Result<Option<T>, CallError> {
+        match tokio::time::timeout(TIMEOUT, stream.message()).await {
+            Ok(Ok(message)) => Ok(message),
+            Ok(Err(status)) => Err(self.failed(&status)),
+            Err(_) => Err(self.silent(TIMEOUT)),
         }
     }
 
@@ -93,7 +150,7 @@ impl Call<'_> {
         match tokio::time::timeout(TIMEOUT, everything).await {
             Ok(Ok(())) => Ok(items),
             Ok(Err(status)) => Err(self.failed(&status)),
-            Err(_) => Err(self.silent()),
+            Err(_) => Err(self.silent(TIMEOUT)),
         }
     }
 
@@ -101,8 +158,8 @@ impl Call<'_> {
         format!("{} ({} at {})", self.asked, self.method, self.host)
     }
 
-    fn silent(&self) -> CallError {
-        let seconds = TIMEOUT.as_secs();
+    fn silent(&self, limit: Duration) -> CallError {
+        let seconds = limit.as_secs();
         CallError {
             code: Code::DeadlineExceeded,
             lost: true,

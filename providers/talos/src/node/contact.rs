@@ -6,7 +6,7 @@ use std::time::Duration;
 use stead_sdk::{Context, Error, ErrorKind, Fingerprint, TlsOptions};
 use tonic::Code;
 
-use super::{Api, CallError, Node};
+use super::{Api, CallError, Node, Pins};
 use crate::api::specs::MachineStage;
 
 /// For the handshake that finds out.
@@ -59,29 +59,35 @@ impl Node {
             Err(error) if error.kind() == ErrorKind::Cancelled => return Err(error),
             Err(_) => return stranger(untrusted),
         };
-        let certificate = stream
-            .get_ref()
-            .1
-            .peer_certificates()
-            .and_then(<[_]>::first);
-        let Some(certificate) = certificate.map(|c| Fingerprint::of(c)) else {
+        let certificates = stream.get_ref().1.peer_certificates();
+        let Some(shown) = certificates.and_then(<[_]>::first).cloned() else {
             return stranger(untrusted);
         };
         drop(stream);
+        let certificate = Fingerprint::of(&shown);
         let api = self.maintenance_api(certificate)?;
         match api.machine_status().await {
             Ok(Some(status)) if status.stage() != MachineStage::Maintenance => stranger(untrusted),
-            Ok(_) => Ok(Contact::Maintenance(api, certificate)),
+            Ok(_) => self.recognised(api, &shown),
             // Only a node in maintenance mode lets anyone come so far.
             Err(CallError {
                 code: Code::Unimplemented | Code::PermissionDenied,
                 lost: false,
                 ..
-            }) => Ok(Contact::Maintenance(api, certificate)),
+            }) => self.recognised(api, &shown),
             // A configured node of another cluster asks for a certificate.
             Err(call) if call.error.kind() == ErrorKind::Denied => stranger(untrusted),
             Err(call) => Ok(Contact::Away(call.reason())),
         }
+    }
+
+    /// A machine in maintenance mode, if it is the one that was meant.
+    fn recognised(&self, api: Api, certificate: &[u8]) -> Result<Contact, Error> {
+        let pins = Pins::of(self.dialer.environment())?;
+        Ok(match pins.check([&self.name, &self.host], certificate) {
+            Ok(()) => Contact::Maintenance(api, Fingerprint::of(certificate)),
+            Err(error) => Contact::Stranger(error),
+        })
     }
 
     async fn limited<T>(

@@ -82,6 +82,11 @@ impl Node {
         }
     }
 
+    /// What tells the node's cluster from others: a digest of its authority.
+    pub(crate) fn cluster(&self) -> String {
+        crate::render::hash(self.authority.trim())
+    }
+
     /// How to name the node to people.
     pub(crate) fn label(&self) -> String {
         if self.name == self.host {

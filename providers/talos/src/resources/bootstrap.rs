@@ -1,9 +1,10 @@
 //! `talos_machine_bootstrap`: the start of a cluster's etcd, once, on one node.
 
+use std::path::Path as File;
 use std::time::Instant;
 
 use serde_json::Value as Json;
-use stead_sdk::value::{Diagnostics, Value};
+use stead_sdk::value::{Diagnostics, Path, Value};
 use stead_sdk::wait::{Poll, until};
 use stead_sdk::{Context, Error, Failure, PlanDraft, Resource, async_trait};
 use tonic::Code;
@@ -15,7 +16,7 @@ use crate::blocks::{
     effective_client_configuration, timeout_of,
 };
 use crate::client::Client;
-use crate::node::{Api, CallError, Contact, Node, polling};
+use crate::node::{Api, CallError, Contact, Node, look_at, polling};
 
 /// The published provider's constant.
 const ID: &str = "machine_bootstrap";
@@ -56,11 +57,45 @@ impl MachineBootstrap {
             &self.node,
             &identity,
         )?;
-        let what = format!("{} to be bootstrapped", node.label());
-        until(&cx, &what, polling(), || attempt(&node, &cx)).await?;
-        let what = format!("etcd on {} to be healthy", node.label());
-        until(&cx, &what, polling(), || is_healthy(&node, &cx)).await
+        bootstrap(client, &node, &cx).await
     }
+}
+
+/// Starts the etcd of a node, unless it is a member already, and waits until it is healthy. While a lost control plane is rebuilt,
+/// it starts with the data of the snapshot.
+pub(crate) async fn bootstrap(client: &Client, node: &Node, cx: &Context) -> Result<(), Error> {
+    match &client.recover_from {
+        None => {
+            let what = format!("{} to be bootstrapped", node.label());
+            until(cx, &what, polling(), || attempt(node, cx)).await?;
+        }
+        Some(snapshot) => {
+            look_at(snapshot).await?;
+            let what = format!("{} to be recovered from a snapshot", node.label());
+            until(cx, &what, polling(), || {
+                attempt_recovery(node, snapshot, cx)
+            })
+            .await?;
+        }
+    }
+    let what = format!("etcd on {} to be healthy", node.label());
+    until(cx, &what, polling(), || is_healthy(node, cx)).await
+}
+
+/// Plans that a lost cluster begins again: in place, so that a recovery that fails leaves it in the state and can be tried again.
+pub(crate) fn plan_recovery(
+    client: Option<&Client>,
+    draft: &mut PlanDraft,
+) -> Result<(), Diagnostics> {
+    let snapshot = client.and_then(|client| client.recover_from.as_ref());
+    if let (Some(snapshot), false) = (snapshot, draft.is_create()) {
+        draft.set_unknown(&Path::root().attr("id"))?;
+        draft.note(format!(
+            "the cluster begins again with {}",
+            snapshot.display()
+        ));
+    }
+    Ok(())
 }
 
 /// What stands in the way of talking to a node that should be configured.
@@ -93,6 +128,43 @@ async fn attempt(node: &Node, cx: &Context) -> Result<Poll<()>, Error> {
     }
 }
 
+/// Bootstraps from a snapshot. A node whose etcd has data is left alone.
+async fn attempt_recovery(node: &Node, snapshot: &File, cx: &Context) -> Result<Poll<()>, Error> {
+    let api = match configured(node, cx).await? {
+        Ok(api) => api,
+        Err(why) => return Ok(Poll::PendingBecause(why)),
+    };
+    match api.service("etcd").await {
+        Ok(Some(etcd)) if etcd.state == "Preparing" => {}
+        Ok(Some(etcd)) if etcd.state == "Running" => return Err(has_data(node, "it runs")),
+        Ok(Some(etcd)) => {
+            let why = format!("etcd is in the state {}", etcd.state);
+            return Ok(Poll::PendingBecause(why));
+        }
+        Ok(None) => return Ok(Poll::PendingBecause("etcd is not there yet".to_owned())),
+        Err(call) if call.is_final() => return Err(call.into()),
+        Err(call) => return Ok(Poll::PendingBecause(call.reason())),
+    }
+    cx.progress(format!("giving it the snapshot {}", snapshot.display()));
+    let recovered = match api.etcd_recover(snapshot).await {
+        Ok(()) => api.bootstrap_recovered().await,
+        Err(call) => Err(call),
+    };
+    match recovered {
+        Ok(()) => Ok(Poll::Ready(())),
+        Err(call) if call.code == Code::AlreadyExists => Err(has_data(node, &call.reason())),
+        Err(call) if call.is_final() => Err(call.into()),
+        Err(call) => Ok(Poll::PendingBecause(call.reason())),
+    }
+}
+
+fn has_data(node: &Node, why: &str) -> Error {
+    let asked = format!("recover etcd on {}", node.label());
+    Error::new(asked, format!("its etcd has data already: {why}")).remedy(
+        "A recovery is for a control plane that is lost. If this one is to go, wipe what etcd has on every control plane node (`talosctl reset --system-labels-to-wipe EPHEMERAL --reboot --graceful=false`), and recover then.",
+    )
+}
+
 /// etcd has data already: by this bootstrap or an earlier one when the node is a member, else by something else.
 async fn already(node: &Node, api: &Api, call: &CallError) -> Result<Poll<()>, Error> {
     let why = |found: &str| Ok(Poll::PendingBecause(format!("{}; {found}", call.reason())));
@@ -120,7 +192,7 @@ pub(crate) fn is_member(member: &EtcdMember, hostname: &str, address: &str) -> b
 }
 
 /// The host of `https://host:port`.
-fn url_host(url: &str) -> Option<&str> {
+pub(crate) fn url_host(url: &str) -> Option<&str> {
     let authority = url.split_once("://")?.1.split('/').next()?;
     match authority.strip_prefix('[') {
         Some(v6) => v6.split(']').next(),
@@ -156,11 +228,12 @@ impl Resource for MachineBootstrap {
     }
 
     async fn plan(
-        _client: Option<&Client>,
+        client: Option<&Client>,
         draft: &mut PlanDraft,
         _cx: &Context,
     ) -> Result<(), Diagnostics> {
-        plan_endpoint(draft)
+        plan_endpoint(draft)?;
+        plan_recovery(client, draft)
     }
 
     async fn create(
@@ -181,15 +254,21 @@ impl Resource for MachineBootstrap {
         Ok(Some(prior))
     }
 
-    /// A cluster is bootstrapped once, whatever changes here.
+    /// A cluster is bootstrapped once, whatever changes here, unless it is recovered.
     async fn update(
-        _client: &Client,
+        client: &Client,
         _prior: Self,
         planned: Self,
-        _config: &Value,
-        _cx: &Context,
+        config: &Value,
+        cx: &Context,
     ) -> Result<Self, Failure<Self>> {
-        Ok(planned)
+        if client.recover_from.is_some() {
+            planned.bootstrap(client, config, cx).await?;
+        }
+        Ok(MachineBootstrap {
+            id: ID.to_owned(),
+            ..planned
+        })
     }
 
     async fn delete(_client: &Client, _prior: Self, _cx: &Context) -> Result<(), Error> {

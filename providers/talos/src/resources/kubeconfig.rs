@@ -70,6 +70,35 @@ pub(crate) async fn fetch_kubeconfig(node: &Node, cx: &Context) -> Result<Secret
     .await
 }
 
+/// A kubeconfig, and what it says.
+pub(crate) struct Access {
+    /// The name of the cluster.
+    pub(crate) cluster: String,
+    pub(crate) kubeconfig: Sensitive<String>,
+    pub(crate) parts: KubernetesClientConfiguration,
+}
+
+/// Gets the administrator's access from a control plane node.
+pub(crate) async fn access(node: &Node, cx: &Context) -> Result<Access, Error> {
+    let text = fetch_kubeconfig(node, cx).await?;
+    let parsed = Kubeconfig::from_yaml(text.expose()).map_err(|e| {
+        Error::new(
+            format!("read the kubeconfig from {}", node.label()),
+            e.to_string(),
+        )
+    })?;
+    Ok(Access {
+        cluster: parsed.cluster_name,
+        kubeconfig: text.expose().to_owned().into(),
+        parts: KubernetesClientConfiguration {
+            host: parsed.server,
+            ca_certificate: encode_pem(&parsed.ca_certificate),
+            client_certificate: encode_pem(&parsed.user.certificate),
+            client_key: encode_pem(parsed.user.key.expose()).into(),
+        },
+    })
+}
+
 fn renewal(text: &str) -> Result<Duration, Diagnostic> {
     parse_duration(text).ok_or_else(|| {
         let detail = format!("{text:?} is not a duration such as \"720h\".");
@@ -93,22 +122,11 @@ impl ClusterKubeconfig {
             &self.node,
             &self.client_configuration,
         )?;
-        let text = fetch_kubeconfig(&node, &cx).await?;
-        let parsed = Kubeconfig::from_yaml(text.expose()).map_err(|e| {
-            Error::new(
-                format!("read the kubeconfig from {}", node.label()),
-                e.to_string(),
-            )
-        })?;
+        let access = access(&node, &cx).await?;
         Ok(ClusterKubeconfig {
-            id: parsed.cluster_name,
-            kubeconfig_raw: Some(text.expose().to_owned().into()),
-            kubernetes_client_configuration: Some(KubernetesClientConfiguration {
-                host: parsed.server,
-                ca_certificate: encode_pem(&parsed.ca_certificate),
-                client_certificate: encode_pem(&parsed.user.certificate),
-                client_key: encode_pem(parsed.user.key.expose()).into(),
-            }),
+            id: access.cluster,
+            kubeconfig_raw: Some(access.kubeconfig),
+            kubernetes_client_configuration: Some(access.parts),
             ..self
         })
     }

@@ -37,13 +37,27 @@ pub(crate) struct MachineSecretsResource {
     client_configuration: Option<GeneratedClientConfiguration>,
 }
 
-fn contract(version: &str) -> Result<Contract, Error> {
+pub(crate) fn contract(version: &str) -> Result<Contract, Error> {
     Contract::parse(version)
         .map_err(|e| Error::new("read the Talos version", e.to_string()).attribute("talos_version"))
 }
 
+/// The secrets of a new cluster.
+pub(crate) async fn generate(contract: Contract, cx: &Context) -> Result<SecretsBundle, Error> {
+    cx.progress("generating keys");
+    let failed = |said: String| Error::new("generate the machine secrets", said);
+    // An RSA key of 4096 bits takes seconds of computing.
+    let generated = tokio::task::spawn_blocking(move || {
+        SecretsBundle::generate(contract, &mut rand::rng(), SystemTime::now())
+    });
+    generated
+        .await
+        .map_err(|e| failed(e.to_string()))?
+        .map_err(|e| failed(e.to_string()))
+}
+
 /// A new client certificate of the cluster's administrator.
-fn administrator(bundle: &SecretsBundle) -> Result<GeneratedClientConfiguration, Error> {
+pub(crate) fn administrator(bundle: &SecretsBundle) -> Result<GeneratedClientConfiguration, Error> {
     let client = bundle
         .client_certificate(
             &[Role::Admin],
@@ -139,17 +153,7 @@ impl Resource for MachineSecretsResource {
         cx: &Context,
     ) -> Result<Self, Failure<Self>> {
         let version = planned.talos_version.as_deref().unwrap_or(CONTRACT);
-        let contract = contract(version)?;
-        cx.progress("generating keys");
-        let failed = |said: String| Error::new("generate the machine secrets", said);
-        // An RSA key of 4096 bits takes seconds of computing.
-        let generated = tokio::task::spawn_blocking(move || {
-            SecretsBundle::generate(contract, &mut rand::rng(), SystemTime::now())
-        });
-        let bundle = generated
-            .await
-            .map_err(|e| failed(e.to_string()))?
-            .map_err(|e| failed(e.to_string()))?;
+        let bundle = generate(contract(version)?, cx).await?;
         Ok(MachineSecretsResource {
             talos_version: Some(version.to_owned()),
             ..adopt(&bundle)?

@@ -80,6 +80,23 @@ async fn the_first_contact_is_in_maintenance_mode_and_only_that_one() {
     assert_eq!(node.count("apply"), 1, "nothing was sent");
 }
 
+/// The published provider's state does not say that the node proved itself: that there is one says it.
+#[tokio::test]
+async fn a_node_of_another_tools_state_gets_no_first_contact() {
+    let secrets = secrets();
+    let (talos, node) = (Talos::new().await, FakeNode::start(&secrets).await);
+    let config = config(&node, &secrets, json!({}));
+    let mut attributes = config.clone();
+    attributes["id"] = json!("machine_configuration_apply");
+    attributes["apply_mode"] = json!("auto");
+    attributes["machine_configuration"] = json!(CONFIG);
+    let stored = talos.harness.stored(APPLY, 1, &attributes).unwrap();
+    let failure = talos.harness.apply(APPLY, Some(&stored), config).await;
+    let diagnostics = failure.unwrap_err().diagnostics;
+    assert!(first(&diagnostics).detail.contains("-replace"));
+    assert_eq!(node.count("apply"), 0);
+}
+
 #[tokio::test]
 async fn a_change_by_others_shows_and_is_undone() {
     let secrets = secrets();

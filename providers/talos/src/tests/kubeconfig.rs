@@ -160,3 +160,30 @@ async fn a_worker_has_none() {
     );
     assert_eq!(node.count("kubeconfig"), 1);
 }
+
+#[tokio::test]
+async fn the_data_source_asks_the_node_each_time() {
+    let secrets = secrets();
+    let (talos, node) = (
+        Talos::new().await,
+        FakeNode::configured(&secrets, "x").await,
+    );
+    let expected = kubeconfig(&secrets, "https://10.0.0.10:6443", 365);
+    node.inside().kubeconfig = archive(&expected);
+    let mut config = config(&node, &secrets);
+    config["timeouts"] = json!({ "read": "20s" });
+    for _ in 0..2 {
+        let found = talos
+            .harness
+            .data(KUBECONFIG, config.clone())
+            .await
+            .unwrap();
+        let text = |name: &str| found.get(name).unwrap().as_str().unwrap().to_owned();
+        assert_eq!(text("id"), "lab");
+        assert_eq!(text("kubeconfig_raw"), expected.to_yaml().expose());
+        let parts = found.get("kubernetes_client_configuration").unwrap();
+        let host = parts.get("host").unwrap();
+        assert_eq!(host.as_str(), Some("https://10.0.0.10:6443"));
+    }
+    assert_eq!(node.count("kubeconfig"), 2);
+}

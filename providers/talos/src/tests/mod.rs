@@ -2,10 +2,16 @@
 
 mod apply;
 mod bootstrap;
+mod ephemeral;
+mod etcd_snapshot;
+mod expiry;
 mod factory;
+mod generate;
 mod health;
 mod kubeconfig;
 mod node;
+mod pins;
+mod preview;
 
 use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
@@ -26,9 +32,14 @@ fn secrets() -> SecretsBundle {
 
 /// The attribute `client_configuration` of an administrator.
 fn administrator(secrets: &SecretsBundle) -> Json {
+    administrator_from(secrets, SystemTime::now())
+}
+
+/// The same, with a certificate for a day from then on.
+fn administrator_from(secrets: &SecretsBundle, from: SystemTime) -> Json {
     let day = std::time::Duration::from_secs(24 * 3600);
     let client = secrets
-        .client_certificate(&[Role::Admin], day, &mut rand::rng(), SystemTime::now())
+        .client_certificate(&[Role::Admin], day, &mut rand::rng(), from)
         .unwrap();
     json!({
         "ca_certificate": encode_pem(&secrets.certs.os.cert),
@@ -45,7 +56,11 @@ struct Talos {
 
 impl Talos {
     async fn with(config: Json) -> Talos {
-        let factory = crate::factory(&Dialer::direct());
+        Talos::over(&Dialer::direct(), config).await
+    }
+
+    async fn over(dialer: &Dialer, config: Json) -> Talos {
+        let factory = crate::factory(dialer);
         let mut harness = Harness::configured(&factory, config).await.unwrap();
         let said: Arc<Mutex<Vec<String>>> = Arc::default();
         let sink = Arc::clone(&said);

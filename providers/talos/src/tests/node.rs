@@ -55,6 +55,9 @@ pub(super) struct Inside {
     pub(super) kubeconfig: Vec<u8>,
     pub(super) diagnostics: Vec<Diagnostic>,
     pub(super) static_pods: Vec<(String, StaticPodStatus)>,
+    /// What it gives as etcd's snapshot, and what it was given.
+    pub(super) snapshot: Vec<u8>,
+    pub(super) recovered: Vec<u8>,
 }
 
 /// A running node.
@@ -100,6 +103,8 @@ impl FakeNode {
             kubeconfig: Vec::new(),
             diagnostics: Vec::new(),
             static_pods: Vec::new(),
+            snapshot: Vec::new(),
+            recovered: Vec::new(),
         };
         let node = FakeNode {
             inside: Arc::new(Mutex::new(inside)),
@@ -326,7 +331,12 @@ impl MachineService for FakeNode {
         &self,
         request: Request<api::BootstrapRequest>,
     ) -> Reply<api::BootstrapResponse> {
-        let mut inside = self.note(format!("bootstrap node={}", target(&request)))?;
+        let recovers = match request.get_ref().recover_etcd {
+            true => " recover",
+            false => "",
+        };
+        let mut inside = self.note(format!("bootstrap{recovers} node={}", target(&request)))?;
+        inside.services.retain(|s| s.state != "Preparing");
         inside.services.push(service("etcd", true));
         inside.members.push(api::EtcdMember {
             id: 1,
@@ -336,6 +346,45 @@ impl MachineService for FakeNode {
         inside.stage = MachineStage::Running;
         Ok(Response::new(api::BootstrapResponse {
             messages: vec![api::Bootstrap::default()],
+        }))
+    }
+
+    async fn etcd_forfeit_leadership(
+        &self,
+        _: Request<api::EtcdForfeitLeadershipRequest>,
+    ) -> Reply<api::EtcdForfeitLeadershipResponse> {
+        drop(self.note("forfeit".to_owned())?);
+        Ok(Response::new(api::EtcdForfeitLeadershipResponse {
+            messages: vec![api::EtcdForfeitLeadership::default()],
+        }))
+    }
+
+    async fn etcd_status(&self, _: Request<()>) -> Reply<api::EtcdStatusResponse> {
+        let status = api::EtcdMemberStatus {
+            member_id: self.inside().members.first().map_or(0, |m| m.id),
+            ..Default::default()
+        };
+        Ok(Response::new(api::EtcdStatusResponse {
+            messages: vec![api::EtcdStatus {
+                metadata: None,
+                member_status: Some(status),
+            }],
+        }))
+    }
+
+    async fn reboot(&self, _: Request<api::RebootRequest>) -> Reply<api::RebootResponse> {
+        let mut inside = self.note("reboot".to_owned())?;
+        self.restart(&mut inside);
+        Ok(Response::new(api::RebootResponse {
+            messages: vec![api::Reboot::default()],
+        }))
+    }
+
+    async fn upgrade(&self, request: Request<api::UpgradeRequest>) -> Reply<api::UpgradeResponse> {
+        let mut inside = self.note(format!("upgrade {}", request.get_ref().image))?;
+        self.restart(&mut inside);
+        Ok(Response::new(api::UpgradeResponse {
+            messages: vec![api::Upgrade::default()],
         }))
     }
 
@@ -351,6 +400,29 @@ impl MachineService for FakeNode {
         };
         Ok(Response::new(api::EtcdMemberListResponse {
             messages: vec![message],
+        }))
+    }
+
+    type EtcdSnapshotStream = Chunks;
+
+    async fn etcd_snapshot(&self, request: Request<api::EtcdSnapshotRequest>) -> Reply<Chunks> {
+        let inside = self.note(format!("etcd_snapshot node={}", target(&request)))?;
+        Ok(Response::new(chunks(&inside.snapshot)))
+    }
+
+    async fn etcd_recover(
+        &self,
+        request: Request<tonic::Streaming<Data>>,
+    ) -> Reply<api::EtcdRecoverResponse> {
+        let to = target(&request);
+        let mut stream = request.into_inner();
+        let mut bytes = Vec::new();
+        while let Some(part) = stream.message().await? {
+            bytes.extend(part.bytes);
+        }
+        self.note(format!("etcd_recover node={to}"))?.recovered = bytes;
+        Ok(Response::new(api::EtcdRecoverResponse {
+            messages: vec![api::EtcdRecover::default()],
         }))
     }
 
@@ -475,6 +547,7 @@ impl State for FakeNode {
                     .encode_to_vec()
                 })
             }
+            ("k8s", "Nodenames.kubernetes.talos.dev", "nodename") => None,
             other => panic!("{other:?}"),
         };
         let spec = spec.ok_or_else(|| Status::not_found("resource doesn't exist"))?;
@@ -499,6 +572,7 @@ impl State for FakeNode {
                 .iter()
                 .map(|(id, p)| resource(id, p.encode_to_vec()))
                 .collect(),
+            ("runtime", "ExtensionStatuses.runtime.talos.dev") => Vec::new(),
             other => panic!("{other:?}"),
         };
         let items: Vec<_> = found

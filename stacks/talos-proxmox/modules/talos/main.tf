@@ -86,6 +86,17 @@ resource "talos_machine_bootstrap" "this" {
   client_configuration = talos_machine_secrets.this.client_configuration
 }
 
+# What `stead recover` builds a lost control plane of.
+resource "talos_etcd_snapshot" "this" {
+  count = var.snapshots == null ? 0 : 1
+
+  node                 = talos_machine_bootstrap.this.node
+  client_configuration = talos_machine_secrets.this.client_configuration
+  directory            = var.snapshots.directory
+  every                = var.snapshots.every
+  keep                 = var.snapshots.keep
+}
+
 data "talos_cluster_health" "this" {
   client_configuration = talos_machine_secrets.this.client_configuration
   endpoints            = local.control_plane_addresses

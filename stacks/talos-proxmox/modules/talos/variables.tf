@@ -24,3 +24,12 @@ variable "cilium_manifest" {
   description = "YAML documents."
   type        = string
 }
+
+variable "snapshots" {
+  description = "Where snapshots of etcd are kept, how often the next apply takes one, and how many are kept."
+  type = object({
+    directory = string
+    every     = string
+    keep      = number
+  })
+}

@@ -201,6 +201,7 @@ fn cluster(settings: Settings, dialer: &Dialer) -> Result<ClusterSettings, Diagn
         insecure: settings.insecure,
         tls_server_name: None,
         config_paths,
+        config_text: None,
         context: given(settings.config_context),
         auth_info: given(settings.config_context_auth_info),
         cluster: given(settings.config_context_cluster),

@@ -99,7 +99,9 @@ impl Store for Object {
         }
         // Servers that do not know the condition do not refuse it: then everybody would get the lock. The same once more tells.
         match self.bucket.put_new(&key, &note).await? {
-            Put::Exists(_) => Ok(info.id),
+            // Servers that look for the object first and put theirs afterwards (versitygw before its pull request 2288) let two put it
+            // at once: whose note is there has the lock.
+            Put::Exists(_) => self.expect(&info.id).await.map(|()| info.id),
             Put::Done => {
                 self.bucket.delete(&key).await?;
                 let asked = format!("lock {} with {key}", self.location());

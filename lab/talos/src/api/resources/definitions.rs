@@ -1,8 +1,32 @@
 //! The types of resources, as resources themselves: how clients find a type by a short name.
 
 use super::{Item, TYPES, item, list, text};
-use crate::proto::resource::ResourceDefinitionSpec;
+use crate::proto::resource::{PrintColumn, ResourceDefinitionSpec};
 use crate::yaml::Out;
+
+/// Types with what a table shows of their resources: columns and paths into the specification.
+#[rustfmt::skip]
+const COLUMNS: &[(&str, &[(&str, &str)])] = &[
+    ("Members.cluster.talos.dev", &[("Hostname", "{.hostname}"), ("Machine Type", "{.machineType}"), ("OS", "{.operatingSystem}"), ("Addresses", "{.addresses}")]),
+    ("MachineStatuses.runtime.talos.dev", &[("Stage", "{.stage}"), ("Ready", "{.status.ready}")]),
+    ("Disks.block.talos.dev", &[("Size", "{.pretty_size}"), ("Read Only", "{.readonly}"), ("Transport", "{.transport}"), ("Model", "{.model}")]),
+    ("SystemDisks.block.talos.dev", &[("Disk", "{.diskID}")]),
+    ("VolumeStatuses.block.talos.dev", &[("Type", "{.type}"), ("Phase", "{.phase}"), ("Location", "{.location}"), ("Size", "{.prettySize}")]),
+    ("ExtensionStatuses.runtime.talos.dev", &[("Name", "{.metadata.name}"), ("Version", "{.metadata.version}")]),
+    ("NodeAddresses.net.talos.dev", &[("Addresses", "{.addresses}")]),
+    ("HostnameStatuses.net.talos.dev", &[("Hostname", "{.hostname}"), ("Domainname", "{.domainname}")]),
+    ("LinkStatuses.net.talos.dev", &[("Type", "{.type}"), ("Oper State", "{.operationalState}"), ("Link State", "{.linkState}"), ("Hw Addr", "{.hardwareAddr}"), ("MTU", "{.mtu}")]),
+    ("Nodenames.kubernetes.talos.dev", &[("Nodename", "{.nodename}")]),
+    ("StaticPodStatuses.kubernetes.talos.dev", &[("Ready", "{.conditions[?(@.type==\"Ready\")].status}")]),
+    ("EtcdMembers.etcd.talos.dev", &[("Member ID", "{.memberID}")]),
+    ("Services.v1alpha1.talos.dev", &[("Running", "{.running}"), ("Healthy", "{.healthy}"), ("Health Unknown", "{.unknown}")]),
+    ("TimeStatuses.v1alpha1.talos.dev", &[("Synced", "{.synced}")]),
+    ("PlatformMetadatas.talos.dev", &[("Platform", "{.platform}"), ("Hostname", "{.hostname}")]),
+    ("MetaKeys.runtime.talos.dev", &[("Value", "{.value}")]),
+    ("MachineTypes.config.talos.dev", &[("Type", "{}")]),
+    ("Identities.cluster.talos.dev", &[("ID", "{.nodeId}")]),
+    ("Infos.cluster.talos.dev", &[("Cluster ID", "{.clusterId}"), ("Cluster Name", "{.clusterName}")]),
+];
 
 pub(super) fn definitions() -> Vec<Item> {
     TYPES
@@ -15,6 +39,15 @@ fn define(namespace: &str, name: &str, sensitive: bool) -> Item {
     let (plural, suffix) = name.split_once('.').unwrap_or((name, ""));
     let singular = singular(plural);
     let mut aliases = vec![singular.to_ascii_lowercase()];
+    // Shorter names that people know some by.
+    match name {
+        "NodeAddresses.net.talos.dev" => {
+            aliases.extend(["address", "addresses"].map(str::to_owned));
+        }
+        "HostnameStatuses.net.talos.dev" => aliases.push("hostname".to_owned()),
+        "LinkStatuses.net.talos.dev" => aliases.extend(["link", "links"].map(str::to_owned)),
+        _ => {}
+    }
     let initials: String = plural.chars().filter(char::is_ascii_uppercase).collect();
     if initials.len() > 1 {
         aliases.push(initials.to_ascii_lowercase());
@@ -29,7 +62,24 @@ fn define(namespace: &str, name: &str, sensitive: bool) -> Item {
         (1..parts.len()).filter_map(|n| Some(format!("{plural}.{}", parts.get(..n)?.join(".")))),
     );
     all.extend(aliases.iter().cloned());
+    let columns = COLUMNS.iter().find(|(kind, _)| *kind == name);
+    let columns: Vec<PrintColumn> = columns
+        .into_iter()
+        .flat_map(|(_, columns)| columns.iter())
+        .map(|(name, path)| PrintColumn {
+            name: (*name).to_owned(),
+            json_path: (*path).to_owned(),
+        })
+        .collect();
+    let shown = columns.iter().map(|column| {
+        super::map(vec![
+            ("name", text(column.name.clone())),
+            ("jsonPath", text(column.json_path.clone())),
+        ])
+    });
+    let shown = Out::Sequence(shown.collect());
     let spec = ResourceDefinitionSpec {
+        print_columns: columns,
         resource_type: name.to_owned(),
         display_type: singular.clone(),
         default_namespace: namespace.to_owned(),
@@ -43,7 +93,7 @@ fn define(namespace: &str, name: &str, sensitive: bool) -> Item {
         ("displayType", text(singular)),
         ("aliases", list(aliases)),
         ("allAliases", list(all)),
-        ("printColumns", Out::Sequence(Vec::new())),
+        ("printColumns", shown),
         ("defaultNamespace", text(namespace)),
         ("sensitivity", text(sensitivity)),
     ];

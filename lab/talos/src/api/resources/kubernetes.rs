@@ -4,13 +4,16 @@ use super::{Item, item, list, map, raw, text};
 use crate::config::Config;
 use crate::node::Node;
 use crate::proto::resource::{
-    BootstrapManifestsConfigSpec, KubeletConfigSpec, NodenameSpec, StaticPodStatusSpec,
+    ApiServerConfigSpec, BootstrapManifestsConfigSpec, ControllerManagerConfigSpec,
+    KubeletConfigSpec, KubeletSpecSpec, NodenameSpec, SchedulerConfigSpec, StaticPodStatusSpec,
 };
 use crate::yaml::{Node as YamlNode, Out};
 
 pub(super) fn static_pods(node: &Node) -> Vec<Item> {
-    let runs = node.config().is_some_and(|c| c.is_control_plane())
-        && node.with_boot(|b| b.kubelet_running && b.etcd_healthy) == Some(true);
+    let Some(config) = node.config().filter(|c| c.is_control_plane()) else {
+        return Vec::new();
+    };
+    let runs = node.with_boot(|b| b.kubelet_running && b.etcd_healthy) == Some(true);
     if !runs {
         return Vec::new();
     }
@@ -31,24 +34,28 @@ pub(super) fn static_pods(node: &Node) -> Vec<Item> {
             },
         )),
     };
-    let status = prost_types::Struct {
-        fields: [
-            ("phase".to_owned(), string("Running")),
-            ("conditions".to_owned(), conditions),
-        ]
-        .into(),
-    };
-    let spec = StaticPodStatusSpec {
-        pod_status: Some(status),
-    };
-    let components = [
-        "kube-apiserver",
-        "kube-controller-manager",
-        "kube-scheduler",
-    ];
-    components
+    crate::node::static_pods(&config, node.line())
         .into_iter()
-        .map(|component| {
+        .map(|(component, image)| {
+            let container = object(vec![("name", string(component)), ("image", string(&image))]);
+            let containers = prost_types::Value {
+                kind: Some(prost_types::value::Kind::ListValue(
+                    prost_types::ListValue {
+                        values: vec![container],
+                    },
+                )),
+            };
+            let status = prost_types::Struct {
+                fields: [
+                    ("phase".to_owned(), string("Running")),
+                    ("conditions".to_owned(), conditions.clone()),
+                    ("containerStatuses".to_owned(), containers),
+                ]
+                .into(),
+            };
+            let spec = StaticPodStatusSpec {
+                pod_status: Some(status),
+            };
             let condition = map(vec![("status", text("True")), ("type", text("Ready"))]);
             item(
                 format!("kube-system/{component}-{name}"),
@@ -106,6 +113,86 @@ pub(super) fn bootstrap_manifests(node: &Node) -> Vec<Item> {
         ("cniName", text(spec.cni_name.clone())),
     ];
     vec![item("manifests", &spec, yaml)]
+}
+
+/// What a component of the control plane is run with.
+pub(super) fn component(node: &Node, name: &str) -> Vec<Item> {
+    let Some(config) = node.config().filter(|c| c.is_control_plane()) else {
+        return Vec::new();
+    };
+    let pods = crate::node::static_pods(&config, node.line()).into_iter();
+    let Some((name, image)) = pods.into_iter().find(|(n, _)| *n == name) else {
+        return Vec::new();
+    };
+    vec![match name {
+        "kube-apiserver" => {
+            let spec = ApiServerConfigSpec {
+                image: image.clone(),
+                control_plane_endpoint: config.endpoint().unwrap_or_default(),
+                etcd_servers: vec!["https://localhost:2379".to_owned()],
+                local_port: 6443,
+            };
+            let yaml = vec![
+                ("image", text(image)),
+                (
+                    "controlPlaneEndpoint",
+                    text(spec.control_plane_endpoint.clone()),
+                ),
+                ("etcdServers", list(&spec.etcd_servers)),
+                ("localPort", raw(spec.local_port)),
+            ];
+            item(name, &spec, yaml)
+        }
+        "kube-controller-manager" => {
+            let spec = ControllerManagerConfigSpec {
+                enabled: true,
+                image: image.clone(),
+            };
+            item(
+                name,
+                &spec,
+                vec![("enabled", raw(true)), ("image", text(image))],
+            )
+        }
+        _ => {
+            let spec = SchedulerConfigSpec {
+                enabled: true,
+                image: image.clone(),
+            };
+            item(
+                name,
+                &spec,
+                vec![("enabled", raw(true)), ("image", text(image))],
+            )
+        }
+    }]
+}
+
+/// The version of a component's configuration, which its static pod carries as an annotation.
+pub(crate) fn config_version(node: &Node, name: &str) -> u64 {
+    let kind = match name {
+        "kube-apiserver" => "APIServerConfigs.kubernetes.talos.dev",
+        "kube-controller-manager" => "ControllerManagerConfigs.kubernetes.talos.dev",
+        _ => "SchedulerConfigs.kubernetes.talos.dev",
+    };
+    let items = component(node, name);
+    let version = |i: &Item| node.resource_version(kind, &i.id, i.content());
+    items.first().map_or(0, version)
+}
+
+pub(super) fn kubelet_spec(node: &Node) -> Vec<Item> {
+    let Some(config) = node.config() else {
+        return Vec::new();
+    };
+    let spec = KubeletSpecSpec {
+        image: crate::node::kubelet_image(&config, node.line()),
+        expected_nodename: node.node_name(),
+    };
+    let yaml = vec![
+        ("image", text(spec.image.clone())),
+        ("expectedNodename", text(spec.expected_nodename.clone())),
+    ];
+    vec![item("kubelet", &spec, yaml)]
 }
 
 pub(super) fn kubelet(node: &Node) -> Vec<Item> {

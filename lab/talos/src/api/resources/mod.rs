@@ -4,7 +4,9 @@ mod block;
 mod definitions;
 mod kubernetes;
 mod network;
+mod status;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -16,13 +18,15 @@ use crate::config::Config;
 use crate::node::{Boot, Node};
 use crate::proto::cosi::resource::{Metadata, Resource, Spec};
 use crate::proto::resource::{
-    BootIdSpec, ClusterInfoSpec, ControlPlane, ExtensionMetadata, ExtensionStatusSpec,
-    IdentitySpec, MachineConfigSpec, MachineStatusSpec, MachineStatusStatus, MachineTypeSpec,
-    MemberSpec, UnmetCondition, VersionSpec,
+    BootIdSpec, ClusterInfoSpec, ControlPlane, EtcdMemberSpec, ExtensionMetadata,
+    ExtensionStatusSpec, IdentitySpec, MachineConfigSpec, MachineStatusSpec, MachineStatusStatus,
+    MachineTypeSpec, MemberSpec, UnmetCondition, VersionSpec,
 };
+use crate::version::Line;
 use crate::yaml::{Out, emit};
-use kubernetes::{bootstrap_manifests, kubelet, nodename, static_pods};
-use network::{hostname, net_ip, node_addresses};
+pub(crate) use kubernetes::config_version;
+use kubernetes::{bootstrap_manifests, component, kubelet, kubelet_spec, nodename, static_pods};
+use network::{hostname, links, net_ip, node_addresses};
 
 /// Types by namespace, and whether only an administrator may read them.
 pub(super) const TYPES: &[(&str, &str, bool)] = &[
@@ -48,6 +52,30 @@ pub(super) const TYPES: &[(&str, &str, bool)] = &[
     ("cluster", "Members.cluster.talos.dev", false),
     ("cluster", "Infos.cluster.talos.dev", false),
     ("cluster", "Identities.cluster.talos.dev", false),
+    (
+        "controlplane",
+        "APIServerConfigs.kubernetes.talos.dev",
+        false,
+    ),
+    (
+        "controlplane",
+        "ControllerManagerConfigs.kubernetes.talos.dev",
+        false,
+    ),
+    (
+        "controlplane",
+        "SchedulerConfigs.kubernetes.talos.dev",
+        false,
+    ),
+    ("controlplane", "Manifests.kubernetes.talos.dev", false),
+    ("k8s", "KubeletSpecs.kubernetes.talos.dev", false),
+    ("etcd", "EtcdMembers.etcd.talos.dev", false),
+    ("runtime", "Services.v1alpha1.talos.dev", false),
+    ("runtime", "TimeStatuses.v1alpha1.talos.dev", false),
+    ("runtime", "SecurityStates.talos.dev", false),
+    ("runtime", "PlatformMetadatas.talos.dev", false),
+    ("runtime", "MetaKeys.runtime.talos.dev", false),
+    ("network", "LinkStatuses.net.talos.dev", false),
     ("network", "NodeAddresses.net.talos.dev", false),
     ("network", "HostnameStatuses.net.talos.dev", false),
 ];
@@ -57,6 +85,16 @@ struct Item {
     id: String,
     spec: Vec<u8>,
     yaml: Out,
+}
+
+impl Item {
+    /// What makes two versions of it differ.
+    fn content(&self) -> [u8; 32] {
+        let mut hash = Sha256::new();
+        hash.update(&self.spec);
+        hash.update(emit(&self.yaml));
+        hash.finalize().into()
+    }
 }
 
 fn item<M: Message>(id: impl Into<String>, spec: &M, yaml: Vec<(&str, Out)>) -> Item {
@@ -96,24 +134,38 @@ fn list<T: ToString>(values: impl IntoIterator<Item = T>) -> Out {
 impl Api {
     /// All resources of a type in a namespace.
     pub(super) fn resources(&self, namespace: &str, kind: &str) -> Vec<Resource> {
-        let Some((started, version)) = self.node.with_boot(|b| (b.started, b.changes)) else {
+        let Some(started) = self.node.with_boot(|b| b.started) else {
             return Vec::new();
         };
         let items = self.items(kind);
+        let configs = kind == "MachineConfigs.config.talos.dev";
+        // Since 1.12 a configuration is a text within YAML, and says so; before it was the YAML itself.
+        let as_text = self.node.line() >= Line::V1_12;
+        let annotations = HashMap::from([("talos.dev/yaml-spec".to_owned(), "1".to_owned())]);
         let resources = items.into_iter().map(|item| Resource {
             metadata: Some(Metadata {
                 namespace: namespace.to_owned(),
                 r#type: kind.to_owned(),
+                version: self
+                    .node
+                    .resource_version(kind, &item.id, item.content())
+                    .to_string(),
                 id: item.id,
-                version: version.to_string(),
                 phase: "running".to_owned(),
+                annotations: match configs && as_text {
+                    true => annotations.clone(),
+                    false => HashMap::new(),
+                },
                 created: Some(started.into()),
                 updated: Some(SystemTime::now().into()),
                 ..Metadata::default()
             }),
             spec: Some(Spec {
                 proto_spec: item.spec,
-                yaml_spec: emit(&item.yaml),
+                yaml_spec: match item.yaml {
+                    Out::Str(config) if configs && !as_text => config,
+                    yaml => emit(&yaml),
+                },
             }),
         });
         resources.collect()
@@ -143,10 +195,40 @@ impl Api {
             "Members.cluster.talos.dev" => self.members(config.as_ref()),
             "Infos.cluster.talos.dev" => cluster_info(config.as_deref()),
             "Identities.cluster.talos.dev" => identity(node),
+            "APIServerConfigs.kubernetes.talos.dev" => component(node, "kube-apiserver"),
+            "ControllerManagerConfigs.kubernetes.talos.dev" => {
+                component(node, "kube-controller-manager")
+            }
+            "SchedulerConfigs.kubernetes.talos.dev" => component(node, "kube-scheduler"),
+            "KubeletSpecs.kubernetes.talos.dev" => kubelet_spec(node),
+            "EtcdMembers.etcd.talos.dev" => self.etcd_member(),
+            "Services.v1alpha1.talos.dev" => status::services(node),
+            "TimeStatuses.v1alpha1.talos.dev" => status::time(node),
+            "SecurityStates.talos.dev" => status::security(),
+            "PlatformMetadatas.talos.dev" => status::platform(node),
+            "MetaKeys.runtime.talos.dev" => status::meta(node),
+            "LinkStatuses.net.talos.dev" => links(node),
             "NodeAddresses.net.talos.dev" => node_addresses(node),
             "HostnameStatuses.net.talos.dev" => hostname(node),
             _ => Vec::new(),
         }
+    }
+
+    /// The member of etcd that this node is.
+    fn etcd_member(&self) -> Vec<Item> {
+        let found = (|| {
+            let config = self.node.config()?;
+            let cluster = self.cluster(&config).ok()?;
+            cluster.member_of(&self.node)
+        })();
+        let Some(member) = found else {
+            return Vec::new();
+        };
+        let id = format!("{:016x}", member.id);
+        let spec = EtcdMemberSpec {
+            member_id: id.clone(),
+        };
+        vec![item("local", &spec, vec![("memberID", text(id))])]
     }
 
     /// The nodes that discovery finds, this one among them.

@@ -6,13 +6,11 @@ mod nodes;
 use std::time::Instant;
 
 use stead_sdk::value::{Diagnostics, Value};
-use stead_sdk::{Context, DataSource, Error, async_trait};
+use stead_sdk::{Context, DataSource, Dialer, Error, async_trait};
 
 use crate::blocks::{ClientConfiguration, ReadTimeout, check_timeouts, timeout_of};
 use crate::client::Client;
-use nodes::Cluster;
-
-pub(crate) use nodes::ailment;
+pub(crate) use nodes::{Cluster, ailment};
 
 /// Waits until the nodes and, unless told otherwise, the Kubernetes of a cluster are healthy.
 #[derive(Clone, Debug, DataSource)]
@@ -41,26 +39,45 @@ pub(crate) struct ClusterHealth {
     timeouts: Option<ReadTimeout>,
 }
 
+/// Refuses a configuration that names nobody to ask.
+pub(crate) fn check_nodes(config: &Value) -> Diagnostics {
+    let empty = |name: &&str| {
+        let list = config.get(name);
+        list.as_ref()
+            .and_then(Value::as_sequence)
+            .is_some_and(<[_]>::is_empty)
+    };
+    let lists = ["endpoints", "control_plane_nodes"].into_iter();
+    let refusals = lists.filter(empty).map(|name| {
+        let refusal = Error::new("check the cluster's health", format!("`{name}` is empty"))
+            .remedy("Name at least one control plane node.")
+            .attribute(name);
+        refusal.into()
+    });
+    refusals.collect()
+}
+
+/// Waits until the cluster is healthy; without Kubernetes when that is to be skipped.
+pub(crate) async fn check(
+    dialer: &Dialer,
+    cluster: &Cluster,
+    skip_kubernetes: Option<bool>,
+    cx: &Context,
+) -> Result<(), Error> {
+    nodes::check(cluster, cx).await?;
+    if skip_kubernetes != Some(true) {
+        kubernetes::check(dialer, cluster, cx).await?;
+    }
+    Ok(())
+}
+
 #[async_trait]
 impl DataSource for ClusterHealth {
     type Client = Client;
 
     fn validate(config: &Value) -> Diagnostics {
         let mut found = check_timeouts(config);
-        for name in ["endpoints", "control_plane_nodes"] {
-            let list = config.get(name);
-            if list
-                .as_ref()
-                .and_then(Value::as_sequence)
-                .is_some_and(<[_]>::is_empty)
-            {
-                found.extend(Diagnostics::from(
-                    Error::new("check the cluster's health", format!("`{name}` is empty"))
-                        .remedy("Name at least one control plane node.")
-                        .attribute(name),
-                ));
-            }
-        }
+        found.extend(check_nodes(config));
         found
     }
 
@@ -74,10 +91,7 @@ impl DataSource for ClusterHealth {
             config.worker_nodes.as_deref().unwrap_or_default(),
             &config.client_configuration,
         )?;
-        nodes::check(&cluster, &cx).await?;
-        if config.skip_kubernetes_checks != Some(true) {
-            kubernetes::check(&client.dialer, &cluster, &cx).await?;
-        }
+        check(&client.dialer, &cluster, config.skip_kubernetes_checks, &cx).await?;
         Ok(ClusterHealth {
             id: "cluster_health".to_owned(),
             ..config

@@ -15,7 +15,7 @@ use crate::node::{Api, CallError, Node, polling};
 use crate::resources::is_member;
 
 /// The nodes to check, behind endpoints of which one must answer.
-pub(super) struct Cluster {
+pub(crate) struct Cluster {
     endpoints: Vec<Endpoint>,
     current: AtomicUsize,
     pub(super) control_plane: Vec<String>,
@@ -28,7 +28,7 @@ struct Endpoint {
 }
 
 impl Cluster {
-    pub(super) fn new(
+    pub(crate) fn new(
         dialer: &Dialer,
         endpoints: &[String],
         control_plane: &[String],

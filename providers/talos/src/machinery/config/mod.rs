@@ -9,7 +9,7 @@ mod endpoint;
 mod kubernetes;
 mod legacy;
 
-use super::patch::{self, PatchError};
+use super::patch::{self, PatchError, Quirk};
 use super::schema::{Document, Release};
 use super::secrets::SecretsBundle;
 
@@ -151,9 +151,18 @@ pub enum ConfigError {
 
 /// Generates a configuration, applies the patches and writes it.
 pub fn machine_config(input: &Input<'_>, patches: &[String]) -> Result<String, ConfigError> {
+    machine_config_watched(input, patches, &mut Vec::new())
+}
+
+/// The same, and what the patches do beyond what they say.
+pub fn machine_config_watched(
+    input: &Input<'_>,
+    patches: &[String],
+    quirks: &mut Vec<Quirk>,
+) -> Result<String, ConfigError> {
     let release = input.contract.release();
     let patches = patch::load_patches(patches, release)?;
-    let documents = patch::patch_documents(generate(input)?, &patches, release)?;
+    let documents = patch::patch_documents(generate(input)?, &patches, release, quirks)?;
     Ok(patch::encode(&documents, release))
 }
 

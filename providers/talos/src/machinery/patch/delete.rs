@@ -181,6 +181,14 @@ impl Selector {
         (self.kind.clone(), name)
     }
 
+    /// The document's kind, with its name if it has one, for people.
+    pub(super) fn label(&self) -> String {
+        match self.identity() {
+            (kind, name) if name.is_empty() => kind,
+            (kind, name) => format!("{kind} {name:?}"),
+        }
+    }
+
     pub(super) fn apply(&self, document: &mut Document) -> Result<Applied, PatchError> {
         let path = self.path.join(".");
         let version = if document.is_legacy() { "" } else { "v1alpha1" };

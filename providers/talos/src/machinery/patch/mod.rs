@@ -5,13 +5,16 @@
 mod delete;
 mod json6902;
 mod load;
+mod quirks;
 
 use super::merge::{MergeError, merge_documents};
+use super::review::label;
 use super::schema::{DecodeError, Document, Release};
 use super::yaml::YamlError;
 use delete::{Applied, Selector};
 
 pub(crate) use load::load_config;
+pub use quirks::Quirk;
 
 /// Why a configuration or a patch was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -131,11 +134,21 @@ pub fn apply_patches(
     patches: &[String],
     release: Release,
 ) -> Result<String, PatchError> {
+    apply_patches_watched(config, patches, release, &mut Vec::new())
+}
+
+/// The same, and what the patches do beyond what they say.
+pub fn apply_patches_watched(
+    config: &str,
+    patches: &[String],
+    release: Release,
+    quirks: &mut Vec<Quirk>,
+) -> Result<String, PatchError> {
     let patches = load_patches(patches, release)?;
     if patches.is_empty() {
         return Ok(config.to_owned());
     }
-    match apply(State::Bytes(config.to_owned()), &patches, release)? {
+    match apply(State::Bytes(config.to_owned()), &patches, release, quirks)? {
         State::Bytes(text) => Ok(text),
         State::Parsed(documents) => Ok(encode(&documents, release)),
     }
@@ -146,8 +159,9 @@ pub(crate) fn patch_documents(
     documents: Vec<Document>,
     patches: &[Patch],
     release: Release,
+    quirks: &mut Vec<Quirk>,
 ) -> Result<Vec<Document>, PatchError> {
-    match apply(State::Parsed(documents), patches, release)? {
+    match apply(State::Parsed(documents), patches, release, quirks)? {
         State::Parsed(documents) => Ok(documents),
         State::Bytes(text) => load_config(&text, release),
     }
@@ -164,7 +178,17 @@ pub(crate) fn encode(documents: &[Document], release: Release) -> String {
     texts.join("---\n")
 }
 
-fn apply(mut state: State, patches: &[Patch], release: Release) -> Result<State, PatchError> {
+/// Whether a text can be read as a patch of the release.
+pub(crate) fn is_patch(text: &str, release: Release) -> bool {
+    load::load_patch(text, release).is_ok()
+}
+
+fn apply(
+    mut state: State,
+    patches: &[Patch],
+    release: Release,
+    quirks: &mut Vec<Quirk>,
+) -> Result<State, PatchError> {
     for patch in patches {
         state = match patch {
             Patch::Json(operations) => {
@@ -179,30 +203,47 @@ fn apply(mut state: State, patches: &[Patch], release: Release) -> Result<State,
                     State::Parsed(documents) => documents,
                     State::Bytes(text) => load_config(&text, release)?,
                 };
-                State::Parsed(strategic(documents, parts)?)
+                State::Parsed(strategic(documents, parts, quirks)?)
             }
         };
     }
     Ok(state)
 }
 
-fn strategic(mut documents: Vec<Document>, parts: &[Part]) -> Result<Vec<Document>, PatchError> {
+fn strategic(
+    mut documents: Vec<Document>,
+    parts: &[Part],
+    quirks: &mut Vec<Quirk>,
+) -> Result<Vec<Document>, PatchError> {
     for part in parts {
         match part {
             Part::Merge(right) => match documents
                 .iter_mut()
                 .find(|d| d.identity() == right.identity())
             {
-                Some(left) => merge_documents(left, right)?,
+                Some(left) => {
+                    let before = left.clone();
+                    merge_documents(left, right)?;
+                    let lost = quirks::resets(&before, right, left).into_iter();
+                    quirks.extend(lost.map(|field| Quirk::Reset {
+                        document: label(right),
+                        field,
+                    }));
+                }
                 None => documents.push(right.clone()),
             },
             Part::Delete(selector) => {
                 // Talos 1.13 crashes on a document that is not there; 1.14 ignores the request.
-                if let Some(at) = documents
+                let found = documents
                     .iter()
-                    .position(|d| d.identity() == selector.identity())
-                    && selector.apply(&mut documents[at])? == Applied::DocumentGone
-                {
+                    .position(|d| d.identity() == selector.identity());
+                let Some(at) = found else {
+                    quirks.push(Quirk::NothingToDelete {
+                        document: selector.label(),
+                    });
+                    continue;
+                };
+                if selector.apply(&mut documents[at])? == Applied::DocumentGone {
                     documents.remove(at);
                 }
             }

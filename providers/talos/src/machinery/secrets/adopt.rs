@@ -65,6 +65,19 @@ impl SecretsBundle {
     }
 }
 
+/// The authority of the Talos API with its key, from the configuration of a control plane node.
+///
+/// A worker's configuration has no key, and gives `None` like a text that is no configuration.
+pub fn talos_authority(config: &str) -> Option<CertificateAndKey> {
+    let documents = load_config(config, Release::V1_14).ok()?;
+    let source = Source {
+        documents: &documents,
+    };
+    let authority = source.legacy_pair(&["machine", "ca"]);
+    let is_whole = !authority.cert.is_empty() && !authority.key.expose().is_empty();
+    is_whole.then_some(authority)
+}
+
 struct Source<'a> {
     documents: &'a [Document],
 }

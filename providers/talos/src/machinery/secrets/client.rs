@@ -70,6 +70,37 @@ pub fn certificate_validity(pem: &str) -> Result<Validity, SecretsError> {
     })
 }
 
+/// Signs a client certificate for the Talos API with its authority.
+pub fn client_certificate<R: CryptoRng + ?Sized>(
+    authority: &CertificateAndKey,
+    roles: &[Role],
+    ttl: Duration,
+    rng: &mut R,
+    now: SystemTime,
+) -> Result<CertificateAndKey, SecretsError> {
+    let authority = Authority::load(authority)?;
+    let key = authority.sibling_key(rng);
+    let organizations: Vec<&str> = roles.iter().map(|r| r.as_str()).collect();
+    let subject = Name {
+        organizations: &organizations,
+        common_name: None,
+    };
+    let serial = random::<16, R>(rng);
+    let until = now.checked_add(ttl).ok_or(SecretsError::Time)?;
+    let cert = authority.client_certificate(
+        &subject,
+        &key,
+        Usage::Signature,
+        &serial,
+        unix(now)?,
+        unix(until)?,
+    )?;
+    Ok(CertificateAndKey {
+        cert,
+        key: key.to_pem(ED25519_LABEL),
+    })
+}
+
 /// Talos dates kubeconfig certificates back a little, for clocks that differ.
 const CLOCK_SLACK: Duration = Duration::from_secs(10);
 
@@ -82,27 +113,7 @@ impl SecretsBundle {
         rng: &mut R,
         now: SystemTime,
     ) -> Result<CertificateAndKey, SecretsError> {
-        let authority = Authority::load(&self.certs.os)?;
-        let key = authority.sibling_key(rng);
-        let organizations: Vec<&str> = roles.iter().map(|r| r.as_str()).collect();
-        let subject = Name {
-            organizations: &organizations,
-            common_name: None,
-        };
-        let serial = random::<16, R>(rng);
-        let until = now.checked_add(ttl).ok_or(SecretsError::Time)?;
-        let cert = authority.client_certificate(
-            &subject,
-            &key,
-            Usage::Signature,
-            &serial,
-            unix(now)?,
-            unix(until)?,
-        )?;
-        Ok(CertificateAndKey {
-            cert,
-            key: key.to_pem(ED25519_LABEL),
-        })
+        client_certificate(&self.certs.os, roles, ttl, rng, now)
     }
 
     /// Makes an admin kubeconfig as a control plane node does.

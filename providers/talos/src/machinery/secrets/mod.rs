@@ -20,7 +20,8 @@ use zeroize::Zeroize;
 use super::config::Contract;
 use keys::{KeyPair, P256Key};
 
-pub use client::{Role, Validity, certificate_validity};
+pub use adopt::talos_authority;
+pub use client::{Role, Validity, certificate_validity, client_certificate};
 
 /// A text that is not to be shown: its `Debug` form is a placeholder, its memory is wiped.
 #[derive(Clone, PartialEq, Eq)]

@@ -12,19 +12,19 @@ use crate::node::{Api, CallError, Contact, Node, polling};
 use crate::render;
 
 /// A configuration on its way.
-pub(super) struct Delivery {
-    pub(super) node: Node,
-    pub(super) config: Secret,
+pub(in crate::resources) struct Delivery {
+    pub(in crate::resources) node: Node,
+    pub(in crate::resources) config: Secret,
     /// As configured.
-    pub(super) mode: String,
+    pub(in crate::resources) mode: String,
     /// The node was configured before: it has to prove itself.
-    pub(super) known: bool,
+    pub(in crate::resources) known: bool,
 }
 
 /// What the node did with the configuration.
-pub(super) struct Accepted {
+pub(in crate::resources) struct Accepted {
     /// The mode that was used, in the spelling of the attribute.
-    pub(super) mode: String,
+    pub(in crate::resources) mode: String,
     after: After,
 }
 
@@ -54,9 +54,19 @@ fn spelled(mode: ApplyMode) -> &'static str {
     }
 }
 
+/// The mode behind the attribute's text. Never unset: the protocol's default is a reboot.
+pub(super) fn plain_mode(text: &str) -> ApplyMode {
+    match text {
+        "reboot" => ApplyMode::Reboot,
+        "no_reboot" => ApplyMode::NoReboot,
+        "staged" => ApplyMode::Staged,
+        _ => ApplyMode::Auto,
+    }
+}
+
 impl Delivery {
     /// Sends the configuration until the node takes or refuses it.
-    pub(super) async fn deliver(&self, cx: &Context) -> Result<Accepted, Error> {
+    pub(in crate::resources) async fn deliver(&self, cx: &Context) -> Result<Accepted, Error> {
         let what = format!("{} to take its configuration", self.node.label());
         // An answer got lost: the node may have the configuration already.
         let sent = AtomicBool::new(false);
@@ -108,14 +118,9 @@ impl Delivery {
         .attribute("node")
     }
 
-    /// The mode for a node that is not asked first. Never unset: the protocol's default is a reboot.
+    /// The mode for a node that is not asked first.
     fn plain_mode(&self) -> (&'static str, ApplyMode) {
-        let mode = match self.mode.as_str() {
-            "reboot" => ApplyMode::Reboot,
-            "no_reboot" => ApplyMode::NoReboot,
-            "staged" => ApplyMode::Staged,
-            _ => ApplyMode::Auto,
-        };
+        let mode = plain_mode(&self.mode);
         (spelled(mode), mode)
     }
 
@@ -210,7 +215,11 @@ impl Delivery {
     }
 
     /// Waits until the node has done what its configuration made it do.
-    pub(super) async fn settle(&self, accepted: &Accepted, cx: &Context) -> Result<(), Error> {
+    pub(in crate::resources) async fn settle(
+        &self,
+        accepted: &Accepted,
+        cx: &Context,
+    ) -> Result<(), Error> {
         let (what, before) = match &accepted.after {
             After::Nothing => return Ok(()),
             After::FirstBoot => ("to start with its configuration", None),

@@ -33,7 +33,7 @@ async fn look(
     let Some(identity) = &prior.client_configuration else {
         return Ok(None);
     };
-    let node = prior.target(client, identity)?;
+    let node = prior.target(client, identity, prior.stored_configuration())?;
     let mut contact = node.contact(cx).await?;
     if let (Contact::Away(_), Some(direct)) = (&contact, node.direct()) {
         contact = direct.contact(cx).await?;

@@ -3,7 +3,10 @@
 mod deliver;
 mod drift;
 mod plan;
+mod preview;
 mod reset;
+
+use std::time::SystemTime;
 
 use serde_json::Value as Json;
 use stead_sdk::value::{Diagnostics, Sensitive, Value};
@@ -14,12 +17,15 @@ use crate::blocks::{
     effective_client_configuration, timeout_of,
 };
 use crate::client::Client;
+use crate::credentials::unexpired;
 use crate::machinery::Secret;
 use crate::node::Node;
 use crate::render;
-use deliver::Delivery;
-
-pub(in crate::resources) use plan::{check_client_configuration, plan_endpoint};
+pub(in crate::resources) use deliver::Delivery;
+pub(in crate::resources) use plan::{
+    check_client_configuration, check_exactly_one, check_rendered, plan_endpoint,
+};
+pub(in crate::resources) use preview::preview;
 
 /// The published provider's constant.
 const ID: &str = "machine_configuration_apply";
@@ -84,24 +90,37 @@ pub(crate) struct MachineConfigurationApply {
 pub(crate) struct OnDestroy {
     /// Wipe the node's configuration and data, so that it comes back in maintenance mode.
     #[attr(optional, computed, default = false)]
-    reset: bool,
+    pub(in crate::resources) reset: bool,
     /// Leave etcd and drain the node first.
     #[attr(optional, computed, default = true)]
-    graceful: bool,
+    pub(in crate::resources) graceful: bool,
     /// Start again afterwards, instead of halting.
     #[attr(optional, computed, default = false)]
-    reboot: bool,
+    pub(in crate::resources) reboot: bool,
 }
 
 impl MachineConfigurationApply {
-    fn target(&self, client: &Client, identity: &ClientConfiguration) -> Result<Node, Error> {
+    /// `machine_configuration` is the node's, as far as it is known.
+    fn target(
+        &self,
+        client: &Client,
+        identity: &ClientConfiguration,
+        machine_configuration: Option<&str>,
+    ) -> Result<Node, Error> {
         let endpoint = self.endpoint.as_deref().filter(|e| !e.is_empty());
+        let identity = unexpired(identity, machine_configuration, SystemTime::now())?;
         Node::new(
             &client.dialer,
             endpoint.unwrap_or(&self.node),
             &self.node,
-            identity,
+            &identity,
         )
+    }
+
+    /// The configuration in the state.
+    fn stored_configuration(&self) -> Option<&str> {
+        let stored = self.machine_configuration.as_ref();
+        stored.map(|text| text.expose_secret().as_str())
     }
 
     fn is_known_to_be_configured(&self) -> bool {
@@ -138,10 +157,10 @@ impl MachineConfigurationApply {
             .clone()
             .with_deadline(std::time::Instant::now() + timeout);
         let delivery = Delivery {
-            node: self.target(client, &identity)?,
+            node: self.target(client, &identity, Some(rendered.expose_secret()))?,
             config: Secret::new(rendered.expose_secret()),
             mode: self.apply_mode.clone(),
-            known: self.is_known_to_be_configured(),
+            known: self.is_known_to_be_configured() && !client.meets_anew,
         };
         self.id = ID.to_owned();
         self.machine_configuration_hash = Some(render::hash(rendered.expose_secret()));
@@ -169,11 +188,11 @@ impl Resource for MachineConfigurationApply {
     }
 
     async fn plan(
-        _client: Option<&Client>,
+        client: Option<&Client>,
         draft: &mut PlanDraft,
-        _cx: &Context,
+        cx: &Context,
     ) -> Result<(), Diagnostics> {
-        plan::plan(draft)
+        plan::plan(client, draft, cx).await
     }
 
     async fn create(
@@ -208,6 +227,16 @@ impl Resource for MachineConfigurationApply {
                 ..planned
             });
         }
+        // Whoever wrote the state, the node has been configured before.
+        let configured = if planned.node == prior.node {
+            Some(prior.node)
+        } else {
+            planned.configured
+        };
+        let planned = MachineConfigurationApply {
+            configured,
+            ..planned
+        };
         planned.apply(client, config, timeout, cx).await
     }
 

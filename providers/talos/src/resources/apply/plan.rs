@@ -2,9 +2,13 @@
 
 use serde_json::{Value as Json, json};
 use stead_sdk::value::{Diagnostics, Path, Type, Value};
-use stead_sdk::{Error, PlanDraft};
+use stead_sdk::{Context, Error, PlanDraft};
 
+use super::preview::preview;
 use crate::blocks::check_timeouts;
+use crate::client::Client;
+use crate::generate::QUIRK;
+use crate::machinery::{Quirk, installed_version, review};
 use crate::render;
 
 const MODES: [&str; 5] = [
@@ -40,7 +44,12 @@ pub(in crate::resources) fn check_client_configuration(config: &Value) -> Diagno
     check_exactly_one(config, "client_configuration", "client_configuration_wo")
 }
 
-fn check_exactly_one(config: &Value, stored: &str, write_only: &str) -> Diagnostics {
+/// One of the stored and the write-only form of an attribute must be given.
+pub(in crate::resources) fn check_exactly_one(
+    config: &Value,
+    stored: &str,
+    write_only: &str,
+) -> Diagnostics {
     // What is not known yet counts as given.
     let given = |name: &str| config.get(name).is_some_and(|v| !v.is_null());
     let said = match (given(stored), given(write_only)) {
@@ -57,10 +66,77 @@ fn check_exactly_one(config: &Value, stored: &str, write_only: &str) -> Diagnost
     .into()
 }
 
-pub(super) fn plan(draft: &mut PlanDraft) -> Result<(), Diagnostics> {
+pub(super) async fn plan(
+    client: Option<&Client>,
+    draft: &mut PlanDraft,
+    cx: &Context,
+) -> Result<(), Diagnostics> {
     plan_endpoint(draft)?;
-    plan_configuration(draft)?;
-    plan_mode(draft)
+    let rendered = plan_configuration(draft)?;
+    plan_mode(draft)?;
+    if !draft.is_create() && client.is_some_and(|client| client.meets_anew) {
+        // Whether its machine still has it is not known before it is there again.
+        draft.set_unknown(&Path::root().attr("machine_configuration_hash"))?;
+        draft.note(
+            "the cluster is recovered: the machine gets its configuration again, if it has none",
+        );
+    }
+    let Some(rendered) = rendered.filter(|_| draft.changes("machine_configuration_hash")) else {
+        return Ok(());
+    };
+    for quirk in rendered.quirks {
+        draft.warn(QUIRK, quirk.to_string());
+    }
+    let places = ["config_patches", "machine_configuration_input_wo"];
+    check_rendered(
+        &rendered.text,
+        &places,
+        "machine_configuration_input",
+        draft,
+    )?;
+    match client {
+        // A node without a configuration does not say what it would do with one.
+        Some(client) if !draft.is_create() => {
+            preview(client, draft, &rendered.text, cx).await;
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+/// Refuses a configuration that every node refuses. To blame is the first of the attributes that is set, or the last one named.
+pub(in crate::resources) fn check_rendered(
+    text: &str,
+    places: &[&str],
+    otherwise: &str,
+    draft: &mut PlanDraft,
+) -> Result<(), Diagnostics> {
+    let mut refusals = Diagnostics::new();
+    let is_set = |name: &str| draft.config().get(name).is_some_and(|v| !v.is_null());
+    let place = places.iter().copied().find(|name| is_set(name));
+    let place = place.unwrap_or(otherwise);
+    for finding in review(text, installed_version(text)).unwrap_or_default() {
+        if finding.is_certain() {
+            refusals.extend(Diagnostics::from(
+                Error::new("use the machine configuration", finding.to_string())
+                    .remedy(finding.remedy())
+                    .attribute(place),
+            ));
+        } else if draft.is_create() {
+            // A node that has a configuration already says it itself.
+            draft.warn(
+                "The node may refuse the machine configuration",
+                format!("{finding}. {}", finding.remedy()),
+            );
+        }
+    }
+    refusals.into_result().map(drop)
+}
+
+/// A configuration with the patches applied.
+struct Rendered {
+    text: String,
+    quirks: Vec<Quirk>,
 }
 
 /// The endpoint follows the node where it is not configured.
@@ -73,7 +149,8 @@ pub(in crate::resources) fn plan_endpoint(draft: &mut PlanDraft) -> Result<(), D
     Ok(())
 }
 
-fn plan_configuration(draft: &mut PlanDraft) -> Result<(), Diagnostics> {
+/// Plans the configuration, and gives it where it is known.
+fn plan_configuration(draft: &mut PlanDraft) -> Result<Option<Rendered>, Diagnostics> {
     let rendered = Path::root().attr("machine_configuration");
     let hash = Path::root().attr("machine_configuration_hash");
     let config = |name: &str| draft.config().get(name).filter(|v| !v.is_null());
@@ -89,10 +166,11 @@ fn plan_configuration(draft: &mut PlanDraft) -> Result<(), Diagnostics> {
         } else {
             draft.set_unknown(&rendered)?;
         }
-        return Ok(draft.set_unknown(&hash)?);
+        draft.set_unknown(&hash)?;
+        return Ok(None);
     }
     let Some(input) = input.as_ref().and_then(Value::as_str) else {
-        return Ok(());
+        return Ok(None);
     };
     // A null element is skipped, as the published provider does.
     let patches = patches
@@ -103,14 +181,16 @@ fn plan_configuration(draft: &mut PlanDraft) -> Result<(), Diagnostics> {
         .iter()
         .filter_map(|p| p.as_str().map(str::to_owned))
         .collect();
-    let text = render::patched(input, &patches)?;
+    let mut quirks = Vec::new();
+    let text = render::patched_watched(input, &patches, &mut quirks)?;
     draft.set(&hash, Value::string(render::hash(&text)))?;
     let stored = if write_only.is_some() {
         Value::null(Type::String)
     } else {
-        Value::string(text)
+        Value::string(text.as_str())
     };
-    Ok(draft.set(&rendered, stored)?)
+    draft.set(&rendered, stored)?;
+    Ok(Some(Rendered { text, quirks }))
 }
 
 fn plan_mode(draft: &mut PlanDraft) -> Result<(), Diagnostics> {

@@ -1,0 +1,349 @@
+//! `talos_etcd_snapshot` (stead's own): snapshots of a cluster's etcd on a schedule, the last few of which are kept.
+//!
+//! There is no daemon: a snapshot is due when the newest is older than `every`, and the next apply takes it.
+
+use std::path::{Path as File, PathBuf};
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use stead_sdk::value::{Diagnostic, Diagnostics, Path, Value};
+use stead_sdk::wait::{Poll, parse_duration, until};
+use stead_sdk::{Context, Error, Failure, PlanDraft, Resource, async_trait};
+
+use super::apply::{check_client_configuration, plan_endpoint};
+use crate::blocks::{
+    ClientConfiguration, ClientConfigurationWriteOnly, CreateUpdateTimeouts, check_timeouts,
+    effective_client_configuration, timeout_of,
+};
+use crate::client::Client;
+use crate::machinery::snapshot::Summary;
+use crate::node::{Api, Contact, Node, polling};
+
+/// The end of a snapshot's name.
+const SUFFIX: &str = ".snapshot";
+/// The time in it.
+const TIME: &str = "%Y%m%dT%H%M%SZ";
+
+/// Snapshots of a cluster's etcd, in files. The next apply takes one when the newest is older than `every`; `stead recover` makes a lost control plane of the newest.
+#[derive(Clone, Debug, Resource)]
+#[resource(name = "talos_etcd_snapshot")]
+pub(crate) struct EtcdSnapshot {
+    /// The newest snapshot's file.
+    #[attr(computed)]
+    id: String,
+    /// The control plane node that gives the snapshots.
+    #[attr(required)]
+    node: String,
+    /// The address that is contacted, with an optional port; the node by default.
+    #[attr(optional, computed)]
+    endpoint: Option<String>,
+    /// How to prove who one is to the node.
+    #[attr(optional, nested(single))]
+    client_configuration: Option<ClientConfiguration>,
+    /// The same, never stored.
+    #[attr(optional, write_only, nested(single))]
+    client_configuration_wo: Option<ClientConfigurationWriteOnly>,
+    /// The folder of the files; it is made when it is not there. Snapshots hold all secrets of the cluster: the files can be read by their owner only.
+    #[attr(required, replace)]
+    directory: String,
+    /// How their names begin.
+    #[attr(optional, computed, default = "etcd", replace)]
+    prefix: String,
+    /// How old the newest may be before the next apply takes another one, such as `24h`.
+    #[attr(optional, computed, default = "24h")]
+    every: String,
+    /// How many are kept; older ones are deleted when there is a new one.
+    #[attr(optional, computed, default = 7)]
+    keep: i64,
+    /// The newest snapshot's file.
+    #[attr(computed)]
+    path: Option<String>,
+    /// When it was taken, in RFC 3339.
+    #[attr(computed)]
+    taken_at: Option<String>,
+    /// Its size in bytes.
+    #[attr(computed)]
+    size: Option<i64>,
+    /// Its SHA-256, in hexadecimal digits.
+    #[attr(computed)]
+    sha256: Option<String>,
+    /// How long a snapshot may take.
+    #[attr(optional, nested(single))]
+    timeouts: Option<CreateUpdateTimeouts>,
+}
+
+/// What a new snapshot changes.
+const OF_NEWEST: [&str; 5] = ["id", "path", "taken_at", "size", "sha256"];
+
+impl EtcdSnapshot {
+    fn folder(&self) -> &File {
+        File::new(&self.directory)
+    }
+
+    /// The files that this object made, oldest first.
+    fn files(&self) -> std::io::Result<Vec<PathBuf>> {
+        let entries = match std::fs::read_dir(self.folder()) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries?,
+        };
+        let mut found = Vec::new();
+        for entry in entries {
+            let entry = entry?;
+            let name = entry.file_name();
+            if name
+                .to_str()
+                .is_some_and(|name| taken_at(name, &self.prefix).is_some())
+            {
+                found.push(entry.path());
+            }
+        }
+        // The time in the name sorts as text.
+        found.sort();
+        Ok(found)
+    }
+
+    async fn take(
+        mut self,
+        client: &Client,
+        config: &Value,
+        timeout: Duration,
+        cx: &Context,
+    ) -> Result<Self, Error> {
+        let cx = cx.clone().with_deadline(Instant::now() + timeout);
+        let identity = effective_client_configuration(self.client_configuration.as_ref(), config)?;
+        let endpoint = self.endpoint.as_deref().filter(|e| !e.is_empty());
+        let node = Node::new(
+            &client.dialer,
+            endpoint.unwrap_or(&self.node),
+            &self.node,
+            &identity,
+        )?;
+        let failed = |path: &File, error: std::io::Error| {
+            Error::new(
+                format!("write the snapshot {}", path.display()),
+                error.to_string(),
+            )
+        };
+        std::fs::create_dir_all(self.folder()).map_err(|e| failed(self.folder(), e))?;
+        let now = Timestamp::now();
+        let name = format!("{}-{}{SUFFIX}", self.prefix, now.strftime(TIME));
+        let path = self.folder().join(name);
+        // Made for the owner only, and gone again unless all goes well.
+        let unfinished =
+            tempfile::NamedTempFile::new_in(self.folder()).map_err(|e| failed(&path, e))?;
+        let summary = snapshot(&node, unfinished.path(), &cx).await?;
+        unfinished
+            .persist(&path)
+            .map_err(|e| failed(&path, e.error))?;
+        self.delete_old(&cx);
+        let shown = path.to_string_lossy().into_owned();
+        self.id.clone_from(&shown);
+        self.path = Some(shown);
+        self.taken_at = Some(now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
+        self.size = i64::try_from(summary.size).ok();
+        self.sha256 = Some(summary.sha256);
+        Ok(self)
+    }
+
+    /// What cannot be deleted is told of: it takes space and harms nobody.
+    fn delete_old(&self, cx: &Context) {
+        let keep = usize::try_from(self.keep).unwrap_or(1).max(1);
+        let deleted = self.files().and_then(|files| {
+            let old = files.len().saturating_sub(keep);
+            files.iter().take(old).try_for_each(std::fs::remove_file)
+        });
+        if let Err(error) = deleted {
+            cx.warn(
+                "Old etcd snapshots were not deleted",
+                format!("{}: {error}.", self.directory),
+            );
+        }
+    }
+}
+
+/// Why a snapshot is due, if one is.
+fn due(taken_at: Option<&str>, wanted: &str, now: Timestamp) -> Result<Option<String>, Diagnostic> {
+    let every = every(wanted)?;
+    let Some(taken) = taken_at.and_then(|t| t.parse::<Timestamp>().ok()) else {
+        return Ok(Some("the newest one is gone".to_owned()));
+    };
+    let age = Duration::try_from(now.duration_since(taken)).unwrap_or_default();
+    Ok((age >= every)
+        .then(|| format!("the newest one is of {taken}, and one is wanted every {wanted}")))
+}
+
+fn every(text: &str) -> Result<Duration, Diagnostic> {
+    parse_duration(text).ok_or_else(|| {
+        let detail = format!("{text:?} is not a duration such as \"24h\".");
+        Diagnostic::error("Invalid duration", detail).attribute(Path::root().attr("every"))
+    })
+}
+
+/// The time in a file's name, if it is that of a snapshot.
+fn taken_at(name: &str, prefix: &str) -> Option<Timestamp> {
+    let time = name
+        .strip_prefix(prefix)?
+        .strip_prefix('-')?
+        .strip_suffix(SUFFIX)?;
+    let time = jiff::civil::DateTime::strptime(TIME, time).ok()?;
+    Some(time.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp())
+}
+
+/// A node that is away or whose etcd has no leader is waited for.
+async fn snapshot(node: &Node, into: &File, cx: &Context) -> Result<Summary, Error> {
+    let what = format!("a snapshot of etcd from {}", node.label());
+    until(cx, &what, polling(), || async {
+        let api: Api = match node.contact(cx).await? {
+            Contact::Configured(api) => api,
+            Contact::Maintenance(..) => {
+                return Err(Error::new(
+                    what.clone(),
+                    "it is in maintenance mode: it has no etcd",
+                ));
+            }
+            Contact::Stranger(error) => return Err(error),
+            Contact::Away(why) => return Ok(Poll::PendingBecause(why)),
+        };
+        let opened = tokio::fs::OpenOptions::new()
+            .write(true)
+            .truncate(true)
+            .open(into)
+            .await;
+        let mut file = opened.map_err(|e| Error::new(what.clone(), e.to_string()))?;
+        match api.etcd_snapshot(&mut file).await {
+            Ok(summary) => Ok(Poll::Ready(summary)),
+            Err(call) if call.is_final() => Err(Error::from(call)
+                .remedy("Name one of the control plane nodes.")
+                .attribute("node")),
+            Err(call) => Ok(Poll::PendingBecause(call.reason())),
+        }
+    })
+    .await
+}
+
+#[async_trait]
+impl Resource for EtcdSnapshot {
+    type Client = Client;
+
+    const REPEATABLE: bool = true;
+
+    fn validate(config: &Value) -> Diagnostics {
+        let mut found = check_timeouts(config);
+        found.extend(check_client_configuration(config));
+        let duration = config.get("every");
+        let checked = duration.as_ref().and_then(Value::as_str).map(every);
+        found.extend(checked.and_then(Result::err));
+        if config
+            .get("keep")
+            .and_then(|k| k.as_i64())
+            .is_some_and(|keep| keep < 1)
+        {
+            let error =
+                Diagnostic::error("Invalid number of snapshots", "At least 1 must be kept.");
+            found.push(error.attribute(Path::root().attr("keep")));
+        }
+        found
+    }
+
+    async fn plan(
+        _client: Option<&Client>,
+        draft: &mut PlanDraft,
+        _cx: &Context,
+    ) -> Result<(), Diagnostics> {
+        plan_endpoint(draft)?;
+        if draft.is_create() {
+            return Ok(());
+        }
+        let (taken, wanted) = (draft.prior().get("taken_at"), draft.attribute("every"));
+        let Some(wanted) = wanted.as_ref().and_then(Value::as_str) else {
+            return Ok(());
+        };
+        let taken = taken.as_ref().and_then(Value::as_str);
+        if let Some(why) = due(taken, wanted, Timestamp::now())? {
+            for name in OF_NEWEST {
+                draft.set_unknown(&Path::root().attr(name))?;
+            }
+            draft.note(format!("a snapshot is due: {why}"));
+        }
+        Ok(())
+    }
+
+    async fn create(
+        client: &Client,
+        planned: Self,
+        config: &Value,
+        cx: &Context,
+    ) -> Result<Self, Failure<Self>> {
+        let timeout = timeout_of(planned.timeouts.as_ref().and_then(|t| t.create.as_ref()))?;
+        Ok(planned.take(client, config, timeout, cx).await?)
+    }
+
+    /// A file that is gone is missed, and so is one that has another size; that its content is whole is looked at when it is used.
+    async fn read(_client: &Client, mut prior: Self, _cx: &Context) -> Result<Option<Self>, Error> {
+        let size = prior
+            .path
+            .as_ref()
+            .and_then(|path| Some(std::fs::metadata(path).ok()?.len()));
+        if size.and_then(|size| i64::try_from(size).ok()) != prior.size {
+            prior.path = None;
+            prior.taken_at = None;
+            prior.size = None;
+            prior.sha256 = None;
+        }
+        Ok(Some(prior))
+    }
+
+    async fn update(
+        client: &Client,
+        prior: Self,
+        planned: Self,
+        config: &Value,
+        cx: &Context,
+    ) -> Result<Self, Failure<Self>> {
+        if planned.path.is_some() && planned.path == prior.path {
+            planned.delete_old(cx);
+            return Ok(planned);
+        }
+        let timeout = timeout_of(planned.timeouts.as_ref().and_then(|t| t.update.as_ref()))?;
+        Ok(planned.take(client, config, timeout, cx).await?)
+    }
+
+    /// The files stay: whoever destroys a cluster may want to have it back.
+    async fn delete(_client: &Client, prior: Self, cx: &Context) -> Result<(), Error> {
+        if prior.files().is_ok_and(|files| !files.is_empty()) {
+            cx.warn(
+                format!("The etcd snapshots in {} are kept", prior.directory),
+                "They hold all secrets of the cluster. Delete the files when nobody needs them any more.",
+            );
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_is_due_when_the_newest_is_too_old_or_gone() {
+        let now: Timestamp = "2026-11-30T20:30:00Z".parse().expect("a time");
+        let due = |taken| due(taken, "24h", now).expect("a duration").is_some();
+        assert!(!due(Some("2026-11-29T20:31:00Z")));
+        assert!(due(Some("2026-11-29T20:30:00Z")));
+        assert!(due(None));
+    }
+
+    #[test]
+    fn only_our_own_files_are_counted() {
+        let taken = taken_at("etcd-20261130T203000Z.snapshot", "etcd").expect("ours");
+        assert_eq!(taken.to_string(), "2026-11-30T20:30:00Z");
+        for other in [
+            "etcd.snapshot",
+            "etcd-old.snapshot",
+            "home-20261130T203000Z.snapshot",
+            "etcd-20261130T203000Z.db",
+        ] {
+            assert_eq!(taken_at(other, "etcd"), None, "{other}");
+        }
+    }
+}

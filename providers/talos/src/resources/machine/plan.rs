@@ -1,0 +1,162 @@
+//! What a configuration would do to a node: checks, the hash, the way to another release.
+
+use stead_sdk::value::{Diagnostics, Path, Type, Value};
+use stead_sdk::{Context, Error, PlanDraft};
+
+use super::look::hash;
+use crate::blocks::check_timeouts;
+use crate::client::Client;
+use crate::resources::apply::{
+    check_client_configuration, check_exactly_one, check_rendered, plan_endpoint, preview,
+};
+use crate::upgrade::{Installer, step};
+
+const REBOOT_MODES: [&str; 2] = ["DEFAULT", "POWERCYCLE"];
+
+pub(super) fn validate(config: &Value) -> Diagnostics {
+    let mut found = check_timeouts(config);
+    found.extend(check_client_configuration(config));
+    found.extend(check_exactly_one(
+        config,
+        "machine_configuration",
+        "machine_configuration_wo",
+    ));
+    let given = |name: &str| config.get(name).filter(|v| !v.is_null());
+    if given("kubeconfig").is_some() && given("kubeconfig_wo").is_some() {
+        found.extend(Diagnostics::from(
+            Error::new(
+                "choose between `kubeconfig` and `kubeconfig_wo`",
+                "both are set",
+            )
+            .remedy("Set at most one of the two.")
+            .attribute("kubeconfig"),
+        ));
+    }
+    if let Some(mode) = given("reboot_mode").as_ref().and_then(Value::as_str)
+        && !REBOOT_MODES.contains(&mode)
+    {
+        let said = format!("{mode:?} is none of {}", REBOOT_MODES.join(", "));
+        found.extend(Diagnostics::from(
+            Error::new("use the reboot mode", said).attribute("reboot_mode"),
+        ));
+    }
+    let image = given("image");
+    if let Some(image) = image.as_ref().and_then(Value::as_str)
+        && let Err(error) = Installer::parse(image)
+    {
+        found.extend(Diagnostics::from(error));
+    }
+    found.extend(check_kubeconfig(config));
+    found
+}
+
+/// Who drains needs to be told how to reach Kubernetes.
+fn check_kubeconfig(config: &Value) -> Diagnostics {
+    let known = |name: &str| config.get(name).filter(Value::is_known);
+    let image = known("image").is_some_and(|v| !v.is_null());
+    let drains = known("drain_on_upgrade").is_some_and(|v| v.as_bool() != Some(false));
+    let empty = |name: &str| {
+        known(name).is_some_and(|v| v.is_null() || v.as_str().is_some_and(|t| t.trim().is_empty()))
+    };
+    if !(image && drains && empty("kubeconfig") && empty("kubeconfig_wo")) {
+        return Diagnostics::new();
+    }
+    Error::new(
+        "drain the node before an upgrade",
+        "`image` is set, and neither `kubeconfig` nor `kubeconfig_wo` is",
+    )
+    .remedy(
+        "Set `kubeconfig_wo = ephemeral.talos_cluster_kubeconfig.NAME.kubeconfig_raw`, or `drain_on_upgrade = false`.",
+    )
+    .attribute("kubeconfig")
+    .into()
+}
+
+pub(super) async fn plan(
+    client: Option<&Client>,
+    draft: &mut PlanDraft,
+    cx: &Context,
+) -> Result<(), Diagnostics> {
+    plan_endpoint(draft)?;
+    let wanted = plan_hash(draft)?;
+    plan_image(draft)?;
+    if !draft.is_create() && client.is_some_and(|client| client.meets_anew) {
+        // Whether its machine still has it is not known before it is there again.
+        draft.set_unknown(&Path::root().attr("machine_configuration_hash"))?;
+        draft.note(
+            "the cluster is recovered: the machine gets its configuration again, if it has none",
+        );
+    }
+    let Some(text) = wanted.filter(|_| draft.changes("machine_configuration_hash")) else {
+        return Ok(());
+    };
+    let places = ["machine_configuration_wo"];
+    check_rendered(&text, &places, "machine_configuration", draft)?;
+    if let Some(client) = client.filter(|_| !draft.is_create()) {
+        preview(client, draft, &text, cx).await;
+    }
+    Ok(())
+}
+
+/// Plans the hash, and gives the configuration where it is known.
+fn plan_hash(draft: &mut PlanDraft) -> Result<Option<String>, Diagnostics> {
+    let path = Path::root().attr("machine_configuration_hash");
+    let config = |name: &str| draft.config().get(name).filter(|v| !v.is_null());
+    let wanted = config("machine_configuration_wo").or_else(|| config("machine_configuration"));
+    let tagless = draft.attribute("ignore_kubernetes_upgrade_drift");
+    let (Some(text), Some(tagless)) = (
+        wanted.as_ref().and_then(Value::as_str),
+        tagless.and_then(|v| v.as_bool()),
+    ) else {
+        draft.set_unknown(&path)?;
+        return Ok(None);
+    };
+    let unchanged = !draft.is_create()
+        && !draft.changes("machine_configuration")
+        && !draft.changes("ignore_kubernetes_upgrade_drift")
+        && config("machine_configuration").is_some();
+    let prior = draft.prior().get("machine_configuration_hash");
+    // A state of an earlier release of the published provider has another digest of the same configuration.
+    if unchanged && let Some(prior) = prior.filter(|v| !v.is_null()) {
+        draft.set(&path, prior)?;
+    } else {
+        draft.set(&path, Value::string(hash(text, tagless)))?;
+    }
+    Ok(Some(text.to_owned()))
+}
+
+fn plan_image(draft: &mut PlanDraft) -> Result<(), Diagnostics> {
+    let path = Path::root().attr("image");
+    let configured = draft.config().get("image");
+    if draft.is_create() && configured.is_none_or(|v| v.is_null()) {
+        // Nobody asks for a release.
+        return Ok(draft.set(&path, Value::null(Type::String))?);
+    }
+    if draft.is_create() || !draft.changes("image") {
+        return Ok(());
+    }
+    let installer = |value: Option<Value>| {
+        let value = value?;
+        Installer::parse(value.as_str()?).ok()
+    };
+    let (Some(from), Some(to)) = (
+        installer(draft.prior().get("image")),
+        installer(draft.attribute("image")),
+    ) else {
+        return Ok(());
+    };
+    step("Talos", from.version(), to.version()).map_err(|e| e.attribute("image"))?;
+    if to.version().numbers() < from.version().numbers() {
+        let detail = format!(
+            "The node runs {} and is to run {}. Talos supports this only where the older release reads what the newer one has \
+             written.",
+            from.version(),
+            to.version()
+        );
+        draft.warn("An older release of Talos", detail);
+    }
+    draft.note(
+        "image: the node is drained, restarted and brought back; control plane nodes one at a time",
+    );
+    Ok(())
+}

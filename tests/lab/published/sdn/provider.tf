@@ -1,0 +1,9 @@
+terraform {
+  required_providers {
+    proxmox = { source = "bpg/proxmox" }
+  }
+}
+provider "proxmox" {
+  username = "root@pam"
+  password = "lab-root-password"
+}

@@ -1,0 +1,222 @@
+//! Another release of Talos, node by node.
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+use stead_meeting::talos::TalosLab;
+use stead_sdk::Context;
+use stead_sdk::kube::find;
+use stead_sdk::testing::{ApplyFailure, Stored};
+
+use super::{MACHINE, failed, said};
+
+const PLANES: [u8; 3] = [11, 12, 13];
+
+fn installer(schematic: &str, version: &str) -> String {
+    format!("factory.talos.dev/metal-installer/{schematic}:{version}")
+}
+
+/// Has all machines run an image, all at the same time as an apply does; and how few of the control plane were in service.
+async fn together(
+    lab: &TalosLab,
+    machines: &BTreeMap<u8, Stored>,
+    image: &str,
+    kubeconfig: &str,
+) -> (BTreeMap<u8, Result<Stored, ApplyFailure>>, usize) {
+    let steps = machines.iter().map(|(number, prior)| async move {
+        let prior = lab.read(MACHINE, prior).await;
+        let text = prior.text("machine_configuration");
+        let more = json!({ "image": image, "kubeconfig": kubeconfig, "drain_on_upgrade": true });
+        let config = lab.of_machine(*number, &text, more);
+        (*number, lab.apply(MACHINE, Some(&prior), config).await)
+    });
+    let all = futures::future::join_all(steps);
+    let mut fewest = PLANES.len();
+    tokio::pin!(all);
+    let done = loop {
+        tokio::select! {
+            done = &mut all => break done,
+            () = tokio::time::sleep(std::time::Duration::from_millis(1)) => {
+                let planes: Vec<u8> = PLANES.into_iter().filter(|n| machines.contains_key(n)).collect();
+                fewest = fewest.min(lab.in_service(&planes));
+            }
+        }
+    };
+    (done.into_iter().collect(), fewest)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn control_planes_are_upgraded_one_at_a_time_by_old_and_new_calls() {
+    let lab = TalosLab::start().await;
+    let schematic = lab.schematic(&[]).await;
+    let numbers = [11, 12, 13, 21];
+    let (mut machines, _) = lab
+        .cluster(&numbers, "v1.12.4", &schematic, "v1.34.1")
+        .await;
+    let kubeconfig = lab.kubeconfig(11).await;
+    // By one call, and by steps of their own from 1.13 on.
+    for version in ["v1.12.11", "v1.13.9", "v1.14.0"] {
+        let image = installer(&schematic, version);
+        let (done, fewest) = together(&lab, &machines, &image, &kubeconfig).await;
+        assert!(fewest >= 2, "{version}: only {fewest} were in service");
+        for (number, outcome) in done {
+            let now = outcome.unwrap_or_else(|e| panic!("{version} on {number}: {}", failed(&e)));
+            assert_eq!(now.text("image"), image);
+            assert_eq!(lab.machine(number)["version"], version);
+            let read = lab.read(MACHINE, &now).await;
+            assert_eq!(read.value, now.value, "{version} on {number}");
+            machines.insert(number, read);
+        }
+        assert_eq!(lab.members().len(), 3);
+    }
+    assert!(lab.said("draining node node-11") && lab.said("draining node node-21"));
+    assert!(lab.said("waiting for another control plane node"));
+    let cluster = lab.kubernetes(11).await;
+    for number in numbers {
+        let node = cluster
+            .node(&format!("node-{number}"), &Context::detached())
+            .await
+            .unwrap()
+            .unwrap();
+        assert_eq!(
+            find(&node, &["spec", "unschedulable"]),
+            None,
+            "node-{number} is still cordoned"
+        );
+    }
+    lab.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_a_failure_no_other_control_plane_is_begun_and_the_next_run_goes_on() {
+    let mut lab = TalosLab::start().await;
+    let schematic = lab.schematic(&[]).await;
+    let (mut machines, _) = lab.cluster(&PLANES, "v1.13.2", &schematic, "v1.34.1").await;
+    let kubeconfig = lab.kubeconfig(11).await;
+    lab.fault("talos.upgrade-fails", 1);
+    let image = installer(&schematic, "v1.13.9");
+    let (done, _) = together(&lab, &machines, &image, &kubeconfig).await;
+    let failures: Vec<String> = done
+        .values()
+        .map(|outcome| failed(outcome.as_ref().unwrap_err()))
+        .collect();
+    let of = |text: &str| failures.iter().filter(|f| f.contains(text)).count();
+    assert_eq!(of("simulated fault"), 1, "{failures:#?}");
+    assert_eq!(of("this one was not begun"), 2, "{failures:#?}");
+    for number in PLANES {
+        assert_eq!(lab.machine(number)["version"], "v1.13.2");
+    }
+    // What is kept is what was found: the next plan goes on.
+    for (number, outcome) in done {
+        let kept = outcome.unwrap_err().kept.unwrap();
+        assert_eq!(kept.text("image"), installer(&schematic, "v1.13.2"));
+        machines.insert(number, kept);
+    }
+    lab.another_run().await;
+    let (done, fewest) = together(&lab, &machines, &image, &kubeconfig).await;
+    assert!(fewest >= 2);
+    for (number, outcome) in done {
+        outcome.unwrap_or_else(|e| panic!("{number}: {}", failed(&e)));
+        assert_eq!(lab.machine(number)["version"], "v1.13.9");
+    }
+    lab.stop().await;
+}
+
+#[tokio::test]
+async fn a_skipped_minor_version_is_refused_in_the_plan() {
+    let lab = TalosLab::start().await;
+    let schematic = lab.schematic(&[]).await;
+    let (machines, _) = lab.cluster(&[11], "v1.11.2", &schematic, "v1.34.1").await;
+    // The first image says what is managed; it runs already.
+    let text = machines[&11].text("machine_configuration");
+    let with = |version: &str| {
+        let more = json!({ "image": installer(&schematic, version) });
+        lab.of_machine(11, &text, more)
+    };
+    let now = lab
+        .apply(MACHINE, Some(&machines[&11]), with("v1.11.2"))
+        .await
+        .unwrap();
+    let config = lab.provider.config(MACHINE, with("v1.13.9")).unwrap();
+    let refused = lab.provider.plan(MACHINE, Some(&now), &config).await;
+    let text = said(&refused.unwrap_err());
+    assert!(text.contains("latest v1.12 first"), "{text}");
+    lab.stop().await;
+}
+
+#[tokio::test]
+async fn two_members_of_etcd_are_not_upgraded() {
+    let lab = TalosLab::start().await;
+    let schematic = lab.schematic(&[]).await;
+    let (machines, _) = lab
+        .cluster(&[11, 12], "v1.13.2", &schematic, "v1.34.1")
+        .await;
+    let text = machines[&11].text("machine_configuration");
+    let more = json!({ "image": installer(&schematic, "v1.13.9") });
+    let config = lab.of_machine(11, &text, more);
+    let failure = lab
+        .apply(MACHINE, Some(&machines[&11]), config)
+        .await
+        .unwrap_err();
+    assert!(
+        failed(&failure).contains("etcd has two members"),
+        "{}",
+        failed(&failure)
+    );
+    assert_eq!(lab.machine(11)["version"], "v1.13.2");
+    lab.stop().await;
+}
+
+#[tokio::test]
+async fn a_member_that_is_down_holds_an_upgrade_back() {
+    let lab = TalosLab::start().await;
+    let schematic = lab.schematic(&[]).await;
+    let (machines, _) = lab.cluster(&PLANES, "v1.13.2", &schematic, "v1.34.1").await;
+    lab.cut(13).await;
+    let text = machines[&11].text("machine_configuration");
+    let more = json!({ "image": installer(&schematic, "v1.13.9"), "timeouts": { "update": "2s" } });
+    let config = lab.of_machine(11, &text, more);
+    let failure = lab
+        .apply(MACHINE, Some(&machines[&11]), config)
+        .await
+        .unwrap_err();
+    let text = failed(&failure);
+    assert!(text.contains("etcd is not whole: node-13"), "{text}");
+    assert_eq!(lab.machine(11)["version"], "v1.13.2");
+    lab.stop().await;
+}
+
+#[tokio::test]
+async fn another_schematic_of_the_same_release_is_installed() {
+    let lab = TalosLab::start().await;
+    let (plain, agent) = (
+        lab.schematic(&[]).await,
+        lab.schematic(&["siderolabs/qemu-guest-agent"]).await,
+    );
+    let (machines, _) = lab.cluster(&[11], "v1.13.9", &plain, "v1.34.1").await;
+    let text = machines[&11].text("machine_configuration");
+    let image = installer(&agent, "v1.13.9");
+    let config = lab.of_machine(11, &text, json!({ "image": image }));
+    let now = lab
+        .apply(MACHINE, Some(&machines[&11]), config)
+        .await
+        .unwrap();
+    assert_eq!(lab.machine(11)["schematic"], agent.as_str());
+    assert_eq!(lab.read(MACHINE, &now).await.text("image"), image);
+    lab.stop().await;
+}
+
+#[tokio::test]
+async fn a_machine_is_made_with_its_release() {
+    let lab = TalosLab::start().await;
+    let schematic = lab.schematic(&[]).await;
+    lab.boot(11, "v1.12.4", &schematic).await;
+    let text = lab.configuration(11, "v1.34.1", "").await;
+    let image = installer(&schematic, "v1.13.9");
+    let config = lab.of_machine(11, &text, json!({ "image": image }));
+    let made = lab.apply(MACHINE, None, config).await;
+    let made = made.unwrap_or_else(|e| panic!("{}", failed(&e)));
+    assert_eq!(lab.machine(11)["version"], "v1.13.9");
+    assert_eq!(lab.read(MACHINE, &made).await.value, made.value);
+    lab.stop().await;
+}
