@@ -7,8 +7,8 @@ use stead_state::LockInfo;
 
 use super::database::{Session, Trouble};
 
-/// Held by whoever makes a row.
-const CREATION: i64 = -1;
+/// Held by whoever makes a row, in any schema of the database.
+pub(super) const CREATION: i64 = -1;
 
 /// Where our own note about a lock lies; no file beside a state can have this name.
 pub(super) const NOTE: &str = "@lock";

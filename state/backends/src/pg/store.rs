@@ -227,7 +227,7 @@ impl Store for Row {
         let what = "take the lock";
         let mut held = self.held.lock().await;
         held.take_if(|held| held.session.is_lost());
-        // Sessions of ours that broke off: the server may not have noticed yet.
+        // Sessions of ours that broke off or were given up: the server may not have noticed yet.
         let mut lost = Vec::new();
         let mut pauses = Pauses::new();
         loop {
@@ -247,6 +247,11 @@ impl Store for Row {
                 }
                 Err(Refused::Taken { key, reason }) => (key, reason),
             };
+            // The key of creation is one for the whole database: whoever makes a row, be it in another schema, has it for a moment.
+            if key == lock::CREATION && pauses.wait().await {
+                lost.push(session.pid);
+                continue;
+            }
             let holder = self.holder(key).await?;
             if let Some(ghost) = holder.as_ref().filter(|holder| lost.contains(&holder.pid))
                 && pauses.wait().await

@@ -25,6 +25,29 @@ fn port() -> u16 {
     url.port().expect("a port")
 }
 
+/// A session, over a connection in the clear.
+async fn session(url: &str) -> tokio_postgres::Client {
+    let connected = tokio_postgres::connect(url, tokio_postgres::NoTls).await;
+    let (session, connection) = connected.expect("a session");
+    tokio::spawn(connection);
+    session
+}
+
+/// The connection string of a new database. The key that is held while a row is made is one for a whole database: a test in which
+/// it counts keeps away from the others.
+async fn own_database(name: &str) -> String {
+    let url = variable("STEAD_TEST_PG");
+    let create = format!("CREATE DATABASE {name}");
+    session(&url)
+        .await
+        .batch_execute(&create)
+        .await
+        .expect("a database");
+    let mut own = reqwest::Url::parse(&url).expect("a URL");
+    own.set_path(name);
+    own.into()
+}
+
 #[tokio::test]
 #[ignore = "needs PostgreSQL: tests/real/run pg"]
 async fn keeps_states_and_locks() {
@@ -36,7 +59,9 @@ async fn keeps_states_and_locks() {
 #[ignore = "needs PostgreSQL: tests/real/run pg"]
 async fn shares_a_schema_with_terraform() {
     // Terraform tells its own note when PostgreSQL says no: nobody knows who has an advisory lock.
-    terraform::share(&backend("shared"), "pg", &arguments("shared"), &[], false).await;
+    let arguments = json!({ "conn_str": own_database("shared").await, "schema_name": "shared" });
+    let here = open("pg", &arguments, &[]);
+    terraform::share(&here, "pg", &arguments, &[], false).await;
 }
 
 #[tokio::test]
@@ -95,6 +120,26 @@ async fn a_new_workspace_is_locked_without_keeping_others_out() {
     }
     first.unlock(ID).await.expect("the unlock");
     second.unlock(OTHER).await.expect("the unlock");
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL: tests/real/run pg"]
+async fn a_row_made_elsewhere_is_waited_for() {
+    let url = own_database("waiting").await;
+    let elsewhere = session(&url).await;
+    let here = open("pg", &json!({ "conn_str": url }), &[]);
+    let here = here.store("a").expect("a store");
+    for what in ["a new row", "the row that is there"] {
+        let take = "SELECT pg_advisory_lock(-1)";
+        elsewhere.batch_execute(take).await.expect("the key");
+        let (taken, ()) = tokio::join!(here.lock(&lock_info(ID)), async {
+            tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+            let give = "SELECT pg_advisory_unlock(-1)";
+            elsewhere.batch_execute(give).await.expect("the unlock");
+        });
+        taken.expect(what);
+        here.unlock(ID).await.expect("the unlock");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
