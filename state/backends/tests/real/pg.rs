@@ -38,11 +38,8 @@ async fn session(url: &str) -> tokio_postgres::Client {
 async fn own_database(name: &str) -> String {
     let url = variable("STEAD_TEST_PG");
     let create = format!("CREATE DATABASE {name}");
-    session(&url)
-        .await
-        .batch_execute(&create)
-        .await
-        .expect("a database");
+    let server = session(&url).await;
+    server.batch_execute(&create).await.expect("a database");
     let mut own = reqwest::Url::parse(&url).expect("a URL");
     own.set_path(name);
     own.into()
@@ -132,7 +129,8 @@ async fn a_row_made_elsewhere_is_waited_for() {
     for what in ["a new row", "the row that is there"] {
         let take = "SELECT pg_advisory_lock(-1)";
         elsewhere.batch_execute(take).await.expect("the key");
-        let (taken, ()) = tokio::join!(here.lock(&lock_info(ID)), async {
+        let info = lock_info(ID);
+        let (taken, ()) = tokio::join!(here.lock(&info), async {
             tokio::time::sleep(std::time::Duration::from_millis(500)).await;
             let give = "SELECT pg_advisory_unlock(-1)";
             elsewhere.batch_execute(give).await.expect("the unlock");
