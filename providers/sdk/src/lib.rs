@@ -168,7 +168,7 @@
 //! # Connections, waits, errors
 //!
 //! Every connection comes from the [`Dialer`]: [`Dialer::http`] and [`Dialer::send`], [`Dialer::grpc_channel`],
-//! [`Dialer::websocket`], [`Dialer::ssh`], `kube::Cluster` (feature `kube`), the official Azure crates (`azure`, feature `azure`), or [`Dialer::tls`] and [`Dialer::tcp`] beneath them. Wait with [`wait::until`],
+//! [`Dialer::websocket`], [`Dialer::ssh`], `kube::Cluster` (feature `kube`), the official Azure crates (`azure`, feature `azure`), buckets (`s3`, feature `s3`), or [`Dialer::tls`] and [`Dialer::tcp`] beneath them. Wait with [`wait::until`],
 //! try again with [`retry::with_backoff`]. What does not stop an operation is a [`Context::warn`]. An [`Error`] says what
 //! was asked, what the server said and what to do.
 
@@ -191,12 +191,17 @@ pub mod kube;
 mod lazy;
 mod native;
 mod plan;
+#[cfg(any(feature = "azure-blob", feature = "s3"))]
+mod portions;
 mod private;
 mod provider;
 mod provisioner;
 mod resource;
 mod resume;
 pub mod retry;
+#[cfg(feature = "s3")]
+pub mod s3;
+pub mod sending;
 mod settings;
 pub mod testing;
 pub mod wait;

@@ -9,10 +9,8 @@
 //! The lease's id is the lock's id; who has it stands in the blob's metadata `terraformlockid`, as base64 of the note's JSON.
 
 mod account;
-mod blobs;
 mod lease;
 mod settings;
-mod shared_key;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -23,6 +21,7 @@ use stead_sdk::{Block as _, Dialer};
 use stead_state::{Backend, BackendError, LockInfo, Store};
 
 use crate::Kind;
+use crate::sending::OrFailed as _;
 use account::Account;
 
 pub(crate) const KIND: Kind = Kind {
@@ -63,7 +62,8 @@ impl Azurerm {
 impl Backend for Azurerm {
     async fn workspaces(&self) -> Result<Vec<String>, BackendError> {
         let prefix = format!("{}env:", self.0.plan.key);
-        let found = self.0.blobs().await?.list(&prefix).await?;
+        let blobs = self.0.blobs().await.or_failed()?;
+        let found = blobs.list(&prefix).await.or_failed()?;
         let names: BTreeSet<&str> = found
             .iter()
             .filter_map(|name| name.strip_prefix(&prefix))
@@ -82,9 +82,12 @@ impl Backend for Azurerm {
             ));
         }
         let workspace = self.workspace(workspace);
-        let blobs = self.0.blobs().await?;
+        let blobs = self.0.blobs().await.or_failed()?;
         for name in workspace.list_beside().await? {
-            blobs.delete(&workspace.file(&name), None).await?;
+            blobs
+                .delete(&workspace.file(&name), None)
+                .await
+                .or_failed()?;
         }
         let lease = self.0.lease_of(&workspace.blob);
         match blobs.delete(&workspace.blob, lease.as_deref()).await {
@@ -119,22 +122,27 @@ impl Workspace {
 #[async_trait]
 impl Store for Workspace {
     fn location(&self) -> String {
-        format!("{}/{}", self.account.plan.container, self.blob)
+        format!("{}/{}", self.account.plan.container.container, self.blob)
     }
 
     /// Names of accounts are given once in the world.
     fn identity(&self) -> String {
-        format!("{}/{}", self.account.plan.account, self.location())
+        format!(
+            "{}/{}",
+            self.account.plan.container.account,
+            self.location()
+        )
     }
 
     async fn read(&self) -> Result<Option<Vec<u8>>, BackendError> {
-        let found = self.account.blobs().await?.read(&self.blob).await?;
+        let blobs = self.account.blobs().await.or_failed()?;
+        let found = blobs.read(&self.blob).await.or_failed()?;
         // The blob that a lock is taken on before there is a state is empty.
         Ok(found.filter(|state| !state.is_empty()))
     }
 
     async fn write(&self, state: &[u8]) -> Result<(), BackendError> {
-        let blobs = self.account.blobs().await?;
+        let blobs = self.account.blobs().await.or_failed()?;
         let lease = self.account.lease_of(&self.blob);
         let lease = lease.as_deref();
         let written = async {
@@ -167,23 +175,27 @@ impl Store for Workspace {
     }
 
     async fn read_beside(&self, name: &str) -> Result<Option<Vec<u8>>, BackendError> {
-        let blobs = self.account.blobs().await?;
-        Ok(blobs.read(&self.file(name)).await?)
+        let blobs = self.account.blobs().await.or_failed()?;
+        blobs.read(&self.file(name)).await.or_failed()
     }
 
     async fn write_beside(&self, name: &str, content: &[u8]) -> Result<(), BackendError> {
-        let (blobs, file) = (self.account.blobs().await?, self.file(name));
+        let (blobs, file) = (self.account.blobs().await.or_failed()?, self.file(name));
         let none = Default::default();
-        Ok(blobs.write(&file, content, FILE_TYPE, none, None).await?)
+        blobs
+            .write(&file, content, FILE_TYPE, none, None)
+            .await
+            .or_failed()
     }
 
     async fn remove_beside(&self, name: &str) -> Result<(), BackendError> {
-        let blobs = self.account.blobs().await?;
-        Ok(blobs.delete(&self.file(name), None).await?)
+        let blobs = self.account.blobs().await.or_failed()?;
+        blobs.delete(&self.file(name), None).await.or_failed()
     }
 
     async fn list_beside(&self) -> Result<Vec<String>, BackendError> {
-        let found = self.account.blobs().await?.list(&self.beside).await?;
+        let blobs = self.account.blobs().await.or_failed()?;
+        let found = blobs.list(&self.beside).await.or_failed()?;
         let names = found.iter().filter_map(|n| n.strip_prefix(&self.beside));
         let mut names: Vec<String> = names
             .filter(|name| !name.is_empty())

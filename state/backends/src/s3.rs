@@ -1,8 +1,5 @@
 //! The backend `s3`: a state is an object of a bucket, its lock an object beside it that can be made only once.
 
-mod bridge;
-mod client;
-mod login;
 mod settings;
 mod store;
 
@@ -11,15 +8,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use reqwest::Url;
+use stead_sdk::s3::{Bridge, Bucket, Encryption, ListError, Login, Place};
+use stead_sdk::sending::Patience;
 use stead_sdk::value::{Diagnostic, Diagnostics, Path, Value};
 use stead_sdk::{Block as _, Dialer, HttpOptions, Roots, TlsOptions};
 use stead_state::{Backend, BackendError, Store};
 
 use crate::Kind;
-use crate::sending::Patience;
-use bridge::Bridge;
-use client::{Bucket, Encryption, ListError};
-use login::Login;
+use crate::sending::{OrFailed as _, failed};
 use settings::Settings;
 use store::{Object, beside};
 
@@ -56,7 +52,12 @@ fn open(config: &Value, dialer: &Dialer) -> Result<Arc<dyn Backend>, Diagnostics
         (true, None, None) => Encryption::Server,
     };
     let bucket = Bucket {
-        login: Login::new(&given, &region, environment, Bridge::new(&dialer, &http)),
+        login: Login::new(
+            given.login(environment),
+            &region,
+            environment,
+            Bridge::new(&dialer, &http),
+        ),
         address: address(&given, &region, given.s3_endpoint(environment).as_deref())?,
         patience: patience(&given, environment),
         dialer,
@@ -140,54 +141,23 @@ fn patience(given: &Settings, environment: &stead_sdk::Environment) -> Patience 
     }
 }
 
-/// The bucket's address: its name is in the host, or in the path where that is asked for or cannot be otherwise.
 fn address(given: &Settings, region: &str, endpoint: Option<&str>) -> Result<Url, Diagnostics> {
     let flag = |value: Option<bool>| value == Some(true);
-    let bucket = &given.bucket;
-    let endpoint = match endpoint {
-        Some(endpoint) => endpoint.trim_end_matches('/').to_owned(),
-        None => {
-            let fips = if flag(given.use_fips_endpoint) {
-                "-fips"
-            } else {
-                ""
-            };
-            let dual = if flag(given.use_dualstack_endpoint) {
-                ".dualstack"
-            } else {
-                ""
-            };
-            let suffix = if region.starts_with("cn-") {
-                "amazonaws.com.cn"
-            } else {
-                "amazonaws.com"
-            };
-            format!("https://s3{fips}{dual}.{region}.{suffix}")
-        }
+    let place = Place {
+        bucket: &given.bucket,
+        region,
+        endpoint,
+        path_style: flag(given.use_path_style) || flag(given.force_path_style),
+        fips: flag(given.use_fips_endpoint),
+        dual_stack: flag(given.use_dualstack_endpoint),
     };
-    let url = Url::parse(&endpoint).ok().filter(Url::has_host);
-    let invalid = || {
+    place.address().ok_or_else(|| {
         let detail =
             "The S3 endpoint must be a valid URL containing at least a scheme and hostname.";
-        Diagnostic::error("Invalid endpoint", detail).attribute(Path::root().attr("endpoints"))
-    };
-    let mut url = url.ok_or_else(invalid)?;
-    let is_label = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    let is_host_name = bucket
-        .chars()
-        .all(|c| is_label(c) || c == '.' && url.scheme() == "http");
-    let is_address = url
-        .host_str()
-        .is_some_and(|host| host.parse::<std::net::Ipv4Addr>().is_ok() || host.starts_with('['));
-    let path = url.path().trim_end_matches('/').to_owned();
-    if flag(given.use_path_style) || flag(given.force_path_style) || !is_host_name || is_address {
-        url.set_path(&format!("{path}/{bucket}/"));
-    } else {
-        let host = format!("{bucket}.{}", url.host_str().unwrap_or_default());
-        url.set_host(Some(&host)).map_err(|_| invalid())?;
-        url.set_path(&format!("{path}/"));
-    }
-    Ok(url)
+        Diagnostic::error("Invalid endpoint", detail)
+            .attribute(Path::root().attr("endpoints"))
+            .into()
+    })
 }
 
 #[derive(Debug)]
@@ -235,7 +205,7 @@ impl Backend for S3 {
                 tracing::warn!(%error, "the other workspaces cannot be listed");
                 Vec::new()
             }
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(failed(error.into())),
         };
         let names = keys.iter().filter_map(|key| {
             let (name, rest) = key.strip_prefix(&folder)?.split_once('/')?;
@@ -256,9 +226,10 @@ impl Backend for S3 {
         }
         let object = self.object(workspace);
         for name in object.list_beside().await? {
-            self.bucket.delete(&beside(&object.key, &name)).await?;
+            let file = beside(&object.key, &name);
+            self.bucket.delete(&file).await.or_failed()?;
         }
-        self.bucket.delete(&object.key).await
+        self.bucket.delete(&object.key).await.or_failed()
     }
 
     fn store(&self, workspace: &str) -> Result<Arc<dyn Store>, BackendError> {

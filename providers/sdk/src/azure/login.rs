@@ -33,6 +33,64 @@ pub struct LoginSettings {
     pub use_cli: bool,
 }
 
+impl LoginSettings {
+    /// What the environment alone says, by the reference's variables. The Azure CLI is asked unless ARM_USE_CLI says otherwise.
+    ///
+    /// # Errors
+    /// When a variable makes no sense.
+    pub fn of(environment: &Environment) -> Result<LoginSettings, Error> {
+        let text = |names: &[&str]| environment.first(names).unwrap_or_default().to_owned();
+        let flag = |name| LoginSettings::flag(environment, name);
+        Ok(LoginSettings {
+            tenant_id: text(&["ARM_TENANT_ID"]),
+            subscription_id: text(&["ARM_SUBSCRIPTION_ID"]),
+            client_id: text(&["ARM_CLIENT_ID"]),
+            client_id_file_path: text(&["ARM_CLIENT_ID_FILE_PATH"]),
+            client_secret: text(&["ARM_CLIENT_SECRET"]).into(),
+            client_secret_file_path: text(&["ARM_CLIENT_SECRET_FILE_PATH"]),
+            use_oidc: flag("ARM_USE_OIDC")?.unwrap_or(false),
+            oidc_token: text(&["ARM_OIDC_TOKEN"]).into(),
+            oidc_token_file_path: text(&["ARM_OIDC_TOKEN_FILE_PATH"]),
+            oidc_request_url: text(&[
+                "ARM_OIDC_REQUEST_URL",
+                "ACTIONS_ID_TOKEN_REQUEST_URL",
+                "SYSTEM_OIDCREQUESTURI",
+            ]),
+            oidc_request_token: text(&[
+                "ARM_OIDC_REQUEST_TOKEN",
+                "ACTIONS_ID_TOKEN_REQUEST_TOKEN",
+                "SYSTEM_ACCESSTOKEN",
+            ])
+            .into(),
+            ado_pipeline_service_connection_id: text(&[
+                "ARM_ADO_PIPELINE_SERVICE_CONNECTION_ID",
+                "ARM_OIDC_AZURE_SERVICE_CONNECTION_ID",
+            ]),
+            use_aks_workload_identity: flag("ARM_USE_AKS_WORKLOAD_IDENTITY")?.unwrap_or(false),
+            use_msi: flag("ARM_USE_MSI")?.unwrap_or(false),
+            use_cli: flag("ARM_USE_CLI")?.unwrap_or(true),
+        })
+    }
+
+    /// A variable that is `true` or `false`.
+    ///
+    /// # Errors
+    /// When it is something else.
+    pub fn flag(environment: &Environment, name: &str) -> Result<Option<bool>, Error> {
+        let Some(text) = environment.get(name) else {
+            return Ok(None);
+        };
+        match text.to_ascii_lowercase().as_str() {
+            "1" | "true" | "yes" => Ok(Some(true)),
+            "" | "0" | "false" | "no" => Ok(Some(false)),
+            _ => Err(Error::new(
+                "sign in to Azure",
+                format!("the environment variable {name} is neither true nor false"),
+            )),
+        }
+    }
+}
+
 /// A login, and whether it is the Azure CLI's, which knows a subscription besides.
 pub struct Login {
     pub credential: Arc<dyn TokenCredential>,

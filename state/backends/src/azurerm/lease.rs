@@ -2,10 +2,12 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use stead_sdk::Error;
+use stead_sdk::azure::{Properties, Refusal};
 use stead_state::{BackendError, LockInfo};
 
-use super::blobs::{Properties, Refusal};
 use super::{STATE_TYPE, Workspace};
+use crate::sending::{OrFailed as _, failed};
 
 /// In lower case: OpenTofu's client and Terraform's write it in different cases.
 const NOTE: &str = "terraformlockid";
@@ -15,17 +17,15 @@ const NOTE: &str = "terraformlockid";
 const NAMELESS: i32 = 60;
 const FOR_EVER: i32 = -1;
 
-impl Properties {
-    /// Who holds the lease, if that is written down.
-    fn holder(&self) -> Option<LockInfo> {
-        let note = STANDARD.decode(self.metadata.get(NOTE)?).ok()?;
-        serde_json::from_slice(&note).ok()
-    }
+/// Who holds the lease, if that is written down.
+fn holder(found: &Properties) -> Option<LockInfo> {
+    let note = STANDARD.decode(found.metadata.get(NOTE)?).ok()?;
+    serde_json::from_slice(&note).ok()
 }
 
 impl Workspace {
     async fn look(&self, lease: Option<&str>) -> Result<Option<Properties>, Refusal> {
-        let blobs = self.account.blobs().await.map_err(Refusal::from)?;
+        let blobs = self.account.blobs().await?;
         blobs.properties(&self.blob, lease).await
     }
 
@@ -34,15 +34,15 @@ impl Workspace {
         match self.look(Some(id)).await {
             Ok(found) => Ok(found.is_some_and(|f| f.leased)),
             Err(refusal) if refusal.is_about_the_lease() => Ok(false),
-            Err(refusal) => Err(refusal.into()),
+            Err(refusal) => Err(failed(refusal.into())),
         }
     }
 
     /// What stands in the way: the lock of somebody else, as far as it can be told.
     async fn locked(&self, reason: &str) -> BackendError {
-        let holder = self.look(None).await.ok().flatten();
+        let found = self.look(None).await.ok().flatten();
         BackendError::Locked {
-            holder: holder.and_then(|f| f.holder()).map(Box::new),
+            holder: found.as_ref().and_then(holder).map(Box::new),
             reason: reason.to_owned(),
         }
     }
@@ -56,14 +56,14 @@ impl Workspace {
                     .await
             }
             "LeaseNotPresentWithBlobOperation" | "LeaseLost" => BackendError::LockLost,
-            _ => refusal.into(),
+            _ => failed(refusal.into()),
         }
     }
 
     pub(super) async fn take(&self, info: &LockInfo) -> Result<String, BackendError> {
-        let blobs = self.account.blobs().await?;
-        match self.look(None).await? {
-            None => blobs.make(&self.blob, STATE_TYPE).await?,
+        let blobs = self.account.blobs().await.or_failed()?;
+        match self.look(None).await.or_failed()? {
+            None => blobs.make(&self.blob, STATE_TYPE).await.or_failed()?,
             // Also what an earlier try took whose answer was lost.
             Some(found) if found.leased && !self.is_leased_as(&info.id).await? => {
                 return Err(self.locked("state blob is already locked").await);
@@ -72,7 +72,7 @@ impl Workspace {
         }
         if let Err(refusal) = blobs.acquire(&self.blob, &info.id, NAMELESS).await {
             if !refusal.is_about_the_lease() {
-                return Err(refusal.into());
+                return Err(failed(refusal.into()));
             }
             if !self.is_leased_as(&info.id).await? {
                 return Err(self.locked("state blob is already locked").await);
@@ -90,7 +90,7 @@ impl Workspace {
             Err(refusal) => {
                 // Nobody could say whose lock it is. The first failure is the one to tell of.
                 let _ = blobs.release(&self.blob, &info.id).await;
-                Err(refusal.into())
+                Err(failed(refusal.into()))
             }
         }
     }
@@ -101,9 +101,8 @@ impl Workspace {
         let mut metadata = found.map(|f| f.metadata).unwrap_or_default();
         match info {
             Some(info) => {
-                let note = serde_json::to_vec(info).map_err(|e| {
-                    BackendError::failed("write down who holds the lock", e.to_string())
-                })?;
+                let note = serde_json::to_vec(info)
+                    .map_err(|e| Error::new("write down who holds the lock", e.to_string()))?;
                 metadata.insert(NOTE.to_owned(), STANDARD.encode(note));
             }
             None => {
@@ -115,17 +114,17 @@ impl Workspace {
     }
 
     pub(super) async fn release(&self, id: &str) -> Result<(), BackendError> {
-        let Some(found) = self.look(None).await?.filter(|f| f.leased) else {
+        let Some(found) = self.look(None).await.or_failed()?.filter(|f| f.leased) else {
             self.account.forget_lease(&self.blob);
             return Err(BackendError::LockLost);
         };
         if !self.is_leased_as(id).await? {
             return Err(BackendError::Locked {
-                holder: found.holder().map(Box::new),
+                holder: holder(&found).map(Box::new),
                 reason: format!("lock id {id:?} does not match existing lock"),
             });
         }
-        let blobs = self.account.blobs().await?;
+        let blobs = self.account.blobs().await.or_failed()?;
         let done = match self.annotate(id, None).await {
             Ok(()) => blobs.release(&self.blob, id).await,
             Err(refusal) => Err(refusal),
@@ -133,7 +132,7 @@ impl Workspace {
         match done {
             // An earlier try did it, and its answer was lost.
             Err(refusal) if refusal.is_about_the_lease() && !self.is_leased_as(id).await? => {}
-            done => done?,
+            done => done.or_failed()?,
         }
         self.account.forget_lease(&self.blob);
         Ok(())
@@ -143,9 +142,9 @@ impl Workspace {
         if self.is_leased_as(id).await? {
             return Ok(());
         }
-        match self.look(None).await? {
+        match self.look(None).await.or_failed()? {
             Some(found) if found.leased => Err(BackendError::Locked {
-                holder: found.holder().map(Box::new),
+                holder: holder(&found).map(Box::new),
                 reason: "somebody else holds the lock".to_owned(),
             }),
             _ => Err(BackendError::LockLost),

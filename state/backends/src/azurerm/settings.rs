@@ -1,6 +1,6 @@
 //! The backend's block: the reference's arguments, and what they come to.
 
-use stead_sdk::azure::LoginSettings;
+use stead_sdk::azure::{Access, ContainerSettings, LoginSettings};
 use stead_sdk::value::{Diagnostic, Diagnostics, Path, Sensitive, Value};
 use stead_sdk::{Dialer, ProviderConfig, settings};
 
@@ -8,10 +8,10 @@ use stead_sdk::{Dialer, ProviderConfig, settings};
 #[provider(legacy)]
 pub(super) struct Settings {
     #[attr(optional, env = "ARM_SUBSCRIPTION_ID")]
-    pub(super) subscription_id: String,
+    subscription_id: String,
     /// Where the account is, for looking up its key or its address.
     #[attr(optional)]
-    pub(super) resource_group_name: String,
+    resource_group_name: String,
     #[attr(required)]
     storage_account_name: String,
     #[attr(required)]
@@ -79,44 +79,21 @@ pub(super) struct Settings {
     use_azuread_auth: bool,
 }
 
-/// How requests for blobs prove who sends them.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum Access {
-    /// Signed with this account key, in base64.
-    Key(Sensitive<String>),
-    /// With this shared access signature, without a `?` before it.
-    Signature(Sensitive<String>),
-    /// With a token of Entra ID.
-    Login,
-    /// Signed with an account key that Resource Manager tells whoever has signed in.
-    KeyLookedUp,
-}
-
 /// What the block comes to.
 #[derive(Clone, Debug)]
 pub(super) struct Plan {
-    pub(super) account: String,
-    pub(super) container: String,
+    pub(super) container: ContainerSettings,
     pub(super) key: String,
     pub(super) snapshot: bool,
-    pub(super) access: Access,
-    pub(super) looks_up_address: bool,
-    pub(super) environment: String,
-    /// Empty for the clouds that are known by name.
-    pub(super) metadata_host: String,
-    /// For what is needed only to sign in.
-    pub(super) settings: Settings,
-}
-
-impl Plan {
-    pub(super) fn asks_resource_manager(&self) -> bool {
-        self.looks_up_address || self.access == Access::KeyLookedUp
-    }
 }
 
 pub(super) fn plan(config: &Value, dialer: &Dialer) -> Result<Plan, Diagnostics> {
     let settings: Settings = settings("the backend \"azurerm\"", config, dialer.environment())?;
-    let access = access(&settings);
+    let access = Access::of(
+        &settings.access_key,
+        &settings.sas_token,
+        settings.use_azuread_auth,
+    );
     if settings.resource_group_name.is_empty() && access == Access::KeyLookedUp {
         let detail = "One of `access_key`, `sas_token`, `use_azuread_auth` and `resource_group_name` must be specified \
                       (ARM_ACCESS_KEY, ARM_SAS_TOKEN, ARM_USE_AZUREAD).";
@@ -136,21 +113,24 @@ pub(super) fn plan(config: &Value, dialer: &Dialer) -> Result<Plan, Diagnostics>
         return Err(invalid("Invalid blob name", detail, Some("key")));
     }
     Ok(Plan {
-        account: settings.storage_account_name.clone(),
-        container: settings.container_name.clone(),
-        key: settings.key.clone(),
+        container: ContainerSettings {
+            login: settings.login(),
+            account: settings.storage_account_name,
+            container: settings.container_name,
+            access,
+            resource_group: settings.resource_group_name,
+            looks_up_address: settings.lookup_blob_endpoint,
+            environment: settings.environment,
+            metadata_host: settings.metadata_host,
+        },
+        key: settings.key,
         snapshot: settings.snapshot,
-        access,
-        looks_up_address: settings.lookup_blob_endpoint,
-        environment: settings.environment.clone(),
-        metadata_host: settings.metadata_host.clone(),
-        settings,
     })
 }
 
 impl Settings {
     /// What decides who signs in.
-    pub(super) fn login(&self) -> LoginSettings {
+    fn login(&self) -> LoginSettings {
         LoginSettings {
             tenant_id: self.tenant_id.clone(),
             subscription_id: self.subscription_id.clone(),
@@ -168,19 +148,6 @@ impl Settings {
             use_msi: self.use_msi,
             use_cli: self.use_cli,
         }
-    }
-}
-
-fn access(settings: &Settings) -> Access {
-    let signature = settings.sas_token.expose_secret().trim();
-    if !settings.access_key.expose_secret().is_empty() {
-        Access::Key(settings.access_key.clone())
-    } else if !signature.is_empty() {
-        Access::Signature(Sensitive::new(signature.trim_start_matches('?').to_owned()))
-    } else if settings.use_azuread_auth {
-        Access::Login
-    } else {
-        Access::KeyLookedUp
     }
 }
 
@@ -216,22 +183,26 @@ mod tests {
     fn the_first_way_of_access_that_is_given_is_taken() {
         let key = Access::Key(Sensitive::new("a2V5".to_owned()));
         let both = json!({ "access_key": "a2V5", "sas_token": "?sv=1" });
-        assert_eq!(read(both, &[]).unwrap().access, key);
+        assert_eq!(read(both, &[]).unwrap().container.access, key);
         assert_eq!(
             read(json!({}), &[("ARM_ACCESS_KEY", "a2V5")])
                 .unwrap()
+                .container
                 .access,
             key
         );
         let signature = read(json!({ "sas_token": "?sv=1&sig=x" }), &[]).unwrap();
         assert_eq!(
-            signature.access,
+            signature.container.access,
             Access::Signature(Sensitive::new("sv=1&sig=x".to_owned()))
         );
         let login = read(json!({}), &[("ARM_USE_AZUREAD", "true")]).unwrap();
-        assert_eq!(login.access, Access::Login);
+        assert_eq!(login.container.access, Access::Login);
         let looked_up = json!({ "resource_group_name": "rg", "subscription_id": "s" });
-        assert_eq!(read(looked_up, &[]).unwrap().access, Access::KeyLookedUp);
+        assert_eq!(
+            read(looked_up, &[]).unwrap().container.access,
+            Access::KeyLookedUp
+        );
     }
 
     #[test]

@@ -1,10 +1,10 @@
 //! The arguments of the backend `s3`, in the reference's names, and what can be said of them before anything is asked.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::collections::BTreeSet;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use stead_sdk::s3::{AssumeRole, AssumeRoleWithWebIdentity, LoginSettings, duration};
 use stead_sdk::value::{Diagnostic, Diagnostics, Path, Sensitive};
 use stead_sdk::{Block, Environment, ProviderConfig};
 
@@ -149,50 +149,6 @@ pub(super) struct Endpoints {
     pub(super) sso: Option<String>,
     #[attr(optional)]
     pub(super) sts: Option<String>,
-}
-
-#[derive(Clone, Debug, Block)]
-pub(super) struct AssumeRole {
-    /// The role.
-    #[attr(required)]
-    pub(super) role_arn: String,
-    /// How long it is taken on, such as `1h`: from 15 minutes to 12 hours.
-    #[attr(optional)]
-    pub(super) duration: Option<String>,
-    #[attr(optional)]
-    pub(super) external_id: Option<String>,
-    /// A policy in JSON that takes rights away.
-    #[attr(optional)]
-    pub(super) policy: Option<String>,
-    #[attr(optional)]
-    pub(super) policy_arns: Option<BTreeSet<String>>,
-    #[attr(optional)]
-    pub(super) session_name: Option<String>,
-    #[attr(optional)]
-    pub(super) source_identity: Option<String>,
-    #[attr(optional)]
-    pub(super) tags: Option<BTreeMap<String, String>>,
-    #[attr(optional)]
-    pub(super) transitive_tag_keys: Option<BTreeSet<String>>,
-}
-
-#[derive(Clone, Debug, Block)]
-pub(super) struct AssumeRoleWithWebIdentity {
-    /// The role.
-    #[attr(required)]
-    pub(super) role_arn: String,
-    #[attr(optional)]
-    pub(super) duration: Option<String>,
-    #[attr(optional)]
-    pub(super) policy: Option<String>,
-    #[attr(optional)]
-    pub(super) policy_arns: Option<BTreeSet<String>>,
-    #[attr(optional)]
-    pub(super) session_name: Option<String>,
-    #[attr(optional)]
-    pub(super) web_identity_token: Option<Sensitive<String>>,
-    #[attr(optional)]
-    pub(super) web_identity_token_file: Option<String>,
 }
 
 impl Settings {
@@ -396,6 +352,30 @@ impl Settings {
         }
     }
 
+    /// What decides who signs in.
+    pub(super) fn login(&self, environment: &Environment) -> LoginSettings {
+        LoginSettings {
+            access_key: self.access_key.clone(),
+            secret_key: self.secret_key.clone(),
+            token: self.token.clone(),
+            profile: self.profile.clone(),
+            shared_config_files: self.shared_config_files.clone(),
+            shared_credentials_files: self.shared_credentials_files.clone(),
+            shared_credentials_file: self.shared_credentials_file.clone(),
+            skip_metadata_api_check: self.skip_metadata_api_check == Some(true),
+            ec2_metadata_service_endpoint: self.ec2_metadata_service_endpoint.clone(),
+            ec2_metadata_service_endpoint_mode: self.ec2_metadata_service_endpoint_mode.clone(),
+            use_fips_endpoint: self.use_fips_endpoint,
+            use_dualstack_endpoint: self.use_dualstack_endpoint,
+            sts_region: self.sts_region.clone(),
+            sts_endpoint: self.sts_endpoint(environment),
+            assume_role: self.assume_role.clone(),
+            assume_role_with_web_identity: self.assume_role_with_web_identity.clone(),
+            allowed_account_ids: self.allowed_account_ids.clone(),
+            forbidden_account_ids: self.forbidden_account_ids.clone(),
+        }
+    }
+
     /// The key of SSE-C, when it is one.
     pub(super) fn customer_key(&self) -> Option<Sensitive<Vec<u8>>> {
         let text = self.sse_customer_key.as_ref()?.expose_secret();
@@ -431,35 +411,6 @@ impl Settings {
     }
 }
 
-/// A duration as Go writes it, between 15 minutes and 12 hours.
-pub(super) fn duration(text: &str) -> Option<Duration> {
-    let mut total = 0.0;
-    let mut rest = text.trim();
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
-        let (number, after) = rest.split_at(digits);
-        let number: f64 = number.parse().ok()?;
-        let end = after
-            .find(|c: char| c.is_ascii_digit())
-            .unwrap_or(after.len());
-        let (unit, after) = after.split_at(end);
-        let seconds = match unit {
-            "h" => 3600.0,
-            "m" => 60.0,
-            "s" => 1.0,
-            "ms" => 1e-3,
-            "us" | "µs" => 1e-6,
-            "ns" => 1e-9,
-            _ => return None,
-        };
-        total += number * seconds;
-        rest = after;
-    }
-    (900.0..=43_200.0)
-        .contains(&total)
-        .then(|| Duration::from_secs_f64(total))
-}
-
 struct Problems(Diagnostics);
 
 impl Problems {
@@ -473,26 +424,5 @@ impl Problems {
             format!("The parameters \"{one}\" and \"{other}\" cannot be configured together.");
         self.0
             .push(Diagnostic::error("Conflicting Parameters", detail));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn durations_are_gos() {
-        for (text, seconds) in [
-            ("15m", 900),
-            ("1h30m", 5400),
-            ("12h", 43_200),
-            ("1.5h", 5400),
-            ("3600s", 3600),
-        ] {
-            assert_eq!(duration(text), Some(Duration::from_secs(seconds)), "{text}");
-        }
-        for text in ["", "14m59s", "12h1s", "1", "1d", "h", "-1h", "1h 30m"] {
-            assert_eq!(duration(text), None, "{text}");
-        }
     }
 }

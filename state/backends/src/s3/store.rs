@@ -6,9 +6,10 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use stead_sdk::s3::{Bucket, Put};
 use stead_state::{BackendError, LockInfo, Store};
 
-use super::client::{Bucket, Put};
+use crate::sending::OrFailed as _;
 
 #[derive(Debug)]
 pub(super) struct Object {
@@ -25,7 +26,7 @@ impl Object {
 
     /// Who has the lock. `Some(None)`: somebody, whose note cannot be read.
     async fn holder(&self) -> Result<Option<Option<LockInfo>>, BackendError> {
-        let content = self.bucket.get(&self.lock_key()).await?;
+        let content = self.bucket.get(&self.lock_key()).await.or_failed()?;
         Ok(content.map(|content| serde_json::from_slice(&content).ok()))
     }
 
@@ -65,12 +66,15 @@ impl Store for Object {
     }
 
     async fn read(&self) -> Result<Option<Vec<u8>>, BackendError> {
-        let content = self.bucket.get(&self.key).await?;
+        let content = self.bucket.get(&self.key).await.or_failed()?;
         Ok(content.filter(|content| !content.is_empty()))
     }
 
     async fn write(&self, state: &[u8]) -> Result<(), BackendError> {
-        self.bucket.put(&self.key, state, "application/json").await
+        self.bucket
+            .put(&self.key, state, "application/json")
+            .await
+            .or_failed()
     }
 
     async fn lock(&self, info: &LockInfo) -> Result<String, BackendError> {
@@ -84,7 +88,7 @@ impl Store for Object {
         let key = self.lock_key();
         let note = serde_json::to_vec(&info)
             .map_err(|e| BackendError::failed("write the lock's note", e.to_string()))?;
-        match self.bucket.put_new(&key, &note).await? {
+        match self.bucket.put_new(&key, &note).await.or_failed()? {
             Put::Done => {}
             Put::Exists(reason) => match self.holder().await? {
                 // Ours: the put that made it lost its answer.
@@ -98,12 +102,12 @@ impl Store for Object {
             },
         }
         // Servers that do not know the condition do not refuse it: then everybody would get the lock. The same once more tells.
-        match self.bucket.put_new(&key, &note).await? {
+        match self.bucket.put_new(&key, &note).await.or_failed()? {
             // Servers that look for the object first and put theirs afterwards (versitygw before its pull request 2288) let two put it
             // at once: whose note is there has the lock.
             Put::Exists(_) => self.expect(&info.id).await.map(|()| info.id),
             Put::Done => {
-                self.bucket.delete(&key).await?;
+                self.bucket.delete(&key).await.or_failed()?;
                 let asked = format!("lock {} with {key}", self.location());
                 Err(BackendError::failed(asked, "the server ignores conditional writes (`If-None-Match`), so that its locks keep nobody out.")
                     .hint("Update the server, or leave `use_lockfile` out and let only one work at a time."))
@@ -116,7 +120,7 @@ impl Store for Object {
             return Ok(());
         }
         self.expect(id).await?;
-        self.bucket.delete(&self.lock_key()).await
+        self.bucket.delete(&self.lock_key()).await.or_failed()
     }
 
     async fn holds(&self, id: &str) -> Result<(), BackendError> {
@@ -127,7 +131,7 @@ impl Store for Object {
     }
 
     async fn read_beside(&self, name: &str) -> Result<Option<Vec<u8>>, BackendError> {
-        self.bucket.get(&beside(&self.key, name)).await
+        self.bucket.get(&beside(&self.key, name)).await.or_failed()
     }
 
     async fn write_beside(&self, name: &str, content: &[u8]) -> Result<(), BackendError> {
@@ -138,15 +142,19 @@ impl Store for Object {
                 "application/octet-stream",
             )
             .await
+            .or_failed()
     }
 
     async fn remove_beside(&self, name: &str) -> Result<(), BackendError> {
-        self.bucket.delete(&beside(&self.key, name)).await
+        self.bucket
+            .delete(&beside(&self.key, name))
+            .await
+            .or_failed()
     }
 
     async fn list_beside(&self) -> Result<Vec<String>, BackendError> {
         let prefix = beside(&self.key, "");
-        let keys = self.bucket.list(&prefix).await?;
+        let keys = self.bucket.list(&prefix).await.or_failed()?;
         let mut names: Vec<String> = keys
             .iter()
             .filter_map(|key| Some(key.strip_prefix(&prefix)?.to_owned()))

@@ -11,8 +11,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
-use stead_sdk::value::Sensitive;
-use stead_sdk::{Error, async_trait};
+use stead_value::Sensitive;
+
+use crate::{Error, async_trait};
 
 /// Signs every try anew: the time is a part of it.
 pub(super) struct SharedKey {

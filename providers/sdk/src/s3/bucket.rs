@@ -15,16 +15,15 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::{Method, RequestBuilder, StatusCode, Url};
 use serde::Deserialize;
 use sha2::Sha256;
-use stead_sdk::Dialer;
-use stead_sdk::value::Sensitive;
-use stead_state::BackendError;
+use stead_value::Sensitive;
 use tracing::subscriber::{NoSubscriber, with_default};
 
 use super::login::Login;
 use crate::sending::{Answer, Patience, send};
+use crate::{Dialer, Error, redact_url};
 
 /// What stays as it is in a path; everything else is written `%XX`, as the signature wants it.
-const PLAIN: &AsciiSet = &NON_ALPHANUMERIC
+pub(super) const PLAIN: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
     .remove(b'_')
@@ -33,7 +32,7 @@ const IN_PATH: &AsciiSet = &PLAIN.remove(b'/');
 
 /// How the server encrypts what it stores.
 #[derive(Clone, Debug)]
-pub(super) enum Encryption {
+pub enum Encryption {
     No,
     /// With a key of the server's own.
     Server,
@@ -42,19 +41,22 @@ pub(super) enum Encryption {
     Customer(Sensitive<Vec<u8>>),
 }
 
-/// One bucket.
-pub(super) struct Bucket {
-    pub(super) dialer: Dialer,
-    pub(super) http: reqwest::Client,
-    pub(super) patience: Patience,
-    pub(super) login: Login,
-    pub(super) name: String,
-    pub(super) region: String,
+/// One bucket. Made by whoever knows its settings.
+pub struct Bucket {
+    pub dialer: Dialer,
+    /// A client of that dialer.
+    pub http: reqwest::Client,
+    pub patience: Patience,
+    pub login: Login,
+    pub name: String,
+    pub region: String,
     /// Of the bucket, with a slash at the end.
-    pub(super) address: Url,
-    pub(super) encryption: Encryption,
-    pub(super) acl: Option<String>,
-    pub(super) checksums: bool,
+    pub address: Url,
+    pub encryption: Encryption,
+    /// A canned ACL for the objects.
+    pub acl: Option<String>,
+    /// Send checksums that the server keeps, beside the one that is signed.
+    pub checksums: bool,
 }
 
 impl std::fmt::Debug for Bucket {
@@ -66,7 +68,7 @@ impl std::fmt::Debug for Bucket {
 }
 
 /// What became of a put that was to make a new object.
-pub(super) enum Put {
+pub enum Put {
     Done,
     /// There is one already, says the server.
     Exists(String),
@@ -75,8 +77,8 @@ pub(super) enum Put {
 /// What S3 says when it says no.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]
-struct Refusal {
-    code: String,
+pub(super) struct Refusal {
+    pub(super) code: String,
     message: String,
 }
 
@@ -93,11 +95,14 @@ struct Object {
     key: String,
 }
 
-type Headers = Vec<(&'static str, String)>;
+pub(super) type Headers = Vec<(&'static str, String)>;
 
 impl Bucket {
     /// The object, if there is one.
-    pub(super) async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, BackendError> {
+    ///
+    /// # Errors
+    /// When the server does not give it.
+    pub async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, Error> {
         let (url, headers) = (self.object(key)?, self.customer_headers());
         let answer = self.request(&Method::GET, &url, &headers, &[]).await?;
         match answer.status {
@@ -109,12 +114,10 @@ impl Bucket {
     }
 
     /// Puts an object in the place of whatever is there.
-    pub(super) async fn put(
-        &self,
-        key: &str,
-        content: &[u8],
-        content_type: &str,
-    ) -> Result<(), BackendError> {
+    ///
+    /// # Errors
+    /// When the server does not take it.
+    pub async fn put(&self, key: &str, content: &[u8], content_type: &str) -> Result<(), Error> {
         let (url, headers) = (self.object(key)?, self.put_headers(content, content_type));
         let answer = self.request(&Method::PUT, &url, &headers, content).await?;
         match answer.status {
@@ -124,7 +127,10 @@ impl Bucket {
     }
 
     /// Puts an object where none is.
-    pub(super) async fn put_new(&self, key: &str, content: &[u8]) -> Result<Put, BackendError> {
+    ///
+    /// # Errors
+    /// When the server does neither, or has no conditional writes.
+    pub async fn put_new(&self, key: &str, content: &[u8]) -> Result<Put, Error> {
         let (url, mut headers) = (
             self.object(key)?,
             self.put_headers(content, "application/json"),
@@ -144,7 +150,7 @@ impl Bucket {
                 let Refusal { code, message } = refusal(&answer);
                 Ok(Put::Exists(format!("{code}: {message}")))
             }
-            StatusCode::NOT_IMPLEMENTED => Err(self.failure(&Method::PUT, &url, &answer).hint(
+            StatusCode::NOT_IMPLEMENTED => Err(self.failure(&Method::PUT, &url, &answer).remedy(
                 "The server has no conditional writes, which `use_lockfile` needs. Leave it out, and let only one work at a time.",
             )),
             _ => Err(self.failure(&Method::PUT, &url, &answer)),
@@ -152,7 +158,10 @@ impl Bucket {
     }
 
     /// Removes an object; one that is not there is removed already.
-    pub(super) async fn delete(&self, key: &str) -> Result<(), BackendError> {
+    ///
+    /// # Errors
+    /// When the server does not remove it.
+    pub async fn delete(&self, key: &str) -> Result<(), Error> {
         let url = self.object(key)?;
         let answer = self
             .request(&Method::DELETE, &url, &Headers::new(), &[])
@@ -165,7 +174,10 @@ impl Bucket {
     }
 
     /// The keys that begin so. `Denied` when listing is not allowed.
-    pub(super) async fn list(&self, prefix: &str) -> Result<Vec<String>, ListError> {
+    ///
+    /// # Errors
+    /// When the server does not list them.
+    pub async fn list(&self, prefix: &str) -> Result<Vec<String>, ListError> {
         let mut keys = Vec::new();
         let mut token: Option<String> = None;
         loop {
@@ -195,8 +207,8 @@ impl Bucket {
             }
             let body = String::from_utf8_lossy(&answer.body);
             let page: Listing = quick_xml::de::from_str(&body).map_err(|e| {
-                let asked = format!("GET {}", stead_sdk::redact_url(url.as_str()));
-                BackendError::failed(
+                let asked = format!("GET {}", redact_url(url.as_str()));
+                Error::new(
                     asked,
                     format!("the list of objects is not what S3 sends: {e}"),
                 )
@@ -211,14 +223,14 @@ impl Bucket {
         }
     }
 
-    fn object(&self, key: &str) -> Result<Url, BackendError> {
+    pub(super) fn object(&self, key: &str) -> Result<Url, Error> {
         let path = utf8_percent_encode(key, IN_PATH).to_string();
         let url = Url::parse(&format!("{}{path}", self.address));
-        url.map_err(|e| BackendError::failed(format!("name the object {key}"), e.to_string()))
+        url.map_err(|e| Error::new(format!("name the object {key}"), e.to_string()))
     }
 
     fn put_headers(&self, content: &[u8], content_type: &str) -> Headers {
-        let mut headers = vec![("content-type", content_type.to_owned())];
+        let mut headers = self.headers_of_new(content_type);
         if self.checksums {
             headers.push(("x-amz-sdk-checksum-algorithm", "SHA256".to_owned()));
             headers.push((
@@ -226,6 +238,12 @@ impl Bucket {
                 STANDARD.encode(Sha256::digest(content)),
             ));
         }
+        headers
+    }
+
+    /// What is said of an object as it begins, whether it comes in one piece or in parts.
+    pub(super) fn headers_of_new(&self, content_type: &str) -> Headers {
+        let mut headers = vec![("content-type", content_type.to_owned())];
         match &self.encryption {
             Encryption::No | Encryption::Customer(_) => {}
             Encryption::Server => {
@@ -244,7 +262,7 @@ impl Bucket {
     }
 
     /// Needed to read, too.
-    fn customer_headers(&self) -> Headers {
+    pub(super) fn customer_headers(&self) -> Headers {
         let Encryption::Customer(key) = &self.encryption else {
             return Headers::new();
         };
@@ -265,13 +283,13 @@ impl Bucket {
         ]
     }
 
-    async fn request(
+    pub(super) async fn request(
         &self,
         method: &Method,
         url: &Url,
         headers: &Headers,
         body: &[u8],
-    ) -> Result<Answer, BackendError> {
+    ) -> Result<Answer, Error> {
         let request = || async {
             let credentials = self.login.credentials().await?;
             self.signed(method, url, headers, body, credentials)
@@ -293,10 +311,10 @@ impl Bucket {
         headers: &Headers,
         body: &[u8],
         credentials: Credentials,
-    ) -> Result<RequestBuilder, BackendError> {
+    ) -> Result<RequestBuilder, Error> {
         let failed = |e: &dyn std::fmt::Display| {
-            BackendError::failed(
-                format!("sign {method} {}", stead_sdk::redact_url(url.as_str())),
+            Error::new(
+                format!("sign {method} {}", redact_url(url.as_str())),
                 e.to_string(),
             )
         };
@@ -333,15 +351,15 @@ impl Bucket {
             request = request.header(name, value);
         }
         // Without a body nothing says how long it is, which some servers want of every PUT.
-        Ok(match method == Method::PUT {
+        Ok(match *method == Method::PUT || *method == Method::POST {
             true => request.body(body.to_vec()),
             false => request,
         })
     }
 
     /// The server's words, and what to do about those that are met often.
-    fn failure(&self, method: &Method, url: &Url, answer: &Answer) -> BackendError {
-        let asked = format!("{method} {}", stead_sdk::redact_url(url.as_str()));
+    pub(super) fn failure(&self, method: &Method, url: &Url, answer: &Answer) -> Error {
+        let asked = format!("{method} {}", redact_url(url.as_str()));
         let Refusal { code, message } = refusal(answer);
         let status = answer.status.as_u16();
         let name = &self.name;
@@ -354,40 +372,40 @@ impl Bucket {
                 "requested bucket from \"{}\", actual location \"{actual}\"",
                 self.region
             );
-            return BackendError::failed(asked, said).hint(format!("Set `region = \"{actual}\"`."));
+            return Error::new(asked, said).remedy(format!("Set `region = \"{actual}\"`."));
         }
         let said = match code.as_str() {
             "" => format!("HTTP {status}"),
             "NoSuchBucket" => format!("S3 bucket \"{name}\" does not exist (HTTP {status})."),
             code => format!("{code}: {message} (HTTP {status})."),
         };
-        let error = BackendError::failed(asked, said);
+        let error = Error::new(asked, said);
         match code.as_str() {
-            "NoSuchBucket" => error.hint("Create it first: a backend does not make its bucket."),
-            "AccessDenied" => error.hint(
+            "NoSuchBucket" => error.remedy("Create it first: stead does not make the bucket."),
+            "AccessDenied" => error.remedy(
                 "The credentials need s3:ListBucket on the bucket and s3:GetObject, s3:PutObject and s3:DeleteObject on what is in it.",
             ),
-            "InvalidAccessKeyId" | "SignatureDoesNotMatch" => error.hint("Check access key and secret key, and `region`."),
-            "RequestTimeTooSkewed" => error.hint("Set this machine's clock."),
-            "" if status == 301 || status == 307 => error.hint("Check `region`, `endpoints.s3` and `use_path_style`."),
+            "InvalidAccessKeyId" | "SignatureDoesNotMatch" => error.remedy("Check access key and secret key, and `region`."),
+            "RequestTimeTooSkewed" => error.remedy("Set this machine's clock."),
+            "" if status == 301 || status == 307 => error.remedy("Check `region`, `endpoints.s3` and `use_path_style`."),
             _ => error,
         }
     }
 }
 
 /// Why there is no list.
-pub(super) enum ListError {
-    Denied(BackendError),
-    Other(BackendError),
+pub enum ListError {
+    Denied(Error),
+    Other(Error),
 }
 
-impl From<BackendError> for ListError {
-    fn from(error: BackendError) -> Self {
+impl From<Error> for ListError {
+    fn from(error: Error) -> Self {
         ListError::Other(error)
     }
 }
 
-impl From<ListError> for BackendError {
+impl From<ListError> for Error {
     fn from(error: ListError) -> Self {
         match error {
             ListError::Denied(error) | ListError::Other(error) => error,
@@ -396,7 +414,7 @@ impl From<ListError> for BackendError {
 }
 
 /// What an answer that is no success says; empty where it says nothing.
-fn refusal(answer: &Answer) -> Refusal {
+pub(super) fn refusal(answer: &Answer) -> Refusal {
     if answer.status.is_success() {
         return Refusal::default();
     }

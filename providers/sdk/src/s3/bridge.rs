@@ -9,10 +9,11 @@ use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
-use stead_sdk::Dialer;
+
+use crate::Dialer;
 
 #[derive(Clone, Debug)]
-pub(super) struct Bridge {
+pub struct Bridge {
     dialer: Dialer,
     client: reqwest::Client,
     /// What the library allows for one request: little where it asks whether a service is there at all.
@@ -20,7 +21,7 @@ pub(super) struct Bridge {
 }
 
 impl Bridge {
-    pub(super) fn new(dialer: &Dialer, client: &reqwest::Client) -> Bridge {
+    pub fn new(dialer: &Dialer, client: &reqwest::Client) -> Bridge {
         Bridge {
             dialer: dialer.clone(),
             client: client.clone(),

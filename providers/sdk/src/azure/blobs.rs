@@ -19,12 +19,12 @@ use azure_storage_blob::{
     BlobClient, BlobClientOptions, BlobContainerClient, BlobContainerClientOptions,
 };
 use futures::TryStreamExt as _;
-use stead_sdk::chain;
-use stead_state::BackendError;
+
+use crate::{Error, chain};
 
 /// What goes in one request: each has the time of one request, also on a slow line, so they go one after the other. What was put in
 /// several becomes the blob all at once.
-const PORTION: usize = 4 * 1024 * 1024;
+pub(super) const PORTION: usize = 4 * 1024 * 1024;
 
 /// What must not be lost is tried for longer than what only looks: a wrong name or address is told soon.
 fn patient() -> RetryOptions {
@@ -37,7 +37,7 @@ fn patient() -> RetryOptions {
 }
 
 /// The container's blobs, and how they are reached.
-pub(super) struct Blobs {
+pub struct Blobs {
     container: BlobContainerClient,
     credential: Option<Arc<dyn TokenCredential>>,
     options: ClientOptions,
@@ -54,30 +54,32 @@ impl std::fmt::Debug for Blobs {
 
 /// What is known of a blob without reading it.
 #[derive(Debug)]
-pub(super) struct Properties {
-    pub(super) leased: bool,
+pub struct Properties {
+    pub leased: bool,
+    /// Bytes.
+    pub size: u64,
     /// By names in lower case.
-    pub(super) metadata: HashMap<String, String>,
+    pub metadata: HashMap<String, String>,
 }
 
 /// Why the service did not do something.
 #[derive(Debug)]
-pub(super) struct Refusal {
+pub struct Refusal {
     /// The service's word for it, such as `LeaseIdMissing`; empty when there was no answer.
-    pub(super) code: String,
-    error: BackendError,
+    pub code: String,
+    error: Error,
 }
 
 impl Refusal {
     /// Whether the lease is in the way, or is not the one that was named.
-    pub(super) fn is_about_the_lease(&self) -> bool {
+    pub fn is_about_the_lease(&self) -> bool {
         self.code.starts_with("Lease")
     }
 }
 
 /// What failed before the service was asked.
-impl From<BackendError> for Refusal {
-    fn from(error: BackendError) -> Refusal {
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Refusal {
         Refusal {
             code: String::new(),
             error,
@@ -85,20 +87,20 @@ impl From<BackendError> for Refusal {
     }
 }
 
-impl From<Refusal> for BackendError {
-    fn from(refusal: Refusal) -> BackendError {
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Error {
         refusal.error
     }
 }
 
-type Result<T> = std::result::Result<T, Refusal>;
+pub(super) type Result<T> = std::result::Result<T, Refusal>;
 
 impl Blobs {
     pub(super) fn new(
         container: Url,
         credential: Option<Arc<dyn TokenCredential>>,
         options: ClientOptions,
-    ) -> std::result::Result<Blobs, BackendError> {
+    ) -> std::result::Result<Blobs, Error> {
         let container_options = BlobContainerClientOptions {
             client_options: options.clone(),
             ..BlobContainerClientOptions::default()
@@ -113,12 +115,16 @@ impl Blobs {
         })
     }
 
-    fn blob(&self, name: &str) -> Result<BlobClient> {
+    pub(super) fn container(&self) -> &Url {
+        self.container.url()
+    }
+
+    pub(super) fn blob(&self, name: &str) -> Result<BlobClient> {
         self.client(name, self.options.clone())
     }
 
     /// For changes.
-    fn blob_to_change(&self, name: &str) -> Result<BlobClient> {
+    pub(super) fn blob_to_change(&self, name: &str) -> Result<BlobClient> {
         let options = ClientOptions {
             retry: patient(),
             ..self.options.clone()
@@ -140,13 +146,15 @@ impl Blobs {
             .map_err(|e| refusal("set up the client of a blob", &e))
     }
 
-    fn asked(&self, verb: &str, method: &str, name: &str) -> String {
+    pub(super) fn asked(&self, verb: &str, method: &str, name: &str) -> String {
         let url = self.container.url();
         let host = url.host_str().unwrap_or_default();
         format!("{verb} ({method} https://{host}{}/{name})", url.path())
     }
 
-    pub(super) async fn read(&self, name: &str) -> Result<Option<Vec<u8>>> {
+    /// # Errors
+    /// When the service does not do it, or cannot be asked.
+    pub async fn read(&self, name: &str) -> Result<Option<Vec<u8>>> {
         let options = BlobClientDownloadOptions {
             parallel: NonZero::new(1),
             partition_size: NonZero::new(PORTION),
@@ -160,11 +168,9 @@ impl Blobs {
         Ok(present(found)?.map(|bytes| bytes.to_vec()))
     }
 
-    pub(super) async fn properties(
-        &self,
-        name: &str,
-        lease: Option<&str>,
-    ) -> Result<Option<Properties>> {
+    /// # Errors
+    /// When the service does not do it, or cannot be asked.
+    pub async fn properties(&self, name: &str, lease: Option<&str>) -> Result<Option<Properties>> {
         let options = BlobClientGetPropertiesOptions {
             lease_id: lease.map(str::to_owned),
             ..BlobClientGetPropertiesOptions::default()
@@ -174,6 +180,7 @@ impl Blobs {
             let metadata = answer.metadata()?;
             let metadata = metadata.into_iter();
             Ok(Properties {
+                size: answer.content_length()?.unwrap_or_default(),
                 leased: answer.lease_status()? == Some(LeaseStatus::Locked),
                 metadata: metadata.map(|(k, v)| (k.to_lowercase(), v)).collect(),
             })
@@ -181,7 +188,9 @@ impl Blobs {
         present(found.map_err(|e| refusal(self.asked("look at the blob", "HEAD", name), &e)))
     }
 
-    pub(super) async fn write(
+    /// # Errors
+    /// When the service does not do it, or cannot be asked.
+    pub async fn write(
         &self,
         name: &str,
         content: &[u8],
@@ -201,7 +210,10 @@ impl Blobs {
     }
 
     /// Makes an empty blob, unless there is one.
-    pub(super) async fn make(&self, name: &str, content_type: &str) -> Result<()> {
+    ///
+    /// # Errors
+    /// When the service does not do it, or cannot be asked.
+    pub async fn make(&self, name: &str, content_type: &str) -> Result<()> {
         let options = BlobClientUploadOptions {
             blob_content_type: Some(content_type.to_owned()),
             ..BlobClientUploadOptions::default()
@@ -228,7 +240,9 @@ impl Blobs {
         done.map_err(|e| refusal(self.asked("write the blob", "PUT", name), &e))
     }
 
-    pub(super) async fn set_metadata(
+    /// # Errors
+    /// When the service does not do it, or cannot be asked.
+    pub async fn set_metadata(
         &self,
         name: &str,
         metadata: &HashMap<String, String>,
@@ -247,7 +261,10 @@ impl Blobs {
     }
 
     /// Takes a lease of this id for so many seconds, of 15 to 60, or for ever when that is -1. Who has it can take it anew.
-    pub(super) async fn acquire(&self, name: &str, id: &str, seconds: i32) -> Result<()> {
+    ///
+    /// # Errors
+    /// When the service does not do it, or cannot be asked.
+    pub async fn acquire(&self, name: &str, id: &str, seconds: i32) -> Result<()> {
         let options = BlobClientAcquireLeaseOptions {
             proposed_lease_id: Some(id.to_owned()),
             ..BlobClientAcquireLeaseOptions::default()
@@ -260,7 +277,9 @@ impl Blobs {
         done.map(|_| ()).map_err(|e| refusal(asked(), &e))
     }
 
-    pub(super) async fn release(&self, name: &str, id: &str) -> Result<()> {
+    /// # Errors
+    /// When the service does not do it, or cannot be asked.
+    pub async fn release(&self, name: &str, id: &str) -> Result<()> {
         let done = self
             .blob_to_change(name)?
             .release_lease(id.to_owned(), None)
@@ -270,7 +289,10 @@ impl Blobs {
     }
 
     /// A snapshot of the blob, if there is one.
-    pub(super) async fn snapshot(&self, name: &str, lease: Option<&str>) -> Result<()> {
+    ///
+    /// # Errors
+    /// When the service does not do it, or cannot be asked.
+    pub async fn snapshot(&self, name: &str, lease: Option<&str>) -> Result<()> {
         let options = BlobClientCreateSnapshotOptions {
             lease_id: lease.map(str::to_owned),
             ..BlobClientCreateSnapshotOptions::default()
@@ -285,7 +307,10 @@ impl Blobs {
     }
 
     /// Removes the blob with its snapshots; one that is not there is removed already.
-    pub(super) async fn delete(&self, name: &str, lease: Option<&str>) -> Result<()> {
+    ///
+    /// # Errors
+    /// When the service does not do it, or cannot be asked.
+    pub async fn delete(&self, name: &str, lease: Option<&str>) -> Result<()> {
         let options = BlobClientDeleteOptions {
             lease_id: lease.map(str::to_owned),
             delete_snapshots: Some(DeleteSnapshotsOptionType::Include),
@@ -298,7 +323,10 @@ impl Blobs {
     }
 
     /// The names of the blobs that begin so, on however many pages.
-    pub(super) async fn list(&self, prefix: &str) -> Result<Vec<String>> {
+    ///
+    /// # Errors
+    /// When the service does not do it, or cannot be asked.
+    pub async fn list(&self, prefix: &str) -> Result<Vec<String>> {
         let options = BlobContainerClientListBlobsOptions {
             prefix: Some(prefix.to_owned()),
             ..BlobContainerClientListBlobsOptions::default()
@@ -319,7 +347,7 @@ impl Blobs {
 }
 
 /// `None` for a blob that is not there. A container that is not there is a failure.
-fn present<T>(found: Result<T>) -> Result<Option<T>> {
+pub(super) fn present<T>(found: Result<T>) -> Result<Option<T>> {
     match found {
         Ok(found) => Ok(Some(found)),
         Err(refusal) if refusal.code == "BlobNotFound" => Ok(None),
@@ -327,22 +355,22 @@ fn present<T>(found: Result<T>) -> Result<Option<T>> {
     }
 }
 
-fn refusal(asked: impl Into<String>, error: &azure_core::Error) -> Refusal {
+pub(super) fn refusal(asked: impl Into<String>, error: &azure_core::Error) -> Refusal {
     let ErrorKind::HttpResponse {
         status, error_code, ..
     } = error.kind()
     else {
-        let failed = BackendError::failed(asked, causes(error));
+        let failed = Error::new(asked, causes(error));
         return Refusal {
             code: String::new(),
             error: match found_beneath::<reqwest::Error>(error) {
-                true => failed.hint("Check the name of the storage account, and the network."),
+                true => failed.remedy("Check the name of the storage account, and the network."),
                 false => failed,
             },
         };
     };
     let (status, code) = (u16::from(*status), error_code.clone().unwrap_or_default());
-    let failed = BackendError::failed(asked, format!("{status} {code}").trim_end());
+    let failed = Error::new(asked, format!("{status} {code}").trim_end());
     let hint = match code.as_str() {
         "ContainerNotFound" => {
             "Create the container: `az storage container create --account-name ACCOUNT --name CONTAINER`."
@@ -368,7 +396,7 @@ fn refusal(asked: impl Into<String>, error: &azure_core::Error) -> Refusal {
     };
     Refusal {
         code,
-        error: failed.hint(hint),
+        error: failed.remedy(hint),
     }
 }
 

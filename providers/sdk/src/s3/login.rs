@@ -2,6 +2,7 @@
 //!
 //! The requests for them go through the dialer, like all others.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
 
 use aws_config::BehaviorVersion;
@@ -18,22 +19,53 @@ use aws_runtime::env_config::file::{EnvConfigFileKind, EnvConfigFiles};
 use aws_sdk_sts::config::Region;
 use aws_sdk_sts::error::DisplayErrorContext;
 use aws_sdk_sts::types::{PolicyDescriptorType, Tag};
-use stead_sdk::Environment;
-use stead_state::BackendError;
+use stead_value::Sensitive;
 use tokio::sync::Mutex;
 use tracing::instrument::WithSubscriber as _;
 use tracing::subscriber::NoSubscriber;
 
 use super::bridge::Bridge;
-use super::settings::{AssumeRole, AssumeRoleWithWebIdentity, Settings, duration};
+use super::roles::{AssumeRole, AssumeRoleWithWebIdentity, duration};
+use crate::{Environment, Error};
 
 /// Credentials that run out sooner are renewed.
 const MARGIN: Duration = Duration::from_secs(300);
 
+/// The reference's settings for signing in; variables of the environment stand in for some of them. `None` means not set.
+#[derive(Clone, Debug, Default)]
+pub struct LoginSettings {
+    pub access_key: Option<String>,
+    pub secret_key: Option<Sensitive<String>>,
+    /// The session token that belongs to `access_key`.
+    pub token: Option<Sensitive<String>>,
+    /// The profile of the shared configuration and credentials files.
+    pub profile: Option<String>,
+    pub shared_config_files: Option<BTreeSet<String>>,
+    pub shared_credentials_files: Option<BTreeSet<String>>,
+    pub shared_credentials_file: Option<String>,
+    /// Do not ask the instance metadata service.
+    pub skip_metadata_api_check: bool,
+    pub ec2_metadata_service_endpoint: Option<String>,
+    /// `IPv4` or `IPv6`.
+    pub ec2_metadata_service_endpoint_mode: Option<String>,
+    pub use_fips_endpoint: Option<bool>,
+    pub use_dualstack_endpoint: Option<bool>,
+    /// The bucket's when left out.
+    pub sts_region: Option<String>,
+    /// Where the STS API is, if not at AWS.
+    pub sts_endpoint: Option<String>,
+    pub assume_role: Option<AssumeRole>,
+    pub assume_role_with_web_identity: Option<AssumeRoleWithWebIdentity>,
+    /// The only accounts that may be used.
+    pub allowed_account_ids: Option<BTreeSet<String>>,
+    /// Accounts that may not be used.
+    pub forbidden_account_ids: Option<BTreeSet<String>>,
+}
+
 /// Who one is to AWS. Asked for when they are first needed, and again before they run out.
 #[derive(Debug)]
-pub(super) struct Login {
-    settings: Settings,
+pub struct Login {
+    settings: LoginSettings,
     environment: Environment,
     bridge: Bridge,
     region: String,
@@ -41,14 +73,14 @@ pub(super) struct Login {
 }
 
 impl Login {
-    pub(super) fn new(
-        settings: &Settings,
+    pub fn new(
+        settings: LoginSettings,
         region: &str,
         environment: &Environment,
         bridge: Bridge,
     ) -> Login {
         Login {
-            settings: settings.clone(),
+            settings,
             environment: environment.clone(),
             bridge,
             region: region.to_owned(),
@@ -56,7 +88,9 @@ impl Login {
         }
     }
 
-    pub(super) async fn credentials(&self) -> Result<Credentials, BackendError> {
+    /// # Errors
+    /// When there are none, or they are of an account that is not allowed.
+    pub async fn credentials(&self) -> Result<Credentials, Error> {
         let mut current = self.current.lock().await;
         let soon = SystemTime::now() + MARGIN;
         if let Some(known) = current
@@ -77,11 +111,11 @@ impl Login {
     }
 
     /// Forgets what is known: the server said that it has run out.
-    pub(super) async fn forget(&self) {
+    pub async fn forget(&self) {
         *self.current.lock().await = None;
     }
 
-    async fn find(&self) -> Result<Credentials, BackendError> {
+    async fn find(&self) -> Result<Credentials, Error> {
         let mut found = match &self.settings.assume_role_with_web_identity {
             Some(role) => self.assume_with_token(role).await?,
             None => self.own().await?,
@@ -93,7 +127,7 @@ impl Login {
     }
 
     /// In the order of the reference: the arguments, a profile that is named, the variables, and then what the machine has.
-    async fn own(&self) -> Result<Credentials, BackendError> {
+    async fn own(&self) -> Result<Credentials, Error> {
         let settings = &self.settings;
         let token = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
         if let (Some(key), Some(secret)) = (&settings.access_key, &settings.secret_key) {
@@ -120,8 +154,8 @@ impl Login {
         let provider = self.provider();
         provider.provide_credentials().await.map_err(|error| {
             let said = DisplayErrorContext(&error).to_string();
-            BackendError::failed("find credentials for AWS", format!("No valid credential sources found: {said}")).hint(
-                "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or `profile`, or `access_key` and `secret_key` in the backend block.",
+            Error::new("find credentials for AWS", format!("No valid credential sources found: {said}")).remedy(
+                "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or `profile`, or `access_key` and `secret_key` where there are such arguments.",
             )
         })
     }
@@ -156,7 +190,7 @@ impl Login {
                 "container",
                 EcsCredentialsProvider::builder().configure(&config).build(),
             );
-        if settings.skip_metadata_api_check == Some(true) {
+        if settings.skip_metadata_api_check {
             return SharedCredentialsProvider::new(chain);
         }
         let mut metadata = aws_config::imds::Client::builder().configure(&config);
@@ -189,18 +223,17 @@ impl Login {
     /// The files that are named by arguments or by the reference's own variables; otherwise those of AWS's tools.
     fn profile_files(&self) -> Option<EnvConfigFiles> {
         let settings = &self.settings;
-        let named =
-            |files: &Option<std::collections::BTreeSet<String>>, variable: &str| -> Vec<String> {
-                match files {
-                    Some(files) => files.iter().cloned().collect(),
-                    None => self
-                        .environment
-                        .get(variable)
-                        .map(str::to_owned)
-                        .into_iter()
-                        .collect(),
-                }
-            };
+        let named = |files: &Option<BTreeSet<String>>, variable: &str| -> Vec<String> {
+            match files {
+                Some(files) => files.iter().cloned().collect(),
+                None => self
+                    .environment
+                    .get(variable)
+                    .map(str::to_owned)
+                    .into_iter()
+                    .collect(),
+            }
+        };
         let configs = named(&settings.shared_config_files, "AWS_SHARED_CONFIG_FILE");
         let mut credentials = named(
             &settings.shared_credentials_files,
@@ -234,16 +267,12 @@ impl Login {
             .http_client(self.bridge.clone())
             .use_fips(settings.use_fips_endpoint == Some(true))
             .use_dual_stack(settings.use_dualstack_endpoint == Some(true));
-        config.set_endpoint_url(settings.sts_endpoint(&self.environment));
+        config.set_endpoint_url(settings.sts_endpoint.clone());
         config.set_credentials_provider(credentials.map(SharedCredentialsProvider::new));
         aws_sdk_sts::Client::from_conf(config.build())
     }
 
-    async fn assume(
-        &self,
-        role: &AssumeRole,
-        with: Credentials,
-    ) -> Result<Credentials, BackendError> {
+    async fn assume(&self, role: &AssumeRole, with: Credentials) -> Result<Credentials, Error> {
         let tags: Result<Vec<Tag>, _> = role
             .tags
             .iter()
@@ -251,7 +280,7 @@ impl Login {
             .map(|(key, value)| Tag::builder().key(key).value(value).build())
             .collect();
         let asked = format!("assume the role {}", role.role_arn);
-        let tags = tags.map_err(|e| BackendError::failed(&asked, e.to_string()))?;
+        let tags = tags.map_err(|e| Error::new(&asked, e.to_string()))?;
         let answer = self
             .sts(Some(with))
             .assume_role()
@@ -281,7 +310,7 @@ impl Login {
     async fn assume_with_token(
         &self,
         role: &AssumeRoleWithWebIdentity,
-    ) -> Result<Credentials, BackendError> {
+    ) -> Result<Credentials, Error> {
         let asked = format!("assume the role {} with a web identity", role.role_arn);
         let token = match (&role.web_identity_token, &role.web_identity_token_file) {
             (Some(token), _) => token.expose_secret().clone(),
@@ -289,7 +318,7 @@ impl Login {
                 let file = file.clone().unwrap_or_default();
                 let read = tokio::fs::read_to_string(&file).await;
                 read.map_err(|e| {
-                    BackendError::failed(
+                    Error::new(
                         &asked,
                         format!("The token's file {file} cannot be read: {e}"),
                     )
@@ -316,8 +345,8 @@ impl Login {
     }
 
     /// Refuses accounts that are not allowed.
-    async fn check_account(&self, credentials: &Credentials) -> Result<(), BackendError> {
-        let Settings {
+    async fn check_account(&self, credentials: &Credentials) -> Result<(), Error> {
+        let LoginSettings {
             allowed_account_ids: allowed,
             forbidden_account_ids: forbidden,
             ..
@@ -337,24 +366,23 @@ impl Login {
         let is_forbidden = forbidden.as_ref().is_some_and(|ids| ids.contains(&account));
         if is_forbidden || allowed.as_ref().is_some_and(|ids| !ids.contains(&account)) {
             let said = format!("Invalid account ID: AWS account ID not allowed: {account}");
-            return Err(BackendError::failed(asked, said)
-                .hint("See `allowed_account_ids` and `forbidden_account_ids`."));
+            return Err(Error::new(asked, said)
+                .remedy("See `allowed_account_ids` and `forbidden_account_ids`."));
         }
         Ok(())
     }
 }
 
-fn refused(asked: &str, said: &str) -> BackendError {
-    BackendError::failed(asked, said)
-        .hint("Check the credentials, the role's trust policy, and `endpoints.sts`.")
+fn refused(asked: &str, said: &str) -> Error {
+    Error::new(asked, said)
+        .remedy("Check the credentials, the role's trust policy, and `endpoints.sts`.")
 }
 
 fn assumed(
     asked: &str,
     answer: Option<aws_sdk_sts::types::Credentials>,
-) -> Result<Credentials, BackendError> {
-    let found =
-        answer.ok_or_else(|| BackendError::failed(asked, "the answer holds no credentials"))?;
+) -> Result<Credentials, Error> {
+    let found = answer.ok_or_else(|| Error::new(asked, "the answer holds no credentials"))?;
     let end = SystemTime::try_from(*found.expiration()).ok();
     let token = Some(found.session_token);
     Ok(Credentials::new(
@@ -378,9 +406,7 @@ fn seconds(text: Option<&str>) -> Option<i32> {
     i32::try_from(duration(text?)?.as_secs()).ok()
 }
 
-fn policies(
-    arns: Option<&std::collections::BTreeSet<String>>,
-) -> Option<Vec<PolicyDescriptorType>> {
+fn policies(arns: Option<&BTreeSet<String>>) -> Option<Vec<PolicyDescriptorType>> {
     let arns = arns?.iter();
     Some(
         arns.map(|arn| PolicyDescriptorType::builder().arn(arn).build())
