@@ -255,6 +255,15 @@ impl Harness {
     }
 
     pub async fn delete(&self, type_name: &str, prior: &Stored) -> Result<(), Diagnostics> {
+        self.delete_warned(type_name, prior).await.map(|_| ())
+    }
+
+    /// Destroys an object, and gives what was warned about.
+    pub async fn delete_warned(
+        &self,
+        type_name: &str,
+        prior: &Stored,
+    ) -> Result<Diagnostics, Diagnostics> {
         let ty = self.resource(type_name)?.block.value_type();
         let request = ApplyRequest {
             prior: prior.value.clone(),
@@ -267,7 +276,6 @@ impl Harness {
             .await
             .diagnostics
             .into_result()
-            .map(|_| ())
     }
 
     pub async fn import(&self, type_name: &str, id: &str) -> Result<Stored, Diagnostics> {

@@ -104,11 +104,10 @@ impl Retirement<'_> {
 
     async fn step(&self, api: &Api, place: Place, cx: &Context) -> Result<(), Error> {
         let last = matches!(place, Place::Last);
-        let name = api.nodename().await.ok().flatten();
         // With the last control plane node Kubernetes goes, and nobody is left to drain or to leave to.
-        let books = match name {
-            Some(name) if !last => self.books(api).await.map(|cluster| (cluster, name)),
-            _ => None,
+        let books = match last {
+            true => None,
+            false => self.found_in_books(api, cx).await,
         };
         if last {
             cx.progress(format!(
@@ -134,17 +133,61 @@ impl Retirement<'_> {
         Ok(())
     }
 
-    /// The cluster's Kubernetes: of the kubeconfig that was given, else of the one that a control plane node gives.
-    async fn books(&self, api: &Api) -> Option<Cluster> {
+    /// Kubernetes, and the node's name there; `None` when it is in nobody's books, or when they cannot be reached: then the user is told
+    /// what is left undone.
+    async fn found_in_books(&self, api: &Api, cx: &Context) -> Option<(Cluster, String)> {
+        let label = self.node.label();
+        let (why, name) = match api.nodename().await {
+            // It never had a kubelet that said its name.
+            Ok(None) => return None,
+            Ok(Some(name)) => match self.books(api).await {
+                Ok(cluster) => return Some((cluster, name)),
+                Err(why) => (
+                    format!("No kubeconfig could be had ({})", why.trim_end_matches('.')),
+                    name,
+                ),
+            },
+            Err(call) => {
+                let why = format!(
+                    "The node does not say what Kubernetes calls it ({})",
+                    call.reason().trim_end_matches('.')
+                );
+                (why, "NAME".to_owned())
+            }
+        };
+        let left = match self.graceful {
+            true => "its pods are not moved away, and it is not taken from the books",
+            false => "it is not taken from the books",
+        };
+        cx.warn(
+            format!("Kubernetes is not told of the reset of {label}"),
+            format!(
+                "{why}: {left}. Take it from the books: `kubectl delete node {name}`. Before other nodes are destroyed, set `kubeconfig` of \
+                 their `talos_machine`, or a control plane node as their `endpoint`, and apply that.",
+            ),
+        );
+        None
+    }
+
+    /// The cluster's Kubernetes: of the kubeconfig that was given, else of the one that a control plane node gives. The error is why there
+    /// is none.
+    async fn books(&self, api: &Api) -> Result<Cluster, String> {
         if let Some(given) = &self.kubernetes {
-            return Some(given.clone());
+            return Ok(given.clone());
         }
         // A worker has none, and its endpoint only when that is a control plane node.
         let text = match api.kubeconfig().await {
             Ok(text) => text,
-            Err(_) => api.of_endpoint().kubeconfig().await.ok()?,
+            Err(own) => match api.of_endpoint().kubeconfig().await {
+                Ok(text) => text,
+                Err(endpoint) if self.node.direct().is_some() => {
+                    let (own, endpoint) = (own.reason(), endpoint.reason());
+                    return Err(format!("{own}, and at its endpoint: {endpoint}"));
+                }
+                Err(_) => return Err(own.reason()),
+            },
         };
-        Some(kubernetes(self.dialer, &text.expose().to_owned().into()))
+        Ok(kubernetes(self.dialer, &text.expose().to_owned().into()))
     }
 
     /// Resets the node and waits until it is down, or back in maintenance mode.

@@ -89,6 +89,31 @@ async fn a_control_plane_node_leaves_etcd_and_the_books_without_a_kubeconfig() {
 }
 
 #[tokio::test]
+async fn what_cannot_be_told_to_kubernetes_is_told_to_the_user() {
+    let lab = TalosLab::start().await;
+    let (machines, _) = lab.cluster(&[11, 21], "v1.13.9", "", "v1.34.1").await;
+    // A worker has no kubeconfig to give, and nobody else is asked.
+    let worker = wishing(&lab, 21, &machines[&21], json!({})).await;
+    let warned = lab.provider.delete_warned(MACHINE, &worker).await;
+    let text = said(&warned.unwrap_or_else(|e| panic!("{}", said(&e))));
+    for part in [
+        "Kubernetes is not told of the reset of",
+        "No kubeconfig could be had (",
+        "its pods are not moved away",
+        "`kubectl delete node node-21`",
+        "`kubeconfig` of their `talos_machine`",
+    ] {
+        assert!(text.contains(part), "no {part:?} in {text}");
+    }
+    assert_eq!(lab.machine(21)["stage"], "maintenance");
+    // With the last control plane node Kubernetes goes: nothing is left to tell.
+    let plane = wishing(&lab, 11, &machines[&11], json!({})).await;
+    let warned = lab.provider.delete_warned(MACHINE, &plane).await;
+    assert_eq!(said(&warned.unwrap_or_else(|e| panic!("{}", said(&e)))), "");
+    lab.stop().await;
+}
+
+#[tokio::test]
 async fn a_destroy_that_would_break_the_quorum_is_refused() {
     let lab = TalosLab::start().await;
     let (machines, _) = lab.cluster(&[11, 12, 13], "v1.13.9", "", "v1.34.1").await;
