@@ -145,6 +145,43 @@ async fn a_skipped_minor_version_is_refused_in_the_plan() {
 }
 
 #[tokio::test]
+async fn the_first_image_of_a_node_is_checked_in_the_plan() {
+    let lab = TalosLab::start().await;
+    let schematic = lab.schematic(&[]).await;
+    // Its state has no image, as after an import or of an older release.
+    let (machines, _) = lab.cluster(&[11], "v1.11.2", &schematic, "v1.34.1").await;
+    let text = machines[&11].text("machine_configuration");
+    let plan = async |version: &str| {
+        let more = json!({ "image": installer(&schematic, version) });
+        let config = lab
+            .provider
+            .config(MACHINE, lab.of_machine(11, &text, more))
+            .unwrap();
+        lab.provider
+            .plan(MACHINE, Some(&machines[&11]), &config)
+            .await
+    };
+    let refused = said(&plan("v1.13.9").await.unwrap_err());
+    assert!(
+        refused.contains("v1.11.2 to v1.13.9") && refused.contains("latest v1.12 first"),
+        "{refused}"
+    );
+    let notes = plan("v1.12.4").await.unwrap().notes;
+    assert!(notes.iter().any(|n| n.contains("drained")), "{notes:?}");
+    // What runs already is no upgrade.
+    let notes = plan("v1.11.2").await.unwrap().notes;
+    assert!(!notes.iter().any(|n| n.contains("image:")), "{notes:?}");
+    // Nobody to ask: the plan says that it does not know.
+    lab.cut(11).await;
+    let notes = plan("v1.13.9").await.unwrap().notes;
+    assert!(
+        notes.iter().any(|n| n.contains("is not known")),
+        "{notes:?}"
+    );
+    lab.stop().await;
+}
+
+#[tokio::test]
 async fn two_members_of_etcd_are_not_upgraded() {
     let lab = TalosLab::start().await;
     let schematic = lab.schematic(&[]).await;

@@ -25,7 +25,7 @@ pub(in crate::resources) use deliver::Delivery;
 pub(in crate::resources) use plan::{
     check_client_configuration, check_exactly_one, check_rendered, plan_endpoint,
 };
-pub(in crate::resources) use preview::preview;
+pub(in crate::resources) use preview::{preview, target};
 
 /// The published provider's constant.
 const ID: &str = "machine_configuration_apply";

@@ -52,7 +52,11 @@ pub(in crate::resources) async fn preview(
 }
 
 /// The node that is planned, when all that is needed to talk to it is known.
-fn target(client: &Client, draft: &PlanDraft, wanted: &str) -> Result<Option<Node>, Error> {
+pub(in crate::resources) fn target(
+    client: &Client,
+    draft: &PlanDraft,
+    wanted: &str,
+) -> Result<Option<Node>, Error> {
     let text = |name: &str| {
         let value = draft.attribute(name);
         value.as_ref().and_then(Value::as_str).map(str::to_owned)

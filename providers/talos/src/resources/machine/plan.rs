@@ -6,10 +6,11 @@ use stead_sdk::{Context, Error, PlanDraft};
 use super::look::hash;
 use crate::blocks::check_timeouts;
 use crate::client::Client;
+use crate::node::Contact;
 use crate::resources::apply::{
-    check_client_configuration, check_exactly_one, check_rendered, plan_endpoint, preview,
+    check_client_configuration, check_exactly_one, check_rendered, plan_endpoint, preview, target,
 };
-use crate::upgrade::{Installer, step};
+use crate::upgrade::{Installer, Version, running, step};
 
 const REBOOT_MODES: [&str; 2] = ["DEFAULT", "POWERCYCLE"];
 
@@ -79,7 +80,7 @@ pub(super) async fn plan(
 ) -> Result<(), Diagnostics> {
     plan_endpoint(draft)?;
     let wanted = plan_hash(draft)?;
-    plan_image(draft)?;
+    plan_image(client, draft, wanted.as_deref(), cx).await?;
     if !draft.is_create() && client.is_some_and(|client| client.meets_anew) {
         // Whether its machine still has it is not known before it is there again.
         draft.set_unknown(&Path::root().attr("machine_configuration_hash"))?;
@@ -125,7 +126,12 @@ fn plan_hash(draft: &mut PlanDraft) -> Result<Option<String>, Diagnostics> {
     Ok(Some(text.to_owned()))
 }
 
-fn plan_image(draft: &mut PlanDraft) -> Result<(), Diagnostics> {
+async fn plan_image(
+    client: Option<&Client>,
+    draft: &mut PlanDraft,
+    configuration: Option<&str>,
+    cx: &Context,
+) -> Result<(), Diagnostics> {
     let path = Path::root().attr("image");
     let configured = draft.config().get("image");
     if draft.is_create() && configured.is_none_or(|v| v.is_null()) {
@@ -139,18 +145,28 @@ fn plan_image(draft: &mut PlanDraft) -> Result<(), Diagnostics> {
         let value = value?;
         Installer::parse(value.as_str()?).ok()
     };
-    let (Some(from), Some(to)) = (
-        installer(draft.prior().get("image")),
-        installer(draft.attribute("image")),
-    ) else {
+    let Some(to) = installer(draft.attribute("image")) else {
         return Ok(());
     };
-    step("Talos", from.version(), to.version()).map_err(|e| e.attribute("image"))?;
-    if to.version().numbers() < from.version().numbers() {
+    let from = match installer(draft.prior().get("image")) {
+        Some(from) => from.version().clone(),
+        // The first `image` after an import, or of a state that an older release wrote: only the node knows what runs.
+        None => match first_image(client, draft, &to, configuration, cx).await {
+            First::Runs => return Ok(()),
+            First::Other(version) => version,
+            First::Unknown(why) => {
+                draft.note(format!(
+                    "image: what runs now is not known, and looked at before the upgrade: {why}"
+                ));
+                return Ok(());
+            }
+        },
+    };
+    step("Talos", &from, to.version()).map_err(|e| e.attribute("image"))?;
+    if to.version().numbers() < from.numbers() {
         let detail = format!(
-            "The node runs {} and is to run {}. Talos supports this only where the older release reads what the newer one has \
+            "The node runs {from} and is to run {}. Talos supports this only where the older release reads what the newer one has \
              written.",
-            from.version(),
             to.version()
         );
         draft.warn("An older release of Talos", detail);
@@ -159,4 +175,45 @@ fn plan_image(draft: &mut PlanDraft) -> Result<(), Diagnostics> {
         "image: the node is drained, restarted and brought back; control plane nodes one at a time",
     );
     Ok(())
+}
+
+/// What a node runs whose state has no image.
+enum First {
+    /// The image that is wanted.
+    Runs,
+    Other(Version),
+    Unknown(String),
+}
+
+/// Asks the node what runs on it. Only one that proves to be of the cluster is asked.
+async fn first_image(
+    client: Option<&Client>,
+    draft: &PlanDraft,
+    wanted: &Installer,
+    configuration: Option<&str>,
+    cx: &Context,
+) -> First {
+    let unknown = |why: &str| First::Unknown(why.to_owned());
+    let Some(client) = client else {
+        return unknown("the provider's configuration is not known yet");
+    };
+    let node = match target(client, draft, configuration.unwrap_or_default()) {
+        Ok(Some(node)) => node,
+        Ok(None) => return unknown("how the node is reached is not known yet"),
+        Err(error) => return unknown(error.said()),
+    };
+    let api = match node.contact(cx).await {
+        Ok(Contact::Configured(api)) => api,
+        Ok(Contact::Maintenance(..)) => return unknown("the node is in maintenance mode"),
+        Ok(Contact::Away(why)) => return First::Unknown(why),
+        Ok(Contact::Stranger(error)) | Err(error) => return unknown(error.said()),
+    };
+    match running(&api).await {
+        Ok((version, schematic)) if wanted.is(&version, schematic.as_deref()) => First::Runs,
+        Ok((version, _)) => match Version::parse(&version) {
+            Some(version) => First::Other(version),
+            None => First::Unknown(format!("{version:?} is not a release")),
+        },
+        Err(error) => unknown(error.said()),
+    }
 }
