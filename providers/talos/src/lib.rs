@@ -48,6 +48,7 @@ fn factory(dialer: &Dialer) -> impl ProviderFactory + use<> {
         .data_source::<data::ClientConfigurationData>()
         .data_source::<data::ClusterKubeconfigData>()
         .data_source::<data::MachineConfigurationData>()
+        .data_source::<data::MachineDisks>()
         .data_source::<data::ClusterHealth>()
         .data_source::<data::ImageFactoryUrls>()
         .data_source::<data::Versions>()

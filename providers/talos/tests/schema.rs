@@ -14,6 +14,10 @@ fn attributes(of: &BTreeMap<Arc<str>, Attribute>, prefix: &str, out: &mut Vec<St
                 nesting: Nesting::Single,
                 ..
             } => "nested(single)".to_owned(),
+            AttributeType::Nested {
+                nesting: Nesting::List,
+                ..
+            } => "nested(list)".to_owned(),
             AttributeType::Nested { nesting, .. } => format!("nested({nesting:?})"),
         };
         let flags = [

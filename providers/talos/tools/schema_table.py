@@ -30,6 +30,7 @@ DONE = {
         "talos_image_factory_urls",
         "talos_image_factory_versions",
         "talos_machine_configuration",
+        "talos_machine_disks",
     ],
     "ephemeral": [
         "talos_client_configuration",

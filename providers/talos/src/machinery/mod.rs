@@ -14,6 +14,7 @@ mod review;
 mod schema;
 mod schematic;
 mod secrets;
+pub(crate) mod selector;
 pub(crate) mod snapshot;
 mod talosconfig;
 mod value;

@@ -16,7 +16,9 @@ use crate::api::machine::{
     ApplyConfiguration, ApplyConfigurationRequest, ApplyMode, BootstrapRequest, EtcdMember,
     EtcdMemberListRequest, ReadRequest, ResetRequest, ServiceInfo,
 };
-use crate::api::specs::{Diagnostic, MachineConfig, MachineStatus, StaticPodStatus};
+use crate::api::specs::{
+    Diagnostic, Disk, MachineConfig, MachineStatus, StaticPodStatus, SystemDisk,
+};
 use crate::machinery::{Secret, kubeconfig_from_archive};
 
 /// Talos' own limit for a message.
@@ -341,6 +343,22 @@ impl Api {
             .list("runtime", "Diagnostics.runtime.talos.dev", asked)
             .await?;
         found.iter().map(|r| self.spec(r, asked)).collect()
+    }
+
+    /// The node's disks, in the order of their names.
+    pub(crate) async fn disks(&self) -> Result<Vec<Disk>, CallError> {
+        let asked = "read the disks of node";
+        let found = self.list("runtime", "Disks.block.talos.dev", asked).await?;
+        found.iter().map(|r| self.spec(r, asked)).collect()
+    }
+
+    /// The device that Talos is installed on, where it is installed.
+    pub(crate) async fn system_disk(&self) -> Result<Option<String>, CallError> {
+        let asked = "read the system disk of node";
+        let kind = "SystemDisks.block.talos.dev";
+        let found = self.get("runtime", kind, "system-disk", asked).await?;
+        let found: Option<SystemDisk> = found.map(|r| self.spec(&r, asked)).transpose()?;
+        Ok(found.map(|disk| disk.dev_path).filter(|p| !p.is_empty()))
     }
 
     /// The control plane's pods on this node, by their names.

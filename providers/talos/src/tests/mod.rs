@@ -2,6 +2,7 @@
 
 mod apply;
 mod bootstrap;
+mod disks;
 mod ephemeral;
 mod etcd_snapshot;
 mod expiry;

@@ -28,7 +28,9 @@ use crate::api::cosi::resource::{
 use crate::api::machine as api;
 use crate::api::machine::ApplyMode;
 use crate::api::machine::machine_service_server::{MachineService, MachineServiceServer};
-use crate::api::specs::{Diagnostic, MachineConfig, MachineStage, MachineStatus, StaticPodStatus};
+use crate::api::specs::{
+    Diagnostic, Disk, MachineConfig, MachineStage, MachineStatus, StaticPodStatus, SystemDisk,
+};
 use crate::machinery::SecretsBundle;
 
 /// What a node does when it gets a configuration.
@@ -58,6 +60,8 @@ pub(super) struct Inside {
     /// What it gives as etcd's snapshot, and what it was given.
     pub(super) snapshot: Vec<u8>,
     pub(super) recovered: Vec<u8>,
+    /// The first one is the one that Talos is installed on.
+    pub(super) disks: Vec<Disk>,
 }
 
 /// A running node.
@@ -105,6 +109,7 @@ impl FakeNode {
             static_pods: Vec::new(),
             snapshot: Vec::new(),
             recovered: Vec::new(),
+            disks: Vec::new(),
         };
         let node = FakeNode {
             inside: Arc::new(Mutex::new(inside)),
@@ -548,6 +553,17 @@ impl State for FakeNode {
                 })
             }
             ("k8s", "Nodenames.kubernetes.talos.dev", "nodename") => None,
+            ("runtime", "SystemDisks.block.talos.dev", "system-disk") => {
+                let configured = inside.stage != MachineStage::Maintenance;
+                let disk = inside.disks.first().filter(|_| configured);
+                disk.map(|disk| {
+                    SystemDisk {
+                        disk_id: String::new(),
+                        dev_path: disk.dev_path.clone(),
+                    }
+                    .encode_to_vec()
+                })
+            }
             other => panic!("{other:?}"),
         };
         let spec = spec.ok_or_else(|| Status::not_found("resource doesn't exist"))?;
@@ -571,6 +587,11 @@ impl State for FakeNode {
                 .static_pods
                 .iter()
                 .map(|(id, p)| resource(id, p.encode_to_vec()))
+                .collect(),
+            ("runtime", "Disks.block.talos.dev") => inside
+                .disks
+                .iter()
+                .map(|d| resource(d.dev_path.trim_start_matches("/dev/"), d.encode_to_vec()))
                 .collect(),
             ("runtime", "ExtensionStatuses.runtime.talos.dev") => Vec::new(),
             other => panic!("{other:?}"),

@@ -2,6 +2,7 @@
 
 mod credentials;
 mod destroy;
+mod disks;
 mod drift;
 mod first_contact;
 mod kubernetes;
