@@ -31,9 +31,10 @@ node that bootstraps the cluster begins with the snapshot. The secrets are those
 An etcd that has data is left alone.
 
 Examples:
-  stead recover                                   from the newest file of the one talos_etcd_snapshot in the state
-  stead recover -snapshot=etcd-20261130.snapshot  from this file
-  stead recover talos_machine_bootstrap.home      of several clusters in one state, this one";
+  stead recover                                     from the newest snapshot of the one talos_etcd_snapshot in the state
+  stead recover -snapshot=etcd-20261130.snapshot    from this file
+  stead recover -snapshot=talos_etcd_snapshot.home  of several in one state, from the newest of this one
+  stead recover talos_machine_bootstrap.home        of several clusters in one state, this one";
 
 #[derive(Args, Debug)]
 pub(crate) struct RecoverArgs {
@@ -41,8 +42,8 @@ pub(crate) struct RecoverArgs {
     pub(crate) variables: VariableArgs,
     #[command(flatten)]
     pub(crate) display: DisplayArgs,
-    /// The snapshot, instead of the newest that the state knows
-    #[arg(long, value_name = "FILE")]
+    /// The snapshot's file, or the talos_etcd_snapshot of which the newest is taken
+    #[arg(long, value_name = "FILE|ADDRESS")]
     pub(crate) snapshot: Option<PathBuf>,
     /// How many operations may run at once
     #[arg(long, value_name = "N", default_value_t = 10)]
@@ -65,20 +66,7 @@ pub(crate) async fn run(args: RecoverArgs, origin: &Path) -> Result<u8> {
     let mut state = backend::state(None, &session.encryptions)?;
     let state = settled::read(&mut state)?.unwrap_or_else(State::new);
     let address = bootstrap(&state, args.address.as_deref())?;
-    let snapshot = match &args.snapshot {
-        Some(given) => given.clone(),
-        None => newest(&state)?,
-    };
-    let snapshot = std::path::absolute(&snapshot)?;
-    if !snapshot.is_file() {
-        return Err(CommandError::new(
-            "No such snapshot",
-            format!(
-                "{} is not a file. Name another one with -snapshot=FILE.",
-                snapshot.display()
-            ),
-        ));
-    }
+    let snapshot = chosen(&state, args.snapshot.as_deref()).await?;
     let style = session.style;
     let stage = |name: &str, what: &str| {
         let head = style.bold(style.cyan(format!("== {name}:")));
@@ -86,9 +74,12 @@ pub(crate) async fn run(args: RecoverArgs, origin: &Path) -> Result<u8> {
     };
     stage(
         "Control plane",
-        &format!("{address} begins with {}", snapshot.display()),
+        &format!("{address} begins with {}", snapshot.told()),
     );
-    let code = apply(&args, &[format!("-target={address}")], Some(&snapshot))?;
+    let path = std::path::absolute(snapshot.path())?;
+    let code = apply(&args, &[format!("-target={address}")], Some(&path))?;
+    // What was fetched holds all secrets of the cluster.
+    drop(snapshot);
     if code != 0 {
         return Ok(code);
     }
@@ -177,34 +168,107 @@ fn bootstrap(state: &State, wanted: Option<&str>) -> Result<String> {
     }
 }
 
-/// The newest snapshot that the state knows. Where several objects take some, nobody can tell of which cluster each is.
-fn newest(state: &State) -> Result<PathBuf> {
+/// The snapshot that the cluster begins with.
+enum Chosen {
+    /// A file that was named.
+    File(PathBuf),
+    #[cfg(feature = "homelab")]
+    Taken(stead_talos::Taken),
+}
+
+impl Chosen {
+    fn path(&self) -> &Path {
+        match self {
+            Chosen::File(path) => path,
+            #[cfg(feature = "homelab")]
+            Chosen::Taken(taken) => taken.path(),
+        }
+    }
+
+    fn told(&self) -> String {
+        match self {
+            Chosen::File(path) => path.display().to_string(),
+            #[cfg(feature = "homelab")]
+            Chosen::Taken(taken) => match &taken.recorded {
+                None => taken.address.clone(),
+                Some(recorded) => format!("{} (the state knows {recorded})", taken.address),
+            },
+        }
+    }
+}
+
+/// The snapshot that was named, else the newest of the one object that takes some.
+async fn chosen(state: &State, given: Option<&Path>) -> Result<Chosen> {
+    let given = match given {
+        Some(path) if path.is_file() => return Ok(Chosen::File(path.to_owned())),
+        Some(path) => Some(path.to_string_lossy().into_owned()),
+        None => None,
+    };
+    let (address, attributes) = source(state, given.as_deref())?;
+    fetched(&address, &attributes).await
+}
+
+#[cfg(feature = "homelab")]
+async fn fetched(address: &str, attributes: &Json) -> Result<Chosen> {
+    let Some(snapshots) = stead_talos::Snapshots::of(attributes) else {
+        return Err(CommandError::new(
+            "Unreadable state",
+            format!(
+                "What the state says of {address} cannot be read. Name a file with -snapshot=FILE."
+            ),
+        ));
+    };
+    let dialer = stead_sdk::Dialer::from_env().map_err(stead_value::Diagnostic::from)?;
+    let taken = snapshots.newest(&dialer).await;
+    Ok(Chosen::Taken(taken.map_err(stead_value::Diagnostic::from)?))
+}
+
+#[cfg(not(feature = "homelab"))]
+async fn fetched(address: &str, _attributes: &Json) -> Result<Chosen> {
+    Err(CommandError::new(
+        "No Talos",
+        format!("This build knows nothing of {address}. Name a file with -snapshot=FILE."),
+    ))
+}
+
+/// The object whose snapshots count, and its attributes. Where several objects take some, nobody can tell of which cluster each is.
+fn source(state: &State, wanted: Option<&str>) -> Result<(String, Json)> {
     let snapshots = state
         .current_objects()
         .filter(|(address, ..)| &*address.resource.type_name == "talos_etcd_snapshot");
-    let mut found: Vec<(String, PathBuf)> = snapshots
+    let mut found: Vec<(String, Json)> = snapshots
         .filter_map(|(address, object, _)| {
-            let attributes: Json = serde_json::from_str(object.attributes.get()).ok()?;
-            let path = attributes.get("path")?.as_str()?;
-            Some((address.to_string(), path.into()))
+            let attributes = serde_json::from_str(object.attributes.get()).ok()?;
+            Some((address.to_string(), attributes))
         })
         .collect();
-    found.sort();
+    found.sort_by(|a, b| a.0.cmp(&b.0));
+    if let Some(wanted) = wanted {
+        let known = found.iter().find(|(address, _)| address == wanted);
+        return known.cloned().ok_or_else(|| {
+            CommandError::new(
+                "No such snapshot",
+                format!(
+                    "{wanted} is neither a file nor a talos_etcd_snapshot in the state. Name another one with -snapshot=FILE."
+                ),
+            )
+        });
+    }
     match found.as_slice() {
         [] => Err(CommandError::new(
             "No snapshot",
             "The state knows no snapshot of etcd. Name the file with -snapshot=FILE; the resource talos_etcd_snapshot takes them with each apply.",
         )),
-        [(_, path)] => Ok(path.clone()),
+        [one] => Ok(one.clone()),
         several => {
-            let list: Vec<String> = several
+            let list: Vec<&str> = several
                 .iter()
-                .map(|(address, path)| format!("{} ({address})", path.display()))
+                .map(|(address, _)| address.as_str())
                 .collect();
             Err(CommandError::new(
                 "Several snapshots",
                 format!(
-                    "Say of which one the cluster is recovered, with -snapshot=FILE. The state knows {}.",
+                    "Say of which one the cluster is recovered, with -snapshot=ADDRESS or -snapshot=FILE. The state knows {}.",
                     list.join(", ")
                 ),
             ))
@@ -243,11 +307,14 @@ mod tests {
 
     #[test]
     fn the_one_snapshot_is_taken_and_of_several_none() {
-        let path = newest(&state(&["home"])).ok();
-        assert_eq!(path, Some(PathBuf::from("home.snapshot")));
+        let found = |names: &[&str], wanted| source(&state(names), wanted).map(|(a, _)| a).ok();
+        let home = Some("talos_etcd_snapshot.home".to_owned());
+        assert_eq!(found(&["home"], None), home);
         // One may be of another cluster.
-        assert!(newest(&state(&["away", "home"])).is_err());
-        assert!(newest(&state(&[])).is_err());
+        assert_eq!(found(&["away", "home"], None), None);
+        assert_eq!(found(&["away", "home"], home.as_deref()), home);
+        assert_eq!(found(&["home"], Some("talos_etcd_snapshot.away")), None);
+        assert_eq!(found(&[], None), None);
     }
 
     #[test]

@@ -25,6 +25,7 @@ use std::sync::Arc;
 use stead_sdk::{Dialer, Native, ProviderFactory};
 
 use client::{Client, Config, connect};
+pub use resources::{Snapshots, Taken};
 
 /// The provider, by its source address; all its connections go through `dialer`.
 pub fn factories(dialer: &Dialer) -> Vec<(&'static str, Arc<dyn ProviderFactory>)> {

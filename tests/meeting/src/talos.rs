@@ -120,6 +120,20 @@ impl TalosLab {
         }
     }
 
+    /// The environment of the provider, with more variables in it.
+    ///
+    /// # Panics
+    /// When they make no sense.
+    pub fn dialer_with(&self, variables: &[(&str, String)]) -> Dialer {
+        let variables = variables.iter().map(|(n, v)| ((*n).to_owned(), v.clone()));
+        Dialer::new(self.dialer.environment().with(variables)).expect("a dialer")
+    }
+
+    /// The provider as another run opens it, with these variables in its environment.
+    pub async fn provider_with(&self, variables: &[(&str, String)]) -> Harness {
+        connect(&self.dialer_with(variables), &self.said).await
+    }
+
     /// The provider as another run opens it.
     pub async fn another_run(&mut self) {
         self.provider = connect(&self.dialer, &self.said).await;

@@ -13,6 +13,7 @@ pub(crate) use apply::MachineConfigurationApply;
 pub(crate) use bootstrap::{MachineBootstrap, is_member, url_host};
 pub(crate) use cluster::TalosCluster;
 pub(crate) use etcd_snapshot::EtcdSnapshot;
+pub use etcd_snapshot::{Snapshots, Taken};
 pub(crate) use kubeconfig::{ClusterKubeconfig, access, fetch_kubeconfig};
 pub(crate) use machine::Machine;
 pub(crate) use schematic::ImageFactorySchematic;

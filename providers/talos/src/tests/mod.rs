@@ -2,9 +2,11 @@
 
 mod apply;
 mod bootstrap;
+mod bucket;
 mod disks;
 mod ephemeral;
 mod etcd_snapshot;
+mod etcd_snapshot_s3;
 mod expiry;
 mod factory;
 mod generate;

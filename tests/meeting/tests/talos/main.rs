@@ -8,6 +8,7 @@ mod first_contact;
 mod kubernetes;
 mod plan;
 mod rack;
+mod snapshots;
 mod upgrade;
 
 use stead_sdk::testing::ApplyFailure;

@@ -2,13 +2,18 @@
 //!
 //! There is no daemon: a snapshot is due when the newest is older than `every`, and the next apply takes it.
 
-use std::path::{Path as File, PathBuf};
+mod azure_blob;
+mod place;
+mod recovery;
+mod s3;
+
+use std::path::Path as File;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use stead_sdk::value::{Diagnostic, Diagnostics, Path, Value};
 use stead_sdk::wait::{Poll, parse_duration, until};
-use stead_sdk::{Context, Error, Failure, PlanDraft, Resource, async_trait};
+use stead_sdk::{Context, Error, ErrorKind, Failure, PlanDraft, Resource, async_trait, codec};
 
 use super::apply::{check_client_configuration, plan_endpoint};
 use crate::blocks::{
@@ -19,16 +24,23 @@ use crate::client::Client;
 use crate::machinery::snapshot::Summary;
 use crate::node::{Api, Contact, Node, polling};
 
+pub(crate) use azure_blob::AzureBlob;
+pub use recovery::{Snapshots, Taken};
+pub(crate) use s3::S3;
+
+use place::{Place, Wanted};
+
 /// The end of a snapshot's name.
 const SUFFIX: &str = ".snapshot";
 /// The time in it.
 const TIME: &str = "%Y%m%dT%H%M%SZ";
 
-/// Snapshots of a cluster's etcd, in files. The next apply takes one when the newest is older than `every`; `stead recover` makes a lost control plane of the newest.
+/// Snapshots of a cluster's etcd, in files, in a container of Azure's or in a bucket of S3. The next apply takes one when the newest is older than `every`;
+/// `stead recover` makes a lost control plane of the newest. They hold all secrets of the cluster: who can read them has the cluster.
 #[derive(Clone, Debug, Resource)]
 #[resource(name = "talos_etcd_snapshot")]
 pub(crate) struct EtcdSnapshot {
-    /// The newest snapshot's file.
+    /// The newest snapshot: its file, `https://…` or `s3://BUCKET/KEY`.
     #[attr(computed)]
     id: String,
     /// The control plane node that gives the snapshots.
@@ -43,9 +55,15 @@ pub(crate) struct EtcdSnapshot {
     /// The same, never stored.
     #[attr(optional, write_only, nested(single))]
     client_configuration_wo: Option<ClientConfigurationWriteOnly>,
-    /// The folder of the files; it is made when it is not there. Snapshots hold all secrets of the cluster: the files can be read by their owner only.
-    #[attr(required, replace)]
-    directory: String,
+    /// The folder of the files; it is made when it is not there. The files can be read by their owner only.
+    #[attr(optional, replace, exactly_one_of("directory", "azure_blob", "s3"))]
+    directory: Option<String>,
+    /// Keep them in a container of an Azure storage account instead.
+    #[attr(optional, nested(single))]
+    azure_blob: Option<AzureBlob>,
+    /// Keep them in a bucket of S3 instead.
+    #[attr(optional, nested(single))]
+    s3: Option<S3>,
     /// How their names begin.
     #[attr(optional, computed, default = "etcd", replace)]
     prefix: String,
@@ -55,7 +73,7 @@ pub(crate) struct EtcdSnapshot {
     /// How many are kept; older ones are deleted when there is a new one.
     #[attr(optional, computed, default = 7)]
     keep: i64,
-    /// The newest snapshot's file.
+    /// The newest snapshot: its file, `https://…` or `s3://BUCKET/KEY`.
     #[attr(computed)]
     path: Option<String>,
     /// When it was taken, in RFC 3339.
@@ -76,30 +94,12 @@ pub(crate) struct EtcdSnapshot {
 const OF_NEWEST: [&str; 5] = ["id", "path", "taken_at", "size", "sha256"];
 
 impl EtcdSnapshot {
-    fn folder(&self) -> &File {
-        File::new(&self.directory)
-    }
-
-    /// The files that this object made, oldest first.
-    fn files(&self) -> std::io::Result<Vec<PathBuf>> {
-        let entries = match std::fs::read_dir(self.folder()) {
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-            entries => entries?,
-        };
-        let mut found = Vec::new();
-        for entry in entries {
-            let entry = entry?;
-            let name = entry.file_name();
-            if name
-                .to_str()
-                .is_some_and(|name| taken_at(name, &self.prefix).is_some())
-            {
-                found.push(entry.path());
-            }
+    fn wanted(&self) -> Wanted<'_> {
+        Wanted {
+            directory: self.directory.as_deref(),
+            azure_blob: self.azure_blob.as_ref(),
+            s3: self.s3.as_ref(),
         }
-        // The time in the name sorts as text.
-        found.sort();
-        Ok(found)
     }
 
     async fn take(
@@ -118,25 +118,19 @@ impl EtcdSnapshot {
             &self.node,
             &identity,
         )?;
-        let failed = |path: &File, error: std::io::Error| {
-            Error::new(
-                format!("write the snapshot {}", path.display()),
-                error.to_string(),
-            )
-        };
-        std::fs::create_dir_all(self.folder()).map_err(|e| failed(self.folder(), e))?;
+        let place = self.wanted().open(&client.dialer).await?;
         let now = Timestamp::now();
         let name = format!("{}-{}{SUFFIX}", self.prefix, now.strftime(TIME));
-        let path = self.folder().join(name);
-        // Made for the owner only, and gone again unless all goes well.
-        let unfinished =
-            tempfile::NamedTempFile::new_in(self.folder()).map_err(|e| failed(&path, e))?;
+        // Gone again unless all goes well.
+        let unfinished = place.unfinished()?;
         let summary = snapshot(&node, unfinished.path(), &cx).await?;
-        unfinished
-            .persist(&path)
-            .map_err(|e| failed(&path, e.error))?;
-        self.delete_old(&cx);
-        let shown = path.to_string_lossy().into_owned();
+        cx.progress(format!("keeping {}", place.address(&name)));
+        within(&cx, place.keep(&name, unfinished, &summary), || {
+            format!("keep the snapshot {}", place.address(&name))
+        })
+        .await?;
+        self.delete_old(&place, &cx).await;
+        let shown = place.address(&name);
         self.id.clone_from(&shown);
         self.path = Some(shown);
         self.taken_at = Some(now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
@@ -146,18 +140,57 @@ impl EtcdSnapshot {
     }
 
     /// What cannot be deleted is told of: it takes space and harms nobody.
-    fn delete_old(&self, cx: &Context) {
+    async fn delete_old(&self, place: &Place, cx: &Context) {
         let keep = usize::try_from(self.keep).unwrap_or(1).max(1);
-        let deleted = self.files().and_then(|files| {
-            let old = files.len().saturating_sub(keep);
-            files.iter().take(old).try_for_each(std::fs::remove_file)
-        });
-        if let Err(error) = deleted {
-            cx.warn(
-                "Old etcd snapshots were not deleted",
-                format!("{}: {error}.", self.directory),
-            );
+        let deleted = async {
+            let names = snapshots(place, &self.prefix).await?;
+            let old = names.len().saturating_sub(keep);
+            for name in names.iter().take(old) {
+                place.remove(name).await?;
+            }
+            Ok(())
+        };
+        if let Err(error) = deleted.await {
+            let error: Error = error;
+            cx.warn("Old etcd snapshots were not deleted", sentence(&error));
         }
+    }
+}
+
+/// The snapshots that an object with this prefix made, oldest first.
+async fn snapshots(place: &Place, prefix: &str) -> Result<Vec<String>, Error> {
+    let mut names = place.names(&format!("{prefix}-")).await?;
+    // The time in the name sorts as text.
+    names.retain(|name| taken_at(name, prefix).is_some());
+    Ok(names)
+}
+
+/// An error as a text of its own.
+fn sentence(error: &Error) -> String {
+    let text = error.to_string();
+    let mut letters = text.chars();
+    match letters.next() {
+        Some(first) => first.to_uppercase().chain(letters).collect(),
+        None => text,
+    }
+}
+
+/// What may take no longer than the operation, and ends when the user interrupts.
+async fn within<T>(
+    cx: &Context,
+    work: impl Future<Output = Result<T, Error>>,
+    asked: impl Fn() -> String,
+) -> Result<T, Error> {
+    let late = async {
+        match cx.deadline() {
+            Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        done = work => done,
+        () = late => Err(Error::of_kind(ErrorKind::TimedOut, asked(), "it took longer than `timeouts` allows")),
+        () = cx.cancelled().cancelled() => Err(Error::of_kind(ErrorKind::Cancelled, asked(), "interrupted")),
     }
 }
 
@@ -246,11 +279,14 @@ impl Resource for EtcdSnapshot {
     }
 
     async fn plan(
-        _client: Option<&Client>,
+        client: Option<&Client>,
         draft: &mut PlanDraft,
         _cx: &Context,
     ) -> Result<(), Diagnostics> {
         plan_endpoint(draft)?;
+        if let Some(client) = client {
+            check_place(client, draft)?;
+        }
         if draft.is_create() {
             return Ok(());
         }
@@ -278,12 +314,18 @@ impl Resource for EtcdSnapshot {
         Ok(planned.take(client, config, timeout, cx).await?)
     }
 
-    /// A file that is gone is missed, and so is one that has another size; that its content is whole is looked at when it is used.
-    async fn read(_client: &Client, mut prior: Self, _cx: &Context) -> Result<Option<Self>, Error> {
-        let size = prior
-            .path
-            .as_ref()
-            .and_then(|path| Some(std::fs::metadata(path).ok()?.len()));
+    /// A snapshot that is gone is missed, and so is one that has another size; that its content is whole is looked at when it is used.
+    async fn read(client: &Client, mut prior: Self, _cx: &Context) -> Result<Option<Self>, Error> {
+        let size = match &prior.path {
+            None => None,
+            Some(path) => {
+                let place = prior.wanted().open(&client.dialer).await?;
+                match place.name(path) {
+                    None => None,
+                    Some(name) => place.size(name).await?,
+                }
+            }
+        };
         if size.and_then(|size| i64::try_from(size).ok()) != prior.size {
             prior.path = None;
             prior.taken_at = None;
@@ -301,23 +343,57 @@ impl Resource for EtcdSnapshot {
         cx: &Context,
     ) -> Result<Self, Failure<Self>> {
         if planned.path.is_some() && planned.path == prior.path {
-            planned.delete_old(cx);
+            let place = planned.wanted().open(&client.dialer).await?;
+            planned.delete_old(&place, cx).await;
             return Ok(planned);
         }
         let timeout = timeout_of(planned.timeouts.as_ref().and_then(|t| t.update.as_ref()))?;
         Ok(planned.take(client, config, timeout, cx).await?)
     }
 
-    /// The files stay: whoever destroys a cluster may want to have it back.
-    async fn delete(_client: &Client, prior: Self, cx: &Context) -> Result<(), Error> {
-        if prior.files().is_ok_and(|files| !files.is_empty()) {
-            cx.warn(
-                format!("The etcd snapshots in {} are kept", prior.directory),
-                "They hold all secrets of the cluster. Delete the files when nobody needs them any more.",
-            );
+    /// They stay: whoever destroys a cluster may want to have it back.
+    async fn delete(client: &Client, prior: Self, cx: &Context) -> Result<(), Error> {
+        let found = async {
+            let place = prior.wanted().open(&client.dialer).await?;
+            let names = snapshots(&place, &prior.prefix).await?;
+            Ok::<_, Error>((place.address(""), names))
+        };
+        let detail =
+            "They hold all secrets of the cluster. Delete them when nobody needs them any more.";
+        match found.await {
+            Ok((_, names)) if names.is_empty() => {}
+            Ok((place, _)) => {
+                let place = place.trim_end_matches('/');
+                cx.warn(format!("The etcd snapshots in {place} are kept"), detail);
+            }
+            // That nobody looks at them stops no destruction.
+            Err(error) => cx.warn(
+                "The etcd snapshots are kept",
+                format!("{detail} {}", sentence(&error)),
+            ),
         }
         Ok(())
     }
+}
+
+/// Says before anything is done what is wrong with the place, as far as nobody has to be asked. What is not known yet is looked at later.
+fn check_place(client: &Client, draft: &PlanDraft) -> Result<(), Diagnostics> {
+    let planned = draft.planned();
+    let known = |name: &str| planned.get(name).is_some_and(|v| v.is_wholly_known());
+    let azure_blob: Option<AzureBlob> = match known("azure_blob") {
+        true => codec::attribute(planned, "azure_blob")?,
+        false => None,
+    };
+    let s3: Option<S3> = match known("s3") {
+        true => codec::attribute(planned, "s3")?,
+        false => None,
+    };
+    let wanted = Wanted {
+        directory: None,
+        azure_blob: azure_blob.as_ref(),
+        s3: s3.as_ref(),
+    };
+    Ok(wanted.check(&client.dialer)?)
 }
 
 #[cfg(test)]
