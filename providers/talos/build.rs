@@ -24,6 +24,8 @@ fn main() -> Result<(), Box<dyn Error>> {
             ".cosi.resource.GetResponse",
             ".cosi.resource.ListResponse",
             ".specs.MachineConfig",
+            ".specs.Manifests",
+            ".specs.Manifest",
         ])
         .compile_fds(descriptors)?;
     Ok(())

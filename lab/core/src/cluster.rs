@@ -60,8 +60,9 @@ pub trait Cluster: Send + Sync {
     /// Where its API server's TLS socket listens on loopback; route virtual addresses (VIP, nodes, :6443) there.
     fn api_address(&self) -> SocketAddr;
 
-    /// Applies manifests (many YAML documents in one text) as the distribution's own addons, such as inline manifests.
-    async fn apply_bootstrap_manifests(&self, yaml: &str) -> Result<(), String>;
+    /// Applies manifests (many YAML documents in one text) as the distribution's own addons, such as inline manifests. The manager
+    /// owns their fields.
+    async fn apply_bootstrap_manifests(&self, manager: &str, yaml: &str) -> Result<(), String>;
 
     /// A kubelet reports; idempotent.
     async fn node_joined(&self, node: NodeSpec);

@@ -48,7 +48,7 @@ impl Cluster for Book {
     fn api_address(&self) -> SocketAddr {
         SocketAddr::from(([127, 0, 0, 1], 6443))
     }
-    async fn apply_bootstrap_manifests(&self, yaml: &str) -> Result<(), String> {
+    async fn apply_bootstrap_manifests(&self, _: &str, yaml: &str) -> Result<(), String> {
         self.manifests.lock().unwrap().push_str(yaml);
         Ok(())
     }

@@ -266,7 +266,7 @@ impl Cluster for SimulatedCluster {
         self.address
     }
 
-    async fn apply_bootstrap_manifests(&self, text: &str) -> Result<(), String> {
+    async fn apply_bootstrap_manifests(&self, manager: &str, text: &str) -> Result<(), String> {
         /// How often a manifest may wait for the CRD of its kind, which comes with the same text.
         const ATTEMPTS: usize = 200;
         let documents = yaml::documents(text).map_err(|e| e.to_string())?;
@@ -274,7 +274,7 @@ impl Cluster for SimulatedCluster {
         for _ in 0..ATTEMPTS {
             let mut waiting = Vec::new();
             for document in rest {
-                if !apply_manifest(&self.core, &document)? {
+                if !apply_manifest(&self.core, manager, &document)? {
                     waiting.push(document);
                 }
             }
@@ -413,7 +413,7 @@ fn flatten(documents: Vec<Value>) -> Vec<Value> {
 }
 
 /// False: the kind is not known (yet).
-fn apply_manifest(core: &Core, document: &Value) -> Result<bool, String> {
+fn apply_manifest(core: &Core, manager: &str, document: &Value) -> Result<bool, String> {
     let mut state = core.lock();
     let (version, kind) = (text(document, &["apiVersion"]), text(document, &["kind"]));
     if kind.is_empty() {
@@ -436,7 +436,7 @@ fn apply_manifest(core: &Core, document: &Value) -> Result<bool, String> {
     };
     let options = WriteOptions {
         force: true,
-        ..WriteOptions::component("bootstrap")
+        ..WriteOptions::component(manager)
     };
     let written = state.patch(
         &resource,

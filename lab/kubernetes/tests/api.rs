@@ -423,7 +423,7 @@ async fn nodes_wait_for_the_network_plugin_and_all_survives_a_restart() {
     );
     let manifest = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: cilium-config, namespace: kube-system}\n---\napiVersion: apps/v1\nkind: DaemonSet\nmetadata: {name: cilium, namespace: kube-system, labels: {k8s-app: cilium}}\nspec:\n  selector: {matchLabels: {k8s-app: cilium}}\n  template:\n    metadata: {labels: {k8s-app: cilium}}\n    spec: {hostNetwork: true, containers: [{name: agent, image: cilium}]}\n";
     lab.cluster
-        .apply_bootstrap_manifests(manifest)
+        .apply_bootstrap_manifests("bootstrap", manifest)
         .await
         .unwrap();
     let nodes: Api<k8s_openapi::api::core::v1::Node> = Api::all(lab.admin().await);

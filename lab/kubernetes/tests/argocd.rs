@@ -82,7 +82,10 @@ async fn install(lab: &Environment) {
     ] {
         text.push_str(&format!("---\napiVersion: apps/v1\nkind: {kind}\nmetadata: {{name: {name}, namespace: argocd}}\nspec:\n  selector: {{matchLabels: {{a: {name}}}}}\n  template:\n    metadata: {{labels: {{a: {name}}}}}\n    spec: {{containers: [{{name: c, image: argocd}}]}}\n"));
     }
-    lab.cluster.apply_bootstrap_manifests(&text).await.unwrap();
+    lab.cluster
+        .apply_bootstrap_manifests("bootstrap", &text)
+        .await
+        .unwrap();
     let kind = ApiResource::from_gvk(&GroupVersionKind::gvk(
         "apiextensions.k8s.io",
         "v1",

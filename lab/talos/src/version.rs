@@ -84,6 +84,16 @@ impl Line {
         }
     }
 
+    /// The releases of CoreDNS and flannel that a node brings.
+    pub(crate) fn add_ons(self) -> (&'static str, &'static str) {
+        match self {
+            Line::V1_11 => ("v1.12.3", "v0.27.2"),
+            Line::V1_12 => ("v1.13.2", "v0.28.8"),
+            Line::V1_13 => ("v1.14.6", "v0.28.8"),
+            Line::V1_14 => ("v1.14.7", "v0.28.10"),
+        }
+    }
+
     /// Up to 1.12 a small server of its own serves maintenance mode; since then the ordinary one does, with role `os:reader`.
     pub(crate) fn small_maintenance_server(self) -> bool {
         self <= Line::V1_12

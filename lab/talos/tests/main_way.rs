@@ -257,7 +257,14 @@ async fn a_cluster_comes_up_and_is_healthy() {
     for name in ["10.5.0.10", "10.5.0.11", "cp-11"] {
         assert!(spec.certificate_names.iter().any(|n| n == name), "{name}");
     }
-    assert_eq!(*cluster.manifests.lock().unwrap(), ["kind: Namespace\n"]);
+    // Talos' own manifests, then those of the configuration.
+    {
+        let applied = cluster.manifests.lock().unwrap();
+        let (last, own) = applied.split_last().unwrap();
+        assert_eq!(last, "kind: Namespace\n");
+        assert_eq!(own.len(), 5);
+        assert!(own.iter().any(|text| text.contains("coredns")), "{own:?}");
+    }
     for host in ["10.5.0.10", "10.5.0.11", "10.5.0.12", "10.5.0.13"] {
         assert_eq!(
             lab.lab.network.resolve(host, 6443),

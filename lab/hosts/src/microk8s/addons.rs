@@ -256,7 +256,11 @@ pub(super) async fn enable(host: &Arc<Host>, name: &str, arguments: Vec<String>)
     let manifests = manifests(addon);
     if !manifests.is_empty() {
         let applied = match cluster::open(host).await {
-            Ok(cluster) => cluster.apply_bootstrap_manifests(&manifests).await,
+            Ok(cluster) => {
+                cluster
+                    .apply_bootstrap_manifests("microk8s", &manifests)
+                    .await
+            }
             Err(problem) => Err(problem),
         };
         if let Err(problem) = applied {

@@ -197,7 +197,7 @@ impl Check {
                 return Outcome::Skip;
             }
             "all k8s nodes to report ready" => self.ready().await,
-            "kube-proxy to report ready" if self.without_proxy() => return Outcome::Skip,
+            "kube-proxy to report ready" if !self.config.has_proxy() => return Outcome::Skip,
             "kube-proxy to report ready" | "coredns to report ready" => self.workloads().await,
             _ => self.api().map(|_| ()),
         };
@@ -205,16 +205,6 @@ impl Check {
             Ok(()) => Outcome::Ok,
             Err(reason) => Outcome::Not(reason),
         }
-    }
-
-    fn without_proxy(&self) -> bool {
-        let off = self
-            .config
-            .at("cluster.proxy.disabled")
-            .and_then(|n| n.boolean());
-        off == Some(true)
-            || (self.config.at("cluster.network").is_none()
-                && self.config.doc("KubeProxyConfig").is_none())
     }
 
     fn node(&self, address: &str) -> Result<Arc<Node>, String> {

@@ -6,10 +6,14 @@ use std::sync::Arc;
 
 use stead_lab_core::cluster::{Cluster, ClusterSpec, NodeSpec, StaticPod};
 
+use serde_json::{Value as Json, json};
+
 use super::TalosCluster;
-use crate::config::{Config, Manifest};
+use super::manifests::{self, Source};
+use crate::config::Config;
 use crate::node::{Node, static_pods};
 use crate::pki;
+use crate::version::Line;
 use crate::world::World;
 
 /// Where every control plane's API server listens.
@@ -262,38 +266,61 @@ impl TalosCluster {
         planes: &[Arc<Node>],
     ) -> bool {
         let mut all = true;
-        let wanted: Vec<Manifest> = match planes.first().and_then(|n| n.config()) {
-            Some(config) => config.manifests(),
-            None => return true,
+        let Some((config, line)) = planes.first().and_then(|n| Some((n.config()?, n.line())))
+        else {
+            return true;
         };
-        for manifest in wanted {
-            let key = match &manifest {
-                Manifest::Inline { name, .. } => format!("inline/{name}"),
-                Manifest::Url(url) => format!("url/{url}"),
-            };
-            if self.lock().saved.applied.contains(&key) {
+        for manifest in manifests::of(&config, line) {
+            let applied = self.lock().saved.applied.contains(&manifest.id);
+            if let Source::Url(url) = &manifest.source
+                && !self.lock().fetched.contains_key(url)
+            {
+                match fetch(world, url).await {
+                    Ok(text) => drop(self.lock().fetched.insert(url.clone(), text)),
+                    Err(error) => {
+                        tracing::warn!(cluster = self.id, url, %error, "manifest not fetched yet");
+                        all &= applied;
+                        continue;
+                    }
+                }
+            }
+            if applied {
                 continue;
             }
-            let outcome = match manifest {
-                Manifest::Inline { contents, .. } => Ok(contents),
-                Manifest::Url(url) => fetch(world, &url).await,
+            let yaml = match &manifest.source {
+                // JSON is YAML.
+                Source::Objects(objects) => json!({ "kind": "List", "items": objects }).to_string(),
+                Source::Text(text) => text.clone(),
+                Source::Url(url) => self.lock().fetched.get(url).cloned().unwrap_or_default(),
             };
-            let outcome = match outcome {
-                Ok(yaml) => api.apply_bootstrap_manifests(&yaml).await,
-                Err(error) => Err(error),
-            };
-            match outcome {
+            match api.apply_bootstrap_manifests("talos", &yaml).await {
                 Ok(()) => {
-                    self.lock().saved.applied.insert(key);
+                    self.lock().saved.applied.insert(manifest.id);
                     self.save(world);
                 }
                 Err(error) => {
-                    tracing::warn!(cluster = self.id, manifest = key, %error, "manifest not applied yet");
+                    tracing::warn!(cluster = self.id, manifest = manifest.id, %error, "manifest not applied yet");
                     all = false;
                 }
             }
         }
         all
+    }
+
+    /// The objects that a node with this configuration brings, by the names of their manifests; those that are fetched from elsewhere
+    /// when that has been done.
+    pub(crate) fn manifests(&self, config: &Config, line: Line) -> Vec<(String, Vec<Json>)> {
+        let found = manifests::of(config, line).into_iter();
+        let state = self.lock();
+        let found = found.filter_map(|manifest| {
+            let objects = match manifest.source {
+                Source::Objects(objects) => objects,
+                Source::Text(text) => manifests::objects(&text),
+                Source::Url(url) => manifests::objects(state.fetched.get(&url)?),
+            };
+            Some((manifest.id, objects))
+        });
+        found.collect()
     }
 }
 

@@ -4,6 +4,7 @@ mod bolt;
 mod etcd;
 mod kubeconfig;
 mod kubernetes;
+mod manifests;
 
 pub(crate) use kubeconfig::admin_archive;
 
@@ -36,7 +37,7 @@ struct Saved {
     members: Vec<Member>,
     leader: u64,
     term: u64,
-    /// Manifests applied so far: `inline/NAME`, `url/URL`.
+    /// The names of the manifests applied so far.
     applied: BTreeSet<String>,
 }
 
@@ -50,6 +51,8 @@ struct State {
     holders: BTreeMap<String, String>,
     /// Routes that lead to the Kubernetes API now.
     routes: BTreeSet<(String, u16)>,
+    /// Manifests from elsewhere, by their addresses.
+    fetched: HashMap<String, String>,
     /// What a snapshot brings back as soon as Kubernetes runs.
     restore: Option<Vec<bolt::Entry>>,
     /// Whether etcd is being taken back to an older version.

@@ -62,11 +62,11 @@ pub(crate) struct NodeNetwork {
     pub(crate) virtual_addresses: Vec<IpAddr>,
 }
 
-/// Manifests that the control plane applies.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+/// Manifests that the control plane applies, besides those of Talos itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Manifest {
     Inline { name: String, contents: String },
-    Url(String),
+    Url { rank: &'static str, url: String },
 }
 
 impl Config {
@@ -258,25 +258,43 @@ impl Config {
             .unwrap_or_default()
     }
 
-    /// In the order in which they stand: network plugin, cloud provider, extra, inline.
+    /// In the order in which they stand: network plugin, cloud provider, extra, inline. The rank is what their names begin with.
     pub(crate) fn manifests(&self) -> Vec<Manifest> {
         let mut found = Vec::new();
+        let mut urls = |rank, path| {
+            let urls = self.items_at(path).iter().filter_map(Node::text);
+            found.extend(urls.map(|url| Manifest::Url {
+                rank,
+                url: url.to_owned(),
+            }));
+        };
         if self.text_at("cluster.network.cni.name") == Some("custom") {
-            let urls = self.items_at("cluster.network.cni.urls");
-            found.extend(urls.iter().filter_map(Node::text).map(url));
+            urls("05", "cluster.network.cni.urls");
         }
-        for path in [
-            "cluster.externalCloudProvider.manifests",
-            "cluster.extraManifests",
-        ] {
-            found.extend(self.items_at(path).iter().filter_map(Node::text).map(url));
-        }
+        urls("30", "cluster.externalCloudProvider.manifests");
+        urls("99", "cluster.extraManifests");
         found.extend(self.items_at("cluster.inlineManifests").iter().map(inline));
         found.extend(
             self.docs("KubeInlineManifestConfig")
                 .map(|d| inline(&d.node)),
         );
         found
+    }
+
+    /// Whether Talos brings kube-proxy.
+    pub(crate) fn has_proxy(&self) -> bool {
+        self.brings("cluster.proxy", "KubeProxyConfig")
+    }
+
+    /// Whether Talos brings CoreDNS.
+    pub(crate) fn has_dns(&self) -> bool {
+        self.brings("cluster.coreDNS", "KubeCoreDNSConfig")
+    }
+
+    /// Without the older form of a cluster's configuration only what a document names is there.
+    fn brings(&self, path: &str, document: &str) -> bool {
+        let off = self.at(path).and_then(|n| n.bool_at("disabled"));
+        off != Some(true) && (self.at("cluster.network").is_some() || self.doc(document).is_some())
     }
 
     /// Whether the nodes find one another by the discovery service.
@@ -347,10 +365,6 @@ impl Config {
             "*".to_owned()
         })
     }
-}
-
-fn url(text: &str) -> Manifest {
-    Manifest::Url(text.to_owned())
 }
 
 fn inline(node: &Node) -> Manifest {

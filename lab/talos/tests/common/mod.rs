@@ -86,7 +86,7 @@ impl Cluster for FakeCluster {
         self.address
     }
 
-    async fn apply_bootstrap_manifests(&self, yaml: &str) -> Result<(), String> {
+    async fn apply_bootstrap_manifests(&self, _: &str, yaml: &str) -> Result<(), String> {
         self.manifests.lock().unwrap().push(yaml.to_owned());
         Ok(())
     }

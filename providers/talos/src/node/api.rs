@@ -1,6 +1,7 @@
 //! The calls of the Talos API that are used here.
 
 use prost::Message;
+use serde_json::Value as Json;
 use stead_sdk::{Dialer, Error};
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::Channel;
@@ -17,7 +18,7 @@ use crate::api::machine::{
     EtcdMemberListRequest, ReadRequest, ResetRequest, ServiceInfo,
 };
 use crate::api::specs::{
-    Diagnostic, Disk, MachineConfig, MachineStatus, StaticPodStatus, SystemDisk,
+    Diagnostic, Disk, MachineConfig, MachineStatus, Manifests, StaticPodStatus, SystemDisk,
 };
 use crate::machinery::{Secret, kubeconfig_from_archive};
 
@@ -375,6 +376,20 @@ impl Api {
             Ok((id, self.spec(r, asked)?))
         });
         named.collect()
+    }
+
+    /// What this node of the control plane would have in Kubernetes, in the order in which it is applied.
+    pub(crate) async fn manifests(&self) -> Result<Vec<Json>, CallError> {
+        let asked = "read the manifests of node";
+        let kind = "Manifests.kubernetes.talos.dev";
+        let mut found = self.list("controlplane", kind, asked).await?;
+        found.sort_by_cached_key(|r| r.metadata.as_ref().map(|m| m.id.clone()));
+        let mut objects = Vec::new();
+        for resource in &found {
+            let manifests: Manifests = self.spec(resource, asked)?;
+            objects.extend(manifests.objects());
+        }
+        Ok(objects)
     }
 }
 

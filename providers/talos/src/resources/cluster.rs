@@ -20,9 +20,10 @@ const CREATE: Duration = Duration::from_secs(20 * 60);
 const UPDATE: Duration = Duration::from_secs(30 * 60);
 
 /// A Talos cluster: etcd is bootstrapped on one control plane node, and Kubernetes is brought to a version: the control plane's
-/// pods one component after the other and node by node, kube-proxy, then the kubelets. CoreDNS and the network plugin follow the
-/// release of Talos and are left alone (`talosctl upgrade-k8s` renews them). It waits until Talos is healthy on all control plane
-/// nodes; for Kubernetes use `talos_cluster_health`. Destroying it leaves the cluster as it is.
+/// pods one component after the other and node by node, kube-proxy, what Talos itself brought (CoreDNS, flannel, the manifests of the
+/// configuration) as the nodes' release and configuration have it now, then the kubelets. An object that somebody else has changed
+/// is left as it is, with a warning. It waits until Talos is healthy on all control plane nodes; for Kubernetes use
+/// `talos_cluster_health`. Destroying it leaves the cluster as it is.
 #[derive(Clone, Debug, Resource)]
 #[resource(name = "talos_cluster", version = 0)]
 pub(crate) struct TalosCluster {

@@ -12,7 +12,7 @@ use stead_sdk::{Context, Dialer, Error};
 
 use super::turns::Rollouts;
 use super::version::{Version, fits, step};
-use super::{configured, kubernetes, proxy};
+use super::{configured, kubernetes, manifests, proxy};
 use crate::api::machine::ApplyMode;
 use crate::data::ailment;
 use crate::machinery::{
@@ -153,6 +153,11 @@ impl KubernetesUpgrade<'_> {
             self.renew(&node, Component::Proxy, member).await?;
         }
         proxy::renew(&cluster, &self.to, cx).await?;
+        // Before the kubelets: while they are old the upgrade is not over, and the next apply comes back here.
+        if let Some(plane) = planes.first() {
+            let node = api.for_node(&plane.address)?;
+            manifests::renew(&node, &cluster, cx).await?;
+        }
         let all: Vec<&Member> = planes.into_iter().chain(workers).collect();
         for (done, member) in all.iter().enumerate() {
             let place = format!("{} of {}", done + 1, all.len());

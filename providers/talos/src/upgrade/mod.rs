@@ -8,6 +8,7 @@ mod configuration;
 mod etcd;
 mod installer;
 mod kubernetes;
+mod manifests;
 mod proxy;
 mod retire;
 mod rolling;

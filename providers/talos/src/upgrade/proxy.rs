@@ -9,7 +9,8 @@ use super::version::Version;
 use crate::machinery::{Component, image_repository};
 use crate::node::polling;
 
-fn daemon_set() -> ObjectRef {
+/// What this module looks after.
+pub(super) fn daemon_set() -> ObjectRef {
     let name = Component::Proxy.name();
     ObjectRef::new("apps/v1", "DaemonSet", Some("kube-system"), name)
 }

@@ -9,24 +9,16 @@ use super::{CLUSTER, MACHINE, failed, said};
 
 const PLANES: [u8; 3] = [11, 12, 13];
 
-/// The daemon set that Talos makes.
-fn proxy(version: &str) -> Json {
-    let labels = json!({ "k8s-app": "kube-proxy" });
-    json!({
-        "apiVersion": "apps/v1",
-        "kind": "DaemonSet",
-        "metadata": { "name": "kube-proxy", "namespace": "kube-system", "labels": labels },
-        "spec": {
-            "selector": { "matchLabels": labels },
-            "template": {
-                "metadata": { "labels": labels },
-                "spec": { "containers": [{
-                    "name": "kube-proxy",
-                    "image": format!("registry.k8s.io/kube-proxy:{version}"),
-                }] },
-            },
-        },
-    })
+/// What Talos itself has in Kubernetes.
+fn own(kind: &str, name: &str) -> ObjectRef {
+    ObjectRef::new("apps/v1", kind, Some("kube-system"), name)
+}
+
+async fn image(lab: &TalosLab, object: &ObjectRef) -> String {
+    let found = lab.kubernetes(11).await;
+    let found = found.get(object, &Context::detached()).await.unwrap();
+    let image = &found.unwrap()["spec"]["template"]["spec"]["containers"][0]["image"];
+    image.as_str().unwrap().to_owned()
 }
 
 async fn kubelets(lab: &TalosLab) -> Vec<String> {
@@ -44,19 +36,18 @@ async fn kubernetes_is_renewed_component_by_component() {
     assert!(lab.said("waiting for the etcd members to be the control plane nodes"));
     let read = lab.read(CLUSTER, &cluster).await;
     assert_eq!(read.value, cluster.value);
-    let kubernetes = lab.kubernetes(11).await;
-    let cx = Context::detached();
-    kubernetes
-        .create(&proxy("v1.34.1"), "talos", &cx)
-        .await
-        .unwrap();
+    let proxy = own("DaemonSet", "kube-proxy");
+    assert_eq!(
+        image(&lab, &proxy).await,
+        "registry.k8s.io/kube-proxy:v1.34.1"
+    );
     let config = lab.of_cluster(&PLANES, "v1.35.4");
     let now = lab.apply(CLUSTER, Some(&read), config).await;
     let now = now.unwrap_or_else(|e| panic!("{}", failed(&e)));
-    let object = ObjectRef::of(&proxy("v1.34.1")).unwrap();
-    let found = kubernetes.get(&object, &cx).await.unwrap().unwrap();
-    let image = &found["spec"]["template"]["spec"]["containers"][0]["image"];
-    assert_eq!(image, "registry.k8s.io/kube-proxy:v1.35.4");
+    assert_eq!(
+        image(&lab, &proxy).await,
+        "registry.k8s.io/kube-proxy:v1.35.4"
+    );
     assert_eq!(now.text("kubernetes_version"), "v1.35.4");
     assert_eq!(lab.read(CLUSTER, &now).await.value, now.value);
     assert_eq!(kubelets(&lab).await, vec!["v1.35.4"; 4]);
@@ -83,6 +74,55 @@ async fn kubernetes_is_renewed_component_by_component() {
         drifted.text("machine_configuration_hash"),
         machines[&11].text("machine_configuration_hash")
     );
+    lab.stop().await;
+}
+
+/// Talos makes its own objects once. What another release or configuration has in their place comes with an upgrade.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_upgrade_renews_what_talos_brought() {
+    let lab = TalosLab::start().await;
+    let (machines, cluster) = lab.cluster(&[11], "v1.13.9", "", "v1.34.1").await;
+    let (dns, network) = (
+        own("Deployment", "coredns"),
+        own("DaemonSet", "kube-flannel"),
+    );
+    let stock = image(&lab, &dns).await;
+    assert!(
+        stock.starts_with("registry.k8s.io/coredns/coredns:v1.14"),
+        "{stock}"
+    );
+    let patch = "cluster:\n  coreDNS:\n    image: mirror.lab/coredns:v9\n";
+    let text = lab.configuration(11, "v1.34.1", patch).await;
+    let config = lab.of_machine(11, &text, json!({}));
+    let done = lab.apply(MACHINE, Some(&machines[&11]), config).await;
+    done.unwrap_or_else(|e| panic!("{}", failed(&e)));
+    assert_eq!(image(&lab, &dns).await, stock);
+    // Somebody has a Corefile of their own, and a network plugin from elsewhere.
+    let (kubernetes, cx) = (lab.kubernetes(11).await, Context::detached());
+    let corefile = ObjectRef::new("v1", "ConfigMap", Some("kube-system"), "coredns");
+    let theirs = json!({ "data": { "Corefile": ".:53 { forward . 10.0.0.1 }" } });
+    let changed = kubernetes.merge(&corefile, &theirs, "kubectl-edit", &cx);
+    changed.await.unwrap();
+    let theirs = json!({ "spec": { "template": { "spec": { "containers": [{ "name": "kube-flannel", "image": "mirror.lab/flannel:v2" }] } } } });
+    let changed = kubernetes.merge(&network, &theirs, "argocd-controller", &cx);
+    changed.await.unwrap();
+    let config = lab.of_cluster(&[11], "v1.35.4");
+    let now = lab.apply(CLUSTER, Some(&cluster), config).await;
+    now.unwrap_or_else(|e| panic!("{}", failed(&e)));
+    assert_eq!(image(&lab, &dns).await, "mirror.lab/coredns:v9");
+    assert!(
+        lab.said("Deployment kube-system/coredns: renewed"),
+        "{:#?}",
+        lab.lines()
+    );
+    assert!(
+        !lab.said("Service kube-system/kube-dns: renewed"),
+        "{:#?}",
+        lab.lines()
+    );
+    let found = kubernetes.get(&corefile, &cx).await.unwrap().unwrap();
+    assert_eq!(found["data"]["Corefile"], ".:53 { forward . 10.0.0.1 }");
+    assert_eq!(image(&lab, &network).await, "mirror.lab/flannel:v2");
     lab.stop().await;
 }
 

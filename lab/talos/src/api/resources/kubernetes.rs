@@ -1,11 +1,14 @@
 //! What a node tells of its kubelet and control plane.
 
+use serde_json::Value as Json;
+
 use super::{Item, item, list, map, raw, text};
 use crate::config::Config;
 use crate::node::Node;
 use crate::proto::resource::{
     ApiServerConfigSpec, BootstrapManifestsConfigSpec, ControllerManagerConfigSpec,
-    KubeletConfigSpec, KubeletSpecSpec, NodenameSpec, SchedulerConfigSpec, StaticPodStatusSpec,
+    KubeletConfigSpec, KubeletSpecSpec, ManifestSpec, NodenameSpec, SchedulerConfigSpec,
+    SingleManifest, StaticPodStatusSpec,
 };
 use crate::yaml::{Node as YamlNode, Out};
 
@@ -93,13 +96,12 @@ pub(super) fn bootstrap_manifests(node: &Node) -> Vec<Item> {
         None if flannel => "flannel".to_owned(),
         None => "none".to_owned(),
     };
-    let on = |path: &str| config.at(path).and_then(YamlNode::boolean) != Some(true);
     let spec = BootstrapManifestsConfigSpec {
         server: config.endpoint().unwrap_or_default(),
         cluster_domain: domain(&config),
         pod_cid_rs: subnets(&config),
-        proxy_enabled: on("cluster.proxy.disabled"),
-        core_dns_enabled: on("cluster.coreDNS.disabled"),
+        proxy_enabled: config.has_proxy(),
+        core_dns_enabled: config.has_dns(),
         flannel_enabled: plugin == "flannel",
         cni_name: plugin,
     };
@@ -113,6 +115,53 @@ pub(super) fn bootstrap_manifests(node: &Node) -> Vec<Item> {
         ("cniName", text(spec.cni_name.clone())),
     ];
     vec![item("manifests", &spec, yaml)]
+}
+
+pub(super) fn manifest(id: String, objects: &[Json]) -> Item {
+    let items = objects
+        .iter()
+        .filter_map(|object| match value(object).kind {
+            Some(prost_types::value::Kind::StructValue(object)) => Some(SingleManifest {
+                object: Some(object),
+            }),
+            _ => None,
+        });
+    let spec = ManifestSpec {
+        items: items.collect(),
+    };
+    Item {
+        id,
+        spec: prost::Message::encode_to_vec(&spec),
+        yaml: Out::Sequence(objects.iter().map(out).collect()),
+    }
+}
+
+fn value(json: &Json) -> prost_types::Value {
+    use prost_types::value::Kind;
+    let kind = match json {
+        Json::Null => Kind::NullValue(0),
+        Json::Bool(it) => Kind::BoolValue(*it),
+        Json::Number(it) => Kind::NumberValue(it.as_f64().unwrap_or_default()),
+        Json::String(it) => Kind::StringValue(it.clone()),
+        Json::Array(items) => Kind::ListValue(prost_types::ListValue {
+            values: items.iter().map(value).collect(),
+        }),
+        Json::Object(fields) => Kind::StructValue(prost_types::Struct {
+            fields: fields.iter().map(|(k, v)| (k.clone(), value(v))).collect(),
+        }),
+    };
+    prost_types::Value { kind: Some(kind) }
+}
+
+fn out(json: &Json) -> Out {
+    match json {
+        Json::String(it) => text(it.clone()),
+        Json::Array(items) => Out::Sequence(items.iter().map(out).collect()),
+        Json::Object(fields) => {
+            Out::Mapping(fields.iter().map(|(k, v)| (k.clone(), out(v))).collect())
+        }
+        other => raw(other),
+    }
 }
 
 /// What a component of the control plane is run with.

@@ -25,7 +25,9 @@ use crate::proto::resource::{
 use crate::version::Line;
 use crate::yaml::{Out, emit};
 pub(crate) use kubernetes::config_version;
-use kubernetes::{bootstrap_manifests, component, kubelet, kubelet_spec, nodename, static_pods};
+use kubernetes::{
+    bootstrap_manifests, component, kubelet, kubelet_spec, manifest, nodename, static_pods,
+};
 use network::{hostname, links, net_ip, node_addresses};
 
 /// Types by namespace, and whether only an administrator may read them.
@@ -200,6 +202,7 @@ impl Api {
                 component(node, "kube-controller-manager")
             }
             "SchedulerConfigs.kubernetes.talos.dev" => component(node, "kube-scheduler"),
+            "Manifests.kubernetes.talos.dev" => self.manifests(config.as_deref()),
             "KubeletSpecs.kubernetes.talos.dev" => kubelet_spec(node),
             "EtcdMembers.etcd.talos.dev" => self.etcd_member(),
             "Services.v1alpha1.talos.dev" => status::services(node),
@@ -229,6 +232,18 @@ impl Api {
             member_id: id.clone(),
         };
         vec![item("local", &spec, vec![("memberID", text(id))])]
+    }
+
+    /// What this node brings into Kubernetes.
+    fn manifests(&self, config: Option<&Config>) -> Vec<Item> {
+        let Some(config) = config.filter(|c| c.is_control_plane()) else {
+            return Vec::new();
+        };
+        let Ok(cluster) = self.cluster(config) else {
+            return Vec::new();
+        };
+        let found = cluster.manifests(config, self.node.line()).into_iter();
+        found.map(|(id, objects)| manifest(id, &objects)).collect()
     }
 
     /// The nodes that discovery finds, this one among them.
