@@ -62,7 +62,7 @@ pub(crate) struct Inventory {
 }
 
 impl Client {
-    /// All guests of the cluster. Concurrent callers share one request.
+    /// All guests of the cluster, by their ids. Concurrent callers share one request.
     pub(crate) async fn guests(&self, cx: &Context) -> Result<Arc<Vec<Row>>, Error> {
         let mut kept = self.inventory.guests.lock().await;
         if let Some((since, guests)) = kept.as_ref()
@@ -74,12 +74,9 @@ impl Client {
         let found = self
             .get(cx, "list the guests", "/cluster/resources", &query)
             .await?;
-        let guests: Vec<_> = found
-            .as_array()
-            .into_iter()
-            .flatten()
-            .filter_map(guest)
-            .collect();
+        let rows = found.as_array().into_iter().flatten();
+        let mut guests: Vec<_> = rows.filter_map(guest).collect();
+        guests.sort_unstable_by_key(|g| g.id);
         let guests = Arc::new(guests);
         *kept = Some((Instant::now(), Arc::clone(&guests)));
         Ok(guests)
@@ -87,7 +84,9 @@ impl Client {
 
     /// The guest, wherever it runs.
     pub(crate) async fn guest(&self, cx: &Context, id: i64) -> Result<Option<Row>, Error> {
-        Ok(self.guests(cx).await?.iter().find(|g| g.id == id).cloned())
+        let guests = self.guests(cx).await?;
+        let found = guests.binary_search_by_key(&id, |g| g.id);
+        Ok(found.ok().and_then(|at| guests.get(at)).cloned())
     }
 
     /// A guest changed: the next reader asks again.
