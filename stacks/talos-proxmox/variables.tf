@@ -36,11 +36,26 @@ variable "cluster" {
 }
 
 variable "snapshots" {
-  description = "Snapshots of etcd, of which `stead recover` builds a lost control plane: their folder (best on another machine's disk), how old the newest may be before the next apply takes another, and how many are kept. null: none."
+  description = "Snapshots of etcd, of which `stead recover` builds a lost control plane: their folder (best on another machine's disk), or the container of Azure's or bucket of S3 that they go to instead, how old the newest may be before the next apply takes another, and how many are kept. null: none."
   type = object({
     directory = optional(string, "output/etcd")
-    every     = optional(string, "24h")
-    keep      = optional(number, 7)
+    azure_blob = optional(object({
+      storage_account_name = string
+      container_name       = string
+      prefix               = optional(string)
+      resource_group_name  = optional(string)
+      use_azuread_auth     = optional(bool)
+    }))
+    s3 = optional(object({
+      bucket         = string
+      prefix         = optional(string)
+      region         = optional(string)
+      endpoint       = optional(string)
+      use_path_style = optional(bool)
+      profile        = optional(string)
+    }))
+    every = optional(string, "24h")
+    keep  = optional(number, 7)
   })
   default = {}
 }

@@ -92,7 +92,9 @@ resource "talos_etcd_snapshot" "this" {
 
   node                 = talos_machine_bootstrap.this.node
   client_configuration = talos_machine_secrets.this.client_configuration
-  directory            = var.snapshots.directory
+  directory            = var.snapshots.azure_blob == null && var.snapshots.s3 == null ? var.snapshots.directory : null
+  azure_blob           = var.snapshots.azure_blob
+  s3                   = var.snapshots.s3
   every                = var.snapshots.every
   keep                 = var.snapshots.keep
 }

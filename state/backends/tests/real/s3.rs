@@ -3,6 +3,9 @@
 use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
+use stead_sdk::s3::{Bridge, Bucket, Encryption, Login, LoginSettings, Place};
+use stead_sdk::sending::Patience;
+use stead_sdk::{Dialer, Environment, HttpOptions};
 use stead_state::{Backend, BackendError};
 
 use crate::flaky::Flaky;
@@ -266,4 +269,64 @@ async fn says_what_is_wrong() {
         .workspaces()
         .await
         .expect_err("no bucket");
+}
+
+fn bucket() -> Bucket {
+    let dialer = Dialer::new(Environment::default()).expect("a dialer");
+    let http = dialer.http(&HttpOptions::default()).expect("a client");
+    let (endpoint, region) = (variable("STEAD_TEST_S3"), "us-east-1");
+    let place = Place {
+        bucket: "state",
+        region,
+        endpoint: Some(&endpoint),
+        path_style: true,
+        ..Place::default()
+    };
+    let login = LoginSettings {
+        access_key: Some(variable("STEAD_TEST_S3_ACCESS_KEY")),
+        secret_key: Some(variable("STEAD_TEST_S3_SECRET_KEY").into()),
+        ..LoginSettings::default()
+    };
+    let bridge = Bridge::new(&dialer, &http);
+    Bucket {
+        login: Login::new(login, region, dialer.environment(), bridge),
+        address: place.address().expect("an address"),
+        dialer,
+        http,
+        patience: Patience::default(),
+        name: "state".to_owned(),
+        region: region.to_owned(),
+        encryption: Encryption::No,
+        acl: None,
+        checksums: true,
+    }
+}
+
+/// What is larger than a portion goes in parts, and comes in ranges.
+#[tokio::test]
+#[ignore = "needs an S3 server: tests/real/run s3"]
+async fn files_of_any_size_come_back_as_they_were() {
+    let (bucket, folder) = (bucket(), tempfile::tempdir().expect("a folder"));
+    let (there, back) = (folder.path().join("there"), folder.path().join("back"));
+    let kind = "application/octet-stream";
+    for (key, size) in [
+        ("files/none", 0),
+        ("files/small ü+&=%20", 1000),
+        ("files/one portion", 16 << 20),
+        ("files/a folder/ü+&=%20;@,'()!*~", (40 << 20) + 7),
+    ] {
+        let content: Vec<u8> = (0..size).map(|n: u32| (n / 251) as u8 ^ n as u8).collect();
+        std::fs::write(&there, &content).expect("a file");
+        bucket.put_file(key, &there, kind).await.expect("a put");
+        let known = bucket.size(key).await.expect("a size");
+        assert_eq!(known, Some(u64::from(size)), "{key}");
+        assert!(bucket.get_file(key, &back).await.expect("a get"), "{key}");
+        assert!(std::fs::read(&back).expect("a file") == content, "{key}");
+    }
+    assert_eq!(bucket.list("files/").await.ok().map(|k| k.len()), Some(4));
+    for key in bucket.list("files/").await.ok().unwrap_or_default() {
+        bucket.delete(&key).await.expect("a delete");
+        assert_eq!(bucket.size(&key).await.expect("a size"), None);
+        assert!(!bucket.get_file(&key, &back).await.expect("a get"));
+    }
 }
