@@ -289,6 +289,31 @@ async fn what_is_wrong_with_the_place_is_told_by_the_plan() {
 }
 
 #[tokio::test]
+async fn a_bucket_that_cannot_be_looked_at_is_in_nobodys_way() {
+    let site = Site::new().await;
+    let taken = site.take().await;
+    let refused = ("HEAD", Fault::Refused(403, "AccessDenied"));
+    site.bucket.inside().faults.push_back(refused);
+    let read = site.talos.harness.read(SNAPSHOT, &taken).await;
+    assert_eq!(read.unwrap().unwrap().value, taken.value);
+    assert!(site.bucket.inside().faults.is_empty());
+}
+
+#[tokio::test]
+async fn prefixes_that_are_no_names_are_refused() {
+    let site = Site::new().await;
+    for prefix in ["/home/", "home//", "../", "a/./b"] {
+        let said = site.refused(json!({ "prefix": prefix })).await;
+        assert!(said.contains("Invalid prefix"), "{prefix}: {said}");
+    }
+    let wanted = site.config(json!({}), json!({ "prefix": "home/etcd" }));
+    let refused = site.talos.harness.apply(SNAPSHOT, None, wanted).await;
+    let refused = refused.unwrap_err();
+    assert!(first(&refused.diagnostics).detail.contains("a slash"));
+    assert!(site.bucket.inside().asked.is_empty());
+}
+
+#[tokio::test]
 async fn a_destruction_keeps_the_snapshots_and_says_so() {
     let site = Site::new().await;
     let taken = site.take().await;

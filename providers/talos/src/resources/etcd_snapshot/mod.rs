@@ -102,6 +102,18 @@ impl EtcdSnapshot {
         }
     }
 
+    /// The size of the newest snapshot in bytes, if it is there.
+    async fn found_size(&self, client: &Client) -> Result<Option<u64>, Error> {
+        let Some(path) = &self.path else {
+            return Ok(None);
+        };
+        let place = self.wanted().open(&client.dialer).await?;
+        match place.name(path) {
+            None => Ok(None),
+            Some(name) => place.size(name).await,
+        }
+    }
+
     async fn take(
         mut self,
         client: &Client,
@@ -194,6 +206,33 @@ async fn within<T>(
     }
 }
 
+/// What an address would take for something else than a name. Whoever lists a folder does not look into those in it.
+fn check_prefixes(config: &Value) -> Diagnostics {
+    let own = Path::root().attr("prefix");
+    let within = |block: &str| Path::root().attr(block).attr("prefix");
+    let mut found = Diagnostics::new();
+    for path in [own.clone(), within("azure_blob"), within("s3")] {
+        let value = config.at(&path);
+        let Some(prefix) = value.as_ref().and_then(Value::as_str) else {
+            continue;
+        };
+        let detail = if path == own {
+            if !prefix.contains('/') {
+                continue;
+            }
+            "A name begins with it: it must not have a slash. The `prefix` of `azure_blob` and `s3` may."
+        } else {
+            let odd = prefix.split('/').any(|part| matches!(part, "." | ".."));
+            if !odd && !prefix.starts_with('/') && !prefix.contains("//") {
+                continue;
+            }
+            "It must neither begin with a slash nor have two in a row, nor \".\" or \"..\" between them."
+        };
+        found.push(Diagnostic::error("Invalid prefix", detail).attribute(path));
+    }
+    found
+}
+
 /// Why a snapshot is due, if one is.
 fn due(taken_at: Option<&str>, wanted: &str, now: Timestamp) -> Result<Option<String>, Diagnostic> {
     let every = every(wanted)?;
@@ -275,6 +314,7 @@ impl Resource for EtcdSnapshot {
                 Diagnostic::error("Invalid number of snapshots", "At least 1 must be kept.");
             found.push(error.attribute(Path::root().attr("keep")));
         }
+        found.extend(check_prefixes(config));
         found
     }
 
@@ -314,16 +354,19 @@ impl Resource for EtcdSnapshot {
         Ok(planned.take(client, config, timeout, cx).await?)
     }
 
-    /// A snapshot that is gone is missed, and so is one that has another size; that its content is whole is looked at when it is used.
-    async fn read(client: &Client, mut prior: Self, _cx: &Context) -> Result<Option<Self>, Error> {
-        let size = match &prior.path {
-            None => None,
-            Some(path) => {
-                let place = prior.wanted().open(&client.dialer).await?;
-                match place.name(path) {
-                    None => None,
-                    Some(name) => place.size(name).await?,
-                }
+    /// A snapshot that is gone is missed, and so is one that has another size; that its content is whole is looked at when it is used. A place
+    /// that cannot be looked at stands in the way of nothing else: what is known of it stays, with a warning.
+    async fn read(client: &Client, mut prior: Self, cx: &Context) -> Result<Option<Self>, Error> {
+        let size = match prior.found_size(client).await {
+            Ok(size) => size,
+            Err(error) if error.is_cancelled() => return Err(error),
+            Err(error) => {
+                let detail = format!(
+                    "{} They are taken to be as the state has them.",
+                    sentence(&error)
+                );
+                cx.warn("Could not look at the etcd snapshots", detail);
+                return Ok(Some(prior));
             }
         };
         if size.and_then(|size| i64::try_from(size).ok()) != prior.size {

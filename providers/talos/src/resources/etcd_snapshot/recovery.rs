@@ -17,7 +17,7 @@ pub struct Snapshots {
     directory: Option<String>,
     azure_blob: Option<AzureBlob>,
     s3: Option<S3>,
-    prefix: String,
+    prefix: Option<String>,
     path: Option<String>,
     sha256: Option<String>,
 }
@@ -43,7 +43,7 @@ impl Snapshots {
     /// By the attributes that a state holds; `None` when they are not those of a `talos_etcd_snapshot`.
     pub fn of(attributes: &Json) -> Option<Snapshots> {
         let found = Snapshots::deserialize(attributes).ok()?;
-        (!found.prefix.is_empty()).then_some(found)
+        found.prefix.is_some().then_some(found)
     }
 
     /// The newest one in its place, which may be newer than the state. One that is elsewhere is fetched.
@@ -57,7 +57,8 @@ impl Snapshots {
             s3: self.s3.as_ref(),
         };
         let place = wanted.open(dialer).await?;
-        let names = snapshots(&place, &self.prefix).await?;
+        let prefix = self.prefix.as_deref().unwrap_or_default();
+        let names = snapshots(&place, prefix).await?;
         let missing = || {
             let asked = format!("find a snapshot in {}", place.address(""));
             Error::not_found(asked, "there is none").remedy("Name a file with -snapshot=FILE.")
