@@ -1,6 +1,6 @@
 //! `talos_cluster`: the bootstrap, and another version of Kubernetes.
 
-use serde_json::{Value as Json, json};
+use serde_json::json;
 use stead_meeting::talos::TalosLab;
 use stead_sdk::Context;
 use stead_sdk::kube::{ObjectRef, text};
