@@ -179,6 +179,10 @@ impl ApiError {
         )
     }
 
+    pub(crate) fn too_many_requests(message: &str) -> ApiError {
+        ApiError::new(429, "TooManyRequests", message.to_owned())
+    }
+
     pub(crate) fn expired(message: impl Into<String>) -> ApiError {
         ApiError::new(410, "Expired", message.into())
     }

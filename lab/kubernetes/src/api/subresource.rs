@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::request::{self, Form, ResourcePath};
 use super::serve::{Call, delete_options, json_answer, plain_answer};
 use crate::cluster::Core;
+use crate::controllers::budgets;
 use crate::error::ApiError;
 use crate::object::{at, entry, integer, list, name, namespace, set, text, uid};
 use crate::ops::PatchBody;
@@ -33,8 +34,10 @@ pub(super) fn answer(
         ("eviction", "create") => {
             let mut options = delete_options(call).unwrap_or_default();
             options.grace_seconds = None;
-            core.lock()
-                .delete(resource, &path.namespace, &path.name, &options)?;
+            let mut state = core.lock();
+            let pod = state.read(resource, &path.namespace, &path.name)?;
+            budgets::may_evict(&state, &pod)?;
+            state.delete(resource, &path.namespace, &path.name, &options)?;
             Ok(json_answer(
                 StatusCode::CREATED,
                 &json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"}),

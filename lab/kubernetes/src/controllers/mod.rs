@@ -1,6 +1,7 @@
 //! The controllers: what makes objects come true (pods, readiness, addresses, deletion of dependents).
 
 mod accounts;
+pub(crate) mod budgets;
 mod crds;
 mod garbage;
 mod jobs;
@@ -9,6 +10,8 @@ pub(crate) mod nodes;
 mod pods;
 mod services;
 pub(crate) mod static_pods;
+#[cfg(test)]
+mod testing;
 mod volumes;
 pub(crate) mod workloads;
 
@@ -141,8 +144,10 @@ impl Controllers {
                     .extend(claims.map(|c| Id::of("persistentvolumeclaims", c)));
             }
             "pods" => {
-                let services = state.list("services", &event.id.namespace);
-                self.queue.extend(services.map(|s| Id::of("services", s)));
+                for key in ["services", budgets::KEY] {
+                    let concerned = state.list(key, &event.id.namespace);
+                    self.queue.extend(concerned.map(|o| Id::of(key, o)));
+                }
             }
             "ciliumloadbalancerippools.cilium.io"
             | "ipaddresspools.metallb.io"
@@ -188,7 +193,7 @@ impl Controllers {
             "persistentvolumes" => volumes::volume(state, id, &object),
             "secrets" => accounts::token_secret(&self.core, state, id, &object),
             "apiservices.apiregistration.k8s.io" => crds::api_service(state, id),
-            "poddisruptionbudgets.policy" => workloads::disruption_budget(state, id, &object),
+            budgets::KEY => budgets::reconcile(state, id, &object),
             _ => {}
         }
     }

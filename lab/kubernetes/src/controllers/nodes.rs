@@ -174,3 +174,69 @@ pub(super) fn reconcile(core: &Core, state: &mut State, id: &Id, node: &Value) {
         }
     });
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::controllers::testing::state;
+    use crate::object::{condition, uid};
+
+    fn spec(control_plane: bool, version: &str) -> NodeSpec {
+        NodeSpec {
+            name: "a".to_owned(),
+            address: "10.0.0.2".to_owned(),
+            control_plane,
+            kubelet_version: version.to_owned(),
+            os_image: "Talos (v1.13.9)".to_owned(),
+            labels: BTreeMap::from([("rack".to_owned(), "a1".to_owned())]),
+            cpu: 4,
+            memory_mib: 4096,
+        }
+    }
+
+    fn node(state: &State) -> Value {
+        Value::clone(state.find("nodes", "", "a").unwrap())
+    }
+
+    #[test]
+    fn a_kubelet_that_reports_again_is_the_same_node() {
+        let mut state = state();
+        join(&mut state, &spec(true, "v1.34.1"));
+        let first = node(&state);
+        assert_eq!(label(&first, "rack"), "a1");
+        let labels = at(&first, &["metadata", "labels"]);
+        assert!(
+            labels
+                .get("node-role.kubernetes.io/control-plane")
+                .is_some()
+        );
+        assert!(
+            !condition_is_true(&first, "Ready"),
+            "its network is not there yet"
+        );
+        join(&mut state, &spec(true, "v1.35.0"));
+        let second = node(&state);
+        assert_eq!(uid(&second), uid(&first));
+        let version = text(&second, &["status", "nodeInfo", "kubeletVersion"]);
+        assert_eq!(version, "v1.35.0");
+    }
+
+    #[test]
+    fn a_node_that_is_silent_is_unknown_and_one_that_is_removed_gone() {
+        let mut state = state();
+        join(&mut state, &spec(false, "v1.34.1"));
+        stopped(&mut state, "a");
+        let ready = node(&state);
+        let ready = condition(&ready, "Ready").unwrap();
+        assert_eq!(text(ready, &["status"]), "Unknown");
+        assert_eq!(text(ready, &["reason"]), "NodeStatusUnknown");
+        removed(&mut state, "a");
+        assert!(state.find("nodes", "", "a").is_none());
+        // Who is not there cannot stop.
+        let version = state.version();
+        stopped(&mut state, "a");
+        assert_eq!(state.version(), version);
+    }
+}

@@ -55,7 +55,7 @@ fn owned(state: &State, owner: &Value, key: &str) -> Vec<Arc<Value>> {
     ids.filter_map(|id| state.get(&id).cloned()).collect()
 }
 
-fn is_pod_ready(pod: &Value) -> bool {
+pub(super) fn is_pod_ready(pod: &Value) -> bool {
     !is_deleting(pod) && condition_is_true(pod, "Ready")
 }
 
@@ -395,35 +395,5 @@ pub(super) fn daemon_set(state: &mut State, id: &Id, object: &Value) {
             (nodes.len() - ready).into(),
         );
     }
-    write_status(state, id, status);
-}
-
-pub(super) fn disruption_budget(state: &mut State, id: &Id, object: &Value) {
-    let selector = at(object, &["spec", "selector"]);
-    let matching: Vec<&Arc<Value>> = state
-        .list("pods", &id.namespace)
-        .filter(|p| crate::selector::label_selector_matches(selector, &crate::object::labels(p)))
-        .collect();
-    let healthy = matching.iter().filter(|p| is_pod_ready(p)).count();
-    let total = matching.len();
-    let percent = |value: &Value| -> Option<usize> {
-        match value {
-            Value::Number(n) => n.as_u64().and_then(|n| usize::try_from(n).ok()),
-            Value::String(s) => s
-                .strip_suffix('%')
-                .and_then(|p| p.parse::<usize>().ok())
-                .map(|p| (total * p).div_ceil(100)),
-            _ => None,
-        }
-    };
-    let desired = percent(at(object, &["spec", "minAvailable"]))
-        .or_else(|| {
-            percent(at(object, &["spec", "maxUnavailable"])).map(|m| total.saturating_sub(m))
-        })
-        .unwrap_or(0);
-    let status = json!({
-        "observedGeneration": integer(object, &["metadata", "generation"]).unwrap_or(1), "currentHealthy": healthy, "desiredHealthy": desired,
-        "expectedPods": total, "disruptionsAllowed": healthy.saturating_sub(desired),
-    });
     write_status(state, id, status);
 }
