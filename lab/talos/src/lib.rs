@@ -65,6 +65,7 @@ fn describe(node: &node::Node) -> Value {
         "type": config.as_deref().and_then(config::Config::machine_type).map(config::MachineType::name),
         "version": node.image().map(|i| i.version),
         "schematic": node.image().map(|i| i.schematic),
+        "power_cycles": node.power_cycles(),
     })
 }
 

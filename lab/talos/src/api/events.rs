@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use tonic::{Response, Status};
 
+use super::follow::{Feed, follow};
 use super::{Api, Streamed};
-use crate::node::{Boot, Recorded, seconds_of};
+use crate::node::{Boot, Journal, Recorded, seconds_of};
 use crate::proto::machine::{Event, EventsRequest};
 
 /// How long after its start a system tells newcomers everything.
@@ -35,7 +36,14 @@ impl Wanted {
         })
     }
 
-    /// The position from which the stream begins.
+    fn keeps(&self, event: &Recorded) -> bool {
+        self.actor.is_empty() || event.actor == self.actor
+    }
+}
+
+impl Feed for Wanted {
+    type Item = Event;
+
     fn begin(&self, boot: &Boot) -> u64 {
         let journal = &boot.journal;
         let end = journal.end();
@@ -63,8 +71,9 @@ impl Wanted {
         }
     }
 
-    fn keeps(&self, event: &Recorded) -> bool {
-        self.actor.is_empty() || event.actor == self.actor
+    fn since(&self, journal: &Journal, position: u64) -> Vec<Event> {
+        let events = journal.events_from(position);
+        events.filter(|e| self.keeps(e)).map(event).collect()
     }
 }
 
@@ -73,49 +82,12 @@ pub(super) fn stream(
     request: EventsRequest,
 ) -> Result<Response<Streamed<Event>>, Status> {
     let wanted = Wanted::of(request)?;
-    let node = api.node.clone();
-    let (mut next, boot_id) = api.boot(|b| (wanted.begin(b), b.id.clone()))?;
-    let (sender, receiver) = tokio::sync::mpsc::channel(64);
-    tokio::spawn(async move {
-        let mut revisions = node.revisions();
-        // An empty event tells the client that the stream has started.
-        let hello = Event {
-            actor_id: wanted.actor.clone(),
-            ..Event::default()
-        };
-        if sender.send(Ok(hello)).await.is_err() {
-            return;
-        }
-        loop {
-            // A node that went down takes its stream with it.
-            let news = node.with_boot(|b| {
-                (b.id == boot_id).then(|| {
-                    let events: Vec<Event> = b
-                        .journal
-                        .events_from(next)
-                        .filter(|e| wanted.keeps(e))
-                        .map(event)
-                        .collect();
-                    (events, b.journal.end())
-                })
-            });
-            let Some((events, end)) = news.flatten() else {
-                return;
-            };
-            next = end;
-            for event in events {
-                if sender.send(Ok(event)).await.is_err() {
-                    return;
-                }
-            }
-            tokio::select! {
-                _ = revisions.changed() => {}
-                () = sender.closed() => return,
-            }
-        }
-    });
-    let stream = tokio_stream::wrappers::ReceiverStream::new(receiver);
-    Ok(Response::new(Box::pin(stream)))
+    // An empty event tells the client that the stream has started.
+    let hello = Event {
+        actor_id: wanted.actor.clone(),
+        ..Event::default()
+    };
+    follow(api, wanted, Some(hello), true)
 }
 
 fn event(recorded: &Recorded) -> Event {

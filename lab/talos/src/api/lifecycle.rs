@@ -117,6 +117,9 @@ impl Api {
                 )));
             }
         }
+        if request.reboot_mode() == upgrade_request::RebootMode::Powercycle {
+            self.node.start_through_firmware();
+        }
         let actor = super::actor();
         if request.stage {
             self.node.update_disk(|d| d.staged = Some(target));

@@ -148,8 +148,11 @@ impl MachineService for Api {
         &self,
         request: Request<RebootRequest>,
     ) -> Result<Response<RebootResponse>, Status> {
-        reboot_request::Mode::try_from(request.get_ref().mode)
+        let mode = reboot_request::Mode::try_from(request.get_ref().mode)
             .map_err(|_| Status::invalid_argument("unknown reboot mode"))?;
+        if mode == reboot_request::Mode::Powercycle {
+            self.node.start_through_firmware();
+        }
         Ok(Response::new(RebootResponse {
             messages: vec![Reboot {
                 metadata: None,

@@ -6,6 +6,7 @@ mod counters;
 mod etcd;
 mod events;
 mod files;
+mod follow;
 mod forward;
 mod gate;
 mod health;

@@ -177,6 +177,9 @@ impl Node {
 
     fn start_boot(&self, world: &World, image: ImageLabel) {
         let mut state = self.lock();
+        if std::mem::take(&mut state.power_cycle) {
+            state.power_cycles += 1;
+        }
         if state.disk.identity.is_empty() {
             state.disk.identity = new_identity();
         }
@@ -201,6 +204,7 @@ impl Node {
             kubelet_held: false,
             versions: HashMap::new(),
             trial: None,
+            expired: None,
             rebooting: false,
             applying: false,
             stopped: BTreeSet::new(),
@@ -363,11 +367,18 @@ impl Node {
     pub(super) fn expired_tls(&self) -> Option<Arc<rustls::ServerConfig>> {
         self.with_boot(|b| b.api_up).filter(|up| *up)?;
         self.lasting("certificate-expired")?;
+        // The same one for every connection, as it would be.
+        if let Some(made) = self.with_boot(|b| b.expired.clone()).flatten() {
+            return Some(made);
+        }
         let made = self.tls_until(&*self.world()?, Duration::ZERO);
-        made.inspect_err(
-            |error| tracing::warn!(machine = self.id, %error, "no expired certificate"),
-        )
-        .ok()
+        let made = made
+            .inspect_err(
+                |error| tracing::warn!(machine = self.id, %error, "no expired certificate"),
+            )
+            .ok()?;
+        self.update(|b| b.expired = Some(made.clone()));
+        Some(made)
     }
 
     fn tls_until(

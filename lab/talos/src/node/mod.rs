@@ -96,6 +96,8 @@ pub(crate) struct Boot {
     pub(crate) versions: HashMap<(String, String), ([u8; 32], u64)>,
     /// Set when a configuration is being tried: cancels its return.
     pub(crate) trial: Option<CancellationToken>,
+    /// What the machine API shows under the fault `certificate-expired`.
+    expired: Option<Arc<rustls::ServerConfig>>,
     pub(crate) rebooting: bool,
     pub(crate) applying: bool,
     /// Services that somebody stopped through the API.
@@ -114,6 +116,10 @@ struct State {
     switched_on: u64,
     boot: Option<Boot>,
     order: Option<Order>,
+    /// The next start goes through the firmware, as somebody asked.
+    power_cycle: bool,
+    /// How often it started so.
+    power_cycles: u64,
 }
 
 /// One machine. Lives as long as its disks.
@@ -140,6 +146,8 @@ impl Node {
                 switched_on: 0,
                 boot: None,
                 order: None,
+                power_cycle: false,
+                power_cycles: 0,
             }),
             revision: watch::Sender::new(0),
             wake: Notify::new(),
@@ -361,6 +369,16 @@ impl Node {
         drop(state);
         self.revision.send_modify(|r| *r += 1);
         self.wake.notify_one();
+    }
+
+    /// The next start is to go through the firmware instead of from kernel to kernel.
+    pub(crate) fn start_through_firmware(&self) {
+        self.lock().power_cycle = true;
+    }
+
+    /// How often the machine started through the firmware because somebody asked for it.
+    pub(crate) fn power_cycles(&self) -> u64 {
+        self.lock().power_cycles
     }
 
     /// Looks again at the configuration.
