@@ -7,6 +7,17 @@ use std::time::{Duration, Instant};
 use stead_sdk::{Dialer, Error, ErrorKind};
 use tonic::{Code, Response, Status};
 
+/// How tonic says that an answer is none of gRPC. Without a status it derives one from the HTTP status, which makes a 404 look like
+/// a node that lacks the method; a page looks like a damaged message.
+const NO_GRPC: [&str; 2] = [
+    "grpc-status header missing, mapped from HTTP status code ",
+    "protocol error: received message with invalid compression flag: ",
+];
+
+/// How a node says that the part of it that was asked, or the node that it passed the request on to, did not get to its answer. That
+/// it could not be reached at all reads otherwise. Facts: grpc-go `internal/transport/http2_client.go`.
+const CUT: [&str; 2] = ["error reading from server", "transport is closing"];
+
 /// For one call. Nodes answer at once or not at all.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -17,6 +28,8 @@ pub(crate) struct CallError {
     pub(crate) code: Code,
     /// The answer never came: the node may have done what it was asked.
     pub(crate) lost: bool,
+    /// What answered is no gRPC server, and so no node.
+    pub(crate) foreign: bool,
     pub(crate) error: Error,
 }
 
@@ -30,7 +43,7 @@ impl CallError {
                 | Code::Unauthenticated
                 | Code::Unimplemented
         );
-        refused || self.error.kind() == ErrorKind::Denied
+        refused || self.foreign || self.error.kind() == ErrorKind::Denied
     }
 
     /// What is in the way, for a progress line.
@@ -163,6 +176,7 @@ impl Call<'_> {
         CallError {
             code: Code::DeadlineExceeded,
             lost: true,
+            foreign: false,
             error: Error::transient(self.asked(), format!("no answer within {seconds} seconds")),
         }
     }
@@ -172,6 +186,7 @@ impl Call<'_> {
         CallError {
             code: Code::Unknown,
             lost: false,
+            foreign: false,
             error: Error::transient(self.asked(), text),
         }
     }
@@ -185,6 +200,12 @@ impl Call<'_> {
 
     /// The node answered.
     fn refused(&self, status: &Status) -> CallError {
+        if NO_GRPC
+            .iter()
+            .any(|text| status.message().starts_with(text))
+        {
+            return self.foreign();
+        }
         let code = status.code();
         let kind = match code {
             Code::NotFound => ErrorKind::NotFound,
@@ -203,14 +224,34 @@ impl Call<'_> {
         let error = Error::of_kind(kind, self.asked(), status.message());
         CallError {
             code,
-            lost: false,
-            error: if kind == ErrorKind::Denied {
+            lost: code == Code::Unavailable && CUT.iter().any(|t| status.message().contains(t)),
+            foreign: false,
+            error: if status.message().contains("no request forwarding") {
+                error.remedy(
+                    "What answers at the endpoint is another node, and only control plane nodes pass requests on: name one of them \
+                     as `endpoint`, or leave it out.",
+                )
+            } else if kind == ErrorKind::Denied {
                 error.remedy(
                     "The client certificate needs the role os:admin: check `client_configuration`.",
                 )
             } else {
                 error
             },
+        }
+    }
+
+    /// Something else answered.
+    fn foreign(&self) -> CallError {
+        let error = Error::new(
+            self.asked(),
+            "what answers there is a web server and no Talos machine",
+        );
+        CallError {
+            code: Code::Unknown,
+            lost: false,
+            foreign: true,
+            error: error.remedy("Check the address and the port."),
         }
     }
 
@@ -227,6 +268,7 @@ impl Call<'_> {
         CallError {
             code: Code::Unavailable,
             lost: true,
+            foreign: false,
             error,
         }
     }

@@ -45,10 +45,18 @@ impl Node {
             ..TlsOptions::default()
         };
         let stranger = |error: Error| {
-            Ok(Contact::Stranger(error.remedy(format!(
-                "{} is neither configured with these secrets nor in maintenance mode: check the address and the secrets.",
-                self.label()
-            ))))
+            let remedy = if is_of_another_time(&error) {
+                format!(
+                    "Compare the clock of {} with the one here: a machine whose clock is right renews its certificate by itself.",
+                    self.label()
+                )
+            } else {
+                format!(
+                    "{} is neither configured with these secrets nor in maintenance mode: check the address and the secrets.",
+                    self.label()
+                )
+            };
+            Ok(Contact::Stranger(error.remedy(remedy)))
         };
         let probe = self.limited(cx, self.dialer.tls(&self.host, self.port, &anyone));
         let stream = match probe.await {
@@ -75,6 +83,7 @@ impl Node {
                 lost: false,
                 ..
             }) => self.recognised(api, &shown),
+            Err(call) if call.foreign => Ok(Contact::Stranger(call.into())),
             // A configured node of another cluster asks for a certificate.
             Err(call) if call.error.kind() == ErrorKind::Denied => stranger(untrusted),
             Err(call) => Ok(Contact::Away(call.reason())),
@@ -104,4 +113,12 @@ impl Node {
             () = cx.cancelled().cancelled() => Err(Error::of_kind(ErrorKind::Cancelled, asked(), "interrupted")),
         }
     }
+}
+
+/// Whether all that a certificate lacks is that its time is now.
+fn is_of_another_time(untrusted: &Error) -> bool {
+    let said = untrusted.said();
+    ["certificate expired", "certificate not valid yet"]
+        .iter()
+        .any(|text| said.contains(text))
 }

@@ -14,4 +14,4 @@ pub(crate) use contact::Contact;
 pub(crate) use operations::Installed;
 pub(crate) use pins::Pins;
 pub(crate) use snapshots::look_at;
-pub(crate) use target::{Node, polling};
+pub(crate) use target::{Node, advised, polling};

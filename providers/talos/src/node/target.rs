@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use stead_sdk::value::Sensitive;
 use stead_sdk::wait::Polling;
-use stead_sdk::{ClientIdentity, Dialer, Error, Fingerprint, Roots, TlsOptions};
+use stead_sdk::{ClientIdentity, Dialer, Error, ErrorKind, Fingerprint, Roots, TlsOptions};
 
 use super::Api;
 use crate::blocks::{ClientConfiguration, decode_pem};
@@ -20,6 +20,14 @@ pub(crate) fn polling() -> Polling {
         ..Polling::default()
     }
     .cap(Duration::from_millis(500))
+}
+
+/// A wait that was in vain, with what can be done about it.
+pub(crate) fn advised(error: Error, advice: impl FnOnce() -> String) -> Error {
+    match (error.kind(), error.advice()) {
+        (ErrorKind::TimedOut, None) => error.remedy(advice()),
+        _ => error,
+    }
 }
 
 /// A node of the Talos API, reached at an endpoint that may pass requests on to it.

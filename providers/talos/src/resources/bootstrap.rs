@@ -16,7 +16,7 @@ use crate::blocks::{
     effective_client_configuration, timeout_of,
 };
 use crate::client::Client;
-use crate::node::{Api, CallError, Contact, Node, look_at, polling};
+use crate::node::{Api, CallError, Contact, Node, advised, look_at, polling};
 
 /// The published provider's constant.
 const ID: &str = "machine_bootstrap";
@@ -67,7 +67,8 @@ pub(crate) async fn bootstrap(client: &Client, node: &Node, cx: &Context) -> Res
     match &client.recover_from {
         None => {
             let what = format!("{} to be bootstrapped", node.label());
-            until(cx, &what, polling(), || attempt(node, cx)).await?;
+            let done = until(cx, &what, polling(), || attempt(node, cx)).await;
+            done.map_err(|error| what_to_do(error, node))?;
         }
         Some(snapshot) => {
             look_at(snapshot).await?;
@@ -81,6 +82,23 @@ pub(crate) async fn bootstrap(client: &Client, node: &Node, cx: &Context) -> Res
     let what = format!("etcd on {} to be healthy", node.label());
     until(cx, &what, polling(), || is_healthy(node, cx)).await
 }
+
+/// What helps a node that could not be bootstrapped in time, where that is plain.
+fn what_to_do(error: Error, node: &Node) -> Error {
+    let said = error.said();
+    let advice = if said.contains(UNCONFIGURED) {
+        "Its configuration comes first: have the bootstrap depend on the resource that applies it."
+    } else if said.contains("time is not in sync") {
+        "Set the machine's clock, and see that it reaches a time server (`machine.time.servers`; `talosctl time`)."
+    } else {
+        return error;
+    };
+    let advice = format!("{advice} Nothing was begun on {}.", node.label());
+    advised(error, || advice)
+}
+
+/// Why a node without a configuration is waited for.
+const UNCONFIGURED: &str = "it is in maintenance mode, without a configuration";
 
 /// Plans that a lost cluster begins again: in place, so that a recovery that fails leaves it in the state and can be tried again.
 pub(crate) fn plan_recovery(
@@ -102,9 +120,7 @@ pub(crate) fn plan_recovery(
 async fn configured(node: &Node, cx: &Context) -> Result<Result<Api, String>, Error> {
     Ok(match node.contact(cx).await? {
         Contact::Configured(api) => Ok(api),
-        Contact::Maintenance(..) => {
-            Err("it is in maintenance mode, without a configuration".to_owned())
-        }
+        Contact::Maintenance(..) => Err(UNCONFIGURED.to_owned()),
         Contact::Stranger(error) => return Err(error),
         Contact::Away(why) => Err(why),
     })
@@ -119,11 +135,10 @@ async fn attempt(node: &Node, cx: &Context) -> Result<Poll<()>, Error> {
         Ok(()) => Ok(Poll::Ready(())),
         Err(call) if call.code == Code::AlreadyExists => already(node, &api, &call).await,
         // A worker says so, and will not become a control plane node by waiting.
-        Err(call) if call.is_final() || call.error.said().contains("control plane") => {
-            Err(Error::from(call)
-                .remedy("Bootstrap one of the control plane nodes.")
-                .attribute("node"))
-        }
+        Err(call) if call.error.said().contains("control plane") => Err(Error::from(call)
+            .remedy("Bootstrap one of the control plane nodes.")
+            .attribute("node")),
+        Err(call) if call.is_final() => Err(call.into()),
         Err(call) => Ok(Poll::PendingBecause(call.reason())),
     }
 }

@@ -52,9 +52,9 @@ pub(crate) async fn configured(node: &Node, cx: &Context) -> Result<Api, Error> 
             Contact::Configured(api) => Poll::Ready(api),
             Contact::Maintenance(..) => {
                 let asked = format!("reach {}", node.label());
-                return Err(Error::new(
-                    asked,
-                    "it is in maintenance mode: it has no configuration",
+                let said = "it is in maintenance mode: it has no configuration";
+                return Err(Error::new(asked, said).remedy(
+                    "If it was reset or installed anew on purpose, let stead make its first contact again: `-replace=ADDRESS`.",
                 ));
             }
             Contact::Stranger(error) => return Err(error),

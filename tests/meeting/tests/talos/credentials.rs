@@ -1,20 +1,30 @@
 //! Credentials that are made when they are needed are taken by machines and by Kubernetes.
 
 use serde_json::{Value as Json, json};
+use stead_meeting::talos::{ENDPOINT, TalosLab};
 use stead_sdk::testing::Stored;
+use stead_sdk::value::Value;
 use stead_sdk::value::json::to_json;
 
-use crate::rack::{APPLY, Rack, text};
+use super::APPLY;
+
+/// A text in an object.
+fn text(object: &Value, path: &[&str]) -> String {
+    let found = path.iter().fold(object.clone(), |value, name| {
+        value.get(name).expect("an attribute")
+    });
+    found.as_str().expect("a text").to_owned()
+}
 
 /// A client configuration that is valid for a day from then on.
-async fn administrator(rack: &Rack, not_before: &str) -> Json {
+async fn administrator(lab: &TalosLab, not_before: &str) -> Json {
     let config = json!({
         "cluster_name": "lab",
-        "machine_secrets": rack.secrets["machine_secrets"],
+        "machine_secrets": lab.machine_secrets(),
         "not_before": not_before,
         "crt_ttl": "24h",
     });
-    let opened = rack
+    let opened = lab
         .open("talos_client_configuration", config)
         .await
         .unwrap();
@@ -23,29 +33,28 @@ async fn administrator(rack: &Rack, not_before: &str) -> Json {
 }
 
 /// A configured control plane node, `10.5.0.11`, by these credentials.
-async fn configured(rack: &Rack, identity: &Json) -> Stored {
-    rack.boot(11, "v1.13.9").await;
-    let generated = rack.generate("controlplane", "v1.13").await;
-    let mut config = rack.apply_config(11, &generated, &[]);
+async fn configured(lab: &TalosLab, identity: &Json) -> Stored {
+    lab.boot(11, "v1.13.9", "").await;
+    let generated = lab.generated("controlplane", "v1.13").await;
+    let mut config = lab.of_apply(11, &generated, &[]);
     config["client_configuration"] = identity.clone();
     config["on_destroy"] = json!({ "reset": true, "graceful": false, "reboot": true });
-    rack.talos.apply(APPLY, None, config).await.unwrap()
+    lab.provider.apply(APPLY, None, config).await.unwrap()
 }
 
 #[tokio::test]
 async fn nothing_of_them_has_to_be_kept() {
-    let rack = Rack::start().await;
-    let config =
-        json!({ "cluster_name": "lab", "machine_secrets": rack.secrets["machine_secrets"] });
-    let opened = rack
+    let lab = TalosLab::start().await;
+    let config = json!({ "cluster_name": "lab", "machine_secrets": lab.machine_secrets() });
+    let opened = lab
         .open("talos_client_configuration", config)
         .await
         .unwrap();
     let client = opened.get("client_configuration").unwrap();
     let identity = to_json(&client, &client.ty()).unwrap();
-    configured(&rack, &identity).await;
+    configured(&lab, &identity).await;
     let talk = json!({ "node": "10.5.0.11", "client_configuration_wo": identity, "timeouts": { "create": "60s" } });
-    rack.talos
+    lab.provider
         .apply("talos_machine_bootstrap", None, talk)
         .await
         .unwrap();
@@ -53,18 +62,18 @@ async fn nothing_of_them_has_to_be_kept() {
         "endpoints": ["10.5.0.11"], "control_plane_nodes": ["10.5.0.11"], "client_configuration": identity,
         "skip_kubernetes_checks": true, "timeout": "60s",
     });
-    rack.open("talos_cluster_health", health).await.unwrap();
+    lab.open("talos_cluster_health", health).await.unwrap();
     // The kubeconfig that a node gives and the one that is made here are of the same authority and lead to the same place.
     let asked = json!({ "node": "10.5.0.11", "client_configuration": identity, "timeouts": { "create": "60s" } });
-    let given = rack
-        .talos
+    let given = lab
+        .provider
         .apply("talos_cluster_kubeconfig", None, asked)
         .await
         .unwrap();
     let made = json!({
-        "cluster_name": "lab", "endpoint": "https://10.5.0.11:6443", "machine_secrets": rack.secrets["machine_secrets"],
+        "cluster_name": "lab", "endpoint": format!("https://{ENDPOINT}:6443"), "machine_secrets": lab.machine_secrets(),
     });
-    let made = rack.open("talos_cluster_kubeconfig", made).await.unwrap();
+    let made = lab.open("talos_cluster_kubeconfig", made).await.unwrap();
     for part in ["host", "ca_certificate"] {
         let path = ["kubernetes_client_configuration", part];
         assert_eq!(text(&made, &path), text(&given.value, &path), "{part}");
@@ -73,11 +82,11 @@ async fn nothing_of_them_has_to_be_kept() {
 
 #[tokio::test]
 async fn an_ended_certificate_locks_nobody_out() {
-    let rack = Rack::start().await;
-    let ended = administrator(&rack, "2020-01-01T00:00:00Z").await;
-    let applied = configured(&rack, &ended).await;
-    let read = rack.talos.read(APPLY, &applied).await.unwrap().unwrap();
+    let lab = TalosLab::start().await;
+    let ended = administrator(&lab, "2020-01-01T00:00:00Z").await;
+    let applied = configured(&lab, &ended).await;
+    let read = lab.provider.read(APPLY, &applied).await.unwrap().unwrap();
     assert_eq!(read.value, applied.value);
-    rack.talos.delete(APPLY, &read).await.unwrap();
-    assert_eq!(rack.stage(11), "maintenance");
+    lab.provider.delete(APPLY, &read).await.unwrap();
+    assert_eq!(lab.stage(11), "maintenance");
 }

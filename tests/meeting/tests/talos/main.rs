@@ -1,5 +1,6 @@
 //! The Talos provider and the lab's Talos machines, release line by release line.
 
+mod bad_input;
 mod credentials;
 mod destroy;
 mod disks;
@@ -7,13 +8,13 @@ mod drift;
 mod first_contact;
 mod kubernetes;
 mod plan;
-mod rack;
 mod snapshots;
 mod upgrade;
 
 use stead_sdk::testing::ApplyFailure;
 use stead_sdk::value::Diagnostics;
 
+const APPLY: &str = "talos_machine_configuration_apply";
 const MACHINE: &str = "talos_machine";
 const CLUSTER: &str = "talos_cluster";
 

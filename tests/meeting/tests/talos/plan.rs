@@ -1,19 +1,23 @@
 //! What a plan says of a machine's configuration is what the machine then does.
 
 use serde_json::json;
+use stead_meeting::talos::TalosLab;
 use stead_sdk::PlanResponse;
 use stead_sdk::testing::Stored;
 use stead_talos::machinery::{Release, apply_patches};
 
-use crate::rack::{APPLY, Rack};
+use super::APPLY;
 
 const SYSCTL: &str = "machine:\n  sysctls:\n    vm.max_map_count: \"262144\"\n";
 /// Up to 1.13 such a change needs a restart.
 const UDEV: &str = "machine:\n  udev:\n    rules:\n      - SUBSYSTEM==\"drm\", MODE=\"0666\"\n";
 
-async fn plan(rack: &Rack, prior: &Stored, config: &serde_json::Value) -> PlanResponse {
-    let config = rack.talos.config(APPLY, config.clone()).unwrap();
-    rack.talos.plan(APPLY, Some(prior), &config).await.unwrap()
+async fn plan(lab: &TalosLab, prior: &Stored, config: &serde_json::Value) -> PlanResponse {
+    let config = lab.provider.config(APPLY, config.clone()).unwrap();
+    lab.provider
+        .plan(APPLY, Some(prior), &config)
+        .await
+        .unwrap()
 }
 
 /// Versions, and whether every change is taken without a restart.
@@ -26,41 +30,41 @@ const VERSIONS: [(&str, &str, bool); 4] = [
 
 #[tokio::test]
 async fn the_dry_run_is_in_the_plan() {
-    let rack = Rack::start().await;
+    let lab = TalosLab::start().await;
     for (number, (version, contract, always_live)) in (31..).zip(VERSIONS) {
-        rack.boot(number, version).await;
-        let generated = rack.generate("controlplane", contract).await;
-        let config = rack.apply_config(number, &generated, &[]);
-        let applied = rack.talos.apply(APPLY, None, config).await.unwrap();
+        lab.boot(number, version, "").await;
+        let generated = lab.generated("controlplane", contract).await;
+        let config = lab.of_apply(number, &generated, &[]);
+        let applied = lab.provider.apply(APPLY, None, config).await.unwrap();
         let config = |patch: &str, mode: &str| {
-            let mut config = rack.apply_config(number, &generated, &[patch]);
+            let mut config = lab.of_apply(number, &generated, &[patch]);
             config["apply_mode"] = json!(mode);
             config
         };
         let node = format!("node 10.5.0.{number}");
 
-        let found = plan(&rack, &applied, &config(SYSCTL, "auto")).await;
+        let found = plan(&lab, &applied, &config(SYSCTL, "auto")).await;
         let live = format!("live: {node} takes it without a restart");
         let added = "+ machine.sysctls".to_owned();
         assert_eq!(found.notes, [live.clone(), added.clone()], "{version}");
 
-        let found = plan(&rack, &applied, &config(SYSCTL, "staged")).await;
+        let found = plan(&lab, &applied, &config(SYSCTL, "staged")).await;
         let staged = format!("staged: {node} lives by it from its next start on");
         assert_eq!(found.notes, [staged, added], "{version}");
 
-        let found = plan(&rack, &applied, &config(UDEV, "auto")).await;
+        let found = plan(&lab, &applied, &config(UDEV, "auto")).await;
         let expected = if always_live {
             live
         } else {
             format!("reboot: {node} restarts for it")
         };
         assert_eq!(found.notes[0], expected, "{version}");
-        let changed = rack
-            .talos
+        let changed = lab
+            .provider
             .apply(APPLY, Some(&applied), config(UDEV, "auto"))
             .await
             .unwrap();
-        let again = plan(&rack, &changed, &config(UDEV, "auto")).await;
+        let again = plan(&lab, &changed, &config(UDEV, "auto")).await;
         assert!(
             again.notes.is_empty() && again.planned == changed.value,
             "{version}"
@@ -70,14 +74,14 @@ async fn the_dry_run_is_in_the_plan() {
 
 #[tokio::test]
 async fn what_a_machine_does_not_know_is_told_by_itself() {
-    let rack = Rack::start().await;
-    rack.boot(11, "v1.12.11").await;
-    let generated = rack.generate("controlplane", "v1.12").await;
-    let config = rack.apply_config(11, &generated, &[]);
-    let applied = rack.talos.apply(APPLY, None, config).await.unwrap();
+    let lab = TalosLab::start().await;
+    lab.boot(11, "v1.12.11", "").await;
+    let generated = lab.generated("controlplane", "v1.12").await;
+    let config = lab.of_apply(11, &generated, &[]);
+    let applied = lab.provider.apply(APPLY, None, config).await.unwrap();
     let newer = "apiVersion: v1alpha1\nkind: EnvironmentConfig\nvariables:\n  A: b\n";
-    let config = rack.apply_config(11, &generated, &[newer]);
-    let found = plan(&rack, &applied, &config).await;
+    let config = lab.of_apply(11, &generated, &[newer]);
+    let found = plan(&lab, &applied, &config).await;
     let warning = found.warnings.iter().next().unwrap();
     assert_eq!(
         warning.summary,
@@ -88,7 +92,7 @@ async fn what_a_machine_does_not_know_is_told_by_itself() {
         "{}",
         warning.detail
     );
-    let failure = rack.talos.apply(APPLY, Some(&applied), config).await;
+    let failure = lab.provider.apply(APPLY, Some(&applied), config).await;
     let failure = failure.unwrap_err().diagnostics;
     let said = &failure.iter().find(|d| d.is_error()).unwrap().detail;
     assert!(said.contains("EnvironmentConfig"), "{said}");
@@ -97,12 +101,12 @@ async fn what_a_machine_does_not_know_is_told_by_itself() {
 /// A table of ours and the machines' own validation come from the same source by two ways.
 #[tokio::test]
 async fn what_the_plan_refuses_machines_refuse() {
-    let rack = Rack::start().await;
-    rack.boot(11, "v1.14.0-rc.1").await;
-    let generated = rack.generate("controlplane", "v1.14").await;
-    let config = rack.apply_config(11, &generated, &[]);
-    let applied = rack.talos.apply(APPLY, None, config).await.unwrap();
-    assert_eq!(rack.dry_run(11, &generated).await, None);
+    let lab = TalosLab::start().await;
+    lab.boot(11, "v1.14.0-rc.1", "").await;
+    let generated = lab.generated("controlplane", "v1.14").await;
+    let config = lab.of_apply(11, &generated, &[]);
+    let applied = lab.provider.apply(APPLY, None, config).await.unwrap();
+    assert!(lab.dry_run(11, &generated).await.is_ok());
     for (patch, field) in [
         (
             "machine:\n  network:\n    hostname: cp-1\n",
@@ -135,9 +139,9 @@ async fn what_the_plan_refuses_machines_refuse() {
             "cluster.apiServer",
         ),
     ] {
-        let config = rack.apply_config(11, &generated, &[patch]);
-        let config = rack.talos.config(APPLY, config).unwrap();
-        let refused = rack.talos.plan(APPLY, Some(&applied), &config).await;
+        let config = lab.of_apply(11, &generated, &[patch]);
+        let config = lab.provider.config(APPLY, config).unwrap();
+        let refused = lab.provider.plan(APPLY, Some(&applied), &config).await;
         let refused = refused.unwrap_err();
         let said = &refused.iter().next().unwrap().detail;
         assert!(
@@ -146,9 +150,9 @@ async fn what_the_plan_refuses_machines_refuse() {
         );
         // The same, sent all the same: the machine says no.
         let patched = apply_patches(&generated, &[patch.to_owned()], Release::V1_14).unwrap();
-        let said = rack.dry_run(11, &patched).await;
+        let said = lab.dry_run(11, &patched).await;
         assert!(
-            said.is_some(),
+            said.is_err(),
             "the machine takes {field} beside its document"
         );
     }

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::json;
+use serde_json::{Value as Json, json};
 use stead_meeting::talos::TalosLab;
 use stead_sdk::Context;
-use stead_sdk::kube::find;
+use stead_sdk::kube::{Cluster, ObjectRef, find, text};
 use stead_sdk::testing::{ApplyFailure, Stored};
 
 use super::{MACHINE, failed, said};
@@ -256,4 +256,156 @@ async fn a_machine_is_made_with_its_release() {
     assert_eq!(lab.machine(11)["version"], "v1.13.9");
     assert_eq!(lab.read(MACHINE, &made).await.value, made.value);
     lab.stop().await;
+}
+
+/// By one call up to 1.12, by steps of their own from 1.13 on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_system_that_does_not_start_makes_way_and_stops_the_rest() {
+    for (old, new) in [("v1.12.4", "v1.12.11"), ("v1.13.2", "v1.13.9")] {
+        let mut lab = TalosLab::start().await;
+        let schematic = lab.schematic(&[]).await;
+        let (mut machines, _) = lab.cluster(&PLANES, old, &schematic, "v1.34.1").await;
+        let kubeconfig = lab.kubeconfig(11).await;
+        lab.fault("talos.boot-fails", 1);
+        let image = installer(&schematic, new);
+        let (done, fewest) = together(&lab, &machines, &image, &kubeconfig).await;
+        assert!(fewest >= 2, "{new}: only {fewest} were in service");
+        let failures: Vec<String> = done
+            .values()
+            .map(|outcome| failed(outcome.as_ref().unwrap_err()))
+            .collect();
+        let came_back = format!("it came back with {old}");
+        let of = |text: &str| failures.iter().filter(|f| f.contains(text)).count();
+        assert!(of(&came_back) >= 1, "{failures:#?}");
+        assert!(of("the new system did not start") >= 1, "{failures:#?}");
+        assert_eq!(of("this one was not begun"), 2, "{failures:#?}");
+        for (number, outcome) in done {
+            assert_eq!(lab.machine(number)["version"], old, "{number}");
+            let kept = outcome.unwrap_err().kept.unwrap();
+            assert_eq!(kept.text("image"), installer(&schematic, old));
+            machines.insert(number, kept);
+        }
+        assert_eq!(lab.members().len(), 3);
+        lab.another_run().await;
+        let (done, fewest) = together(&lab, &machines, &image, &kubeconfig).await;
+        assert!(fewest >= 2, "{new}: only {fewest} were in service");
+        for (number, outcome) in done {
+            outcome.unwrap_or_else(|e| panic!("{number}: {}", failed(&e)));
+            assert_eq!(lab.machine(number)["version"], new);
+        }
+        lab.stop().await;
+    }
+}
+
+/// A pod on a node, and a budget that lets nobody evict it.
+async fn held_pod(kubernetes: &Cluster, node: &str) -> ObjectRef {
+    let cx = Context::detached();
+    let labels = json!({ "app": "web" });
+    let pod = json!({
+        "apiVersion": "v1", "kind": "Pod",
+        "metadata": { "name": "web", "namespace": "default", "labels": labels },
+        "spec": { "nodeName": node, "containers": [{ "name": "web", "image": "nginx" }] },
+    });
+    let budget = json!({
+        "apiVersion": "policy/v1", "kind": "PodDisruptionBudget",
+        "metadata": { "name": "web", "namespace": "default" },
+        "spec": { "minAvailable": 1, "selector": { "matchLabels": labels } },
+    });
+    for object in [&pod, &budget] {
+        kubernetes.create(object, "somebody", &cx).await.unwrap();
+    }
+    let place = ObjectRef::of(&pod).unwrap();
+    loop {
+        let found = kubernetes.get(&place, &cx).await.unwrap().unwrap();
+        if text(&found, &["status", "phase"]) == "Running" {
+            return ObjectRef::of(&budget).unwrap();
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+}
+
+async fn is_cordoned(kubernetes: &Cluster, name: &str) -> bool {
+    let node = kubernetes.node(name, &Context::detached()).await;
+    find(&node.unwrap().unwrap(), &["spec", "unschedulable"]).is_some()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_disruption_budget_is_waited_for_and_then_told() {
+    let lab = TalosLab::start().await;
+    let schematic = lab.schematic(&[]).await;
+    let (machines, _) = lab
+        .cluster(&[11, 21], "v1.13.2", &schematic, "v1.34.1")
+        .await;
+    let kubernetes = lab.kubernetes(11).await;
+    let budget = held_pod(&kubernetes, "node-21").await;
+    let kubeconfig = lab.kubeconfig(11).await;
+    let wanted = |patience: &str| {
+        let more: Json = json!({
+            "image": installer(&schematic, "v1.13.9"), "kubeconfig": kubeconfig, "drain_on_upgrade": true,
+            "timeouts": { "update": patience },
+        });
+        lab.of_machine(21, &machines[&21].text("machine_configuration"), more)
+    };
+    let before = lab.boot_id(21).await;
+    let failure = lab
+        .apply(MACHINE, Some(&machines[&21]), wanted("3s"))
+        .await
+        .unwrap_err();
+    let said = failed(&failure);
+    for part in [
+        "the pods of node node-21 to be evicted",
+        "default/web",
+        "would violate the pod's disruption budget",
+        "kubectl get pdb -A",
+    ] {
+        assert!(said.contains(part), "no {part:?} in {said}");
+    }
+    // Nothing was restarted, and the node takes pods again.
+    assert_eq!(lab.boot_id(21).await, before);
+    assert!(!is_cordoned(&kubernetes, "node-21").await);
+    let kept = failure.kept.unwrap();
+    assert_eq!(kept.text("image"), installer(&schematic, "v1.13.2"));
+    // The next time somebody lifts the budget while the provider waits.
+    let earlier = lab.lines().len();
+    let waits = || {
+        let mut lines = lab.lines().into_iter().skip(earlier);
+        lines.any(|line| line.contains("left: default/web"))
+    };
+    let lifted = async {
+        while !waits() {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        assert_eq!(lab.machine(21)["version"], "v1.13.2");
+        let gone = stead_sdk::kube::Propagation::Background;
+        let cx = Context::detached();
+        kubernetes.delete(&budget, gone, &cx).await.unwrap();
+    };
+    let (now, ()) = tokio::join!(lab.apply(MACHINE, Some(&kept), wanted("60s")), lifted);
+    now.unwrap_or_else(|e| panic!("{}", failed(&e)));
+    assert_eq!(lab.machine(21)["version"], "v1.13.9");
+    assert!(!is_cordoned(&kubernetes, "node-21").await);
+    lab.stop().await;
+}
+
+#[tokio::test]
+async fn a_node_starts_through_the_firmware_where_that_is_asked_for() {
+    for (old, new) in [("v1.12.4", "v1.12.11"), ("v1.13.2", "v1.13.9")] {
+        let lab = TalosLab::start().await;
+        let schematic = lab.schematic(&[]).await;
+        let (machines, _) = lab.cluster(&[11, 21], old, &schematic, "v1.34.1").await;
+        for (number, mode, expected) in [(11, "POWERCYCLE", 1), (21, "DEFAULT", 0)] {
+            let text = machines[&number].text("machine_configuration");
+            let more = json!({ "image": installer(&schematic, new), "reboot_mode": mode });
+            lab.apply(
+                MACHINE,
+                Some(&machines[&number]),
+                lab.of_machine(number, &text, more),
+            )
+            .await
+            .unwrap_or_else(|e| panic!("{new}: {}", failed(&e)));
+            assert_eq!(lab.machine(number)["version"], new);
+            assert_eq!(lab.machine(number)["power_cycles"], expected, "{new}");
+        }
+        lab.stop().await;
+    }
 }

@@ -3,12 +3,13 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use stead_sdk::wait::{Poll, until};
-use stead_sdk::{Context, Error};
+use stead_sdk::{Context, Error, Fingerprint};
+use tonic::Code;
 
 use crate::api::machine::ApplyMode;
 use crate::api::specs::MachineStage;
 use crate::machinery::Secret;
-use crate::node::{Api, CallError, Contact, Node, polling};
+use crate::node::{Api, CallError, Contact, Node, advised, polling};
 use crate::render;
 
 /// A configuration on its way.
@@ -19,6 +20,23 @@ pub(in crate::resources) struct Delivery {
     pub(in crate::resources) mode: String,
     /// The node was configured before: it has to prove itself.
     pub(in crate::resources) known: bool,
+    /// The attribute with the configuration, which is to blame when the node refuses it.
+    pub(in crate::resources) attribute: &'static str,
+}
+
+/// How far the delivery has come.
+#[derive(Default)]
+struct Way {
+    /// An answer got lost: the node may have the configuration already.
+    sent: AtomicBool,
+    /// Nothing answered, the last time.
+    away: AtomicBool,
+}
+
+impl Way {
+    fn sent(&self) -> bool {
+        self.sent.load(Ordering::Relaxed)
+    }
 }
 
 /// What the node did with the configuration.
@@ -68,22 +86,33 @@ impl Delivery {
     /// Sends the configuration until the node takes or refuses it.
     pub(in crate::resources) async fn deliver(&self, cx: &Context) -> Result<Accepted, Error> {
         let what = format!("{} to take its configuration", self.node.label());
-        // An answer got lost: the node may have the configuration already.
-        let sent = AtomicBool::new(false);
-        until(cx, &what, polling(), || self.attempt(&sent, cx)).await
+        let way = Way::default();
+        let taken = until(cx, &what, polling(), || self.attempt(&way, cx)).await;
+        taken.map_err(|error| match way.away.load(Ordering::Relaxed) {
+            true => advised(error, || {
+                "Check that the machine is on, that `node` and `endpoint` are its address, and that its port 50000 can be reached \
+                 from here."
+                    .to_owned()
+            }),
+            false => error,
+        })
     }
 
-    async fn attempt(&self, sent: &AtomicBool, cx: &Context) -> Result<Poll<Accepted>, Error> {
-        let was_sent = sent.load(Ordering::Relaxed);
-        match self.node.contact(cx).await? {
-            Contact::Configured(api) => self.update(&api, sent, cx).await,
+    async fn attempt(&self, way: &Way, cx: &Context) -> Result<Poll<Accepted>, Error> {
+        let was_sent = way.sent();
+        let contact = self.node.contact(cx).await?;
+        let away = matches!(contact, Contact::Away(_));
+        way.away.store(away, Ordering::Relaxed);
+        match contact {
+            Contact::Configured(api) => self.update(&api, way, cx).await,
             Contact::Maintenance(..) if self.known => Err(self.reinstalled()),
             Contact::Maintenance(api, certificate) => {
+                self.is_the_one(certificate, cx).await?;
                 cx.progress(format!(
                     "configuring {} in maintenance mode; its certificate (SHA-256 {certificate}) cannot be verified yet",
                     self.node.label()
                 ));
-                self.first(&api, sent, cx).await
+                self.first(&api, way, cx).await
             }
             // Between maintenance mode and the first start anything may show.
             Contact::Stranger(error) if was_sent => {
@@ -97,6 +126,38 @@ impl Delivery {
                 Ok(Poll::PendingBecause(why))
             }
         }
+    }
+
+    /// Whether the machine that answers at the endpoint may be the node. In maintenance mode requests are not passed on: what is sent
+    /// stays with the one that answers, be it another one than the node.
+    ///
+    /// # Errors
+    /// When another machine has the node's address.
+    async fn is_the_one(&self, certificate: Fingerprint, cx: &Context) -> Result<(), Error> {
+        let Some(direct) = self.node.direct() else {
+            return Ok(());
+        };
+        let other = match direct.contact(cx).await {
+            Err(error) if error.is_cancelled() => return Err(error),
+            // It gets this address with its configuration, or only the endpoint can be reached from here.
+            Err(_) | Ok(Contact::Away(_)) => return Ok(()),
+            Ok(Contact::Maintenance(_, shown)) if shown == certificate => return Ok(()),
+            Ok(Contact::Maintenance(..)) => "another machine in maintenance mode",
+            Ok(Contact::Configured(_)) => "a machine of this cluster that is configured already",
+            Ok(Contact::Stranger(_)) => "a machine that is not of this cluster",
+        };
+        let said = format!(
+            "a machine in maintenance mode answers at the endpoint {}, and {other} at {}",
+            self.node.address(),
+            direct.address()
+        );
+        Err(
+            Error::new(format!("configure node {}", self.node.name()), said)
+                .remedy(
+                    "Nothing was sent. Name the node's own address as `endpoint`, or leave it out.",
+                )
+                .attribute("endpoint"),
+        )
     }
 
     fn accepted_first(&self) -> Accepted {
@@ -125,30 +186,20 @@ impl Delivery {
     }
 
     /// The first contact.
-    async fn first(
-        &self,
-        api: &Api,
-        sent: &AtomicBool,
-        cx: &Context,
-    ) -> Result<Poll<Accepted>, Error> {
+    async fn first(&self, api: &Api, way: &Way, cx: &Context) -> Result<Poll<Accepted>, Error> {
         let (_, mode) = self.plain_mode();
         match api.apply(self.config.expose(), mode, false).await {
             Ok(reply) => {
                 warn(cx, &reply.warnings);
                 Ok(Poll::Ready(self.accepted_first()))
             }
-            Err(call) => refused(call, sent),
+            Err(call) => self.refused(call, way),
         }
     }
 
     /// A node that lives by a configuration already.
-    async fn update(
-        &self,
-        api: &Api,
-        sent: &AtomicBool,
-        cx: &Context,
-    ) -> Result<Poll<Accepted>, Error> {
-        if sent.load(Ordering::Relaxed) && self.is_on_disk(api).await {
+    async fn update(&self, api: &Api, way: &Way, cx: &Context) -> Result<Poll<Accepted>, Error> {
+        if way.sent() && self.is_on_disk(api).await {
             // It restarted, or never had to: either way it has to come up.
             return Ok(Poll::Ready(self.accepted_first()));
         }
@@ -156,7 +207,7 @@ impl Delivery {
         if self.mode == "staged_if_needing_reboot" {
             let preview = match api.apply(self.config.expose(), ApplyMode::Auto, true).await {
                 Ok(preview) => preview,
-                Err(call) if call.is_final() => return Err(rejection(call)),
+                Err(call) if call.is_final() => return Err(self.rejection(call)),
                 Err(call) => return Ok(Poll::PendingBecause(call.reason())),
             };
             if preview.mode() == ApplyMode::Reboot {
@@ -189,7 +240,7 @@ impl Delivery {
                 let mode = name.to_owned();
                 Ok(Poll::Ready(Accepted { mode, after }))
             }
-            Err(call) => refused(call, sent),
+            Err(call) => self.refused(call, way),
         }
     }
 
@@ -226,16 +277,31 @@ impl Delivery {
             After::Reboot(before) => ("to restart with its configuration", Some(before)),
         };
         let what = format!("{} {what}", self.node.label());
-        until(cx, &what, polling(), || self.is_up(before, cx)).await
+        let away = AtomicBool::new(false);
+        let up = until(cx, &what, polling(), || self.is_up(before, &away, cx)).await;
+        up.map_err(|error| match away.load(Ordering::Relaxed) {
+            true => advised(error, || {
+                "The machine has its configuration, and nothing is lost. If it has got another address by that, or by a lease, name the \
+                 new one as `node`, and as `endpoint` where that is set; else look at its console. The next run goes on from there."
+                    .to_owned()
+            }),
+            false => error,
+        })
     }
 
-    async fn is_up(&self, before: Option<&Before>, cx: &Context) -> Result<Poll<()>, Error> {
+    async fn is_up(
+        &self,
+        before: Option<&Before>,
+        away: &AtomicBool,
+        cx: &Context,
+    ) -> Result<Poll<()>, Error> {
         let mut contact = self.node.contact(cx).await?;
         if let (Contact::Away(_) | Contact::Stranger(_), Some(direct)) =
             (&contact, self.node.direct())
         {
             contact = direct.contact(cx).await?;
         }
+        away.store(matches!(contact, Contact::Away(_)), Ordering::Relaxed);
         let api = match contact {
             Contact::Configured(api) => api,
             Contact::Maintenance(..) => {
@@ -278,6 +344,46 @@ impl Delivery {
             Err(call) => Ok(Poll::PendingBecause(call.reason())),
         }
     }
+
+    fn refused(&self, call: CallError, way: &Way) -> Result<Poll<Accepted>, Error> {
+        if call.is_final() || is_unreadable(&call) {
+            return Err(self.rejection(call));
+        }
+        if call.lost {
+            way.sent.store(true, Ordering::Relaxed);
+        }
+        Ok(Poll::PendingBecause(call.reason()))
+    }
+
+    /// What the node has against the configuration.
+    fn rejection(&self, call: CallError) -> Error {
+        let unreadable = is_unreadable(&call);
+        let invalid = call.code == Code::InvalidArgument;
+        let error = Error::from(call);
+        if unreadable {
+            error
+                .remedy(
+                    "The node's release of Talos does not know this. Generate the configuration for that release (`talos_version` of \
+                     `talos_machine_configuration`), or boot the machine from an image of the release that it is written for.",
+                )
+                .attribute(self.attribute)
+        } else if invalid {
+            error
+                .remedy(format!("Correct `{}`, or its patches.", self.attribute))
+                .attribute(self.attribute)
+        } else {
+            error
+        }
+    }
+}
+
+/// Whether the node cannot even read the configuration. In maintenance mode Talos up to 1.12 says so without a code of its own.
+/// Facts: Talos `internal/app/maintenance/server.go`, `pkg/machinery/config/configloader/internal/decoder`.
+fn is_unreadable(call: &CallError) -> bool {
+    let said = call.error.said();
+    let unknown = ["not registered", "unknown keys found during decoding"];
+    said.contains("failed to parse config")
+        || (call.code == Code::InvalidArgument && unknown.iter().any(|text| said.contains(text)))
 }
 
 async fn before(api: &Api) -> Before {
@@ -295,28 +401,5 @@ async fn before(api: &Api) -> Before {
 fn warn(cx: &Context, warnings: &[String]) {
     for warning in warnings {
         cx.warn("Talos warns about the configuration", warning.clone());
-    }
-}
-
-fn refused(call: CallError, sent: &AtomicBool) -> Result<Poll<Accepted>, Error> {
-    if call.is_final() {
-        return Err(rejection(call));
-    }
-    if call.lost {
-        sent.store(true, Ordering::Relaxed);
-    }
-    Ok(Poll::PendingBecause(call.reason()))
-}
-
-/// What the node has against the configuration.
-fn rejection(call: CallError) -> Error {
-    let invalid = call.code == tonic::Code::InvalidArgument;
-    let error = Error::from(call);
-    if invalid {
-        error
-            .remedy("Correct `machine_configuration_input` or `config_patches`.")
-            .attribute("machine_configuration_input")
-    } else {
-        error
     }
 }

@@ -161,6 +161,7 @@ impl MachineConfigurationApply {
             config: Secret::new(rendered.expose_secret()),
             mode: self.apply_mode.clone(),
             known: self.is_known_to_be_configured() && !client.meets_anew,
+            attribute: "machine_configuration_input",
         };
         self.id = ID.to_owned();
         self.machine_configuration_hash = Some(render::hash(rendered.expose_secret()));

@@ -104,6 +104,7 @@ impl<'a> Change<'a> {
             config,
             mode: "auto".to_owned(),
             known: known == Some(self.node.name()),
+            attribute: "machine_configuration",
         };
         let accepted = delivery.deliver(&within).await?;
         delivery.settle(&accepted, &within).await

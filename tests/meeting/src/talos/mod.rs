@@ -1,23 +1,31 @@
 //! A cluster of simulated Talos machines without a hypervisor, and the provider that is connected to it.
 
+mod calls;
+mod configurations;
+mod hardware;
+mod stranger;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::{Value as Json, json};
 use stead_lab_core::faults::{Effect, Fault};
-use stead_lab_core::machine::{
-    CloudInit, Disk, Guest, GuestKind as _, Hardware, ImageLabel, IpConfig, Nic,
-};
+use stead_lab_core::machine::{Guest, GuestKind as _};
 use stead_lab_core::{Lab, Settings, gateway};
 use stead_lab_talos::Talos;
 use stead_sdk::kube::{Cluster, ClusterSettings};
-use stead_sdk::testing::{ApplyFailure, Harness, Stored};
-use stead_sdk::value::Sensitive;
+use stead_sdk::testing::{ApplyFailure, Harness, Stored, object};
+use stead_sdk::value::{Diagnostics, Sensitive, Value};
 use stead_sdk::{Context, Dialer, Environment, Progress};
 
+pub use calls::would_do;
+pub use configurations::plain;
+use hardware::hardware;
+pub use stranger::Received;
+
 /// The Kubernetes API, wherever the control plane is.
-const ENDPOINT: &str = "10.5.0.10";
+pub const ENDPOINT: &str = "10.5.0.10";
 
 /// Machines that boot from Talos images, and who manages them.
 pub struct TalosLab {
@@ -28,6 +36,7 @@ pub struct TalosLab {
     said: Arc<Mutex<Vec<String>>>,
     guests: Mutex<BTreeMap<u8, Arc<dyn Guest>>>,
     secrets: Stored,
+    /// Removed in the end, with what the lab keeps in it.
     _folder: tempfile::TempDir,
 }
 
@@ -42,38 +51,9 @@ pub fn address(number: u8) -> String {
     format!("10.5.0.{number}")
 }
 
-fn hardware(number: u8, version: &str, schematic: &str) -> Hardware {
-    let ip = IpConfig {
-        address: Some((address(number).parse().expect("an address"), 24)),
-        gateway: Some("10.5.0.1".parse().expect("an address")),
-    };
-    Hardware {
-        id: format!("pve/{number}"),
-        name: format!("node-{number}"),
-        cores: 4,
-        memory_mib: 2480,
-        disks: vec![Disk {
-            interface: "scsi0".to_owned(),
-            size_bytes: 20 << 30,
-            image: Some(ImageLabel {
-                os: "talos".to_owned(),
-                version: version.to_owned(),
-                schematic: schematic.to_owned(),
-                guest_agent: false,
-            }),
-        }],
-        nics: vec![Nic {
-            mac: format!("BC:24:11:00:00:{number:02X}"),
-            bridge: "vmbr0".to_owned(),
-            vlan: None,
-        }],
-        cloud_init: Some(CloudInit {
-            ip_config: BTreeMap::from([(0, ip)]),
-            ..CloudInit::default()
-        }),
-        pci_devices: Vec::new(),
-        agent_channel: true,
-    }
+/// What the lab calls a machine.
+fn machine(number: u8) -> String {
+    format!("pve/{number}")
 }
 
 impl TalosLab {
@@ -91,23 +71,16 @@ impl TalosLab {
         let gateway = gateway::start(&lab).await.expect("a gateway");
         let bundle = folder.path().join("authority.pem");
         std::fs::write(&bundle, lab.authority.pem()).expect("a bundle");
-        let environment = [
+        let environment: Environment = [
             ("STEAD_DIAL", format!("connect://{gateway}")),
             ("SSL_CERT_FILE", bundle.display().to_string()),
-        ];
-        let dialer = Dialer::new(environment.into_iter().collect::<Environment>());
-        let dialer = dialer.expect("a dialer");
+        ]
+        .into_iter()
+        .collect();
+        let dialer = Dialer::new(environment).expect("a dialer");
         let said: Arc<Mutex<Vec<String>>> = Arc::default();
         let provider = connect(&dialer, &said).await;
-        // The old contract spares the RSA key.
-        let secrets = provider
-            .apply(
-                "talos_machine_secrets",
-                None,
-                json!({ "talos_version": "v1.6" }),
-            )
-            .await
-            .expect("secrets");
+        let secrets = secrets(&provider).await;
         TalosLab {
             provider,
             lab,
@@ -118,6 +91,11 @@ impl TalosLab {
             secrets,
             _folder: folder,
         }
+    }
+
+    /// The provider as another run opens it.
+    pub async fn another_run(&mut self) {
+        self.provider = connect(&self.dialer, &self.said).await;
     }
 
     /// The environment of the provider, with more variables in it.
@@ -134,15 +112,26 @@ impl TalosLab {
         connect(&self.dialer_with(variables), &self.said).await
     }
 
-    /// The provider as another run opens it.
-    pub async fn another_run(&mut self) {
-        self.provider = connect(&self.dialer, &self.said).await;
-    }
-
     /// Boots a machine from a disk image of this release.
     pub async fn boot(&self, number: u8, version: &str, schematic: &str) {
-        let guest = self.talos.boot(hardware(number, version, schematic)).await;
+        let hardware = hardware(number, version, schematic, false);
+        let guest = self.talos.boot(hardware).await;
         self.guests().insert(number, guest);
+    }
+
+    /// Boots a machine to which a DHCP server leases its address.
+    pub async fn boot_leased(&self, number: u8, version: &str) {
+        let guest = self.talos.boot(hardware(number, version, "", true)).await;
+        self.guests().insert(number, guest);
+    }
+
+    /// Somebody puts another machine in the place of this one, or installs it anew.
+    pub async fn reinstall(&self, number: u8, version: &str) {
+        self.talos.destroyed(&machine(number)).await;
+        self.boot(number, version, "").await;
+        while self.stage(number) != "maintenance" {
+            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+        }
     }
 
     /// Pulls a machine's plug.
@@ -162,11 +151,24 @@ impl TalosLab {
     pub fn machine(&self, number: u8) -> Json {
         let inventory = self.talos.inventory();
         let nodes = inventory["nodes"].as_array().cloned().unwrap_or_default();
-        let id = format!("pve/{number}");
+        let id = machine(number);
         nodes
             .into_iter()
             .find(|n| n["machine"] == id.as_str())
             .unwrap_or_default()
+    }
+
+    /// Where a machine is in its life, such as `running`.
+    pub fn stage(&self, number: u8) -> String {
+        let stage = self.machine(number)["stage"].clone();
+        stage.as_str().unwrap_or("off").to_owned()
+    }
+
+    /// The first address that a machine has now.
+    pub fn address_of(&self, number: u8) -> Option<String> {
+        let addresses = self.machine(number)["addresses"].clone();
+        let first = addresses.get(0)?.as_str()?;
+        first.split('/').next().map(str::to_owned)
     }
 
     /// The numbers of the machines that are members of etcd.
@@ -185,87 +187,6 @@ impl TalosLab {
         numbers.iter().filter(running).count()
     }
 
-    pub fn client_configuration(&self) -> Json {
-        let value = self.secrets.attribute("client_configuration");
-        stead_sdk::value::json::to_json(&value, &value.ty()).expect("JSON")
-    }
-
-    /// The machine configuration of a node.
-    ///
-    /// # Panics
-    /// When there is none.
-    pub async fn configuration(&self, number: u8, kubernetes: &str, patch: &str) -> String {
-        let secrets = self.secrets.attribute("machine_secrets");
-        let plane = number < 20;
-        let network = if plane {
-            format!(
-                "machine:\n  network:\n    hostname: node-{number}\n    interfaces:\n      - interface: eth0\n        dhcp: true\n        vip:\n          ip: {ENDPOINT}\n"
-            )
-        } else {
-            format!("machine:\n  network:\n    hostname: node-{number}\n")
-        };
-        let mut patches = vec![network];
-        if !patch.is_empty() {
-            patches.push(patch.to_owned());
-        }
-        let config = json!({
-            "cluster_name": "lab",
-            "cluster_endpoint": format!("https://{ENDPOINT}:6443"),
-            "machine_type": if plane { "controlplane" } else { "worker" },
-            "machine_secrets": stead_sdk::value::json::to_json(&secrets, &secrets.ty()).expect("JSON"),
-            "talos_version": "v1.11",
-            "kubernetes_version": kubernetes,
-            "config_patches": patches,
-        });
-        let made = self
-            .provider
-            .data("talos_machine_configuration", config)
-            .await
-            .expect("a configuration");
-        let text = made.get("machine_configuration").expect("an attribute");
-        text.as_str().expect("a text").to_owned()
-    }
-
-    /// The identifier of a schematic with these extensions, which the factory knows from now on.
-    ///
-    /// # Panics
-    /// When the factory does not take the schematic.
-    pub async fn schematic(&self, extensions: &[&str]) -> String {
-        let text = json!({ "customization": { "systemExtensions": { "officialExtensions": extensions } } });
-        let schematic = json!({ "schematic": text.to_string() });
-        let made = self
-            .provider
-            .apply("talos_image_factory_schematic", None, schematic)
-            .await
-            .expect("a schematic");
-        made.text("id")
-    }
-
-    /// A configuration of `talos_machine`.
-    pub fn of_machine(&self, number: u8, configuration: &str, more: Json) -> Json {
-        let mut config = json!({
-            "node": address(number),
-            "client_configuration": self.client_configuration(),
-            "machine_configuration": configuration,
-            "drain_on_upgrade": false,
-            "timeouts": { "create": "60s", "update": "60s", "delete": "60s" },
-        });
-        merge(&mut config, more);
-        config
-    }
-
-    /// A configuration of `talos_cluster` with these control plane nodes.
-    pub fn of_cluster(&self, numbers: &[u8], kubernetes: &str) -> Json {
-        let nodes: Vec<String> = numbers.iter().map(|n| address(*n)).collect();
-        json!({
-            "node": nodes.first(),
-            "control_plane_nodes": nodes,
-            "client_configuration": self.client_configuration(),
-            "kubernetes_version": kubernetes,
-            "timeouts": { "create": "60s", "update": "60s" },
-        })
-    }
-
     pub async fn apply(
         &self,
         type_name: &str,
@@ -275,6 +196,18 @@ impl TalosLab {
         self.provider.apply(type_name, prior, config).await
     }
 
+    /// Opens an ephemeral resource.
+    pub async fn open(&self, kind: &str, config: Json) -> Result<Value, Diagnostics> {
+        let factories = stead_talos::factories(&self.dialer);
+        let (_, factory) = factories.first().expect("a provider");
+        let config = object(&factory.schema().ephemeral_resources[kind], config)?;
+        let provider = self.provider.provider();
+        let opened = provider
+            .open_ephemeral(kind, config, &self.provider.cx)
+            .await?;
+        Ok(opened.0.object)
+    }
+
     /// Refreshes an object.
     ///
     /// # Panics
@@ -282,32 +215,6 @@ impl TalosLab {
     pub async fn read(&self, type_name: &str, prior: &Stored) -> Stored {
         let read = self.provider.read(type_name, prior).await;
         read.expect("a refresh").expect("an object")
-    }
-
-    /// Boots machines and brings them into one cluster: numbers below 20 are its control plane. The objects of the machines, by
-    /// their numbers, and the cluster's.
-    ///
-    /// # Panics
-    /// When that fails.
-    pub async fn cluster(
-        &self,
-        numbers: &[u8],
-        version: &str,
-        schematic: &str,
-        kubernetes: &str,
-    ) -> (BTreeMap<u8, Stored>, Stored) {
-        let mut machines = BTreeMap::new();
-        for number in numbers {
-            self.boot(*number, version, schematic).await;
-            let text = self.configuration(*number, kubernetes, "").await;
-            let config = self.of_machine(*number, &text, json!({}));
-            let made = self.apply("talos_machine", None, config).await;
-            machines.insert(*number, made.expect("a machine"));
-        }
-        let planes: Vec<u8> = numbers.iter().copied().filter(|n| *n < 20).collect();
-        let config = self.of_cluster(&planes, kubernetes);
-        let cluster = self.apply("talos_cluster", None, config).await;
-        (machines, cluster.expect("a cluster"))
     }
 
     /// The administrator's kubeconfig.
@@ -351,19 +258,46 @@ impl TalosLab {
     /// # Panics
     /// When it cannot be kept.
     pub fn fault(&self, name: &str, times: u64) {
+        self.fault_for(name, Some(times));
+    }
+
+    /// Switches a fault of the lab on, until [`TalosLab::mend`].
+    ///
+    /// # Panics
+    /// When it cannot be kept.
+    pub fn lasting_fault(&self, name: &str) {
+        self.fault_for(name, None);
+    }
+
+    fn fault_for(&self, name: &str, times: Option<u64>) {
         let fault = Fault {
             name: name.to_owned(),
             effect: Effect::On,
             skip: 0,
-            times: Some(times),
+            times,
             percent: 100,
         };
         self.lab.faults.set(fault).expect("a fault");
     }
 
+    /// Ends every fault, and says how many there still were.
+    ///
+    /// # Panics
+    /// When that cannot be kept.
+    pub fn mend(&self) -> usize {
+        self.lab.faults.clear(None).expect("no faults")
+    }
+
     pub async fn stop(self) {
         self.lab.stop().await;
     }
+}
+
+/// The secrets of a new cluster; the old contract spares the RSA key.
+async fn secrets(provider: &Harness) -> Stored {
+    let config = json!({ "talos_version": "v1.6" });
+    let made = provider.apply("talos_machine_secrets", None, config).await;
+    made.expect("secrets")
 }
 
 async fn connect(dialer: &Dialer, said: &Arc<Mutex<Vec<String>>>) -> Harness {
@@ -379,12 +313,4 @@ async fn connect(dialer: &Dialer, said: &Arc<Mutex<Vec<String>>>) -> Harness {
     };
     harness.cx = Context::detached().with_progress(Arc::new(record));
     harness
-}
-
-fn merge(config: &mut Json, more: Json) {
-    if let Json::Object(more) = more {
-        for (name, value) in more {
-            config[name] = value;
-        }
-    }
 }
