@@ -198,10 +198,7 @@ impl Resource for Machine {
         let timeout = planned.timeouts.as_ref().and_then(|t| t.update.as_ref());
         let timeout = timeout_or(timeout, UPDATE)?;
         let change = Change::new(client, &planned, config, timeout)?;
-        // A node that is rebuilt is met for the first time once more.
-        let recovers = client.meets_anew;
         let known = prior.configured.clone().or(Some(prior.node.clone()));
-        let known = known.filter(|_| !recovers);
         let now = Machine {
             id: planned.node.clone(),
             endpoint: planned.endpoint.or_else(|| Some(planned.node.clone())),
@@ -212,9 +209,32 @@ impl Resource for Machine {
             configured: Some(planned.node.clone()),
             ..planned
         };
+        if client.meets_anew {
+            // A node that is rebuilt is met for the first time once more: from a disk image, which may be of another release.
+            let rebuilt = async {
+                change.configure(None, cx).await?;
+                change.install(cx).await
+            };
+            return match rebuilt.await {
+                Ok(()) => Ok(now),
+                Err(error) => {
+                    let image = change.found(cx).await.or(prior.image);
+                    let machine_configuration = prior.machine_configuration;
+                    let machine_configuration_hash = prior.machine_configuration_hash;
+                    Err(Failure::partial(
+                        error,
+                        Machine {
+                            image,
+                            machine_configuration,
+                            machine_configuration_hash,
+                            ..now
+                        },
+                    ))
+                }
+            };
+        }
         // The new release first: the configuration may be written for it.
         if now.image != prior.image
-            && !recovers
             && let Err(error) = change.install(cx).await
         {
             let image = change.found(cx).await.or(prior.image);
@@ -233,7 +253,7 @@ impl Resource for Machine {
         let same = now.machine_configuration_hash == prior.machine_configuration_hash
             && now.machine_configuration == prior.machine_configuration
             && now.endpoint == prior.endpoint;
-        if same && !recovers {
+        if same {
             return Ok(now);
         }
         match change.configure(known.as_deref(), cx).await {
