@@ -19,9 +19,8 @@ pub(crate) fn emit(value: &Out) -> String {
     match value {
         Out::Mapping(entries) if !entries.is_empty() => mapping(&mut text, entries, 0, 4),
         Out::Sequence(items) if !items.is_empty() => sequence(&mut text, items, 0, false),
-        other => {
-            inline(&mut text, other, 0);
-        }
+        // Go's library reads no text that stands at the margin; a `---` in it would end the document, too.
+        other => inline(&mut text, other, 4),
     }
     text
 }
@@ -235,5 +234,18 @@ mod tests {
         let text = "a:\n    - b: 1\n      c:\n        - x\n    - 'y: z'\nd: \"on\"\ne: {}\nf: |\n    two\n    lines\ng: \"12\"\n";
         let docs = parse(text).unwrap();
         assert_eq!(emit(&docs[0].out()), text);
+    }
+
+    #[test]
+    fn a_text_that_is_the_whole_document_stands_indented() {
+        let config = "version: v1alpha1\n---\nkind: HostnameConfig\n";
+        let text = emit(&Out::Str(config.to_owned()));
+        assert_eq!(
+            text,
+            "|\n    version: v1alpha1\n    ---\n    kind: HostnameConfig\n"
+        );
+        let docs = parse(&text).unwrap();
+        assert_eq!(docs.len(), 1);
+        assert_eq!(docs[0].out(), Out::Str(config.to_owned()));
     }
 }
