@@ -146,21 +146,70 @@ fn present_name(name: &str) -> &str {
         .map_or(name, |(_, new)| new)
 }
 
+/// The digest of an image; the same for the same reference.
+fn digest(reference: &str) -> String {
+    let bytes = Sha256::digest(reference.as_bytes());
+    let digits: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
+    format!("sha256:{digits}")
+}
+
 /// The extensions for a version, each with a reference and a digest of its own.
 pub(super) fn extensions(version: &str) -> Vec<Value> {
     let describe = |name: &&str| {
         let reference = format!("ghcr.io/{name}:{version}");
-        let digest: String = Sha256::digest(reference.as_bytes())
-            .iter()
-            .map(|b| format!("{b:02x}"))
-            .collect();
         json!({
             "name": name,
+            "digest": digest(&reference),
             "ref": reference,
-            "digest": format!("sha256:{digest}"),
             "author": "Sidero Labs",
             "description": format!("The {} extension.", name.trim_start_matches("siderolabs/")),
         })
     };
     EXTENSIONS.iter().map(describe).collect()
+}
+
+/// Overlays for single-board computers: what their images' names end with, and each with the first minor version of Talos 1 that
+/// it is for (machinery, platforms). Overlays as such came with 1.7.
+#[rustfmt::skip]
+const OVERLAYS: &[(&str, &[(&str, u32)])] = &[
+    ("allwinner", &[("bananapi_m64", 7), ("libretech_all_h3_cc_h5", 7), ("pine64", 7)]),
+    ("jetson", &[("jetson_nano", 7)]),
+    ("raspberrypi", &[("revpi_generic", 10), ("rpi_5", 12), ("rpi_generic", 7)]),
+    ("rockchip", &[("friendlyelec-cm3588-nas", 13), ("helios64", 8), ("nanopi-r4s", 7), ("nanopi-r5s", 8), ("odroid-m1", 12), ("orangepi-5", 9), ("orangepi-5-max", 12), ("orangepi-5-plus", 10), ("orangepi-r1-plus-lts", 7), ("radxa-zero-3e", 12), ("rock3b", 12), ("rock4cplus", 7), ("rock4se", 8), ("rock5a", 10), ("rock5b", 9), ("rock5b-plus", 13), ("rock5t", 12), ("rock64", 7), ("rockpi4", 7), ("rockpi4c", 7), ("rockpro64", 10), ("turingrk1", 9)]),
+];
+
+/// The overlays for a version.
+pub(super) fn overlays(version: &Version, tag: &str) -> Vec<Value> {
+    let boards = OVERLAYS.iter().flat_map(|(board, names)| {
+        let image = format!("siderolabs/sbc-{board}");
+        names.iter().map(move |row| (image.clone(), row))
+    });
+    let since = |minor: u32| !(0..minor).any(|earlier| version.is_minor(1, earlier));
+    boards
+        .filter(|(_, (_, minor))| since(*minor))
+        .map(|(image, (name, _))| {
+            let reference = format!("ghcr.io/{image}:{tag}");
+            json!({ "name": name, "image": image, "digest": digest(&reference), "ref": reference })
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn overlays_came_one_by_one() {
+        let names = |tag: &str| -> Vec<String> {
+            let version = Version::parse(tag).unwrap();
+            let found = overlays(&version, tag).into_iter();
+            found
+                .map(|o| o["name"].as_str().unwrap().to_owned())
+                .collect()
+        };
+        assert!(names("v1.6.8").is_empty());
+        assert!(names("v1.7.0").contains(&"rpi_generic".to_owned()));
+        assert!(!names("v1.11.6").contains(&"rpi_5".to_owned()));
+        assert!(names("v1.13.9").contains(&"rpi_5".to_owned()));
+    }
 }

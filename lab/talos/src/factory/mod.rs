@@ -229,11 +229,8 @@ async fn extensions(Path(version): Path<String>) -> Result<Response, Failure> {
 }
 
 async fn overlays(Path(version): Path<String>) -> Result<Response, Failure> {
-    released(&version)?;
-    Err(Failure(
-        StatusCode::NOT_IMPLEMENTED,
-        "overlays are not simulated".to_owned(),
-    ))
+    let (tag, version) = released(&version)?;
+    Ok(Json(catalogue::overlays(&version, &tag)).into_response())
 }
 
 async fn download(
