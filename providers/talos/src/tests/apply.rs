@@ -439,3 +439,50 @@ async fn configurations_are_checked_and_planned_without_a_node() {
         assert_eq!(first(&found).attribute.as_ref().unwrap().to_string(), place);
     }
 }
+
+/// Releases of the published provider write YAML with other quotes; a state of theirs is no reason to send anything.
+#[tokio::test]
+async fn another_layout_in_the_state_is_no_change() {
+    let (secrets, talos) = (secrets(), Talos::new().await);
+    let patch = "apiVersion: v1alpha1\nkind: HostnameConfig\nauto: \"off\"\nhostname: cp-1\n";
+    let config = json!({
+        "node": "10.0.0.2",
+        "client_configuration": administrator(&secrets),
+        "machine_configuration_input": CONFIG,
+        "config_patches": [patch],
+    });
+    let config = talos.harness.config(APPLY, config).unwrap();
+    let mine = render::patched(CONFIG, &[patch.to_owned()]).unwrap();
+    let theirs = mine.replace("\"off\"", "'off'");
+    assert_ne!(mine, theirs);
+    let planned = async |text: &str| {
+        let fresh = talos.harness.plan(APPLY, None, &config).await.unwrap();
+        let known = [
+            ("id", "machine_configuration_apply"),
+            ("resolved_apply_mode", "auto"),
+            ("machine_configuration", text),
+            ("machine_configuration_hash", "theirs"),
+        ];
+        let entries = fresh.planned.as_entries().unwrap();
+        let state = Value::object_from(entries.iter().map(|(name, value)| {
+            let text = known.iter().find(|(n, _)| *n == &**name);
+            let value = text.map_or_else(|| value.clone(), |(_, t)| Value::string(*t));
+            (name.clone(), value)
+        }));
+        let stored = Stored {
+            value: state.clone(),
+            private: Vec::new(),
+            identity: None,
+        };
+        let plan = talos.harness.plan(APPLY, Some(&stored), &config).await;
+        (state, plan.unwrap().planned)
+    };
+    let (state, plan) = planned(&theirs).await;
+    assert_eq!(plan, state);
+    let (state, plan) = planned(&theirs.replace("cp-1", "cp-2")).await;
+    assert_ne!(plan, state);
+    assert_eq!(
+        plan.get("machine_configuration"),
+        Some(Value::string(mine.as_str()))
+    );
+}

@@ -23,7 +23,7 @@ use crate::node::Node;
 use crate::render;
 pub(in crate::resources) use deliver::Delivery;
 pub(in crate::resources) use plan::{
-    check_client_configuration, check_exactly_one, check_rendered, plan_endpoint,
+    check_client_configuration, check_exactly_one, check_rendered, keep_layout, plan_endpoint,
 };
 pub(in crate::resources) use preview::{preview, target};
 

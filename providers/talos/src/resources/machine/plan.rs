@@ -8,7 +8,8 @@ use crate::blocks::check_timeouts;
 use crate::client::Client;
 use crate::node::Contact;
 use crate::resources::apply::{
-    check_client_configuration, check_exactly_one, check_rendered, plan_endpoint, preview, target,
+    check_client_configuration, check_exactly_one, check_rendered, keep_layout, plan_endpoint, preview,
+    target,
 };
 use crate::upgrade::{Installer, Version, running, step};
 
@@ -102,8 +103,10 @@ pub(super) async fn plan(
 /// Plans the hash, and gives the configuration where it is known.
 fn plan_hash(draft: &mut PlanDraft) -> Result<Option<String>, Diagnostics> {
     let path = Path::root().attr("machine_configuration_hash");
-    let config = |name: &str| draft.config().get(name).filter(|v| !v.is_null());
-    let wanted = config("machine_configuration_wo").or_else(|| config("machine_configuration"));
+    let config = |draft: &PlanDraft, name: &str| draft.config().get(name).filter(|v| !v.is_null());
+    let stored = config(draft, "machine_configuration").is_some();
+    let wanted = config(draft, "machine_configuration_wo")
+        .or_else(|| config(draft, "machine_configuration"));
     let tagless = draft.attribute("ignore_kubernetes_upgrade_drift");
     let (Some(text), Some(tagless)) = (
         wanted.as_ref().and_then(Value::as_str),
@@ -112,10 +115,13 @@ fn plan_hash(draft: &mut PlanDraft) -> Result<Option<String>, Diagnostics> {
         draft.set_unknown(&path)?;
         return Ok(None);
     };
+    if stored {
+        keep_layout(draft, "machine_configuration", text)?;
+    }
     let unchanged = !draft.is_create()
         && !draft.changes("machine_configuration")
         && !draft.changes("ignore_kubernetes_upgrade_drift")
-        && config("machine_configuration").is_some();
+        && stored;
     let prior = draft.prior().get("machine_configuration_hash");
     // A state of an earlier release of the published provider has another digest of the same configuration.
     if unchanged && let Some(prior) = prior.filter(|v| !v.is_null()) {
