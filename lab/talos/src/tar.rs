@@ -4,7 +4,7 @@ use crate::node::{Content, File};
 
 const BLOCK: usize = 512;
 
-/// Appends one entry; `modified` in seconds since 1970. Names longer than the format's 100 bytes are cut.
+/// Appends one entry; `modified` in seconds since 1970. A name of more than 100 bytes is divided at a slash, as the format has it.
 pub(crate) fn entry(tar: &mut Vec<u8>, name: &str, file: &File, modified: u64) {
     let (kind, link, contents): (u8, &str, &[u8]) = match &file.content {
         Content::Folder => (b'5', "", &[]),
@@ -39,7 +39,9 @@ pub(crate) fn header(
             *target = *byte;
         }
     };
+    let (prefix, name) = divided(name);
     put(0, 100, name.as_bytes());
+    put(345, 155, prefix.as_bytes());
     put(100, 8, format!("{mode:07o}\0").as_bytes());
     put(108, 8, b"0000000\0");
     put(116, 8, b"0000000\0");
@@ -58,4 +60,34 @@ pub(crate) fn header(
         *target = byte;
     }
     block
+}
+
+/// A name's beginning, which stands in a field of its own, and the rest; what does not fit so either is cut.
+fn divided(name: &str) -> (&str, &str) {
+    if name.len() <= 100 {
+        return ("", name);
+    }
+    let mut halves = name.match_indices('/').map(|(at, _)| name.split_at(at));
+    let fitting = halves.find(|(before, rest)| before.len() <= 155 && rest.len() <= 101);
+    fitting.map_or(("", name), |(before, rest)| {
+        (before, rest.trim_start_matches('/'))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_names_are_divided_at_a_slash() {
+        let (folder, file) = ("f".repeat(90), "n".repeat(60));
+        let block = header(&format!("{folder}/{file}"), 0o644, 0, 0, b'0', "");
+        assert_eq!(block.get(..61).unwrap(), format!("{file}\0").as_bytes());
+        assert_eq!(
+            block.get(345..436).unwrap(),
+            format!("{folder}\0").as_bytes()
+        );
+        let short = header("a/b", 0o644, 0, 0, b'0', "");
+        assert_eq!(short.get(..4).unwrap(), b"a/b\0");
+    }
 }

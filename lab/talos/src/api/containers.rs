@@ -46,7 +46,10 @@ pub(super) fn list(
     let containers = found.into_iter().map(|c| ContainerInfo {
         namespace: request.namespace.clone(),
         id: c.display(),
-        uid: String::new(),
+        uid: match c.namespace == KUBERNETES && c.name != "kubelet" {
+            true => c.pod_uid(),
+            false => String::new(),
+        },
         internal_id: c.id(),
         status: match (c.sandbox, c.namespace) {
             (true, _) => "SANDBOX_READY",

@@ -61,7 +61,8 @@ impl Feed for Wanted {
             // Without artificial time a machine is back before a client that follows its reboot has connected again, which on
             // a real one it has by then.
             Ok(0) if boot.started.elapsed().is_ok_and(|up| up < JUST_BOOTED) => 0,
-            Ok(0) => end,
+            // Who comes while it goes down is told how it does.
+            Ok(0) => boot.ending.unwrap_or(end),
             Ok(count) => {
                 let all: Vec<u64> = journal.events_from(0).map(position).collect();
                 let skipped = all.len().saturating_sub(count);

@@ -24,7 +24,7 @@ pub(super) fn read(api: &Api, path: &str) -> Result<Response<Streamed<Data>>, St
         ..
     }) = found
     {
-        found = files.get(*target);
+        found = files.get(target);
     }
     match found.map(|f| &f.content) {
         None => Err(Status::not_found(format!(
@@ -96,9 +96,9 @@ pub(super) fn list(
     let items = walk(&files, &root).filter(|(_, file, at)| *at <= depth && wanted(file));
     let items: Vec<_> = items
         .map(|(path, file, _)| {
-            let (bits, link) = match file.content {
+            let (bits, link) = match &file.content {
                 Content::Folder => (FOLDER_BIT, ""),
-                Content::Link(target) => (LINK_BIT, target),
+                Content::Link(target) => (LINK_BIT, target.as_str()),
                 Content::Text(_) => (0, ""),
             };
             Ok(FileInfo {

@@ -17,7 +17,7 @@ pub(super) trait Feed: Send + 'static {
 }
 
 /// A stream that begins with `first`, then brings what the feed finds, and what comes later if it `goes_on`. A node that goes down
-/// takes its streams with it.
+/// takes its streams with it, after what there was to tell: clients wait for the end of the services.
 pub(super) fn follow<F: Feed>(
     api: &Api,
     feed: F,
@@ -31,10 +31,8 @@ pub(super) fn follow<F: Feed>(
         let mut revisions = node.revisions();
         let mut news: Vec<F::Item> = first.into_iter().collect();
         loop {
-            let found = node.with_boot(|b| {
-                (b.id == boot_id).then(|| (feed.since(&b.journal, next), b.journal.end()))
-            });
-            let Some((found, end)) = found.flatten() else {
+            let found = node.with_journal(&boot_id, |j| (feed.since(j, next), j.end()));
+            let Some(((found, end), lives)) = found else {
                 return;
             };
             next = end;
@@ -44,7 +42,7 @@ pub(super) fn follow<F: Feed>(
                     return;
                 }
             }
-            if !goes_on {
+            if !goes_on || !lives {
                 return;
             }
             tokio::select! {

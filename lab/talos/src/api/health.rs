@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tonic::{Request, Response, Status};
 
+use super::resources::ephemeral_size;
 use super::{Api, Streamed};
 use crate::cluster::TalosCluster;
 use crate::config::Config;
@@ -18,6 +19,8 @@ use crate::world::World;
 
 /// Least memory of a control plane and of a worker, in MiB, less what the kernel keeps.
 const MEMORY: (u64, u64) = (1848 - 150, 1024 - 150);
+/// Least size of the partition EPHEMERAL: 6 GiB of disk, less 2101 MiB to boot, STATE, META, and 10 MiB for the partition table.
+const EPHEMERAL: u64 = (6144 - 2101 - 100 - 1 - 10) << 20;
 /// How often a check is repeated.
 const INTERVAL: Duration = Duration::from_secs(5);
 
@@ -177,10 +180,7 @@ impl Check {
             "etcd members to be control plane nodes" => self.members_are_planes(),
             "apid to be ready" => self.every(|_| Ok(())),
             "all nodes memory sizes" => self.every(memory),
-            "all nodes disk sizes" => self.every(|n| match n.disk().installed.is_some() {
-                true => Ok(()),
-                false => Err("no system disk".to_owned()),
-            }),
+            "all nodes disk sizes" => self.every(disk_size),
             "no diagnostics" => Ok(()),
             "kubelet to be healthy" => self.services("kubelet"),
             "all nodes to finish boot sequence" => self.every(|n| match n.stage() {
@@ -323,6 +323,21 @@ impl Check {
             true => Ok(()),
             false => self.api()?.healthy().await,
         }
+    }
+}
+
+fn disk_size(node: &Node) -> Result<(), String> {
+    if node.disk().installed.is_none() {
+        return Err("no system disk".to_owned());
+    }
+    let actual = ephemeral_size(node);
+    match actual >= EPHEMERAL {
+        true => Ok(()),
+        false => Err(format!(
+            "ephemeral partition is too small, expected at least {} MiB, actual {} MiB",
+            EPHEMERAL >> 20,
+            actual >> 20
+        )),
     }
 }
 

@@ -23,6 +23,7 @@ mod storage;
 
 pub(crate) use gate::{Caller, Gate};
 pub(crate) use resources::config_version;
+pub(crate) use storage::{devices, time_servers};
 
 use std::pin::Pin;
 use std::sync::Arc;

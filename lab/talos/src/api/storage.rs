@@ -6,6 +6,7 @@ use stead_lab_core::machine::Disk as HardwareDisk;
 use tonic::{Request, Response, Status};
 
 use super::Api;
+use crate::config::Config;
 use crate::proto::storage::storage_service_server::StorageService;
 use crate::proto::storage::{
     BlockDeviceWipe, BlockDeviceWipeDescriptor, BlockDeviceWipeRequest, BlockDeviceWipeResponse,
@@ -13,21 +14,22 @@ use crate::proto::storage::{
 };
 use crate::proto::time::time_service_server::TimeService;
 use crate::proto::time::{Time, TimeRequest, TimeResponse};
+use crate::yaml::Node;
 
 /// A disk as the kernel names it.
-pub(super) struct Device {
+pub(crate) struct Device {
     /// `/dev/sda`.
-    pub(super) path: String,
-    pub(super) size: u64,
-    pub(super) subsystem: &'static str,
-    pub(super) bus_path: String,
-    pub(super) transport: &'static str,
-    pub(super) model: &'static str,
-    pub(super) removable: bool,
+    pub(crate) path: String,
+    pub(crate) size: u64,
+    pub(crate) subsystem: &'static str,
+    pub(crate) bus_path: String,
+    pub(crate) transport: &'static str,
+    pub(crate) model: &'static str,
+    pub(crate) removable: bool,
 }
 
 /// The disks in the order in which the kernel finds them.
-pub(super) fn devices(disks: &[HardwareDisk]) -> Vec<Device> {
+pub(crate) fn devices(disks: &[HardwareDisk]) -> Vec<Device> {
     let (mut scsi, mut virtio, mut nvme, mut optical) = (0_u8, 0_u8, 0_u8, 0_u8);
     let letter = |n: u8| char::from(b'a' + n.min(25));
     let mut found = Vec::new();
@@ -164,17 +166,33 @@ impl StorageService for Api {
 /// The time server of a node whose configuration names none.
 const TIME_SERVER: &str = "time.cloudflare.com";
 
+/// The time servers of a configuration; never empty.
+pub(crate) fn time_servers(config: Option<&Config>) -> Vec<String> {
+    let named = |items: &[Node]| -> Vec<String> {
+        let texts = items.iter().filter_map(Node::text);
+        texts.map(str::to_owned).collect()
+    };
+    let found = config.map(|config| {
+        let old = named(config.items_at("machine.time.servers"));
+        let new = config
+            .doc("TimeSyncConfig")
+            .map(|d| named(d.items_at("ntp.servers")));
+        match old.is_empty() {
+            true => new.unwrap_or_default(),
+            false => old,
+        }
+    });
+    match found.filter(|servers| !servers.is_empty()) {
+        Some(servers) => servers,
+        None => vec![TIME_SERVER.to_owned()],
+    }
+}
+
 #[tonic::async_trait]
 impl TimeService for Api {
     async fn time(&self, _: Request<()>) -> Result<Response<TimeResponse>, Status> {
-        let config = self.node.config();
-        let server = config.as_deref().and_then(|c| {
-            let old = c.items_at("machine.time.servers");
-            let new = c.doc("TimeSyncConfig").map(|d| d.items_at("ntp.servers"));
-            let first = old.first().or_else(|| new?.first())?;
-            first.text().map(str::to_owned)
-        });
-        Ok(self.clock(server.unwrap_or_else(|| TIME_SERVER.to_owned())))
+        let servers = time_servers(self.node.config().as_deref());
+        Ok(self.clock(servers.into_iter().next().unwrap_or_default()))
     }
 
     async fn time_check(

@@ -91,6 +91,18 @@ impl Config {
         encoded_pair(self.at("machine.ca")?)
     }
 
+    /// Addresses of name servers.
+    pub(crate) fn name_servers(&self) -> Vec<String> {
+        let old = self.items_at("machine.network.nameservers");
+        let old = old.iter().filter_map(Node::text).map(str::to_owned);
+        let new = self
+            .doc("ResolverConfig")
+            .map(|d| d.items_at("nameservers"));
+        let new = new.unwrap_or_default().iter();
+        old.chain(new.filter_map(|s| s.text_at("address").map(str::to_owned)))
+            .collect()
+    }
+
     /// Certificates that may have signed a client's, besides the machine CA's.
     pub(crate) fn accepted_cas(&self) -> Vec<String> {
         let items = self.items_at("machine.acceptedCAs");

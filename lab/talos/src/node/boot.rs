@@ -21,6 +21,10 @@ const INSTALLATION: Duration = Duration::from_secs(30);
 const GOING_DOWN: Duration = Duration::from_secs(3);
 const UPGRADE: Duration = Duration::from_secs(25);
 
+/// How long the API still answers when the machine goes down, at any pace: clients begin to follow its events together with
+/// the request that brings it down, and no real machine is faster than that.
+const LAST_MOMENT: Duration = Duration::from_millis(50);
+
 /// How long the machine API's certificate lives.
 const CERTIFICATE: Duration = Duration::from_secs(24 * 3600);
 /// How soon a failed installation is tried again.
@@ -62,8 +66,11 @@ impl Node {
             if state.switched_on != count {
                 return;
             }
-            if let Some(trial) = state.boot.take().and_then(|b| b.trial) {
-                trial.cancel();
+            if let Some(boot) = state.boot.take() {
+                if let Some(trial) = boot.trial {
+                    trial.cancel();
+                }
+                state.ended = Some((boot.id, boot.journal));
             }
             state.order = None;
             if off {
@@ -206,6 +213,7 @@ impl Node {
             trial: None,
             expired: None,
             rebooting: false,
+            ending: None,
             applying: false,
             stopped: BTreeSet::new(),
             changes: 1,
@@ -291,6 +299,7 @@ impl Node {
         let next = loop {
             self.wake.notified().await;
             if let Some(order) = self.take_order() {
+                tokio::time::sleep(LAST_MOMENT).await;
                 break Some(self.obey(world, order).await);
             }
             if self.config().is_some_and(|c| c.complete_for_boot()) {
@@ -347,6 +356,7 @@ impl Node {
                 _ = changes.changed(), if served.is_none() => {}
             }
             if let Some(order) = self.take_order() {
+                tokio::time::sleep(LAST_MOMENT).await;
                 if let Some(listener) = listener.take() {
                     listener.close().await;
                 }

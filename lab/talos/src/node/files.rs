@@ -9,7 +9,7 @@ use super::Node;
 pub(crate) enum Content {
     Folder,
     Text(Vec<u8>),
-    Link(&'static str),
+    Link(String),
 }
 
 /// A file of a node.
@@ -42,12 +42,16 @@ const FOLDERS: &[&str] = &[
     "/lib",
     "/opt",
     "/proc",
+    "/proc/bus",
+    "/proc/bus/pci",
     "/proc/sys",
     "/proc/sys/kernel",
     "/proc/sys/kernel/random",
     "/run",
     "/sbin",
     "/sys",
+    "/sys/dev",
+    "/sys/dev/block",
     "/system",
     "/system/state",
     "/tmp",
@@ -116,6 +120,7 @@ impl Node {
                 memory / 5 * 4
             ),
         );
+        put("/proc/bus/pci/devices", 0o444, self.pci_devices());
         put("/etc/hostname", 0o644, format!("{}\n", self.hostname()));
         put(
             "/etc/os-release",
@@ -151,15 +156,39 @@ impl Node {
                 ),
             );
         }
-        for (name, link) in [
+        let fixed = [
             ("/etc/localtime", "/usr/share/zoneinfo/UTC"),
             ("/etc/mtab", "/proc/mounts"),
-        ] {
+        ];
+        let mut links: Vec<(String, String)> = fixed
+            .map(|(at, target)| (at.to_owned(), target.to_owned()))
+            .to_vec();
+        for (number, device) in self.block_devices().into_iter().enumerate() {
+            let name = device.trim_start_matches("/dev/");
+            links.push((
+                // Sixteen numbers of the major 8 for each disk.
+                format!("/sys/dev/block/8:{}", number * 16),
+                format!("../../devices/pci0000:00/0000:00:05.0/block/{name}"),
+            ));
+        }
+        for (at, target) in links {
             files.insert(
-                name.to_owned(),
+                at,
                 File {
-                    content: Content::Link(link),
+                    content: Content::Link(target),
                     mode: 0o777,
+                },
+            );
+        }
+        for (path, text) in self.cgroup_files() {
+            for parent in parents(&path) {
+                files.entry(parent).or_insert_with(|| folder.clone());
+            }
+            files.insert(
+                path,
+                File {
+                    content: Content::Text(text.into_bytes()),
+                    mode: 0o644,
                 },
             );
         }
@@ -180,6 +209,29 @@ impl Node {
             }
         }
         files
+    }
+
+    /// The machine's disks, `/dev/sda` and so on; no media.
+    fn block_devices(&self) -> Vec<String> {
+        let devices = crate::api::devices(&self.hardware().disks);
+        let disks = devices.into_iter().filter(|d| !d.removable);
+        disks.map(|d| d.path).collect()
+    }
+
+    /// The kernel's list: slot, vendor and device, interrupt, seven addresses and seven sizes (none are told here), driver.
+    fn pci_devices(&self) -> String {
+        let hardware = self.hardware();
+        let disks = self.block_devices().into_iter().map(|_| "1af41004");
+        let nics = hardware.nics.iter().map(|_| "1af41000");
+        let found = disks.chain(nics).zip(5_u32..);
+        let lines = found.map(|(device, slot)| {
+            let addresses = "\t0".repeat(14);
+            format!(
+                "{:04x}\t{device}\t{slot:x}{addresses}\tvirtio-pci\n",
+                slot << 3
+            )
+        });
+        lines.collect()
     }
 
     pub(crate) fn mounts(&self) -> Vec<Mount> {
@@ -227,6 +279,12 @@ impl Node {
         }
         found
     }
+}
+
+/// The folders above a path, without the root.
+fn parents(path: &str) -> impl Iterator<Item = String> {
+    let slashes = path.match_indices('/').skip(1);
+    slashes.filter_map(|(at, _)| Some(path.get(..at)?.to_owned()))
 }
 
 /// A mounted file system; sizes in bytes.

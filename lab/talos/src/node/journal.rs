@@ -79,6 +79,9 @@ impl Journal {
             "kernel",
             &format!("[talos] [initramfs] booting Talos {version}"),
         );
+        // Parts of the system's manager that have a log of their own.
+        journal.line("controller-runtime", "controller runtime starting");
+        journal.line("dns-resolve-cache", "starting dns server");
         journal
     }
 

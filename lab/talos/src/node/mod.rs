@@ -3,6 +3,7 @@
 mod address;
 mod apply;
 mod boot;
+mod cgroups;
 mod disk;
 mod faults;
 mod files;
@@ -99,6 +100,8 @@ pub(crate) struct Boot {
     /// What the machine API shows under the fault `certificate-expired`.
     expired: Option<Arc<rustls::ServerConfig>>,
     pub(crate) rebooting: bool,
+    /// Where the journal begins to tell of the end of this boot.
+    pub(crate) ending: Option<u64>,
     pub(crate) applying: bool,
     /// Services that somebody stopped through the API.
     pub(crate) stopped: BTreeSet<String>,
@@ -115,6 +118,8 @@ struct State {
     /// Counts how often the machine was switched on.
     switched_on: u64,
     boot: Option<Boot>,
+    /// The identifier and the journal of the boot before: who followed it when it ended is still told its end.
+    ended: Option<(String, Journal)>,
     order: Option<Order>,
     /// The next start goes through the firmware, as somebody asked.
     power_cycle: bool,
@@ -145,6 +150,7 @@ impl Node {
                 power: None,
                 switched_on: 0,
                 boot: None,
+                ended: None,
                 order: None,
                 power_cycle: false,
                 power_cycles: 0,
@@ -230,6 +236,20 @@ impl Node {
     /// Reads the running system; `None` while the machine is down.
     pub(crate) fn with_boot<T>(&self, read: impl FnOnce(&Boot) -> T) -> Option<T> {
         self.lock().boot.as_ref().map(read)
+    }
+
+    /// Reads the journal of one boot, and says whether it goes on; `None` when that boot is over for longer.
+    pub(crate) fn with_journal<T>(
+        &self,
+        boot_id: &str,
+        read: impl FnOnce(&Journal) -> T,
+    ) -> Option<(T, bool)> {
+        let state = self.lock();
+        match (&state.boot, &state.ended) {
+            (Some(boot), _) if boot.id == boot_id => Some((read(&boot.journal), true)),
+            (_, Some((id, journal))) if id == boot_id => Some((read(journal), false)),
+            _ => None,
+        }
     }
 
     /// Changes the running system.
@@ -358,6 +378,7 @@ impl Node {
         if let Some(boot) = &mut state.boot {
             boot.rebooting = true;
             if first {
+                boot.ending = Some(boot.journal.end());
                 let (sequence, phases) = order.sequence();
                 boot.journal.sequence(sequence, phases, actor);
                 boot.journal.task("stopAllServices", actor);
@@ -425,6 +446,11 @@ impl Node {
             .filter(|a| world.holder(*a).as_ref() == Some(&self.id))
             .map(|a| prefixed(&IpNet::from(a)))
             .collect()
+    }
+
+    /// The same of the configuration in use.
+    pub(crate) fn held_addresses(&self) -> Vec<(IpAddr, u8)> {
+        self.held(self.config().as_deref())
     }
 
     async fn until_off(&self) {

@@ -34,6 +34,11 @@ impl Container {
         }
     }
 
+    /// The pod's identifier at the kubelet; that of a static pod is 32 hexadecimal digits.
+    pub(crate) fn pod_uid(&self) -> String {
+        digest(&[&self.pod])[..32].to_owned()
+    }
+
     /// 64 hexadecimal digits.
     pub(crate) fn id(&self) -> String {
         digest(&[&self.pod, "/", &self.name, "@", &self.image])

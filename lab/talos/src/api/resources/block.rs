@@ -3,21 +3,26 @@
 use super::{Item, item, raw, text};
 use crate::api::Api;
 use crate::api::storage::devices;
+use crate::node::Node;
 use crate::proto::resource::{DiskSpec, SystemDiskSpec, VolumeStatusSpec};
+
+/// Sizes of the partition with the configuration, and of those that are needed to boot.
+const STATE: u64 = 100 << 20;
+const BOOT: u64 = 2300 << 20;
+
+/// What is left of the system disk for everything else, in bytes.
+pub(crate) fn ephemeral_size(node: &Node) -> u64 {
+    let devices = devices(&node.hardware().disks);
+    let system = devices.iter().find(|d| !d.removable);
+    system.map_or(0, |d| d.size.saturating_sub(BOOT + STATE))
+}
 
 impl Api {
     pub(super) fn volumes(&self, configured: bool) -> Vec<Item> {
         let Some(disk) = self.system_disk().filter(|_| configured) else {
             return Vec::new();
         };
-        let devices = devices(&self.node.hardware().disks);
-        let size = devices
-            .iter()
-            .find(|d| d.path == disk)
-            .map_or(0, |d| d.size);
-        const STATE: u64 = 100 << 20;
-        const BOOT: u64 = 2300 << 20;
-        let ephemeral = size.saturating_sub(BOOT + STATE);
+        let ephemeral = ephemeral_size(&self.node);
         let volumes = [("STATE", 4_i64, STATE), ("EPHEMERAL", 5, ephemeral)];
         let separator = if disk.contains("nvme") { "p" } else { "" };
         volumes

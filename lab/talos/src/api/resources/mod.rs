@@ -24,11 +24,14 @@ use crate::proto::resource::{
 };
 use crate::version::Line;
 use crate::yaml::{Out, emit};
+pub(crate) use block::ephemeral_size;
 pub(crate) use kubernetes::config_version;
 use kubernetes::{
     bootstrap_manifests, component, kubelet, kubelet_spec, manifest, nodename, static_pods,
 };
-use network::{hostname, links, net_ip, node_addresses};
+use network::{
+    addresses, hostname, links, net_ip, node_addresses, resolvers, routes, time_servers,
+};
 
 /// Types by namespace, and whether only an administrator may read them.
 pub(super) const TYPES: &[(&str, &str, bool)] = &[
@@ -79,6 +82,10 @@ pub(super) const TYPES: &[(&str, &str, bool)] = &[
     ("runtime", "MetaKeys.runtime.talos.dev", false),
     ("network", "LinkStatuses.net.talos.dev", false),
     ("network", "NodeAddresses.net.talos.dev", false),
+    ("network", "AddressStatuses.net.talos.dev", false),
+    ("network", "RouteStatuses.net.talos.dev", false),
+    ("network", "ResolverStatuses.net.talos.dev", false),
+    ("network", "TimeServerStatuses.net.talos.dev", false),
     ("network", "HostnameStatuses.net.talos.dev", false),
 ];
 
@@ -212,6 +219,10 @@ impl Api {
             "MetaKeys.runtime.talos.dev" => status::meta(node),
             "LinkStatuses.net.talos.dev" => links(node),
             "NodeAddresses.net.talos.dev" => node_addresses(node),
+            "AddressStatuses.net.talos.dev" => addresses(node),
+            "RouteStatuses.net.talos.dev" => routes(node),
+            "ResolverStatuses.net.talos.dev" => resolvers(node),
+            "TimeServerStatuses.net.talos.dev" => time_servers(node),
             "HostnameStatuses.net.talos.dev" => hostname(node),
             _ => Vec::new(),
         }
