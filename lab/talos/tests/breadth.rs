@@ -689,3 +689,45 @@ async fn fifty_nodes_fit() {
     assert_eq!(lab.talos.inventory()["nodes"].as_array().unwrap().len(), 50);
     lab.lab.stop().await;
 }
+
+/// Names in the archive of what is below a path.
+async fn copied(client: &mut MachineServiceClient<Channel>, path: &str) -> Vec<String> {
+    use std::io::Read;
+    let request = CopyRequest {
+        root_path: path.to_owned(),
+    };
+    let mut stream = client.copy(request).await.unwrap().into_inner();
+    let mut packed = Vec::new();
+    while let Some(part) = stream.message().await.unwrap() {
+        packed.extend(part.bytes);
+    }
+    let mut tar = Vec::new();
+    flate2::read::GzDecoder::new(packed.as_slice())
+        .read_to_end(&mut tar)
+        .unwrap();
+    let mut names = Vec::new();
+    let mut rest = tar.as_slice();
+    while let Some((header, after)) = rest.split_at_checked(512).filter(|(h, _)| h[0] != 0) {
+        let text = |range: std::ops::Range<usize>| {
+            let bytes = header[range].iter().take_while(|b| **b != 0);
+            bytes.map(|b| char::from(*b)).collect::<String>()
+        };
+        names.push(text(0..100));
+        let size = usize::from_str_radix(&text(124..136), 8).unwrap();
+        rest = &after[size.next_multiple_of(512)..];
+    }
+    names
+}
+
+#[tokio::test]
+async fn copies_have_no_entry_for_their_own_folder() {
+    let root = tempfile::tempdir().unwrap();
+    let lab = TestLab::open(root.path()).await;
+    let mut client = configured(&lab, 11, "v1.13.9", &control_plane(11)).await;
+    let names = copied(&mut client, "/etc/").await;
+    assert!(names.contains(&"os-release".to_owned()), "{names:?}");
+    assert!(names.contains(&"kubernetes/".to_owned()), "{names:?}");
+    assert!(!names.iter().any(|n| n == "." || n == "./"), "{names:?}");
+    assert_eq!(copied(&mut client, "/etc/os-release").await, ["os-release"]);
+    lab.lab.stop().await;
+}

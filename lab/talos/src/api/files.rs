@@ -180,8 +180,15 @@ pub(super) fn copy(api: &Api, path: &str) -> Result<Response<Streamed<Data>>, St
     }
     let modified = u64::try_from(seconds(api.boot(|b| b.started)?)).unwrap_or_default();
     let mut tar = Vec::new();
-    for (path, file, _) in walk(&files, &root) {
-        crate::tar::entry(&mut tar, &relative(path, &root), file, modified);
+    for (path, file, at) in walk(&files, &root) {
+        let name = match (&file.content, at) {
+            // The client makes the folder itself, and takes it for a mistake when it is there already.
+            (Content::Folder, 0) => continue,
+            (Content::Folder, _) => relative(path, &root) + "/",
+            (_, 0) => path.rsplit('/').next().unwrap_or_default().to_owned(),
+            _ => relative(path, &root),
+        };
+        crate::tar::entry(&mut tar, &name, file, modified);
     }
     tar.resize(tar.len() + 1024, 0);
     let mut encoder = GzEncoder::new(Vec::new(), flate2::Compression::default());

@@ -8,8 +8,8 @@ use crate::blocks::check_timeouts;
 use crate::client::Client;
 use crate::node::Contact;
 use crate::resources::apply::{
-    check_client_configuration, check_exactly_one, check_rendered, keep_layout, plan_endpoint, preview,
-    target,
+    check_client_configuration, check_exactly_one, check_rendered, keep_layout, plan_endpoint,
+    preview, target,
 };
 use crate::upgrade::{Installer, Version, running, step};
 
