@@ -46,10 +46,12 @@ impl Talos {
     /// Machines and clusters as they are, without secrets.
     pub fn inventory(&self) -> Value {
         let nodes: Vec<Value> = self.world.nodes().iter().map(|n| describe(n)).collect();
-        let clusters =
-            self.world.clusters().into_iter().map(
-                |cluster| json!({ "id": cluster.id, "etcd_members": cluster.member_machines() }),
-            );
+        let clusters = self.world.clusters().into_iter();
+        let clusters = clusters.filter_map(|cluster| {
+            let members = cluster.member_machines();
+            // Before it is bootstrapped there is none.
+            (!members.is_empty()).then(|| json!({ "id": cluster.id, "etcd_members": members }))
+        });
         json!({ "nodes": nodes, "clusters": clusters.collect::<Vec<_>>() })
     }
 }

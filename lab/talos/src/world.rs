@@ -56,6 +56,15 @@ impl World {
 
     /// The machine with this hardware, with its disks as it left them.
     pub(crate) fn node(self: &Arc<World>, hardware: &Hardware) -> Arc<Node> {
+        let node = self.node_of(hardware);
+        // Its cluster is there as soon as its disks are, and not only when it has started.
+        if let Some(etcd) = node.disk().etcd {
+            self.cluster(&etcd.cluster);
+        }
+        node
+    }
+
+    fn node_of(self: &Arc<World>, hardware: &Hardware) -> Arc<Node> {
         let mut nodes = self.lock_nodes();
         if let Some(node) = nodes.get(&hardware.id) {
             return node.clone();
