@@ -352,6 +352,9 @@ pub(crate) struct PlanningArgs {
     /// Ask providers only about objects whose configuration differs from what is recorded
     #[arg(help_heading = "What is planned", long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true", action = ArgAction::Set, hide_possible_values = true, hide_default_value = true)]
     pub(crate) minimal_refresh: bool,
+    /// Run the health checks of rollouts; -health-checks=false goes on without them
+    #[arg(help_heading = "What is planned", long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value = "true", default_missing_value = "true", action = ArgAction::Set, hide_possible_values = true, hide_default_value = true)]
+    pub(crate) health_checks: bool,
     #[command(flatten)]
     pub(crate) variables: VariableArgs,
     #[command(flatten)]

@@ -68,6 +68,33 @@ fn assert_at_once(log: &str, most: usize) {
 
 const NEXT: [&str; 5] = ["apply", "-auto-approve", "-no-color", "-var", "release=2"];
 
+/// What a health check asks may be the very thing that an apply has to repair.
+#[test]
+fn health_checks_can_be_left_out() {
+    let rollout = "max_in_flight = 4\nhealth_check \"local-exec\" {\n command = \"echo asked >> log; false\"\n interval = \"100ms\"\n timeout = \"300ms\"\n}";
+    let env = nodes(rollout);
+    let mut next = NEXT.to_vec();
+    next.push("-health-checks=false");
+    let said = env.ok(&next);
+    assert!(said.contains("Health checks are left out"), "{said}");
+    assert!(said.contains("terraform_data.node."), "{said}");
+    assert!(!said.contains("checking health"), "{said}");
+    assert_eq!(versions(&env), "a:2 b:2 c:2 d:2 e:2");
+    // A saved plan keeps to it.
+    next = ["plan", "-out=plan", "-no-color", "-health-checks=false"].to_vec();
+    next.extend(["-var", "release=3"]);
+    env.ok(&next);
+    env.ok(&["apply", "-no-color", "plan"]);
+    assert_eq!(versions(&env), "a:3 b:3 c:3 d:3 e:3");
+    assert!(!env.read("log").contains("asked"));
+    // The steps are kept: four instances at once, then one.
+    env.write("log", "");
+    let said = env.stead(&["apply", "-auto-approve", "-no-color", "-var", "release=4"]);
+    assert_eq!(said.code, 1, "{said:?}");
+    assert!(env.read("log").contains("asked"));
+    assert_eq!(versions(&env), "a:4 b:4 c:4 d:4 e:3");
+}
+
 #[test]
 fn what_changes_comes_in_steps_and_what_is_new_at_once() {
     let env = TestEnv::new(&[("main.tf", &NODES.replace("ROLLOUT", "max_in_flight = 2"))]);

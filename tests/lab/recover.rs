@@ -104,6 +104,7 @@ fn machines_come_back_with_their_release() {
         "talos_cluster.this begins with",
         "the cluster begins again with",
         "the machine gets its configuration again",
+        "Health checks are left out",
         "The control plane was back after",
     ] {
         assert!(said.contains(part), "no {part:?} in\n{said}");

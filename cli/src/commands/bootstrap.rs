@@ -125,6 +125,7 @@ async fn bootstrap(args: &BootstrapArgs, origin: &Path) -> Result<u8> {
         exclude_file: Vec::new(),
         refresh_only: false,
         minimal_refresh: false,
+        health_checks: true,
     };
     let cancel = super::interrupt::token();
     let session = begin(origin, &planning, &cancel).await?;

@@ -57,6 +57,7 @@ pub(crate) fn options(args: &PlanningArgs, destroy: bool) -> Result<Options> {
         targets,
         excludes,
         in_doubt: Vec::new(),
+        health_checks: args.health_checks,
         parallelism: parallelism(args),
         generated: Vec::new(),
     })

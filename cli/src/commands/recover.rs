@@ -77,7 +77,12 @@ pub(crate) async fn run(args: RecoverArgs, origin: &Path) -> Result<u8> {
         &format!("{address} begins with {}", snapshot.told()),
     );
     let path = std::path::absolute(snapshot.path())?;
-    let code = apply(&args, &[format!("-target={address}")], Some(&path))?;
+    // Health checks ask a cluster that is not there yet.
+    let flags = [
+        format!("-target={address}"),
+        "-health-checks=false".to_owned(),
+    ];
+    let code = apply(&args, &flags, Some(&path))?;
     // What was fetched holds all secrets of the cluster.
     drop(snapshot);
     if code != 0 {

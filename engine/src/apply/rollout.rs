@@ -127,6 +127,9 @@ impl Executor<'_, '_> {
     }
 
     fn health_check(&self, rollout: &Rollout) -> Result<Option<Step>, Diagnostics> {
+        if !rollout.has_health_check {
+            return Ok(None);
+        }
         let module = self.evaluator.enter_module(&rollout.module);
         let node = self.evaluator.tree().get(&rollout.module.module());
         let resource = node.and_then(|node| node.module.resources.get(&rollout.resource));

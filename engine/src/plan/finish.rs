@@ -10,7 +10,7 @@ use super::{Kind, Planned, Planner, Unplanned, ordering, relevant};
 use crate::checks::{CheckResults, Checkable};
 use crate::eval::{Object, Outcome, ROOT};
 use crate::graph::{ExecutionGraph, Op};
-use crate::{Action, OutputChange, Plan, PlanMode, ResourceChange};
+use crate::{Action, OutputChange, Plan, PlanMode, ResourceChange, Rollout};
 
 impl Planner<'_, '_> {
     pub(super) fn finish(mut self) -> Result<Planned, Unplanned> {
@@ -23,7 +23,10 @@ impl Planner<'_, '_> {
         let variables = self.root_variables();
         let mut changes = self.take_changes();
         let ephemerals = self.needed_ephemerals(&changes);
-        let Ordered { graph, rollouts } = ordering::build(
+        let Ordered {
+            graph,
+            mut rollouts,
+        } = ordering::build(
             self.evaluator,
             self.registry,
             &self.state,
@@ -51,6 +54,9 @@ impl Planner<'_, '_> {
                 "The order in which these objects would have to be destroyed and created is circular.",
             ));
             return Err(self.diagnostics.into());
+        }
+        if !self.options.health_checks {
+            self.leave_out_health_checks(&mut rollouts);
         }
         self.warn_of_forgotten(&changes);
         let computed = self.computed_outputs();
@@ -83,6 +89,26 @@ impl Planner<'_, '_> {
             plan,
             pool: self.pool,
         })
+    }
+
+    /// The gates stay, and open by themselves.
+    fn leave_out_health_checks(&mut self, rollouts: &mut [Rollout]) {
+        let checked = rollouts.iter_mut().filter(|r| r.has_health_check);
+        let names: Vec<String> = checked
+            .map(|rollout| {
+                rollout.has_health_check = false;
+                rollout.to_string()
+            })
+            .collect();
+        if names.is_empty() {
+            return;
+        }
+        let detail = format!(
+            "The next step of a rollout begins as soon as the instances of the one before are done. This concerns: {}.",
+            names.join(", ")
+        );
+        let warning = Diagnostic::warning("Health checks are left out", detail);
+        self.diagnostics.push(warning);
     }
 
     fn take_changes(&mut self) -> Vec<ResourceChange> {

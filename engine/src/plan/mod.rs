@@ -78,6 +78,8 @@ pub struct Options {
     pub excludes: Vec<Target>,
     /// Creates of a run that was cut off, of which nothing but the address is known.
     pub in_doubt: Vec<Intent>,
+    /// Whether the health checks of rollouts are run.
+    pub health_checks: bool,
     /// How many provider calls may run at once.
     pub parallelism: usize,
     /// What was written for imported objects before the plan; it stands in the configuration that is planned.
@@ -94,6 +96,7 @@ impl Default for Options {
             targets: Vec::new(),
             excludes: Vec::new(),
             in_doubt: Vec::new(),
+            health_checks: true,
             parallelism: 10,
             generated: Vec::new(),
         }

@@ -94,6 +94,17 @@ resource "talos_machine" "this" {
   image                 = local.image
   kubeconfig_wo         = ephemeral.talos_cluster_kubeconfig.this.kubeconfig_raw
   depends_on            = [proxmox_virtual_environment_vm.node]
+  lifecycle {
+    rollout {
+      max_in_flight = 4
+      # While the cluster is recovered nothing answers there.
+      health_check "local-exec" {
+        command  = "curl -ksS --max-time 5 https://${local.vip}:6443/livez"
+        interval = "1s"
+        timeout  = "5s"
+      }
+    }
+  }
 }
 
 resource "talos_cluster" "this" {
