@@ -5,6 +5,11 @@ use serde_json::Value as Json;
 use stead_sdk::value::Diagnostic;
 use stead_sdk::{Error, Failure, chain};
 
+/// How `azure_core` says that a request was not sent for want of a token, and no more. While several requests are under way at the same
+/// time, the token of all is thrown away when one of them is answered with 401, which is how Key Vault begins: another one that
+/// has just got its token does not find it any more. Facts: azure_core 1.1 `http/policies/auth/bearer_token_policy.rs`.
+const TOKEN_GONE: &str = "The request failed due to an error while fetching the access token.";
+
 /// A failed request, with the codes that callers decide by.
 #[derive(Clone, Debug)]
 pub(crate) struct ApiError {
@@ -12,6 +17,8 @@ pub(crate) struct ApiError {
     codes: Vec<String>,
     /// The server could not be reached at all.
     unreachable: bool,
+    /// The request did not leave, for its token had been thrown away by another one.
+    unsigned: bool,
     /// The write itself was accepted, and what follows it failed: the object may exist.
     accepted: bool,
     error: Error,
@@ -57,6 +64,7 @@ impl ApiError {
         ApiError {
             codes,
             unreachable: false,
+            unsigned: false,
             accepted: false,
             error,
         }
@@ -82,6 +90,8 @@ impl ApiError {
             error.kind(),
             AzureErrorKind::Connection | AzureErrorKind::Io
         );
+        // A credential that failed has a cause of its own behind this.
+        let unsigned = said.ends_with(TOKEN_GONE);
         let error = if unreachable {
             let remedy = if said.contains("certificate") {
                 "The server's certificate is not trusted: name its authority with SSL_CERT_FILE."
@@ -105,6 +115,7 @@ impl ApiError {
         ApiError {
             codes: Vec::new(),
             unreachable,
+            unsigned,
             accepted: false,
             error,
         }
@@ -127,6 +138,10 @@ impl ApiError {
 
     pub(crate) fn is_unreachable(&self) -> bool {
         self.unreachable
+    }
+
+    pub(crate) fn is_unsigned(&self) -> bool {
+        self.unsigned
     }
 
     pub(crate) fn is_not_found(&self) -> bool {
@@ -166,6 +181,7 @@ impl From<Error> for ApiError {
         ApiError {
             codes: Vec::new(),
             unreachable: false,
+            unsigned: false,
             accepted: false,
             error,
         }
@@ -298,6 +314,18 @@ mod tests {
         );
         assert!(text.contains("--scope /subscriptions/s`"), "{text}");
         assert_eq!(error.kind(), stead_sdk::ErrorKind::Denied);
+    }
+
+    #[test]
+    fn a_token_that_another_request_threw_away_is_told_from_one_that_is_refused() {
+        let credential =
+            |text: &'static str| azure_core::Error::with_message(AzureErrorKind::Credential, text);
+        let gone = credential(TOKEN_GONE).with_context("it will not be retried");
+        assert!(ApiError::from_azure("read", &gone, "app").is_unsigned());
+        let refused = credential("AADSTS7000215: invalid client secret");
+        let refused =
+            azure_core::Error::with_error(AzureErrorKind::Credential, refused, TOKEN_GONE);
+        assert!(!ApiError::from_azure("read", &refused, "app").is_unsigned());
     }
 
     #[test]

@@ -131,13 +131,14 @@ impl Vault<'_> {
         ApiError::from_azure(asked, error, &self.client.arm.who)
     }
 
-    /// Refusals that pass: a role assigned a moment ago, a secret on its way, the name of a vault made a moment ago.
+    /// Failures that pass: a role assigned a moment ago, a secret on its way, the name of a vault made a moment ago, a token that another
+    /// request has thrown away.
     fn passing(&self) -> impl Fn(&ApiError) -> bool + use<'_> {
         let started = std::time::Instant::now();
         move |error| {
             let soon = started.elapsed() < PASSING;
             (error.is(WITHOUT_ROLE) && !self.client.assignment_lag().is_zero())
-                || (soon && (error.is(MOVING) || error.is_unreachable()))
+                || (soon && (error.is(MOVING) || error.is_unreachable() || error.is_unsigned()))
         }
     }
 
