@@ -112,7 +112,14 @@ impl Place {
     /// The size in bytes, if it is there.
     pub(super) async fn size(&self, name: &str) -> Result<Option<u64>, Error> {
         Ok(match self {
-            Place::Folder(folder) => std::fs::metadata(folder.join(name)).ok().map(|m| m.len()),
+            Place::Folder(folder) => {
+                let path = folder.join(name);
+                match std::fs::metadata(&path) {
+                    Ok(found) => Some(found.len()),
+                    Err(e) if e.kind() == std::io::ErrorKind::NotFound => None,
+                    Err(e) => return Err(told("look at", &path, &e)),
+                }
+            }
             Place::Container { blobs, prefix } => {
                 let found = blobs.properties(&format!("{prefix}{name}"), None).await?;
                 found.map(|found| found.size)
@@ -234,4 +241,23 @@ fn files(folder: &Path) -> std::io::Result<Vec<String>> {
         names.extend(entry?.file_name().into_string().ok());
     }
     Ok(names)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_folder_that_cannot_be_looked_into_is_no_missing_snapshot() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = Place::Folder(folder.path().to_owned());
+        assert_eq!(place.size("etcd").await.unwrap(), None);
+        let file = folder.path().join("etcd");
+        std::fs::write(&file, "12345").unwrap();
+        assert_eq!(place.size("etcd").await.unwrap(), Some(5));
+        // Not a folder any more.
+        let place = Place::Folder(file);
+        let said = place.size("etcd").await.unwrap_err().to_string();
+        assert!(said.contains("look at"), "{said}");
+    }
 }
