@@ -101,7 +101,7 @@ resource "talos_machine" "this" {
       health_check "local-exec" {
         command  = "curl -ksS --max-time 5 https://${local.vip}:6443/livez"
         interval = "1s"
-        timeout  = "5s"
+        timeout  = "60s"
       }
     }
   }
